@@ -1,0 +1,209 @@
+"""What a strategy may see and do: the read-only context.
+
+Everything in it is as the agent knows it: market data and fills reach it after its own latency. Nothing in it
+can be changed but by the action methods, and these only send commands, which take effect when they arrive at a
+venue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from lob_sim.messages import (
+    DeclineReason,
+    Event,
+    OrderType,
+    Phase,
+    RfqOpened,
+    RfqQuoted,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
+from lob_sim.rng import Stream
+from lob_sim.units import Cash, Instrument, Lots, Ns, Ticks
+
+
+class TopOfBook(msgspec.Struct, frozen=True, gc=False):
+    """Best displayed prices and sizes of a lit book; an empty side has price 0 and size 0."""
+
+    ts_event_ns: Ns
+    bid_ticks: Ticks
+    bid_lots: Lots
+    ask_ticks: Ticks
+    ask_lots: Lots
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Whether somebody quotes each side."""
+        return self.bid_ticks > 0 and self.ask_ticks > 0
+
+    @property
+    def mid_ticks(self) -> float:
+        """Middle of the best prices, in ticks; meaningful only when two-sided."""
+        return (self.bid_ticks + self.ask_ticks) / 2
+
+
+class WorkingOrder(msgspec.Struct, gc=False):
+    """An own order as its owner knows it: sent, and not known to have ended."""
+
+    client_order_id: int
+    side: Side
+    price_ticks: Ticks
+    leaves_lots: Lots
+    parent_order_id: int
+    is_accepted: bool = False
+    cancel_sent: bool = False
+
+
+class Headroom(msgspec.Struct, frozen=True, gc=False):
+    """How far a dealer is from its limits, as its risk manager last found.
+
+    Attributes:
+        capacity_cash: Value of further purchases that no constraint forbids; 0 or negative when one binds.
+        tier1_ratio: Tier 1 over the leverage exposure, as a fraction.
+        selling: Whether a forced sale is being worked.
+        binding: Names of the constraints that bind.
+    """
+
+    capacity_cash: Cash
+    tier1_ratio: float
+    selling: bool
+    binding: tuple[str, ...]
+
+
+class Context(Protocol):
+    """One agent's window on the market. Prices in ticks, quantities in lots, times in nanoseconds."""
+
+    # --- who and when -------------------------------------------------------------------------------------
+    @property
+    def now_ns(self) -> Ns:
+        """Simulated time."""
+
+    @property
+    def agent_id(self) -> int:
+        """Own number in this run (in order of name)."""
+
+    @property
+    def name(self) -> str:
+        """Own stable name."""
+
+    @property
+    def random(self) -> Stream:
+        """Own stream of random numbers; nobody else draws from it."""
+
+    # --- the market as this agent sees it -----------------------------------------------------------------
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Every instrument, indexed by ``instrument_id``."""
+
+    @property
+    def dealers(self) -> tuple[int, ...]:
+        """Agents that can be asked for quotes, without this one, in order of name."""
+
+    def initial_ticks(self, instrument_id: int) -> Ticks:
+        """Fair value when the market opened, which everybody knew."""
+
+    def top(self, instrument_id: int) -> TopOfBook:
+        """Best prices of the lit book, as of now less the market-data latency."""
+
+    def last_trade_ticks(self, instrument_id: int) -> Ticks:
+        """Price of the last lit trade seen, or 0 when there was none."""
+
+    def phase(self, instrument_id: int) -> Phase:
+        """Trading phase of the lit book."""
+
+    def group_of(self, agent_id: int) -> str:
+        """The class of a counterparty, as RFQ discloses it: the name of its group in the scenario."""
+
+    def fair_value(self, instrument_id: int) -> float:
+        """The exogenous fair value in ticks. Only for agents whose scenario group ``sees_fair_value``.
+
+        Raises:
+            PermissionError: This agent has no such knowledge.
+        """
+
+    # --- own state, as far as its fills have reached the agent ----------------------------------------------
+    @property
+    def cash(self) -> Cash:
+        """Own cash."""
+
+    @property
+    def headroom(self) -> Headroom | None:
+        """Distance from the balance-sheet limits; ``None`` for an agent without a balance sheet."""
+
+    def position(self, instrument_id: int) -> Lots:
+        """Own position, signed."""
+
+    def orders(self, instrument_id: int) -> Mapping[int, WorkingOrder]:
+        """Own working orders by client order id, oldest first."""
+
+    def requests(self, instrument_id: int) -> Mapping[int, RfqOpened]:
+        """Own open requests for quote by the venue's ``rfq_id``."""
+
+    # --- actions ------------------------------------------------------------------------------------------
+    def place(
+        self,
+        instrument_id: int,
+        side: Side,
+        qty_lots: Lots,
+        price_ticks: Ticks = 0,
+        *,
+        order_type: OrderType = OrderType.LIMIT,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        stop_price_ticks: Ticks = 0,
+        display_qty_lots: Lots = 0,
+        hidden: bool = False,
+        post_only: bool = False,
+        self_trade: SelfTradePrevention = SelfTradePrevention.CANCEL_MAKER,
+        parent_order_id: int = 0,
+    ) -> int:
+        """Send an order; returns its client order id, or 0 when the agent's own pre-trade limits refuse it.
+
+        A refusal by the pre-trade limits (no holdings to sell, no cash, buying forbidden by a constraint) is
+        on the log as an ``OrderRefused``; the order never leaves the agent.
+        """
+
+    def cancel(self, instrument_id: int, client_order_id: int) -> None:
+        """Send a cancel for one own order."""
+
+    def cancel_all(self, instrument_id: int, side: Side | None = None) -> None:
+        """Send a cancel for every own working order, of one side if given."""
+
+    def reduce(self, instrument_id: int, client_order_id: int, qty_lots: Lots) -> None:
+        """Send a reduction of an own order by ``qty_lots``."""
+
+    def replace(self, instrument_id: int, client_order_id: int, qty_lots: Lots, price_ticks: Ticks) -> None:
+        """Send a new open quantity and price for an own order."""
+
+    def request_quote(
+        self,
+        instrument_id: int,
+        side: Side | None,
+        qty_lots: Lots,
+        dealer_ids: Sequence[int],
+        ttl_ns: Ns,
+        parent_order_id: int = 0,
+    ) -> int:
+        """Ask dealers for quotes (``side=None``: two-sided); returns the client RFQ id, or 0 when refused."""
+
+    def quote(self, request: RfqOpened, bid_ticks: Ticks, ask_ticks: Ticks, ttl_ns: Ns) -> None:
+        """Answer a request with a firm quote; 0 for a side that is not quoted."""
+
+    def decline(self, request: RfqOpened, reason: DeclineReason = DeclineReason.NO_INTEREST) -> None:
+        """Answer a request with a refusal."""
+
+    def accept(self, quote: RfqQuoted, side: Side) -> None:
+        """Deal on a quote."""
+
+    def walk_away(self, instrument_id: int, rfq_id: int) -> None:
+        """End an own request without a trade."""
+
+    def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
+        """Ask for ``on_wake(tag)`` after ``delay_ns`` (at least 1 ns)."""
+
+    def log(self, event: Event) -> None:
+        """Put an observation on the log (a belief, a decomposed quote, a decision); no agent sees it."""

@@ -1,0 +1,129 @@
+"""What most strategies need: their instruments, a price to start from, two quotes kept in the book."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from lob_sim.agents.context import Context, TopOfBook, WorkingOrder
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import InputError
+from lob_sim.messages import Phase, Side
+from lob_sim.units import Lots, Ticks
+
+PriceSource: TypeAlias = Literal["book", "fair_value"]
+"""Where a strategy takes its mid price from: what it sees in the market, or the exogenous fair value."""
+
+
+def traded_instruments(ctx: Context, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Numbers of the named instruments, in the order named; no names means every instrument of the market.
+
+    Raises:
+        InputError: The market has no instrument of that name.
+    """
+    ids = {instrument.name: instrument.instrument_id for instrument in ctx.instruments}
+    for name in names:
+        if name not in ids:
+            expected = f"expected one of {', '.join(ids)}{did_you_mean(name, ids)}"
+            raise InputError(f"there is no instrument {name!r}: {expected}", f"agent {ctx.name}")
+    return tuple(ids[name] for name in names) if names else tuple(ids.values())
+
+
+def visible_price_ticks(ctx: Context, instrument_id: int) -> float:
+    """What anybody can see: the mid of a two-sided book, else the last lit trade, else the opening value."""
+    top = ctx.top(instrument_id)
+    if top.is_two_sided:
+        return top.mid_ticks
+    return float(ctx.last_trade_ticks(instrument_id) or ctx.initial_ticks(instrument_id))
+
+
+def mid_price_ticks(ctx: Context, instrument_id: int, source: PriceSource) -> float:
+    """The mid price from ``source``.
+
+    Raises:
+        PermissionError: ``source`` is the fair value and this agent may not see it.
+    """
+    return (
+        ctx.fair_value(instrument_id) if source == "fair_value" else visible_price_ticks(ctx, instrument_id)
+    )
+
+
+def is_continuous(ctx: Context, instrument_id: int) -> bool:
+    """Whether an order that arrives now can trade at once."""
+    return ctx.phase(instrument_id) is Phase.CONTINUOUS
+
+
+def touch_ticks(top: TopOfBook, side: Side) -> tuple[Ticks, Lots]:
+    """Price and size that a taker of ``side`` meets; (0, 0) when nobody quotes."""
+    return (top.ask_ticks, top.ask_lots) if side is Side.BUY else (top.bid_ticks, top.bid_lots)
+
+
+def keep_quotes(
+    ctx: Context, instrument_id: int, bid_ticks: Ticks, bid_lots: Lots, ask_ticks: Ticks, ask_lots: Lots
+) -> None:
+    """Make the agent's resting quotes be these two, with as few commands as possible.
+
+    An unchanged quote is left alone and keeps its place in the queue; a changed one is replaced. A side with
+    zero lots or a price below one tick is withdrawn. Children of parent orders are not quotes and stay.
+    """
+    if ctx.phase(instrument_id) is Phase.CLOSED:
+        return
+    bid, ask = _quotes_at_work(ctx, instrument_id)
+    # When both move up the ask must leave first, or the new bid would meet the agent's own old ask.
+    if ask is not None and bid_ticks >= ask.price_ticks:
+        _keep_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
+        _keep_quote(ctx, instrument_id, Side.BUY, bid, bid_ticks, bid_lots)
+    else:
+        _keep_quote(ctx, instrument_id, Side.BUY, bid, bid_ticks, bid_lots)
+        _keep_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
+
+
+def _quotes_at_work(ctx: Context, instrument_id: int) -> tuple[WorkingOrder | None, WorkingOrder | None]:
+    bid = ask = None
+    for order in list(ctx.orders(instrument_id).values()):
+        if order.cancel_sent or order.parent_order_id:
+            continue
+        if order.side is Side.BUY and bid is None:
+            bid = order
+        elif order.side is Side.SELL and ask is None:
+            ask = order
+        else:
+            ctx.cancel(instrument_id, order.client_order_id)
+    return bid, ask
+
+
+def _keep_quote(
+    ctx: Context,
+    instrument_id: int,
+    side: Side,
+    order: WorkingOrder | None,
+    price_ticks: Ticks,
+    qty_lots: Lots,
+) -> None:
+    wanted = qty_lots > 0 and price_ticks > 0
+    if order is None:
+        if wanted:
+            ctx.place(instrument_id, side, qty_lots, price_ticks)
+    elif not wanted:
+        ctx.cancel(instrument_id, order.client_order_id)
+    elif order.price_ticks != price_ticks or order.leaves_lots != qty_lots:
+        ctx.replace(instrument_id, order.client_order_id, qty_lots, price_ticks)
+
+
+def behind_the_touch(
+    ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_ticks: Ticks
+) -> tuple[Ticks, Ticks]:
+    """Move quotes back so that neither takes what another agent displays: a market maker provides liquidity.
+
+    The agent's own displayed quotes are not in the way: they move too.
+    """
+    top = ctx.top(instrument_id)
+    own_bid, own_ask = _quotes_at_work(ctx, instrument_id)
+    if top.ask_ticks and bid_ticks >= top.ask_ticks and not _is_all_of(own_ask, top.ask_ticks, top.ask_lots):
+        bid_ticks = top.ask_ticks - 1
+    if top.bid_ticks and ask_ticks <= top.bid_ticks and not _is_all_of(own_bid, top.bid_ticks, top.bid_lots):
+        ask_ticks = top.bid_ticks + 1
+    return bid_ticks, max(ask_ticks, bid_ticks + 1)
+
+
+def _is_all_of(order: WorkingOrder | None, price_ticks: Ticks, displayed_lots: Lots) -> bool:
+    return order is not None and order.price_ticks == price_ticks and order.leaves_lots >= displayed_lots

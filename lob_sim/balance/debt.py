@@ -1,0 +1,52 @@
+"""The order in which money retires debt, in one place for exact sheets and for real-valued views of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+Money = TypeVar("Money", int, float)
+
+
+def retire(
+    amount: Money, repo: list[Money], repo_limits: Sequence[Money], due: Money, short_term: Money, first: int
+) -> tuple[Money, Money, Money]:
+    """Pay debt with ``amount``: repo on the sold collateral first, then what lenders want back, then the rest.
+
+    The order is: repo on instrument ``first`` (none if -1); funding that is due because lenders refuse to roll
+    it; repo elsewhere beyond what its collateral carries (margin deficits); short-term funding; other repo.
+
+    Args:
+        amount: Money to use, not negative, in cash units.
+        repo: Loans by instrument; changed in place.
+        repo_limits: What the collateral of each instrument carries, (1 - haircut) × value.
+        due: Funding that must be repaid now.
+        short_term: Deposits and short-term funding.
+        first: The instrument that was sold, or -1.
+
+    Returns:
+        What is left of ``amount`` when no debt remains, then the new ``due`` and ``short_term``.
+    """
+    if first >= 0:
+        paid = min(amount, repo[first])
+        repo[first] -= paid
+        amount -= paid
+    paid = min(amount, due)
+    due -= paid
+    amount -= paid
+    if amount > 0:
+        for i, loan in enumerate(repo):
+            deficit = loan - repo_limits[i]
+            if deficit > 0:
+                paid = min(amount, deficit, loan)
+                repo[i] -= paid
+                amount -= paid
+    paid = min(amount, short_term)
+    short_term -= paid
+    amount -= paid
+    if amount > 0:
+        for i, loan in enumerate(repo):
+            paid = min(amount, loan)
+            repo[i] -= paid
+            amount -= paid
+    return amount, due, short_term

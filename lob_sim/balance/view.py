@@ -1,0 +1,141 @@
+"""What a constraint sees of a balance sheet: plain numbers, and what they would be after a sale.
+
+A view is real-valued, so the same constraints judge a live sheet of exact integers and a classical stress test
+with real prices. It is a snapshot: nothing that happens to it reaches the sheet.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from lob_sim.balance.debt import retire
+from lob_sim.units import CashUnit, Instrument
+
+
+class SheetContext(msgspec.Struct, frozen=True):
+    """What constraints and sale orders need to know of the market when they are made.
+
+    Attributes:
+        instruments: Every instrument, indexed by ``instrument_id``.
+        cash_unit: Converts the money in parameters (currency units) to cash units.
+    """
+
+    instruments: tuple[Instrument, ...]
+    cash_unit: CashUnit
+
+    def cash(self, money: float) -> float:
+        """Money in currency units as a (real) number of cash units."""
+        return money / float(self.cash_unit.size)
+
+
+class SheetView(msgspec.Struct):
+    """A balance sheet as constraints judge it. Amounts in cash units; lists are indexed by ``instrument_id``.
+
+    Attributes:
+        cash: Cash and reserves.
+        lots: Positions, signed.
+        unit_cash: Value of one lot at its mark.
+        adjustment_unit_cash: Prudent valuation adjustment of one lot, already taken out of Tier 1.
+        other_assets_cash: Assets that are not traded.
+        short_term_cash: Deposits and short-term funding, without what is due.
+        due_cash: Funding that lenders refuse to roll.
+        repo_cash: Loans against each instrument.
+        tier1_cash: Tier 1 capital.
+        haircuts: Repo haircut of each instrument, as a fraction; 1 where nobody lends.
+        covariances: Covariances of mark returns per interval of the volatility estimator.
+        retires_debt: Whether proceeds of sales retire debt. If not they are kept as cash.
+    """
+
+    cash: float
+    lots: list[float]
+    unit_cash: list[float]
+    adjustment_unit_cash: list[float]
+    other_assets_cash: float
+    short_term_cash: float
+    due_cash: float
+    repo_cash: list[float]
+    tier1_cash: float
+    haircuts: list[float]
+    covariances: list[list[float]]
+    retires_debt: bool = True
+
+    def copy(self) -> SheetView:
+        """An independent copy."""
+        return SheetView(
+            self.cash,
+            self.lots.copy(),
+            self.unit_cash.copy(),
+            self.adjustment_unit_cash.copy(),
+            self.other_assets_cash,
+            self.short_term_cash,
+            self.due_cash,
+            self.repo_cash.copy(),
+            self.tier1_cash,
+            self.haircuts.copy(),
+            self.covariances,
+            self.retires_debt,
+        )
+
+    @property
+    def debt_cash(self) -> float:
+        """Everything borrowed."""
+        return self.short_term_cash + self.due_cash + sum(self.repo_cash)
+
+    @property
+    def inventory_cash(self) -> float:
+        """Long positions at their marks."""
+        return sum(q * u for q, u in zip(self.lots, self.unit_cash, strict=True) if q > 0)
+
+    @property
+    def assets_cash(self) -> float:
+        """All assets at their marks, before prudent adjustments."""
+        return self.cash + self.other_assets_cash + self.inventory_cash
+
+    def repo_limits(self) -> list[float]:
+        """What the collateral carries: (1 - haircut) × value, by instrument."""
+        return [
+            (1 - h) * q * u if q > 0 else 0.0
+            for h, q, u in zip(self.haircuts, self.lots, self.unit_cash, strict=True)
+        ]
+
+    def sell(self, instrument_id: int, lots: float, proceeds_cash: float | None = None) -> None:
+        """Change the view as a sale of ``lots`` held would.
+
+        At its prudent value (the mark less the adjustment) a sale leaves Tier 1 alone: the adjustment has been
+        deducted already and becomes a realised loss.
+
+        Args:
+            instrument_id: What is sold.
+            lots: How many, not more than held.
+            proceeds_cash: What they fetch; by default their prudent value.
+        """
+        prudent = lots * (self.unit_cash[instrument_id] - self.adjustment_unit_cash[instrument_id])
+        proceeds = prudent if proceeds_cash is None else proceeds_cash
+        self.lots[instrument_id] -= lots
+        self.tier1_cash += proceeds - prudent
+        self.cash += proceeds
+        if self.retires_debt:
+            self.repay(max(proceeds, 0.0), instrument_id)
+
+    def repay(self, amount_cash: float, first: int = -1) -> None:
+        """Retire debt from cash, in the order of :func:`lob_sim.balance.debt.retire`."""
+        left, self.due_cash, self.short_term_cash = retire(
+            amount_cash, self.repo_cash, self.repo_limits(), self.due_cash, self.short_term_cash, first
+        )
+        self.cash -= amount_cash - left
+
+    def buy(self, instrument_id: int, lots: float) -> None:
+        """Change the view as a purchase at the mark would: from cash, then repo on it, then short-term funding."""
+        cost = lots * self.unit_cash[instrument_id]
+        self.lots[instrument_id] += lots
+        self.tier1_cash -= lots * self.adjustment_unit_cash[instrument_id]
+        paid = min(cost, max(self.cash, 0.0))
+        self.cash -= paid
+        financed = min(cost - paid, (1 - self.haircuts[instrument_id]) * cost)
+        self.repo_cash[instrument_id] += financed
+        self.short_term_cash += cost - paid - financed
+
+    def mark(self, instrument_id: int, unit_cash: float) -> None:
+        """Give a lot of one instrument a new value; the difference comes out of Tier 1."""
+        self.tier1_cash += self.lots[instrument_id] * (unit_cash - self.unit_cash[instrument_id])
+        self.unit_cash[instrument_id] = unit_cash

@@ -1,0 +1,359 @@
+"""Plug-ins: a class named ``"module:Class"`` in a file, and its typed parameters.
+
+A plug-in is any subclass of the base that the place expects. Its parameters are a nested struct, which is
+also their documentation::
+
+    class MyDealer(Dealer):
+        \"\"\"Quotes around its belief.\"\"\"
+
+        class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+            \"\"\"Parameters.
+
+            Attributes:
+                half_spread_ticks: Distance of each quote from the belief.
+                pause: Time between two looks at the market.
+            \"\"\"
+
+            half_spread_ticks: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+            pause: Duration = 250_000_000
+
+Nothing is registered and nothing is scanned at import: a module is loaded when a scenario names it, and a
+package is searched only when somebody asks for a list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lob_sim.convert import convert_strict, did_you_mean, is_duration, marks_duration, struct_fields
+from lob_sim.errors import PluginError
+
+_SHIPPED = "strategies"
+
+
+class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of a class that has none."""
+
+
+class ParamInfo(msgspec.Struct, frozen=True):
+    """One parameter as a person reads it; ``default`` is empty where a value must be given."""
+
+    name: str
+    type: str
+    default: str
+    doc: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.type}, " + (f"default {self.default})" if self.default else "required)")
+
+
+class PluginInfo(msgspec.Struct, frozen=True):
+    """What ``lob-sim list`` shows of one plug-in."""
+
+    spec: str
+    summary: str
+    params: tuple[ParamInfo, ...]
+
+
+# --- finding the class -------------------------------------------------------------------------------------
+
+
+def load_class(spec: str, base: type, search_path: Path | None = None) -> type[Any]:
+    """Resolve ``"module:Class"`` to a concrete subclass of ``base``.
+
+    The module is an importable one (``strategies.glosten_milgrom``), or a file named by its path
+    (``my_file.py``), or a module that lies in ``search_path`` (``my_file``). A file is loaded under a name
+    made of its path and content: two folders may both hold a ``dealer.py``, and an edited file is read again.
+
+    Args:
+        spec: The plug-in's name.
+        base: What it must be a subclass of.
+        search_path: Folder of the file that names the plug-in; the current folder if not given.
+
+    Raises:
+        PluginError: Names what was expected and, if something similar exists, the nearest name.
+    """
+    module_name, colon, class_name = spec.rpartition(":")
+    if not (colon and module_name.strip() and class_name.isidentifier()):
+        raise PluginError(
+            f'expected "module:Class" or "file.py:Class", for example "{_SHIPPED}.glosten_milgrom:'
+            'GlostenMilgromDealer"',
+            f"plug-in {spec!r}",
+        )
+    module = _load_module(module_name, search_path or Path.cwd(), spec)
+    found = getattr(module, class_name, None)
+    if found is None:
+        names = [cls.__name__ for cls in _subclasses_in(module, base)]
+        raise PluginError(
+            f"{module_name} has no class {class_name!r}"
+            + did_you_mean(class_name, names)
+            + f"; its {base.__name__} classes: {', '.join(names) or 'none'}",
+            f"plug-in {spec!r}",
+        )
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise PluginError(
+            f"{class_name} is not a subclass of {base.__module__}.{base.__name__}, which is expected here",
+            f"plug-in {spec!r}",
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise PluginError(f"{class_name} is abstract: it must define {missing}", f"plug-in {spec!r}")
+    return found
+
+
+def find_plugins(package_name: str, base: type) -> list[str]:
+    """List ``"module:Class"`` of every public concrete subclass of ``base`` in a package and those below it.
+
+    Imports every module of the package, so call it only to answer a request for a list.
+
+    Raises:
+        PluginError: The package, or a module in it, cannot be imported.
+    """
+    package = _import(package_name, package_name)
+    modules = [package]
+    for info in pkgutil.walk_packages(getattr(package, "__path__", ()), package_name + ".", lambda _: None):
+        modules.append(_import(info.name, info.name))
+    return sorted(f"{m.__name__}:{cls.__name__}" for m in modules for cls in _subclasses_in(m, base))
+
+
+def _subclasses_in(module: types.ModuleType, base: type) -> list[type]:
+    """Public concrete subclasses of ``base`` that the module itself defines, by name."""
+    return [
+        value
+        for name, value in sorted(vars(module).items())
+        if isinstance(value, type)
+        and issubclass(value, base)
+        and value is not base
+        and not name.startswith("_")
+        and value.__module__ == module.__name__
+        and not inspect.isabstract(value)
+    ]
+
+
+def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
+    if name.endswith(".py"):
+        path = folder / name
+        if not path.is_file():
+            nearby = [p.name for p in sorted(path.parent.glob("*.py"))] if path.parent.is_dir() else []
+            raise PluginError(f"no such file: {path}" + did_you_mean(path.name, nearby), f"plug-in {spec!r}")
+        return _load_file(path, folder, spec)
+    local = folder.joinpath(*name.split(".")).with_suffix(".py")
+    # A plain name means the file next to the scenario even if some installed module is called the same; a
+    # dotted name means the installed package first, so that its classes exist once however they are named.
+    if "." not in name and local.is_file():
+        return _load_file(local, folder, spec)
+    if _is_importable(name):
+        return _import(name, spec)
+    if local.is_file():
+        return _load_file(local, folder, spec)
+    raise PluginError(
+        f"no module named {name!r}"
+        + did_you_mean(name, _known_modules(name, folder))
+        + f"; also looked for {local}",
+        f"plug-in {spec!r}",
+    )
+
+
+def _is_importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
+
+
+def _known_modules(name: str, folder: Path) -> list[str]:
+    """Names that somebody who wrote ``name`` may have meant."""
+    known = [path.stem for path in sorted(folder.glob("*.py"))]
+    for package_name in dict.fromkeys((name.rpartition(".")[0], _SHIPPED)):
+        if package_name and _is_importable(package_name):
+            package = importlib.import_module(package_name)
+            known += [
+                f"{package_name}.{m.name}" for m in pkgutil.iter_modules(getattr(package, "__path__", ()))
+            ]
+    return known
+
+
+def _import(name: str, spec: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise _import_failure(name, error, spec) from error
+
+
+def _load_file(path: Path, folder: Path, spec: str) -> types.ModuleType:
+    path = path.resolve()
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise PluginError(f"{path} cannot be read: {error.strerror}", f"plug-in {spec!r}") from error
+    digest = hashlib.sha256(str(path).encode() + b"\0" + source).hexdigest()[:16]
+    name = f"_lob_sim_plugin_{digest}_{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    # Registered before it runs, because annotations and pickle look a class's module up by name.
+    sys.modules[name] = module
+    try:
+        # Compiled here rather than by the import system, whose byte-code cache can miss an edit made within
+        # the same second and would leave __pycache__ in the user's folder.
+        code = compile(source, str(path), "exec", dont_inherit=True)
+        with _importable_from(path.parent, folder.resolve()):
+            exec(code, module.__dict__)
+    except Exception as error:
+        del sys.modules[name]
+        raise _import_failure(str(path), error, spec) from error
+    return module
+
+
+@contextmanager
+def _importable_from(*folders: Path) -> Iterator[None]:
+    """Let a user's file import its neighbours, as a script could."""
+    added = [str(folder) for folder in dict.fromkeys(folders)]
+    sys.path[:0] = added
+    try:
+        yield
+    finally:
+        for folder in added:
+            if folder in sys.path:
+                sys.path.remove(folder)
+
+
+def _import_failure(what: str, error: Exception, spec: str) -> PluginError:
+    line = ""
+    if isinstance(error, SyntaxError):
+        line = f", line {error.lineno}"
+    return PluginError(
+        f"{what}{line} cannot be imported: {type(error).__name__}: {error}", f"plug-in {spec!r}"
+    )
+
+
+# --- its parameters ----------------------------------------------------------------------------------------
+
+
+def params_type(cls: type) -> type[msgspec.Struct]:
+    """The typed parameter struct of a plug-in: its nested or inherited ``Params``, or :class:`NoParams`.
+
+    Raises:
+        PluginError: ``Params`` is not a frozen struct that forbids unknown fields.
+    """
+    params = getattr(cls, "Params", NoParams)
+    is_struct = isinstance(params, type) and issubclass(params, msgspec.Struct)
+    if not is_struct or not (
+        params.__struct_config__.frozen and params.__struct_config__.forbid_unknown_fields
+    ):
+        raise PluginError(
+            "Params must be a class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True)",
+            f"plug-in {_spec_of(cls)!r}",
+        )
+    return params
+
+
+def build_params(cls: type, raw: Mapping[str, object], where: str) -> Any:
+    """Build a plug-in's parameters from what a file says.
+
+    Args:
+        cls: The plug-in.
+        raw: As read from a file: numbers (``Decimal`` or ``float``), strings, booleans, lists, tables.
+        where: The place, for errors, for example ``market.toml: agents.dealers.params``.
+
+    Raises:
+        PluginError: Names the path of the first parameter that is unknown, missing or of the wrong type or
+            range, and lists the parameters that there are.
+    """
+    target = params_type(cls)
+    try:
+        return convert_strict(raw, target, where, PluginError)
+    except PluginError as error:
+        available = "; ".join(map(str, _param_infos(target))) or "none"
+        raise PluginError(
+            f"{error.message}. Parameters of {cls.__name__}: {available}", error.where
+        ) from None
+
+
+def describe(cls: type) -> PluginInfo:
+    """First line of a plug-in's docstring, and its parameters with types, defaults and documentation."""
+    summary = (inspect.cleandoc(cls.__doc__ or "")).partition("\n")[0]
+    return PluginInfo(_spec_of(cls), summary, _param_infos(params_type(cls)))
+
+
+def _spec_of(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _param_infos(target: type[msgspec.Struct]) -> tuple[ParamInfo, ...]:
+    docs = _attribute_docs(target)
+    return tuple(
+        ParamInfo(field.encode_name, _type_text(field.type), _default_text(field), docs.get(field.name, ""))
+        for field in struct_fields(target)
+    )
+
+
+def _attribute_docs(target: type) -> dict[str, str]:
+    """Read the ``Attributes:`` sections of the docstrings of a class and its bases; the class itself wins."""
+    docs: dict[str, str] = {}
+    for cls in reversed(target.__mro__):
+        _, _, section = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("Attributes:\n")
+        name = ""
+        for line in section.splitlines():
+            entry = re.match(r"^    (\w+)(?: \(.*?\))?: *(.*)$", line)
+            if entry:
+                name = entry[1]
+                docs[name] = entry[2]
+            elif name and line.startswith("     "):
+                docs[name] = f"{docs[name]} {line.strip()}".strip()
+            elif line.strip():
+                break
+    return docs
+
+
+def _default_text(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is not msgspec.NODEFAULT:
+        value = field.default
+    elif field.default_factory is not msgspec.NODEFAULT:
+        value = field.default_factory()
+    else:
+        return ""
+    if isinstance(value, Enum):
+        return value.name.lower()
+    if isinstance(value, int) and is_duration(field.type):
+        return f"{Decimal(value) / 1_000_000_000:f}s"
+    return str(value) if isinstance(value, Decimal) else repr(value)
+
+
+def _type_text(annotation: Any) -> str:
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        text = "duration" if is_duration(annotation) else _type_text(args[0])
+        signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+        metas = [m for m in args[1:] if isinstance(m, msgspec.Meta) and not marks_duration(m)]
+        bounds = [f"{s} {getattr(m, a):g}" for m in metas for a, s in signs if getattr(m, a) is not None]
+        return f"{text} {' and '.join(bounds)}" if bounds else text
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("none" if a is type(None) else _type_text(a) for a in args)
+    if origin is typing.Literal:
+        return " | ".join(map(repr, args))
+    if origin is not None:
+        inner = ", ".join(_type_text(a) for a in args if a is not ...)
+        return f"{'list' if origin is tuple and ... in args else origin.__name__} of {inner}"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " | ".join(member.name.lower() for member in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return "table {" + ", ".join(map(str, _param_infos(annotation))) + "}"
+    return str(getattr(annotation, "__name__", annotation))

@@ -1,0 +1,43 @@
+"""Scenarios: what a market consists of, read from TOML and checked."""
+
+from lob_sim.scenario.loading import (
+    find_scenario,
+    load_scenario,
+    open_market,
+    packaged_scenarios,
+    parse_scenario,
+    scenario_to_dict,
+)
+from lob_sim.scenario.overrides import apply_overrides, parse_value, set_path
+from lob_sim.scenario.specs import (
+    AgentGroupSpec,
+    ConnectionSpec,
+    InstrumentSpec,
+    LatencySpec,
+    LitSpec,
+    RfqSpec,
+    Scenario,
+    ShockSpec,
+    Spec,
+)
+
+__all__ = [
+    "AgentGroupSpec",
+    "ConnectionSpec",
+    "InstrumentSpec",
+    "LatencySpec",
+    "LitSpec",
+    "RfqSpec",
+    "Scenario",
+    "ShockSpec",
+    "Spec",
+    "apply_overrides",
+    "find_scenario",
+    "load_scenario",
+    "open_market",
+    "packaged_scenarios",
+    "parse_scenario",
+    "parse_value",
+    "scenario_to_dict",
+    "set_path",
+]

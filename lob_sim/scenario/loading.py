@@ -1,0 +1,177 @@
+"""From a TOML file to a checked :class:`Scenario`, and back to plain data."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lob_sim.convert import convert_strict, did_you_mean, is_duration, struct_fields
+from lob_sim.errors import InputError, ScenarioError
+from lob_sim.scenario.overrides import apply_overrides
+from lob_sim.scenario.specs import InstrumentSpec, Scenario
+from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of
+
+_PACKAGED = resources.files("lob_sim") / "scenarios"
+
+
+def load_scenario(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario file, or one that comes with the package, by its name.
+
+    Args:
+        source: Path of a TOML file, or the name of a packaged scenario (see :func:`packaged_scenarios`).
+        overrides: Changes as ``"path=value"``, for example ``"agents.dealers.count=4"``; members of lists are
+            addressed by their ``name`` or index, values are written as in TOML (a bare word is a string).
+
+    Raises:
+        ScenarioError: Names file and field, and says what was expected.
+    """
+    path = find_scenario(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(f"cannot be read: {error.strerror}", str(source)) from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"is not UTF-8 text: {error.reason}", str(source)) from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"is not valid TOML: {error}", str(source)) from None
+    if "folder" in raw:
+        raise ScenarioError("unknown key 'folder'", f"{source}: folder")
+    raw["folder"] = str(path.resolve().parent)
+    return parse_scenario(apply_overrides(raw, overrides), f"{source}: ")
+
+
+def find_scenario(source: str | Path) -> Path:
+    """The file that ``source`` names.
+
+    Raises:
+        ScenarioError: Neither a file nor the name of a packaged scenario; suggests the nearest name.
+    """
+    path = Path(source)
+    if path.is_file():
+        return path
+    packaged = packaged_scenarios()
+    if str(source) in packaged:
+        return packaged[str(source)]
+    known = [*packaged, *(str(p) for p in sorted(path.parent.glob("*.toml")))]
+    raise ScenarioError(
+        "no such file or packaged scenario"
+        + did_you_mean(str(source), known)
+        + f"; packaged: {', '.join(packaged) or 'none'}",
+        str(source),
+    )
+
+
+def packaged_scenarios() -> dict[str, Path]:
+    """Scenarios that come with the package, by name."""
+    files = sorted(Path(str(entry)) for entry in _PACKAGED.iterdir() if entry.name.endswith(".toml"))
+    return {file.stem: file for file in files}
+
+
+def parse_scenario(raw: object, where: str = "") -> Scenario:
+    """Make a checked scenario of plain data.
+
+    Args:
+        raw: As from TOML or :func:`scenario_to_dict`.
+        where: Put before the field in errors, for example ``"market.toml: "``.
+
+    Raises:
+        ScenarioError: Names the field and says what was expected.
+    """
+    scenario = convert_strict(raw, Scenario, where, ScenarioError)
+    _check_names(scenario, where)
+    open_market(scenario, where)
+    return scenario
+
+
+def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
+    """Plain data from which :func:`parse_scenario` makes the same scenario again; durations are text."""
+    plain = _plain(scenario)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def open_market(
+    scenario: Scenario, where: str = ""
+) -> tuple[tuple[Instrument, ...], CashUnit, tuple[Ticks, ...]]:
+    """The scenario's instruments in order of name, the unit of cash, and the initial prices in ticks.
+
+    Raises:
+        ScenarioError: An initial price is off the grid.
+    """
+    specs = sorted(scenario.instruments, key=lambda spec: spec.name)
+    unit, values = cash_unit_of([s.tick_size * s.lot_size / s.price_per for s in specs])
+    instruments = tuple(
+        Instrument(i, s.name, s.tick_size, s.lot_size, s.price_per, s.liquidity_rank, value)
+        for i, (s, value) in enumerate(zip(specs, values, strict=True))
+    )
+    return (
+        instruments,
+        unit,
+        tuple(_initial_ticks(i, s, where) for i, s in zip(instruments, specs, strict=True)),
+    )
+
+
+def _initial_ticks(instrument: Instrument, spec: InstrumentSpec, where: str) -> Ticks:
+    try:
+        return instrument.to_ticks(spec.initial_price)
+    except InputError as error:
+        raise ScenarioError(error.message, f"{where}instruments.{spec.name}.initial_price") from None
+
+
+def _check_names(scenario: Scenario, where: str) -> None:
+    instruments = [spec.name for spec in scenario.instruments]
+    groups = [spec.name for spec in scenario.agents]
+    _unique(instruments, f"{where}instruments")
+    _unique(groups, f"{where}agents")
+    for group in scenario.agents:
+        for name in group.holdings:
+            _known(name, instruments, "instrument", f"{where}agents.{group.name}.holdings.{name}")
+    for i, shock in enumerate(scenario.shocks):
+        _known(shock.instrument, instruments, "instrument", f"{where}shocks[{i}].instrument")
+        if shock.at >= scenario.horizon:
+            raise ScenarioError("expected a time before the horizon", f"{where}shocks[{i}].at")
+    for spec in scenario.instruments:
+        lit = spec.lit
+        if lit.opening_auction + lit.closing_auction >= scenario.horizon:
+            raise ScenarioError("the auctions leave no time to trade", f"{where}instruments.{spec.name}.lit")
+        if lit.price_band and not lit.halt:
+            raise ScenarioError(
+                "expected a positive duration with a price_band", f"{where}instruments.{spec.name}.lit.halt"
+            )
+
+
+def _unique(names: Iterable[str], where: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ScenarioError(f"the name {name!r} is used twice", where)
+        seen.add(name)
+
+
+def _known(name: str, known: Sequence[str], kind: str, where: str) -> None:
+    if name not in known:
+        raise ScenarioError(
+            f"no {kind} named {name!r}" + did_you_mean(name, known) + f"; there are: {', '.join(known)}", where
+        )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return {
+            field.name: f"{getattr(value, field.name)}ns"
+            if is_duration(field.type)
+            else _plain(getattr(value, field.name))
+            for field in struct_fields(type(value))
+        }
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return msgspec.to_builtins(value)

@@ -1,0 +1,208 @@
+"""An agent in the running market: its connection to the venues, its inbox, and when its components are awake.
+
+An agent consists of one or more components, each a :class:`~lob_sim.agents.strategy.Strategy`: the trading
+strategy and, for a dealer with a balance sheet, the desk that watches its limits. Messages travel down to the
+agent into an inbox. The agent is woken on arrival only when a component has a hook for the message that is not
+patient; anything else waits in the inbox until the agent is next awake, which nobody can tell from its having
+been read at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+from lob_sim.agents.context import Headroom
+from lob_sim.agents.strategy import Strategy
+from lob_sim.errors import LobSimError, StrategyError
+from lob_sim.messages import Command, Event, RfqOpened
+from lob_sim.rng import Stream
+from lob_sim.simulation.context import AgentContext
+from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, waking_messages
+from lob_sim.simulation.kernel import Notice
+from lob_sim.simulation.own_books import OwnBooks
+from lob_sim.units import Ns
+
+if TYPE_CHECKING:
+    from lob_sim.simulation.market import Market
+
+
+class Connection:
+    """The latencies of one agent, each a function that draws a delay in nanoseconds."""
+
+    __slots__ = ("down", "up", "view")
+
+    def __init__(self, up: Callable[[], Ns], down: Callable[[], Ns], view: Callable[[], Ns]) -> None:
+        self.up = up
+        self.down = down
+        self.view = view
+
+
+class AgentHost:
+    """One agent.
+
+    Args:
+        market: The market that it is connected to.
+        agent_id: Its number, in order of name.
+        name: Its stable name.
+        group: The scenario's group that it belongs to.
+        components: Its strategy, and any further component, in the order in which they hear of messages.
+        books: Its own books, opened with its endowment.
+        connection: Its latencies.
+        random: One stream per component.
+        sees_fair_value: Whether it knows the exogenous fair value.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        agent_id: int,
+        name: str,
+        group: str,
+        components: Sequence[Strategy],
+        books: OwnBooks,
+        connection: Connection,
+        random: Sequence[Stream],
+        sees_fair_value: bool = False,
+    ) -> None:
+        self.agent_id = agent_id
+        self.name = name
+        self.group = group
+        self.books = books
+        self.sees_fair_value = sees_fair_value
+        self.headroom: Headroom | None = None
+        self.dealers: tuple[int, ...] = ()
+        self.outbox: list[Command] = []
+        self.ids = count(1)
+        self.components = tuple(components)
+        self._market = market
+        self._kernel = market.kernel
+        self._connection = connection
+        self._inbox: deque[tuple[Ns, Event]] = deque()
+        self._hooks = hooks_by_message(components)
+        self._waking = waking_messages(components)
+        self._last_up_ns: Ns = 0
+        self._last_down_ns: Ns = 0
+        self._drain_due_ns: Ns = -1
+        self._view_ns: Ns = 0
+        self._book_notice_hooks = tuple(
+            (i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book")
+        )
+        self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
+        self._contexts = tuple(AgentContext(self, market, i, random[i]) for i in range(len(components)))
+
+    @property
+    def answers_rfqs(self) -> bool:
+        """Whether it may be asked for quotes."""
+        return any(c.answers_rfqs for c in self.components)
+
+    @property
+    def watches_book(self) -> bool:
+        """Whether a component wants to be told of every change of a top of book."""
+        return bool(self._book_notice_hooks)
+
+    def hears(self, message_type: type[Event]) -> bool:
+        """Whether a component has a hook for the message type."""
+        return message_type in self._hooks
+
+    def view_ns(self) -> Ns:
+        """The time as of which this agent sees the market now; never moves backwards."""
+        seen_ns = self._kernel.now_ns - self._connection.view()
+        if seen_ns > self._view_ns:
+            self._view_ns = seen_ns
+        return self._view_ns
+
+    # --- waking -------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """The market opens."""
+        for component, ctx in zip(self.components, self._contexts, strict=True):
+            self._call(component.on_start, ctx)
+        self._send()
+
+    def wake(self, notice: Notice) -> None:
+        """A wake-up that a component asked for is due."""
+        component, tag = notice.payload
+        if self._inbox:
+            self._read_inbox()
+        try:
+            self._wake_hooks[component](self._contexts[component], tag)
+        except LobSimError:
+            raise
+        except Exception as error:
+            raise self._failure("on_wake", error) from error
+        if self.outbox:
+            self._send()
+
+    def deliver(self, event: Event) -> None:
+        """A message leaves a venue for this agent."""
+        now_ns = self._kernel.now_ns
+        arrival_ns = now_ns + self._connection.down()
+        if arrival_ns < self._last_down_ns:
+            arrival_ns = self._last_down_ns
+        else:
+            self._last_down_ns = arrival_ns
+        self._inbox.append((arrival_ns, event))
+        if arrival_ns != self._drain_due_ns and type(event) in self._waking:
+            self._drain_due_ns = arrival_ns
+            self._kernel.call_in(arrival_ns - now_ns, self._arrived)
+
+    def notify_book(self, instrument_id: int) -> None:
+        """The top of a book has changed: tell the components that watch it, one latency later."""
+        now_ns = self._kernel.now_ns
+        arrival_ns = max(self._last_down_ns, now_ns + self._connection.down())
+        self._last_down_ns = arrival_ns
+        self._kernel.call_in(arrival_ns - now_ns, self._book_changed, (instrument_id, now_ns))
+
+    def finish(self) -> None:
+        """The horizon is reached: take note of what has arrived (no more commands leave)."""
+        self._read_inbox()
+        self.outbox.clear()
+
+    def _arrived(self, notice: Notice) -> None:
+        self._read_inbox()
+        if self.outbox:
+            self._send()
+
+    def _book_changed(self, notice: Notice) -> None:
+        instrument_id, changed_ns = notice.payload
+        self._view_ns = max(self._view_ns, changed_ns)
+        self._read_inbox()
+        for component, hook in self._book_notice_hooks:
+            self._call(hook, self._contexts[component], instrument_id)
+        if self.outbox:
+            self._send()
+
+    def _read_inbox(self) -> None:
+        inbox, now_ns, hooks, books = self._inbox, self._kernel.now_ns, self._hooks, self.books
+        while inbox and inbox[0][0] <= now_ns:
+            event = inbox.popleft()[1]
+            books.apply(event)
+            hearing = hooks.get(type(event))
+            if hearing is None or (type(event) is RfqOpened and event.agent_id == self.agent_id):
+                continue
+            for component, hook in hearing:
+                self._call(hook, self._contexts[component], event)
+
+    def _call(self, hook: Hook, *args: object) -> None:
+        try:
+            hook(*args)
+        except LobSimError:
+            raise
+        except Exception as error:
+            raise self._failure(hook.__name__, error) from error
+
+    def _failure(self, hook: str, error: Exception) -> StrategyError:
+        return StrategyError(self.name, hook, self._kernel.now_ns, f"{type(error).__name__}: {error}")
+
+    def _send(self) -> None:
+        """Everything said in one waking travels together."""
+        now_ns = self._kernel.now_ns
+        arrival_ns = now_ns + self._connection.up()
+        if arrival_ns < self._last_up_ns:
+            arrival_ns = self._last_up_ns
+        else:
+            self._last_up_ns = arrival_ns
+        self._kernel.call_in(arrival_ns - now_ns, self._market.receive, tuple(self.outbox))
+        self.outbox.clear()

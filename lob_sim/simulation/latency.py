@@ -1,0 +1,36 @@
+"""Latency between an agent and the venues: how long a message travels, one way.
+
+Messages on one connection never overtake each other, as on a TCP session: a random delay that would deliver a
+message before its predecessor delivers it together with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from lob_sim.rng import Stream
+from lob_sim.scenario import LatencySpec
+from lob_sim.units import Ns
+
+Delay = Callable[[], Ns]
+
+
+def constant_ns(spec: LatencySpec) -> Ns | None:
+    """The delay of a constant latency; ``None`` when it is random."""
+    return spec.median if spec.distribution == "constant" else None
+
+
+def delay_source(spec: LatencySpec, stream: Stream) -> Delay:
+    """A function that draws one delay in whole nanoseconds.
+
+    Uniform: on ``median ± spread``. Lognormal: the given median and log standard deviation ``sigma``.
+    """
+    median_ns: int = spec.median
+    if spec.distribution == "uniform":
+        low_ns, width_ns = median_ns - spec.spread, 2 * spec.spread
+        return lambda: low_ns + round(stream.uniform() * width_ns)
+    if spec.distribution == "lognormal":
+        sigma = spec.sigma
+        return lambda: round(median_ns * math.exp(sigma * stream.normal()))
+    return lambda: median_ns

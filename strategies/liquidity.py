@@ -1,0 +1,110 @@
+"""Liquidity traders: many small traders with reasons of their own, who go home when the price is too bad."""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import Annotated
+
+import msgspec
+
+from lob_sim.agents.context import Context
+from lob_sim.agents.inquiries import Inquiries, some_dealers
+from lob_sim.agents.quoting import is_continuous, touch_ticks, traded_instruments, visible_price_ticks
+from lob_sim.agents.strategy import Strategy
+from lob_sim.messages import OrderRejected, RfqClosed, RfqDeclined, RfqQuoted, RfqRejected, Side, TimeInForce
+from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
+
+_ARRIVAL = 0
+
+
+class LiquidityTraders(Strategy):
+    """A population of uninformed traders with elastic reservation values, trading at Poisson times.
+
+    Each arrival wants to buy or sell, with equal chance, and values immediacy at a private amount, uniform on
+    [0, ``max_reservation_ticks``], beyond the visible price. It trades if the touch is within its private
+    value: at a half-spread h a share 1 − h/``max_reservation_ticks`` of the flow stays. That elasticity is
+    what can make a lit market close. Some ask dealers instead, and all do when nobody quotes their side of
+    the lit book.
+
+    Source: Glosten and Milgrom (1985), section 4 (market closure with elastic liquidity traders).
+    """
+
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters of the population.
+
+        Attributes:
+            instruments: Names of the instruments traded; none means all. Each arrival is in one of them, at
+                random.
+            traders: Number of traders; their arrivals are superposed into one Poisson process.
+            mean_interval: Mean time between two arrivals of one trader.
+            max_size_lots: Order sizes are uniform on 1 .. ``max_size_lots``.
+            max_reservation_ticks: Upper end of the private values.
+            rfq_share: Probability that an arrival asks dealers although its side of the lit book is quoted.
+            rfq_dealers: Number of dealers asked, chosen at random; 0 means that these traders never ask.
+            rfq_patience: How long an asker waits for answers.
+        """
+
+        instruments: tuple[str, ...] = ()
+        traders: Annotated[int, msgspec.Meta(ge=1)] = 100
+        mean_interval: Interval = 60 * NS_PER_S
+        max_size_lots: Annotated[int, msgspec.Meta(ge=1)] = 5
+        max_reservation_ticks: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+        rfq_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+        rfq_dealers: Annotated[int, msgspec.Meta(ge=0)] = 3
+        rfq_patience: Interval = NS_PER_S
+
+    params: Params
+
+    def __init__(self, params: msgspec.Struct | None = None) -> None:
+        super().__init__(params)
+        self.instrument_ids: tuple[int, ...] = ()
+        self.inquiries = Inquiries()
+
+    def on_start(self, ctx: Context) -> None:
+        self.instrument_ids = traded_instruments(ctx, self.params.instruments)
+        self._await_arrival(ctx)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        if tag != _ARRIVAL:
+            self.inquiries.on_patience_over(ctx, tag)
+            return
+        self._await_arrival(ctx)
+        random, p = ctx.random, self.params
+        instrument_id = self.instrument_ids[random.integer(0, len(self.instrument_ids))]
+        side = Side.BUY if random.uniform() < 0.5 else Side.SELL
+        qty = random.integer(1, p.max_size_lots + 1)
+        limit = self._private_limit_ticks(ctx, instrument_id, side)
+        prefers_rfq = random.uniform() < p.rfq_share
+        touch, _ = touch_ticks(ctx.top(instrument_id), side)
+        if p.rfq_dealers and (prefers_rfq or not touch):
+            self._ask(ctx, instrument_id, side, qty, limit)
+        elif touch and limit > 0 and side * (limit - touch) >= 0 and is_continuous(ctx, instrument_id):
+            ctx.place(instrument_id, side, qty, limit, time_in_force=TimeInForce.IOC)
+
+    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
+        self.inquiries.on_quote(ctx, quote)
+
+    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
+        self.inquiries.on_decline(ctx, event)
+
+    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
+        self.inquiries.on_close(event)
+
+    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
+        if isinstance(event, RfqRejected):
+            self.inquiries.on_close(event)
+
+    def _await_arrival(self, ctx: Context) -> None:
+        ctx.wake_in(ctx.random.delay_ns(self.params.mean_interval / self.params.traders), _ARRIVAL)
+
+    def _private_limit_ticks(self, ctx: Context, instrument_id: int, side: Side) -> Ticks:
+        price = visible_price_ticks(ctx, instrument_id)
+        private = ctx.random.uniform() * self.params.max_reservation_ticks
+        return floor(price + private) if side is Side.BUY else max(1, ceil(price - private))
+
+    def _ask(self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots, limit_ticks: Ticks) -> None:
+        p = self.params
+        self.inquiries.ask(
+            ctx, instrument_id, side, qty_lots, limit_ticks,
+            dealer_ids=some_dealers(ctx, p.rfq_dealers), patience_ns=p.rfq_patience,
+        )  # fmt: skip
