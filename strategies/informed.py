@@ -20,8 +20,8 @@ class InformedTrader(Strategy):
     price. Its scenario group needs ``sees_fair_value``.
 
     Source: the informed trader of Glosten and Milgrom (1985), "Bid, Ask and Transaction Prices in a
-        Specialist
-    Market with Heterogeneously Informed Traders", section 1, with the noisy signal of Das (2005), section 2.
+    Specialist Market with Heterogeneously Informed Traders", with the noisy signal of Das (2005), "A
+    Learning Market-Maker in the Glosten–Milgrom Model", section 2.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -26,7 +26,9 @@ class LiquidityTraders(Strategy):
     what can make a lit market close. Some ask dealers instead, and all do when nobody quotes their side of
     the lit book.
 
-    Source: Glosten and Milgrom (1985), section 4 (market closure with elastic liquidity traders).
+    Source: the liquidity traders of Glosten and Milgrom (1985), "Bid, Ask and Transaction Prices in a
+    Specialist Market with Heterogeneously Informed Traders", whose private valuation decides whether they
+    trade.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,13 +20,13 @@ _LOOK = 0
 class ValueInvestor(Strategy):
     """Buys well below its own slow valuation with the cash it has; sells what it holds well above.
 
-    At Poisson times it studies one instrument: its valuation moves a part of the way towards fair value seen with
-    noise, so that it follows a shock late. It buys as long as it has cash and sells no more than it holds. It
-    takes what the lit book displays within its limit; when its side of the book is empty it asks dealers. Its
-    scenario group needs ``sees_fair_value``.
+    At Poisson times it studies one instrument: its valuation moves a part of the way towards fair value
+    seen with noise, so that it follows a shock late. It buys as long as it has cash and sells no more than
+    it holds. It takes what the lit book displays within its limit; when its side of the book is empty it
+    asks dealers. Its scenario group needs ``sees_fair_value``.
 
-    Source: the value investor of Farmer and Joshi (2002), "The Price Dynamics of Common Trading Strategies",
-    section 3.2; slow outside capital as in Duffie (2010), "Asset Price Dynamics with Slow-Moving Capital".
+    Source: the value strategies of Farmer and Joshi (2002), "The Price Dynamics of Common Trading
+    Strategies"; slow capital as in Duffie (2010), "Asset Price Dynamics with Slow-Moving Capital".
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,9 +106,7 @@ class ValueInvestor(Strategy):
         lot_value = ctx.instruments[instrument_id].value(max(1, limit_ticks), 1)
         return min(self.params.size_lots, ctx.cash // lot_value)
 
-    def _ask(
-        self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots, limit_ticks: Ticks
-    ) -> None:
+    def _ask(self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots, limit_ticks: Ticks) -> None:
         p = self.params
         self.inquiries.ask(
             ctx,

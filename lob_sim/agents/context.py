@@ -75,6 +75,18 @@ class Headroom(msgspec.Struct, frozen=True, gc=False):
     binding: tuple[str, ...]
 
 
+class Switches(Protocol):
+    """Mechanisms of a dealer's own behaviour that an experiment may turn off."""
+
+    @property
+    def toxicity(self) -> bool:
+        """Learn from flow how much of it is informed; else keep the prior."""
+
+    @property
+    def retreat(self) -> bool:
+        """Pull lit quotes for fear of informed flow, and decline requests."""
+
+
 class Context(Protocol):
     """One agent's window on the market. Prices in ticks, quantities in lots, times in nanoseconds."""
 
@@ -99,6 +111,10 @@ class Context(Protocol):
     @property
     def instruments(self) -> tuple[Instrument, ...]:
         """Every instrument, indexed by ``instrument_id``."""
+
+    @property
+    def switches(self) -> Switches:
+        """Mechanisms that the scenario has turned on or off, for strategies that implement them."""
 
     @property
     def dealers(self) -> tuple[int, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Protocol
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal
+
+import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
@@ -19,49 +22,124 @@ from lob_sim.messages import (
     Side,
     TimeInForce,
 )
-from lob_sim.units import NS_PER_S, Lots, Ns
+from lob_sim.units import NS_PER_S, Duration, Interval, Lots
 
 _SLICE = 0
-_PARENT = 1
+_PARENT_ID = 1
 
 
-class ParentOrder(Protocol):
-    """Parameters that every execution strategy has.
+class SlicedExecution(Strategy, ABC):
+    """Sends, at the start of each slice, what the schedule wants done by the end of it and is not.
 
-    Attributes:
-        instrument: Name of the instrument; empty means the market's first.
-        side: Whether the parent order buys or sells.
-        parent_lots: Its size.
-        start: When the first slice is sent, counted from the market's opening.
-        duration: Time from the first slice to the last moment.
-        slices: Number of equal time steps that ``duration`` is cut into.
-        rfq_dealers: Number of dealers asked when nobody quotes in the lit book; 0 means that it waits.
+    A slice takes from the lit book at the touch, and no more than is displayed there; what is missing waits
+    for the next slice, also beyond the planned end, until the parent order is done. When nobody quotes its
+    side of the book it asks dealers. A subclass says how many lots are due.
     """
 
-    @property
-    def instrument(self) -> str: ...
-    @property
-    def side(self) -> Literal["buy", "sell"]: ...
-    @property
-    def parent_lots(self) -> int: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def duration(self) -> int: ...
-    @property
-    def slices(self) -> int: ...
-    @property
-    def rfq_dealers(self) -> int: ...
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """The parent order.
 
+        Attributes:
+            instrument: Name of the instrument; empty means the market's first.
+            side: Whether the parent order buys or sells.
+            parent_lots: Its size.
+            start: When the first slice is sent, counted from the opening of the market.
+            duration: Time from the first slice to the planned end.
+            slices: Number of equal steps that ``duration`` is cut into.
+            rfq_dealers: Number of dealers asked when the book is dark; 0 means that it waits.
+            rfq_patience: How long it waits for their answers.
+        """
 
-class SlicedExecution(Strategy):
-    """Sends, at the start of each slice, what the schedule says should be done by then and is not.
+        instrument: str = ""
+        side: Literal["buy", "sell"] = "sell"
+        parent_lots: Annotated[int, msgspec.Meta(ge=1)] = 100
+        start: Duration = 0
+        duration: Interval = 600 * NS_PER_S
+        slices: Annotated[int, msgspec.Meta(ge=1)] = 20
+        rfq_dealers: Annotated[int, msgspec.Meta(ge=0)] = 3
+        rfq_patience: Interval = NS_PER_S
 
-    Slices take from the lit book at the touch; what is not there waits for the next slice. One more slice, at the
-    end, takes whatever is left at any price that the book shows. A subclass says how many lots are due.
-    """
+    params: Params
 
-    params: ParentOrder  # type: ignore[assignment]
-    wakes_per_slice: ClassVar[int] = 1
+    def __init__(self, params: msgspec.Struct | None = None) -> None:
+        super().__init__(params)
+        self.instrument_id = 0
+        self.executed_lots = 0
+        self.slice_index = 0
+        self.inquiries = Inquiries()
 
-    def on_start(self, ctx: Context) -> None: ...
+    @abstractmethod
+    def due_lots(self, slice_index: int) -> Lots:
+        """Lots of the parent order to be done by the end of slice ``slice_index``, counted from 0."""
+
+    def on_start(self, ctx: Context) -> None:
+        """Wait for the first slice."""
+        names = (self.params.instrument,) if self.params.instrument else ()
+        self.instrument_id = traded_instruments(ctx, names)[0]
+        ctx.wake_in(max(1, self.params.start), _SLICE)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        """Send one slice, or decide on a dealer's answer."""
+        p = self.params
+        if tag != _SLICE:
+            self.inquiries.on_patience_over(ctx, tag)
+            return
+        if self.executed_lots >= p.parent_lots:
+            return
+        due = min(self.due_lots(self.slice_index), p.parent_lots)
+        self.slice_index += 1
+        ctx.wake_in(max(1, p.duration // p.slices), _SLICE)
+        under_way = sum(order.leaves_lots for order in ctx.orders(self.instrument_id).values())
+        missing = due - self.executed_lots - under_way
+        if missing > 0 and not self.inquiries.open:
+            self._send(ctx, missing)
+
+    def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
+        """Count what is done in the lit book."""
+        self.executed_lots += fill.qty_lots
+
+    def on_rfq_trade(self, ctx: Context, trade: RfqTraded) -> None:
+        """Count what is done with dealers."""
+        self.executed_lots += trade.qty_lots
+
+    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
+        """A dealer has answered."""
+        self.inquiries.on_quote(ctx, quote)
+
+    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
+        """A dealer has declined."""
+        self.inquiries.on_decline(ctx, event)
+
+    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
+        """A request has ended."""
+        self.inquiries.on_close(event)
+
+    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
+        """What was refused is still missing at the next slice."""
+        if isinstance(event, RfqRejected):
+            self.inquiries.on_close(event)
+
+    def _send(self, ctx: Context, qty_lots: Lots) -> None:
+        p, instrument_id = self.params, self.instrument_id
+        side = Side.BUY if p.side == "buy" else Side.SELL
+        touch, displayed = touch_ticks(ctx.top(instrument_id), side)
+        if touch and is_continuous(ctx, instrument_id):
+            ctx.place(
+                instrument_id,
+                side,
+                min(qty_lots, displayed),
+                touch,
+                time_in_force=TimeInForce.IOC,
+                parent_order_id=_PARENT_ID,
+            )
+        elif not touch and p.rfq_dealers:
+            self.inquiries.ask(
+                ctx,
+                instrument_id,
+                side,
+                qty_lots,
+                None,
+                dealer_ids=some_dealers(ctx, p.rfq_dealers),
+                patience_ns=p.rfq_patience,
+                parent_order_id=_PARENT_ID,
+            )

@@ -19,7 +19,7 @@ class Inquiry(msgspec.Struct):
 
     Attributes:
         side: The asker's side.
-        limit_ticks: The worst price at which it would deal.
+        limit_ticks: The worst price at which it would deal; ``None`` for any price.
         unanswered: Dealers that have not answered yet.
         best: The best quote within the limit so far.
         rfq_id: The venue's number, 0 until the first answer tells it.
@@ -28,7 +28,7 @@ class Inquiry(msgspec.Struct):
 
     instrument_id: int
     side: Side
-    limit_ticks: Ticks
+    limit_ticks: Ticks | None
     unanswered: int
     best: RfqQuoted | None = None
     rfq_id: int = 0
@@ -52,7 +52,7 @@ class Inquiries:
         instrument_id: int,
         side: Side,
         qty_lots: Lots,
-        limit_ticks: Ticks,
+        limit_ticks: Ticks | None,
         *,
         dealer_ids: Sequence[int],
         patience_ns: Ns,
@@ -76,7 +76,8 @@ class Inquiries:
             return
         inquiry.rfq_id = quote.rfq_id
         price = _price(quote, inquiry.side)
-        if price and inquiry.side * (inquiry.limit_ticks - price) >= 0:
+        limit = inquiry.limit_ticks
+        if price and (limit is None or inquiry.side * (limit - price) >= 0):
             best = inquiry.best
             if best is None or inquiry.side * (_price(best, inquiry.side) - price) > 0:
                 inquiry.best = quote

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from lob_sim.agents.context import Context, TopOfBook, WorkingOrder
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
-from lob_sim.messages import Phase, Side
+from lob_sim.messages import Phase, Side, TimeInForce
 from lob_sim.units import Lots, Ticks
 
 PriceSource: TypeAlias = Literal["book", "fair_value"]
@@ -55,6 +55,18 @@ def is_continuous(ctx: Context, instrument_id: int) -> bool:
 def touch_ticks(top: TopOfBook, side: Side) -> tuple[Ticks, Lots]:
     """Price and size that a taker of ``side`` meets; (0, 0) when nobody quotes."""
     return (top.ask_ticks, top.ask_lots) if side is Side.BUY else (top.bid_ticks, top.bid_lots)
+
+
+def take_towards(ctx: Context, instrument_id: int, target_lots: Lots, size_lots: Lots) -> None:
+    """Take at most ``size_lots`` of what the touch displays, to bring the position nearer to its target."""
+    missing = target_lots - ctx.position(instrument_id)
+    if missing == 0 or not is_continuous(ctx, instrument_id):
+        return
+    side = Side.BUY if missing > 0 else Side.SELL
+    price, displayed = touch_ticks(ctx.top(instrument_id), side)
+    qty = min(abs(missing), size_lots, displayed)
+    if qty > 0:
+        ctx.place(instrument_id, side, qty, price, time_in_force=TimeInForce.IOC)
 
 
 def keep_quotes(

@@ -52,6 +52,17 @@ class Strategy:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.params!r})"
 
+    def valuation(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
+        """What the strategy believes an instrument to be worth: mean and standard deviation, in ticks.
+
+        The balance sheet is marked at it when no market supports a better mark. A strategy without a belief
+        goes by the last price that it could see, without a notion of its error.
+        """
+        top = ctx.top(instrument_id)
+        if top.is_two_sided:
+            return top.mid_ticks, 0.0
+        return float(ctx.last_trade_ticks(instrument_id) or ctx.initial_ticks(instrument_id)), 0.0
+
     # --- hooks: all optional ------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
         """The market opens. The place to ask for the first wake-up and to send first quotes."""

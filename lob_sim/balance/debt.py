@@ -11,10 +11,11 @@ Money = TypeVar("Money", int, float)
 def retire(
     amount: Money, repo: list[Money], repo_limits: Sequence[Money], due: Money, short_term: Money, first: int
 ) -> tuple[Money, Money, Money]:
-    """Pay debt with ``amount``: repo on the sold collateral first, then what lenders want back, then the rest.
+    """Pay debt with ``amount``, repo on the sold collateral first.
 
-    The order is: repo on instrument ``first`` (none if -1); funding that is due because lenders refuse to roll
-    it; repo elsewhere beyond what its collateral carries (margin deficits); short-term funding; other repo.
+    The order is: repo on instrument ``first`` (none if -1); funding that is due because lenders refuse to
+    roll it; repo elsewhere beyond what its collateral carries (margin deficits); short-term funding; other
+    repo.
 
     Args:
         amount: Money to use, not negative, in cash units.

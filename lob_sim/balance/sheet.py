@@ -1,9 +1,9 @@
 """A balance sheet in exact integers.
 
-Assets (cash, long positions at their marks, other assets) equal liabilities (short-term funding, funding that is
-due, repo, securities sold short) plus the prudent valuation adjustment plus Tier 1. Tier 1 is kept by its own
-entries (every gain, loss and adjustment when it happens), so :meth:`BalanceSheet.check` compares two independent
-computations.
+Assets (cash, long positions at their marks, other assets) equal liabilities (short-term funding, funding that
+is due, repo, securities sold short) plus the prudent valuation adjustment plus Tier 1. Tier 1 is kept by its
+own entries (every gain, loss and adjustment when it happens), so :meth:`BalanceSheet.check` compares two
+independent computations.
 
 The prudent valuation adjustment is a deduction from Tier 1 (CRR Article 34 with Article 105): the mark of the
 inventory and hence the leverage exposure stay, Tier 1 falls.
@@ -51,9 +51,20 @@ class BalanceSheet:
     """
 
     __slots__ = (
-        "_tick_values", "adjustments_ticks", "cash", "cash_target", "due_cash", "haircuts", "lots", "marks_ticks",
-        "may_short", "other_assets_cash", "repo_cash", "short_term_cash", "tier1_cash",
-    )  # fmt: skip
+        "_tick_values",
+        "adjustments_ticks",
+        "cash",
+        "cash_target",
+        "due_cash",
+        "haircuts",
+        "lots",
+        "marks_ticks",
+        "may_short",
+        "other_assets_cash",
+        "repo_cash",
+        "short_term_cash",
+        "tier1_cash",
+    )
 
     def __init__(
         self,
@@ -82,7 +93,9 @@ class BalanceSheet:
         self.haircuts = list(haircuts) if haircuts is not None else [0.0] * n
         self.may_short = may_short
         if not len(self.lots) == len(self.marks_ticks) == len(self.repo_cash) == len(self.haircuts) == n:
-            raise InputError(f"a balance sheet needs one position, mark, loan and haircut for each of {n} instruments")
+            raise InputError(
+                f"a balance sheet needs one position, mark, loan and haircut for each of {n} instruments"
+            )
         if min(cash, other_assets_cash, short_term_cash, *self.repo_cash) < 0:
             raise InputError("amounts of a balance sheet must not be negative")
         if any(mark <= 0 for mark in self.marks_ticks):
@@ -122,7 +135,10 @@ class BalanceSheet:
     @property
     def adjustment_cash(self) -> Cash:
         """Prudent valuation adjustment of all positions."""
-        return sum(a * abs(q) * v for a, q, v in zip(self.adjustments_ticks, self.lots, self._tick_values, strict=True))
+        return sum(
+            a * abs(q) * v
+            for a, q, v in zip(self.adjustments_ticks, self.lots, self._tick_values, strict=True)
+        )
 
     @property
     def insolvent(self) -> bool:
@@ -150,7 +166,11 @@ class BalanceSheet:
         return cost - paid
 
     def sell(
-        self, instrument_id: int, qty_lots: Lots, price_ticks: Ticks, proceeds: Proceeds = Proceeds.REBUILD_CASH
+        self,
+        instrument_id: int,
+        qty_lots: Lots,
+        price_ticks: Ticks,
+        proceeds: Proceeds = Proceeds.REBUILD_CASH,
     ) -> Cash:
         """Book a sale.
 
@@ -161,7 +181,9 @@ class BalanceSheet:
             InvariantError: More than is held, on a sheet that may not be short.
         """
         if qty_lots > self.lots[instrument_id] and not self.may_short:
-            raise InvariantError(f"sale of {qty_lots} lots of {instrument_id} with {self.lots[instrument_id]} held")
+            raise InvariantError(
+                f"sale of {qty_lots} lots of {instrument_id} with {self.lots[instrument_id]} held"
+            )
         received = -self._trade(instrument_id, -qty_lots, price_ticks)
         self.cash += received
         if proceeds is Proceeds.KEEP_AS_CASH:
@@ -201,7 +223,7 @@ class BalanceSheet:
             self.repo_cash[collateral] += amount_cash
 
     def repay(self, amount_cash: Cash, first: int = -1) -> Cash:
-        """Retire debt from cash, in the order of :func:`lob_sim.balance.debt.retire`; returns what was retired."""
+        """Retire debt from cash, in the order of :func:`.debt.retire`; returns what was retired."""
         _not_negative(amount_cash)
         amount = min(amount_cash, self.cash)
         limits = [int((1 - h) * max(0, self.value(i))) for i, h in enumerate(self.haircuts)]
@@ -212,7 +234,7 @@ class BalanceSheet:
         return amount - left
 
     def delever_with_cash(self, amount_cash: Cash) -> Cash:
-        """Retire debt from cash for good: the working level of cash falls with it; returns what was retired."""
+        """Retire debt from cash for good: the working level of cash falls too; returns what was retired."""
         retired = self.repay(amount_cash)
         self.cash_target = max(0, self.cash_target - retired)
         return retired
@@ -235,27 +257,21 @@ class BalanceSheet:
 
     # --- capital --------------------------------------------------------------------------------------------
     def write_down(self, loss_cash: Cash) -> Cash:
-        """Lose ``loss_cash`` of other assets, at most all of them (negative: a gain); returns the loss booked."""
+        """Lose ``loss_cash`` of other assets, at most all of them (negative: a gain); returns the loss."""
         loss = min(loss_cash, self.other_assets_cash)
         self.other_assets_cash -= loss
         self.tier1_cash -= loss
         return loss
 
-    def distribute(self, amount_cash: Cash) -> None:
-        """Pay owners out of cash (a fund's redemptions).
-
-        Raises:
-            InvariantError: More than the cash there is.
-        """
+    def owe(self, amount_cash: Cash) -> None:
+        """Owners withdraw capital: it becomes a debt that is due (a fund's redemption)."""
         _not_negative(amount_cash)
-        if amount_cash > self.cash:
-            raise InvariantError(f"payment of {amount_cash} with {self.cash} of cash")
-        self.cash -= amount_cash
+        self.due_cash += amount_cash
         self.tier1_cash -= amount_cash
 
     # --- views ----------------------------------------------------------------------------------------------
     def view(self, covariances: list[list[float]]) -> SheetView:
-        """What constraints judge. ``covariances`` of mark returns are shared, not copied; takes about 1 µs."""
+        """What constraints judge. The ``covariances`` of mark returns are shared, not copied."""
         tick_values = self._tick_values
         return SheetView(
             self.cash,
@@ -271,7 +287,9 @@ class BalanceSheet:
             covariances,
         )
 
-    def record(self, ts_event_ns: Ns, agent_id: int, cause: SheetCause, instrument_id: int = -1) -> BalanceSheetRecord:
+    def record(
+        self, ts_event_ns: Ns, agent_id: int, cause: SheetCause, instrument_id: int = -1
+    ) -> BalanceSheetRecord:
         """The sheet as an event for the log."""
         return BalanceSheetRecord(
             ts_event_ns,
@@ -304,8 +322,8 @@ class BalanceSheet:
             raise InvariantError(f"short positions on a sheet that may not be short: {self.lots}")
 
     def _trade(self, instrument_id: int, lots: Lots, price_ticks: Ticks) -> Cash:
-        # Positions are held at the mark, so a trade at another price is a gain or a loss at once; the price is
-        # not part of the position.
+        # Positions are held at the mark, so a trade at another price is a gain or a loss at once; the price
+        # is not part of the position.
         tick_value = self._tick_values[instrument_id]
         mark = self.marks_ticks[instrument_id]
         before = self.lots[instrument_id]

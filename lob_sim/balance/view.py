@@ -1,7 +1,7 @@
 """What a constraint sees of a balance sheet: plain numbers, and what they would be after a sale.
 
-A view is real-valued, so the same constraints judge a live sheet of exact integers and a classical stress test
-with real prices. It is a snapshot: nothing that happens to it reaches the sheet.
+A view is real-valued, so the same constraints judge a live sheet of exact integers and a classical stress
+test with real prices. It is a snapshot: nothing that happens to it reaches the sheet.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ class SheetView(msgspec.Struct):
     def sell(self, instrument_id: int, lots: float, proceeds_cash: float | None = None) -> None:
         """Change the view as a sale of ``lots`` held would.
 
-        At its prudent value (the mark less the adjustment) a sale leaves Tier 1 alone: the adjustment has been
-        deducted already and becomes a realised loss.
+        At its prudent value (the mark less the adjustment) a sale leaves Tier 1 alone: the adjustment has
+        been deducted already and becomes a realised loss.
 
         Args:
             instrument_id: What is sold.
@@ -125,7 +125,7 @@ class SheetView(msgspec.Struct):
         self.cash -= amount_cash - left
 
     def buy(self, instrument_id: int, lots: float) -> None:
-        """Change the view as a purchase at the mark would: from cash, then repo on it, then short-term funding."""
+        """Change the view as a purchase at the mark would: from cash, repo on it, short-term funding."""
         cost = lots * self.unit_cash[instrument_id]
         self.lots[instrument_id] += lots
         self.tier1_cash -= lots * self.adjustment_unit_cash[instrument_id]

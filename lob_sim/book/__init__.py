@@ -1,1 +1,21 @@
+"""The limit order book: orders, price levels, two sides, waiting stops. It knows the queues, not the rules of trading."""
 
+from __future__ import annotations
+
+from lob_sim.book.book import OrderBook
+from lob_sim.book.level import PriceLevel
+from lob_sim.book.order import MARKET_BUY_TICKS, MARKET_SELL_TICKS, MAX_PRICE_TICKS, MAX_QTY_LOTS, Order
+from lob_sim.book.side import BookSide
+from lob_sim.book.stops import StopBook
+
+__all__ = [
+    "MARKET_BUY_TICKS",
+    "MARKET_SELL_TICKS",
+    "MAX_PRICE_TICKS",
+    "MAX_QTY_LOTS",
+    "BookSide",
+    "Order",
+    "OrderBook",
+    "PriceLevel",
+    "StopBook",
+]

@@ -2,6 +2,7 @@
 
 from lob_sim.scenario.loading import (
     find_scenario,
+    instrument_specs,
     load_scenario,
     open_market,
     packaged_scenarios,
@@ -11,7 +12,10 @@ from lob_sim.scenario.loading import (
 from lob_sim.scenario.overrides import apply_overrides, parse_value, set_path
 from lob_sim.scenario.specs import (
     AgentGroupSpec,
+    BalanceSheetSpec,
     ConnectionSpec,
+    ConstraintSpec,
+    FairValueSpec,
     InstrumentSpec,
     LatencySpec,
     LitSpec,
@@ -19,11 +23,15 @@ from lob_sim.scenario.specs import (
     Scenario,
     ShockSpec,
     Spec,
+    SwitchSpec,
 )
 
 __all__ = [
     "AgentGroupSpec",
+    "BalanceSheetSpec",
     "ConnectionSpec",
+    "ConstraintSpec",
+    "FairValueSpec",
     "InstrumentSpec",
     "LatencySpec",
     "LitSpec",
@@ -31,8 +39,10 @@ __all__ = [
     "Scenario",
     "ShockSpec",
     "Spec",
+    "SwitchSpec",
     "apply_overrides",
     "find_scenario",
+    "instrument_specs",
     "load_scenario",
     "open_market",
     "packaged_scenarios",

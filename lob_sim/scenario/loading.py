@@ -97,6 +97,11 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
     return plain
 
 
+def instrument_specs(scenario: Scenario) -> list[InstrumentSpec]:
+    """The instruments in the order of ``instrument_id``: by name."""
+    return sorted(scenario.instruments, key=lambda spec: spec.name)
+
+
 def open_market(
     scenario: Scenario, where: str = ""
 ) -> tuple[tuple[Instrument, ...], CashUnit, tuple[Ticks, ...]]:
@@ -105,7 +110,7 @@ def open_market(
     Raises:
         ScenarioError: An initial price is off the grid.
     """
-    specs = sorted(scenario.instruments, key=lambda spec: spec.name)
+    specs = instrument_specs(scenario)
     unit, values = cash_unit_of([s.tick_size * s.lot_size / s.price_per for s in specs])
     instruments = tuple(
         Instrument(i, s.name, s.tick_size, s.lot_size, s.price_per, s.liquidity_rank, value)
@@ -131,6 +136,11 @@ def _check_names(scenario: Scenario, where: str) -> None:
     _unique(instruments, f"{where}instruments")
     _unique(groups, f"{where}agents")
     for group in scenario.agents:
+        for side, spec in (("to_venue", group.connection.to_venue), ("from_venue", group.connection.from_venue)):
+            if spec.distribution == "uniform" and spec.spread > spec.median:
+                raise ScenarioError(
+                    "expected at most the median", f"{where}agents.{group.name}.connection.{side}.spread"
+                )
         for name in group.holdings:
             _known(name, instruments, "instrument", f"{where}agents.{group.name}.holdings.{name}")
     for i, shock in enumerate(scenario.shocks):
@@ -139,6 +149,11 @@ def _check_names(scenario: Scenario, where: str) -> None:
             raise ScenarioError("expected a time before the horizon", f"{where}shocks[{i}].at")
     for spec in scenario.instruments:
         lit = spec.lit
+        if spec.fair_value.news_interval and not spec.fair_value.news_noise_sd:
+            raise ScenarioError(
+                "expected a positive number where there is news",
+                f"{where}instruments.{spec.name}.fair_value.news_noise_sd",
+            )
         if lit.opening_auction + lit.closing_auction >= scenario.horizon:
             raise ScenarioError("the auctions leave no time to trade", f"{where}instruments.{spec.name}.lit")
         if lit.price_band and not lit.halt:

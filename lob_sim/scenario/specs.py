@@ -14,7 +14,6 @@ import msgspec
 
 from lob_sim.units import Duration
 
-PositiveDecimal = Annotated[Decimal, msgspec.Meta(gt=0)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 
 
@@ -22,7 +21,13 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The root of everything that a scenario is made of: immutable, and unknown keys are refused."""
 
 
-class LatencySpec(Spec):
+def _require(holds: bool, field: str, expected: str, value: object) -> None:
+    """msgspec turns a ValueError from ``__post_init__`` into an error that says where the struct stands."""
+    if not holds:
+        raise ValueError(f"{field}: expected {expected}, got {value}")
+
+
+class LatencySpec(Spec, kw_only=True):
     """How long a message travels, one way.
 
     Attributes:
@@ -38,7 +43,7 @@ class LatencySpec(Spec):
     sigma: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.0
 
 
-class ConnectionSpec(Spec):
+class ConnectionSpec(Spec, kw_only=True):
     """An agent's latencies.
 
     Attributes:
@@ -50,7 +55,7 @@ class ConnectionSpec(Spec):
     from_venue: LatencySpec = LatencySpec()
 
 
-class LitSpec(Spec):
+class LitSpec(Spec, kw_only=True):
     """Rules of an instrument's lit order book.
 
     Attributes:
@@ -68,7 +73,7 @@ class LitSpec(Spec):
     halt: Duration = 0
 
 
-class RfqSpec(Spec):
+class RfqSpec(Spec, kw_only=True):
     """Rules of an instrument's RFQ venue.
 
     Attributes:
@@ -80,7 +85,27 @@ class RfqSpec(Spec):
     delay: Duration = 0
 
 
-class InstrumentSpec(Spec):
+class FairValueSpec(Spec, kw_only=True):
+    """The law of an instrument's fair value, and the public news of it.
+
+    Attributes:
+        daily_volatility: Standard deviation of the log return over a trading day of eight hours.
+        common_loading: Correlation with the factor that all instruments share; two instruments' correlation is the product.
+        jumps_per_day: Mean number of unscheduled jumps in a trading day.
+        jump_sd: Standard deviation of the log size of an unscheduled jump.
+        news_interval: Mean time between public signals; 0 for no news.
+        news_noise_sd: Standard deviation of a signal's error, as a fraction of the initial value.
+    """
+
+    daily_volatility: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    common_loading: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.0
+    jumps_per_day: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    jump_sd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    news_interval: Duration = 0
+    news_noise_sd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+class InstrumentSpec(Spec, kw_only=True):
     """One traded instrument.
 
     Attributes:
@@ -90,22 +115,115 @@ class InstrumentSpec(Spec):
         price_per: Amount to which the price refers: 1 for shares, 100 for bonds in percent of par.
         initial_price: Fair value at the start, known to all; on the tick grid.
         liquidity_rank: 1 is the most liquid.
+        fair_value: How the fair value moves, and what the public learns of it.
         lit: Rules of the order book.
         rfq: Rules of the RFQ venue.
     """
 
     name: Name
-    tick_size: PositiveDecimal
-    lot_size: PositiveDecimal
-    price_per: PositiveDecimal = Decimal(1)
-    initial_price: PositiveDecimal
+    tick_size: Decimal
+    lot_size: Decimal
+    price_per: Decimal = Decimal(1)
+    initial_price: Decimal
     liquidity_rank: Annotated[int, msgspec.Meta(ge=1)] = 1
+    fair_value: FairValueSpec = FairValueSpec()
     lit: LitSpec = LitSpec()
     rfq: RfqSpec = RfqSpec()
 
+    def __post_init__(self) -> None:
+        for field in ("tick_size", "lot_size", "price_per", "initial_price"):
+            value = getattr(self, field)
+            _require(value.is_finite() and value > 0, field, "a positive number", value)
 
-class AgentGroupSpec(Spec):
-    """A group of like agents, named ``name-1`` ... ``name-count`` (zero-padded), or ``name`` when there is one.
+
+class ConstraintSpec(Spec, kw_only=True):
+    """One limit on a balance sheet.
+
+    Attributes:
+        kind: ``slr``, ``var``, ``funding``, ``inventory``, or a user's own as ``"module:Class"``.
+        params: Its parameters.
+    """
+
+    kind: str
+    params: dict[str, Any] = {}
+
+
+class BalanceSheetSpec(Spec, kw_only=True):
+    """What makes an agent a constrained dealer. Its group's cash and holdings are the first two asset lines.
+
+    Attributes:
+        other_assets: Assets that are not traded, in currency units.
+        short_term_funding: Deposits and short-term funding. Tier 1 is what balances the sheet.
+        repo: Opening loans against each instrument.
+        haircuts: Repo haircuts at the opening, as fractions.
+        scale: Multiplies every amount of the sheet, cash and holdings included, so that one table serves dealers of
+            several sizes.
+        constraints: Its limits; what binds is their union.
+        sale_order: ``most_liquid_first``, ``cash_first``, ``pro_rata``, or a user's own as ``"module:Class"``.
+        liquidation: ``immediate``, ``twap``, ``participation``, ``book_watching``, or ``"module:Class"``.
+        liquidation_params: Parameters of the liquidation strategy.
+        work_interval: Time between two looks at parent orders.
+        rfq_dealers: Dealers asked when the book is dark or too thin.
+        rfq_patience: How long their answers are waited for.
+        marking: ``hierarchy``, or a user's own marking policy as ``"module:Class"``.
+        marking_params: Parameters of the marking policy.
+        mark_interval: Time between two scheduled marks.
+        volatility_interval: Interval of the returns from which it measures volatility.
+        volatility_decay: Weight of the past, per interval.
+        opening_volatility: Volatility of each instrument's mark per interval, as measured in calm.
+    """
+
+    other_assets: Decimal = Decimal(0)
+    short_term_funding: Decimal = Decimal(0)
+    repo: dict[str, Decimal] = {}
+    haircuts: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
+    scale: Decimal = Decimal(1)
+    constraints: list[ConstraintSpec] = []
+    sale_order: str = "most_liquid_first"
+    liquidation: str = "book_watching"
+    liquidation_params: dict[str, Any] = {}
+    work_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
+    rfq_dealers: Annotated[int, msgspec.Meta(ge=0)] = 3
+    rfq_patience: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
+    marking: str = "hierarchy"
+    marking_params: dict[str, Any] = {}
+    mark_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
+    volatility_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 60_000_000_000
+    volatility_decay: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.94
+    opening_volatility: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+
+    def __post_init__(self) -> None:
+        _require(self.scale.is_finite() and self.scale > 0, "scale", "a positive number", self.scale)
+        amounts = {"other_assets": self.other_assets, "short_term_funding": self.short_term_funding}
+        amounts |= {f"repo.{name}": loan for name, loan in self.repo.items()}
+        for field, amount in amounts.items():
+            _require(amount.is_finite() and amount >= 0, field, "0 or more", amount)
+
+
+class SwitchSpec(Spec, kw_only=True):
+    """Mechanisms that can be turned off, to see what each contributes. None of them touches a random stream.
+
+    Attributes:
+        slr: Leverage limits bind.
+        var: Value-at-risk limits bind.
+        funding: Haircuts move, funding limits bind and lenders may refuse to roll.
+        redemptions: Investors redeem from funds that lose.
+        prudent_marks: Marks that no lit market supports carry the prudent valuation adjustment.
+        toxicity: Dealers learn from flow how much of it is informed; else they keep their prior.
+        retreat: Dealers may pull their lit quotes for fear of informed flow, and decline requests.
+    """
+
+    slr: bool = True
+    var: bool = True
+    funding: bool = True
+    redemptions: bool = True
+    prudent_marks: bool = True
+    toxicity: bool = True
+    retreat: bool = True
+
+
+class AgentGroupSpec(Spec, kw_only=True):
+    """A group of like agents, named ``name-1`` ... ``name-count``.
 
     Attributes:
         name: The group's name; on RFQ it is the client class that dealers know.
@@ -118,6 +236,7 @@ class AgentGroupSpec(Spec):
         sees_fair_value: Whether these agents know the exogenous fair value (informed and value traders).
         may_short: Whether positions may become negative.
         may_overdraw: Whether cash may become negative.
+        balance_sheet: Makes each agent a dealer with a balance sheet and limits; it never goes short.
     """
 
     name: Name
@@ -130,9 +249,10 @@ class AgentGroupSpec(Spec):
     sees_fair_value: bool = False
     may_short: bool = True
     may_overdraw: bool = True
+    balance_sheet: BalanceSheetSpec | None = None
 
 
-class ShockSpec(Spec):
+class ShockSpec(Spec, kw_only=True):
     """A scheduled jump of fair value.
 
     Attributes:
@@ -146,7 +266,7 @@ class ShockSpec(Spec):
     size: Annotated[float, msgspec.Meta(gt=-1)]
 
 
-class Scenario(Spec):
+class Scenario(Spec, kw_only=True):
     """A complete description of a market: run it with a seed and the same things happen.
 
     Attributes:
@@ -157,6 +277,8 @@ class Scenario(Spec):
         instruments: What is traded.
         agents: Who trades.
         shocks: Scheduled jumps of fair value.
+        switches: Mechanisms that are on.
+        fair_value_step: Time between two moves of the fair values' diffusion.
         folder: Folder of the scenario file, where a user's own strategies are looked for; set by the loader.
     """
 
@@ -167,4 +289,6 @@ class Scenario(Spec):
     instruments: Annotated[list[InstrumentSpec], msgspec.Meta(min_length=1)]
     agents: list[AgentGroupSpec] = []
     shocks: list[ShockSpec] = []
+    switches: SwitchSpec = SwitchSpec()
+    fair_value_step: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
     folder: str = ""

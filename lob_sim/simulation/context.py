@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lob_sim.agents.context import Headroom, TopOfBook, WorkingOrder
+from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
 from lob_sim.messages import (
     AcceptQuote,
     CancelOrder,
@@ -78,6 +78,10 @@ class AgentContext:
     @property
     def instruments(self) -> tuple[Instrument, ...]:
         return self._market.instruments
+
+    @property
+    def switches(self) -> Switches:
+        return self._market.switches
 
     @property
     def dealers(self) -> tuple[int, ...]:

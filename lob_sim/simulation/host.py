@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from lob_sim.agents.context import Headroom
+from lob_sim.agents.desk import Desk
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import LobSimError, StrategyError
 from lob_sim.messages import Command, Event, RfqOpened
@@ -22,8 +23,9 @@ from lob_sim.rng import Stream
 from lob_sim.simulation.context import AgentContext
 from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, waking_messages
 from lob_sim.simulation.kernel import Notice
+from lob_sim.simulation.ledger import EXTERNAL
 from lob_sim.simulation.own_books import OwnBooks
-from lob_sim.units import Ns
+from lob_sim.units import Cash, Ns
 
 if TYPE_CHECKING:
     from lob_sim.simulation.market import Market
@@ -74,6 +76,7 @@ class AgentHost:
         self.sees_fair_value = sees_fair_value
         self.headroom: Headroom | None = None
         self.dealers: tuple[int, ...] = ()
+        self.silenced = False
         self.outbox: list[Command] = []
         self.ids = count(1)
         self.components = tuple(components)
@@ -113,6 +116,31 @@ class AgentHost:
         if seen_ns > self._view_ns:
             self._view_ns = seen_ns
         return self._view_ns
+
+    # --- what its desk may do to it (see lob_sim.agents.desk.Controls) ------------------------------------------
+    def finance(self, amount: Cash) -> None:
+        """Take up cash from the outside world, or pay it back."""
+        self.books.cash += amount
+        self._market.ledger.transfer(EXTERNAL, self.agent_id, amount)
+
+    def forbid_buying(self, forbidden: bool) -> None:
+        """Refuse, or again admit, everything that buys."""
+        assert self.books.guard is not None
+        self.books.guard.buying_forbidden = forbidden
+
+    def show_headroom(self, headroom: Headroom) -> None:
+        """What ``ctx.headroom`` says from now on."""
+        self.headroom = headroom
+
+    def silence(self) -> None:
+        """Of the components, only desks hear anything from now on."""
+        awake = {i for i, c in enumerate(self.components) if isinstance(c, Desk)}
+        self._hooks = {
+            message: kept for message, hooks in self._hooks.items() if (kept := tuple(h for h in hooks if h[0] in awake))
+        }
+        self._book_notice_hooks = tuple(h for h in self._book_notice_hooks if h[0] in awake)
+        self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
+        self.silenced = True
 
     # --- waking -------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -206,3 +234,7 @@ class AgentHost:
             self._last_up_ns = arrival_ns
         self._kernel.call_in(arrival_ns - now_ns, self._market.receive, tuple(self.outbox))
         self.outbox.clear()
+
+
+def _asleep(ctx: AgentContext, tag: int) -> None:
+    """In place of a silenced component's ``on_wake``."""

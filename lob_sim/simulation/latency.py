@@ -16,21 +16,24 @@ from lob_sim.units import Ns
 Delay = Callable[[], Ns]
 
 
-def constant_ns(spec: LatencySpec) -> Ns | None:
-    """The delay of a constant latency; ``None`` when it is random."""
-    return spec.median if spec.distribution == "constant" else None
-
-
-def delay_source(spec: LatencySpec, stream: Stream) -> Delay:
+def delay_source(spec: LatencySpec, stream: Stream, longest_ns: Ns | None = None) -> Delay:
     """A function that draws one delay in whole nanoseconds.
 
     Uniform: on ``median ± spread``. Lognormal: the given median and log standard deviation ``sigma``.
+
+    Args:
+        spec: The distribution.
+        stream: Random numbers of this connection.
+        longest_ns: Longer draws are cut to this.
     """
-    median_ns: int = spec.median
+    median_ns = spec.median
+    if spec.distribution == "constant":
+        return lambda: median_ns
     if spec.distribution == "uniform":
         low_ns, width_ns = median_ns - spec.spread, 2 * spec.spread
         return lambda: low_ns + round(stream.uniform() * width_ns)
-    if spec.distribution == "lognormal":
-        sigma = spec.sigma
+    sigma = spec.sigma
+    if longest_ns is None:
         return lambda: round(median_ns * math.exp(sigma * stream.normal()))
-    return lambda: median_ns
+    cut_ns = longest_ns
+    return lambda: min(cut_ns, round(median_ns * math.exp(sigma * stream.normal())))

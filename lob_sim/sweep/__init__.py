@@ -1,1 +1,80 @@
+"""Thousands of runs: designs, seeds, executors, results that can be resumed, and what to make of them.
 
+Names are loaded when they are first used: a worker process needs none of the libraries that analysis does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lob_sim.sweep.calibration import Calibration as Calibration
+    from lob_sim.sweep.calibration import Target as Target
+    from lob_sim.sweep.calibration import calibrate as calibrate
+    from lob_sim.sweep.design import Axis as Axis
+    from lob_sim.sweep.design import Design as Design
+    from lob_sim.sweep.design import load_sweep_file as load_sweep_file
+    from lob_sim.sweep.design import parse_axis as parse_axis
+    from lob_sim.sweep.design import run_seeds as run_seeds
+    from lob_sim.sweep.executors import Cluster as Cluster
+    from lob_sim.sweep.executors import Processes as Processes
+    from lob_sim.sweep.executors import Serial as Serial
+    from lob_sim.sweep.executors import open_executor as open_executor
+    from lob_sim.sweep.folder import Sweep as Sweep
+    from lob_sim.sweep.folder import SweepPlan as SweepPlan
+    from lob_sim.sweep.folder import run_sweep as run_sweep
+    from lob_sim.sweep.progress import Progress as Progress
+    from lob_sim.sweep.progress import progress_bar as progress_bar
+    from lob_sim.sweep.runner import run_many as run_many
+    from lob_sim.sweep.statistics import Estimate as Estimate
+    from lob_sim.sweep.statistics import all_coalitions as all_coalitions
+    from lob_sim.sweep.statistics import bootstrap as bootstrap
+    from lob_sim.sweep.statistics import coalition_points as coalition_points
+    from lob_sim.sweep.statistics import coalition_values as coalition_values
+    from lob_sim.sweep.statistics import contrasts as contrasts
+    from lob_sim.sweep.statistics import paired_difference as paired_difference
+    from lob_sim.sweep.statistics import point_means as point_means
+    from lob_sim.sweep.statistics import sampled_orders as sampled_orders
+    from lob_sim.sweep.statistics import samples as samples
+    from lob_sim.sweep.statistics import shapley as shapley
+    from lob_sim.sweep.statistics import shapley_sampled as shapley_sampled
+    from lob_sim.sweep.statistics import sobol_indices as sobol_indices
+    from lob_sim.sweep.statistics import sobol_points as sobol_points
+    from lob_sim.sweep.task import TaskResult as TaskResult
+    from lob_sim.sweep.task import TaskSpec as TaskSpec
+
+_HOMES = {
+    "calibration": ("Calibration", "Target", "calibrate"),
+    "design": ("Axis", "Design", "load_sweep_file", "parse_axis", "run_seeds"),
+    "executors": ("Cluster", "Processes", "Serial", "open_executor"),
+    "folder": ("Sweep", "SweepPlan", "run_sweep"),
+    "progress": ("Progress", "progress_bar"),
+    "runner": ("run_many",),
+    "statistics": (
+        "Estimate",
+        "all_coalitions",
+        "bootstrap",
+        "coalition_points",
+        "coalition_values",
+        "contrasts",
+        "paired_difference",
+        "point_means",
+        "sampled_orders",
+        "samples",
+        "shapley",
+        "shapley_sampled",
+        "sobol_indices",
+        "sobol_points",
+    ),
+    "task": ("TaskResult", "TaskSpec"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # a test holds it equal to the imports above
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)

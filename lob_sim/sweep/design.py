@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -19,6 +18,7 @@ import msgspec
 import numpy as np
 
 from lob_sim.errors import InputError
+from lob_sim.scenario import overrides
 from lob_sim.sweep.task import Value
 
 Point: TypeAlias = dict[str, Value]
@@ -42,8 +42,8 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str
     values: tuple[Value, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
+    low: int | float = 0
+    high: int | float = 0
     levels: int = 0
 
     @property
@@ -57,7 +57,7 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(grid)
 
     def at(self, u: float) -> Value:
-        """The value at the quantile ``u`` in [0, 1): scaled for a continuum, the u-th part of the choices else."""
+        """The value at the quantile ``u`` in [0, 1) of a continuum, or of the choices, equally likely."""
         choices = self.choices
         if choices:
             return choices[min(int(u * len(choices)), len(choices) - 1)]
@@ -79,7 +79,9 @@ def checked_axis(axis: Axis, where: str = "") -> Axis:
         raise InputError("an axis needs a parameter path: expected path=a,b,c or path=lo:hi:n", where)
     if axis.values:
         if len({(type(v), v) for v in axis.values}) < len(axis.values):
-            raise InputError(f"a value is listed twice in {list(axis.values)}: expected different values", where)
+            raise InputError(
+                f"a value is listed twice in {list(axis.values)}: expected different values", where
+            )
         if any(isinstance(v, float) and not math.isfinite(v) for v in axis.values):
             raise InputError(f"{list(axis.values)} has a value that is not finite", where)
         return axis
@@ -93,7 +95,7 @@ def checked_axis(axis: Axis, where: str = "") -> Axis:
 def parse_axis(text: str) -> Axis:
     """Read ``path=a,b,c``, ``path=lo:hi:n`` (n equally spaced levels) or ``path=lo:hi`` (a continuum).
 
-    Values are written as in TOML; what is not TOML is taken as text, so ``mode=none,delayed`` needs no quotes.
+    Values are written as in TOML; what is not TOML is text, so ``mode=none,delayed`` needs no quotes.
 
     Raises:
         InputError: The text is none of these, or what it says is no axis.
@@ -113,21 +115,16 @@ def parse_axis(text: str) -> Axis:
 
 
 def parse_value(text: str) -> Value:
-    """Read one value as TOML would, or as plain text where TOML would refuse it.
+    """Read one value as TOML would, or as plain text where that gives no number, truth value or text.
 
     Raises:
-        InputError: The value is empty, or of a kind that no parameter has (a table, a date).
+        InputError: The value is empty.
     """
     text = text.strip()
     if not text:
         raise InputError("empty value: expected a number, true, false or text")
-    try:
-        value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text
-    if not isinstance(value, bool | int | float | str):
-        return text
-    return value
+    value = overrides.parse_value(text)
+    return value if isinstance(value, bool | int | float | str) else text
 
 
 def _number(text: str) -> int | float | None:
@@ -187,7 +184,9 @@ class Design(msgspec.Struct, frozen=True):
             raise InputError("a grid takes every combination: n belongs to sobol and lhs designs", "design")
         for axis in self.axes:
             if not axis.choices:
-                raise InputError("a grid needs the number of levels: expected path=lo:hi:n", f"axis {axis.path}")
+                raise InputError(
+                    "a grid needs the number of levels: expected path=lo:hi:n", f"axis {axis.path}"
+                )
         count = math.prod(len(axis.choices) for axis in self.axes)
         if count > _MAX_POINTS:
             raise InputError(f"the grid has {count} points: expected at most {_MAX_POINTS}", "design")
@@ -196,7 +195,9 @@ class Design(msgspec.Struct, frozen=True):
         return [{**self.fixed, **dict(zip(names, row, strict=True))} for row in rows]
 
 
-def unit_sample(kind: DesignKind, dimensions: int, n: int, root_seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def unit_sample(
+    kind: DesignKind, dimensions: int, n: int, root_seed: int
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A space-filling sample of the unit cube, shape (n, dimensions), from scipy.stats.qmc."""
     from scipy.stats import qmc
 
@@ -253,7 +254,9 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     def to_design(self) -> Design:
         """The design that the file describes."""
         axes = tuple(
-            Axis(path, (), spec.low, spec.high, spec.levels) if isinstance(spec, _Range) else Axis(path, tuple(spec))
+            Axis(path, (), spec.low, spec.high, spec.levels)
+            if isinstance(spec, _Range)
+            else Axis(path, tuple(spec))
             for path, spec in self.over.items()
         )
         return Design(axes, self.design, self.n, self.root_seed, self.fixed)

@@ -23,6 +23,9 @@ from lob_sim.errors import InputError, PluginError
 Value: TypeAlias = bool | int | float | str
 """What a parameter path can be set to."""
 
+FIXED_COLUMNS = ("run", "point", "replicate", "seed")
+OUTCOME_COLUMNS = ("status", "error", "trace", "run_time_s", "digest")
+"""Columns of a table of results besides parameters and metrics."""
 _TRACEBACK_CHARS = 4_000
 
 
@@ -143,12 +146,16 @@ def execute(task: Task, run: Run, version: str) -> RunRecord:
         answer = task(run.spec)
         given = answer if isinstance(answer, TaskResult) else TaskResult(answer, "")
         metrics = {str(name): float(value) for name, value in given.metrics.items()}
+        taken = sorted(set(metrics) & {*FIXED_COLUMNS, *OUTCOME_COLUMNS, *run.spec.overrides})
+        if taken:
+            raise InputError(f"metrics named like other columns: {', '.join(taken)}", task_name(task))
         digest = given.digest or digest_of(metrics)
     except (Exception, SystemExit) as error:
         trace = traceback.format_exc()[-_TRACEBACK_CHARS:]
         return failure(run, error, trace, time.perf_counter() - started)
     elapsed_s = time.perf_counter() - started
-    return RunRecord(run.run, run.point, run.replicate, run.spec.seed, True, "", "", elapsed_s, digest, metrics)
+    seed = run.spec.seed
+    return RunRecord(run.run, run.point, run.replicate, seed, True, "", "", elapsed_s, digest, metrics)
 
 
 def failure(run: Run, error: BaseException, trace: str = "", elapsed_s: float = 0.0) -> RunRecord:

@@ -1,0 +1,267 @@
+"""The desk: what watches a dealer's balance sheet and makes it sell, whatever its quoting strategy wants.
+
+The desk is a component of the agent beside the strategy. It books every fill on the balance sheet, marks the
+positions on a schedule and after own trades, asks the constraints, and keeps the parent orders that they call
+for. While it sells, the agent buys nothing: its bids are cancelled and refused. How parent orders are worked is
+the business of :mod:`lob_sim.agents.forced_sale`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lob_sim.agents.context import Context, Headroom
+from lob_sim.agents.forced_sale import ForcedSales
+from lob_sim.agents.strategy import Strategy
+from lob_sim.agents.witness import MarketWitness
+from lob_sim.balance.liquidation import breach_urgency
+from lob_sim.balance.marking import MarkingPolicy
+from lob_sim.balance.risk_manager import Plan, RiskManager
+from lob_sim.balance.sheet import BalanceSheet, Proceeds
+from lob_sim.balance.volatility import EwmaCovariance
+from lob_sim.messages import (
+    ConstraintBreached,
+    ConstraintCured,
+    DealerDefaulted,
+    MarkRecord,
+    MarkSource,
+    OrderCanceled,
+    OrderFilled,
+    OrderRejected,
+    ParentEnd,
+    RfqClosed,
+    RfqDeclined,
+    RfqEnd,
+    RfqPrint,
+    RfqQuoted,
+    RfqRejected,
+    RfqTraded,
+    SheetCause,
+    Side,
+    Trade,
+)
+from lob_sim.units import Cash, Lots, Ns, Ticks
+
+_MARK = 0
+
+
+class Controls(Protocol):
+    """What a desk may do to its own agent, and a strategy may not."""
+
+    def finance(self, amount: Cash) -> None:
+        """Take up (or, if negative, pay back) cash from the world outside the market."""
+
+    def forbid_buying(self, forbidden: bool) -> None:
+        """Refuse, or again admit, every order and quote that buys."""
+
+    def show_headroom(self, headroom: Headroom) -> None:
+        """What ``ctx.headroom`` says from now on."""
+
+    def silence(self) -> None:
+        """The dealer has failed: its strategy hears nothing more."""
+
+
+class Desk(Strategy):
+    """Balance sheet, marks, limits and forced sales of one dealer.
+
+    Args:
+        sheet: Its balance sheet at the opening.
+        risk: Its constraints and sale order.
+        marking: How it marks.
+        volatility: Its own measure of the volatility of its marks.
+        sales: How it works forced sales.
+        strategy: The quoting strategy, which knows what it believes positions to be worth.
+        mark_interval_ns: Time between two scheduled marks.
+    """
+
+    patient = frozenset({"on_trade", "on_print"})
+
+    def __init__(
+        self,
+        sheet: BalanceSheet,
+        risk: RiskManager,
+        marking: MarkingPolicy,
+        volatility: EwmaCovariance,
+        sales: ForcedSales,
+        strategy: Strategy,
+        mark_interval_ns: Ns,
+    ) -> None:
+        super().__init__()
+        self.sheet = sheet
+        self.risk = risk
+        self.marking = marking
+        self.volatility = volatility
+        self.sales = sales
+        self.controls: Controls | None = None
+        self.defaulted = False
+        self._strategy = strategy
+        self._mark_interval_ns = mark_interval_ns
+        self._witness = MarketWitness(len(sheet.lots))
+        self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
+        self._binding: tuple[str, ...] = ()
+
+    # --- time and the tape ----------------------------------------------------------------------------------------
+    def on_start(self, ctx: Context) -> None:
+        ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.OPENING))
+        # Desks do not all mark at the same instant: each has its own phase within the interval.
+        ctx.wake_in(1 + int(ctx.random.uniform() * self._mark_interval_ns), _MARK)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        if tag != _MARK:
+            self.sales.on_wake(ctx, tag)
+            return
+        ctx.wake_in(self._mark_interval_ns, _MARK)
+        self._mark_all(ctx)
+        self._assess(ctx)
+
+    def on_trade(self, ctx: Context, trade: Trade) -> None:
+        self.sales.on_trade(trade)
+        self._witness.on_trade(trade.instrument_id, trade.price_ticks, trade.ts_event_ns)
+
+    def on_print(self, ctx: Context, rfq_print: RfqPrint) -> None:
+        self._witness.on_rfq_print(rfq_print.instrument_id, rfq_print.price_ticks, rfq_print.ts_trade_ns)
+
+    # --- own trades ------------------------------------------------------------------------------------------------
+    def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
+        forced = self.sales.on_fill(fill)
+        self._book(ctx, fill.instrument_id, fill.side is Side.BUY, fill.price_ticks, fill.qty_lots, forced)
+
+    def on_rfq_trade(self, ctx: Context, trade: RfqTraded) -> None:
+        is_asker = trade.agent_id == ctx.agent_id
+        forced = is_asker and self.sales.on_rfq_trade(trade)
+        self._witness.on_rfq_print(trade.instrument_id, trade.price_ticks, trade.ts_event_ns)
+        is_buy = (trade.side is Side.BUY) == is_asker
+        self._book(ctx, trade.instrument_id, is_buy, trade.price_ticks, trade.qty_lots, forced)
+
+    def on_cancel(self, ctx: Context, event: OrderCanceled) -> None:
+        self.sales.on_cancel(event)
+
+    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
+        self.sales.on_reject(event)
+
+    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
+        self._witness.on_rfq_quote(quote)
+        self.sales.on_rfq_quote(ctx, quote)
+
+    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
+        self.sales.on_rfq_decline(ctx, event)
+
+    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
+        self.sales.on_rfq_close(event, dealt=event.end is RfqEnd.DEALT)
+
+    # --- the balance sheet --------------------------------------------------------------------------------------------
+    def _book(
+        self, ctx: Context, instrument_id: int, is_buy: bool, price_ticks: Ticks, lots: Lots, forced: bool
+    ) -> None:
+        if is_buy:
+            self.sheet.buy(instrument_id, lots, price_ticks)
+        else:
+            proceeds = Proceeds.RETIRE_DEBT if forced or self.defaulted else Proceeds.REBUILD_CASH
+            self.sheet.sell(instrument_id, lots, price_ticks, proceeds)
+        self._settle_funding(ctx)
+        cause = SheetCause.BUY if is_buy else SheetCause.SELL
+        ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, cause, instrument_id))
+        self._assess(ctx)
+
+    def _settle_funding(self, ctx: Context) -> None:
+        """What the sheet borrowed or repaid beyond the trade itself moves to or from the outside lenders."""
+        amount = self.sheet.cash - ctx.cash
+        if amount:
+            assert self.controls is not None
+            self.controls.finance(amount)
+
+    def _mark_all(self, ctx: Context) -> None:
+        for instrument in ctx.instruments:
+            i = instrument.instrument_id
+            mean, sd = self._strategy.valuation(ctx, i)
+            mark = self.marking.mark(self._witness.view(ctx, i, mean, sd))
+            before = (self.sheet.marks_ticks[i], self.sheet.adjustments_ticks[i])
+            if (mark.price_ticks, mark.adjustment_ticks) == before and mark.source is self._sources[i]:
+                continue
+            self._sources[i] = mark.source
+            self.sheet.mark(i, mark.price_ticks, mark.adjustment_ticks)
+            ctx.log(
+                MarkRecord(
+                    ctx.now_ns, ctx.agent_id, i, mark.price_ticks, mark.adjustment_ticks, mark.source, self.sheet.lots[i]
+                )
+            )
+            ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.MARK, i))
+        self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks)
+
+    # --- limits -----------------------------------------------------------------------------------------------------------
+    def _assess(self, ctx: Context) -> None:
+        """Ask the constraints, bring parent orders in line with their answer, and let everybody here know."""
+        if self.defaulted:
+            self.sales.liquidate(ctx, self.sheet.lots, self.sheet.marks_ticks)
+            return
+        if self.sheet.insolvent:
+            self._default(ctx)
+            return
+        view = self.sheet.view(self.volatility.covariances)
+        plan = self.risk.plan(view)
+        self._record_breaches(ctx, plan)
+        if plan.repay_cash:
+            self.sheet.delever_with_cash(plan.repay_cash)
+            self._settle_funding(ctx)
+            ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.REPAID))
+        required = max((b.required_cash for b in plan.breaches), default=0.0)
+        urgency = breach_urgency(required, self.sheet.inventory_cash)
+        changes = self.risk.update(plan, self.sales.working)
+        self.sales.follow(ctx, changes, urgency, self.sheet.marks_ticks)
+        self._restrain(ctx, bool(plan.breaches))
+        self._show(plan)
+
+    def _record_breaches(self, ctx: Context, plan: Plan) -> None:
+        for breach in plan.breaches:
+            if breach.constraint not in self._binding:
+                ctx.log(
+                    ConstraintBreached(
+                        ctx.now_ns,
+                        ctx.agent_id,
+                        breach.constraint,
+                        round(breach.headroom_cash),
+                        round(breach.required_cash),
+                    )
+                )
+        binding = tuple(b.constraint for b in plan.breaches)
+        for name in self._binding:
+            if name not in binding:
+                ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, 0))
+        self._binding = binding
+
+    def _restrain(self, ctx: Context, breached: bool) -> None:
+        assert self.controls is not None
+        self.controls.forbid_buying(breached)
+        if breached:
+            for instrument in ctx.instruments:
+                ctx.cancel_all(instrument.instrument_id, Side.BUY)
+
+    def _show(self, plan: Plan) -> None:
+        assert self.controls is not None
+        view = self.sheet.view(self.volatility.covariances)
+        room = [c.headroom(view) for c in self.risk.constraints]
+        exposure = max(1, self.sheet.assets_cash)
+        self.controls.show_headroom(
+            Headroom(
+                round(min(room)) if room else 0,
+                self.sheet.tier1_cash / exposure,
+                bool(self.sales.working),
+                tuple(b.constraint for b in plan.breaches),
+            )
+        )
+
+    def _default(self, ctx: Context) -> None:
+        """Tier 1 is gone: the dealer stops quoting and its book is liquidated."""
+        assert self.controls is not None
+        sheet = self.sheet
+        self.defaulted = True
+        ctx.log(
+            DealerDefaulted(ctx.now_ns, ctx.agent_id, sheet.tier1_cash, sheet.assets_cash, sheet.liabilities_cash)
+        )
+        ctx.log(sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.DEFAULT))
+        self.controls.silence()
+        self.controls.forbid_buying(True)
+        self.sales.close_all(ctx, ParentEnd.DEFAULTED)
+        for instrument in ctx.instruments:
+            ctx.cancel_all(instrument.instrument_id)
+        self.sales.liquidate(ctx, sheet.lots, sheet.marks_ticks)

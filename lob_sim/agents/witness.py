@@ -1,0 +1,66 @@
+"""What an agent has seen of prices, kept as the evidence that a mark needs."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import pstdev
+
+from lob_sim.agents.context import Context
+from lob_sim.balance.marking import MarketView
+from lob_sim.messages import RfqQuoted
+from lob_sim.units import NS_PER_S, Ns, Ticks
+
+_NEVER: Ns = 1 << 62
+_QUOTES_KEPT = 20
+_QUOTE_MEMORY_NS: Ns = 300 * NS_PER_S
+
+
+class MarketWitness:
+    """Last lit mid, lit trade and RFQ print of each instrument, and the RFQ quotes of the last five minutes.
+
+    Args:
+        n_instruments: Number of instruments.
+    """
+
+    def __init__(self, n_instruments: int) -> None:
+        self._mids: list[tuple[float, Ns]] = [(0.0, -_NEVER)] * n_instruments
+        self._trades: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
+        self._prints: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
+        self._quotes: list[deque[tuple[Ns, float]]] = [deque(maxlen=_QUOTES_KEPT) for _ in range(n_instruments)]
+
+    def on_trade(self, instrument_id: int, price_ticks: Ticks, ts_ns: Ns) -> None:
+        """A lit trade printed."""
+        self._trades[instrument_id] = (price_ticks, ts_ns)
+
+    def on_rfq_print(self, instrument_id: int, price_ticks: Ticks, dealt_ns: Ns) -> None:
+        """An RFQ trade became known: one's own, or a public print; the latest dealt counts."""
+        if dealt_ns >= self._prints[instrument_id][1]:
+            self._prints[instrument_id] = (price_ticks, dealt_ns)
+
+    def on_rfq_quote(self, quote: RfqQuoted) -> None:
+        """A dealer's answer to an own request."""
+        for price in (quote.bid_ticks, quote.ask_ticks):
+            if price:
+                self._quotes[quote.instrument_id].append((quote.ts_event_ns, float(price)))
+
+    def view(self, ctx: Context, instrument_id: int, belief_ticks: float, belief_sd_ticks: float) -> MarketView:
+        """The evidence as of now, with the agent's own belief."""
+        now_ns = ctx.now_ns
+        top = ctx.top(instrument_id)
+        if top.is_two_sided:
+            self._mids[instrument_id] = (top.mid_ticks, now_ns)
+        mid, mid_ns = self._mids[instrument_id]
+        trade, trade_ns = self._trades[instrument_id]
+        rfq_print, print_ns = self._prints[instrument_id]
+        recent = [price for ts_ns, price in self._quotes[instrument_id] if now_ns - ts_ns <= _QUOTE_MEMORY_NS]
+        return MarketView(
+            mid_ticks=mid,
+            mid_age_ns=now_ns - mid_ns,
+            trade_ticks=trade,
+            trade_age_ns=now_ns - trade_ns,
+            print_ticks=rfq_print,
+            print_age_ns=now_ns - print_ns,
+            belief_ticks=belief_ticks,
+            belief_sd_ticks=belief_sd_ticks,
+            quote_sd_ticks=pstdev(recent) if len(recent) > 1 else 0.0,
+        )

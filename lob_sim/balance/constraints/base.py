@@ -1,0 +1,122 @@
+"""The seam that every constraint fills.
+
+A user's constraint is one class in one file: a nested ``Params`` struct with typed parameters, and
+:meth:`Constraint.headroom`. Everything else has a default that asks ``headroom`` what would happen. The
+built-in constraints override the defaults with closed forms, because dealers ask on every mark.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+import msgspec
+
+from lob_sim.balance.plugin import checked
+from lob_sim.balance.view import SheetContext, SheetView
+from lob_sim.units import Lots
+
+UNLIMITED_LOTS: Final = 1 << 40
+"""More than anybody trades: the answer of a constraint that does not limit purchases."""
+
+ROUNDING: Final = 1e-12
+"""Relative size below which a real-valued headroom is rounding noise and counts as zero."""
+
+
+class Constraint(ABC):
+    """A limit. Pure: it holds parameters, never state.
+
+    Args:
+        params: An instance of the class's own ``Params``.
+        context: Instruments and the cash unit, to translate parameters once.
+
+    Attributes:
+        name: Short name for the log and for reports.
+    """
+
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters of the constraint; a subclass declares its own."""
+
+    name: ClassVar[str] = "constraint"
+
+    def __init__(self, params: msgspec.Struct, context: SheetContext) -> None:
+        self.params = checked(params, self.name)
+        self.context = context
+
+    @abstractmethod
+    def headroom(self, view: SheetView) -> float:
+        """Distance from the limit in cash units; negative when the constraint is breached."""
+
+    def required_reduction(self, view: SheetView) -> float:
+        """Value to shed, in cash units, to have no negative headroom; 0 when there is none."""
+        return max(0.0, -self.headroom(view))
+
+    def sale_lots(self, view: SheetView, instrument_id: int) -> Lots:
+        """Smallest sale of one instrument that restores the limit.
+
+        Returns:
+            At most the lots held; all of them when that helps and does not suffice; 0 when it does not help.
+        """
+        held = max(0, int(view.lots[instrument_id]))
+
+        def after(lots: int) -> float:
+            trial = view.copy()
+            trial.sell(instrument_id, lots)
+            return self.headroom(trial)
+
+        return smallest_cure(after, held)
+
+    def repay_cash(self, view: SheetView) -> int:
+        """Smallest amount of cash whose use to retire debt restores the limit; like :meth:`sale_lots`."""
+
+        def after(amount: int) -> float:
+            trial = view.copy()
+            trial.repay(amount)
+            return self.headroom(trial)
+
+        return smallest_cure(after, max(0, int(min(view.cash, view.debt_cash))))
+
+    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
+        """Largest purchase of one instrument that leaves headroom at zero or more; 0 when none is left."""
+
+        def breaks(lots: int) -> float:
+            trial = view.copy()
+            trial.buy(instrument_id, lots)
+            # A strict inequality in disguise: the smallest purchase that breaks the limit is one lot too
+            # many.
+            return 1.0 if self.headroom(trial) < 0 else -1.0
+
+        if self.headroom(view) < 0:
+            return 0
+        upper = 1
+        while upper < UNLIMITED_LOTS and breaks(upper) < 0:
+            upper *= 2
+        return upper if upper >= UNLIMITED_LOTS else smallest_cure(breaks, upper) - 1
+
+
+def smallest_cure(headroom_after: Callable[[int], float], largest: int) -> int:
+    """Smallest n in [0, largest] with ``headroom_after(n) >= 0``, for a function that rises with n; by
+    bisection.
+
+    Returns:
+        ``largest`` when it helps and does not suffice; 0 when it does not help.
+    """
+    if largest <= 0:
+        return 0
+    at_most = headroom_after(largest)
+    if at_most < 0:
+        return largest if at_most > headroom_after(0) else 0
+    low, high = -1, largest
+    while high - low > 1:
+        middle = (low + high) // 2
+        if headroom_after(middle) >= 0:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def snapped(headroom: float, scale: float) -> float:
+    """Zero when ``headroom`` is rounding noise on a computation with terms as large as ``scale``."""
+    return 0.0 if abs(headroom) <= ROUNDING * scale else headroom

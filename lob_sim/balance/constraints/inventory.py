@@ -1,0 +1,65 @@
+"""A desk's position limits, in lots."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from lob_sim.balance.constraints.base import UNLIMITED_LOTS, Constraint
+from lob_sim.balance.view import SheetContext, SheetView
+from lob_sim.errors import PluginError
+from lob_sim.units import Lots
+
+
+class InventoryConstraint(Constraint):
+    """No position above its limit; instruments without a limit are free."""
+
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters.
+
+        Attributes:
+            limits: Largest long position by instrument name, in shares or face value; 0 forbids holdings.
+        """
+
+        limits: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+
+    name: ClassVar[str] = "inventory"
+
+    def __init__(self, params: Params, context: SheetContext) -> None:
+        super().__init__(params, context)
+        ids = {i.name: i.instrument_id for i in context.instruments}
+        self._limits: dict[int, Lots] = {}
+        for name, amount in sorted(params.limits.items()):
+            if name not in ids:
+                raise PluginError(
+                    f"unknown instrument {name!r}: expected one of {sorted(ids)}", "inventory: limits"
+                )
+            instrument = context.instruments[ids[name]]
+            self._limits[instrument.instrument_id] = int(Decimal(repr(amount)) // instrument.lot_size)
+
+    def headroom(self, view: SheetView) -> float:
+        """Least room under a limit, at the mark, in cash units; infinite with no limit."""
+        return min(
+            ((limit - view.lots[i]) * view.unit_cash[i] for i, limit in self._limits.items()),
+            default=float("inf"),
+        )
+
+    def required_reduction(self, view: SheetView) -> float:
+        """Value of everything above its limit."""
+        return sum(max(0, view.lots[i] - limit) * view.unit_cash[i] for i, limit in self._limits.items())
+
+    def sale_lots(self, view: SheetView, instrument_id: int) -> Lots:
+        """The excess of this instrument; sales of others do not help."""
+        limit = self._limits.get(instrument_id, UNLIMITED_LOTS)
+        return max(0, int(view.lots[instrument_id]) - limit)
+
+    def repay_cash(self, view: SheetView) -> int:
+        """Nothing: cash has no part in position limits."""
+        return 0
+
+    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
+        """Room under this instrument's own limit."""
+        limit = self._limits.get(instrument_id, UNLIMITED_LOTS)
+        return max(0, limit - int(view.lots[instrument_id])) if limit < UNLIMITED_LOTS else UNLIMITED_LOTS

@@ -1,0 +1,197 @@
+"""Combines constraints into one list of sales.
+
+The plan is a function of the sheet alone: evaluate it on every mark and after every fill and it grows,
+shrinks or vanishes with the market. It sells the least that meets every constraint that binds, so it never
+oversells its limit by more than one lot, and never more than is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+
+import msgspec
+
+from lob_sim.balance.constraints.base import Constraint, smallest_cure
+from lob_sim.balance.sale_order import CASH, SaleOrder, Stage
+from lob_sim.balance.view import SheetView
+from lob_sim.units import Cash, Lots
+
+
+class Breach(msgspec.Struct, frozen=True, gc=False):
+    """One constraint that binds. ``headroom_cash`` is negative; ``required_cash`` is what it wants shed."""
+
+    constraint: str
+    headroom_cash: float
+    required_cash: float
+
+
+class Sale(msgspec.Struct, frozen=True, gc=False):
+    """Lots of one instrument to sell, and the constraints that ask for it, in their declared order."""
+
+    instrument_id: int
+    lots: Lots
+    reasons: tuple[str, ...]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What would cure a balance sheet at its present marks.
+
+    Attributes:
+        breaches: Constraints that bind before any sale.
+        repay_cash: Cash to use for retiring debt, in cash units.
+        sales: What to sell, in the order of the sale order's stages.
+        uncured: Constraints that still bind when all of this is done.
+    """
+
+    breaches: tuple[Breach, ...] = ()
+    repay_cash: Cash = 0
+    sales: tuple[Sale, ...] = ()
+    uncured: tuple[str, ...] = ()
+
+
+class ChangeKind(IntEnum):
+    """What is to happen to a parent order."""
+
+    OPEN = 0
+    RESIZE = 1
+    CANCEL = 2
+
+
+class ParentChange(msgspec.Struct, frozen=True, gc=False):
+    """A parent order to open, to set to ``lots`` still to sell, or to cancel (``lots`` 0)."""
+
+    kind: ChangeKind
+    instrument_id: int
+    lots: Lots
+    reasons: tuple[str, ...]
+
+
+NO_PLAN = Plan()
+
+
+class RiskManager:
+    """The constraints of one balance sheet and its sale order.
+
+    Args:
+        constraints: All that apply, in a fixed order; what binds is their union.
+        order: The sale order.
+    """
+
+    def __init__(self, constraints: Sequence[Constraint], order: SaleOrder) -> None:
+        self.constraints = tuple(constraints)
+        self.order = order
+
+    def breaches(self, view: SheetView) -> tuple[Breach, ...]:
+        """What binds now."""
+        found = []
+        for constraint in self.constraints:
+            headroom = constraint.headroom(view)
+            if headroom < 0:
+                found.append(Breach(constraint.name, headroom, constraint.required_reduction(view)))
+        return tuple(found)
+
+    def plan(self, view: SheetView) -> Plan:
+        """The least that meets every constraint at present marks, in the sale order."""
+        breaches = self.breaches(view)
+        if not breaches:
+            return NO_PLAN
+        trial = view.copy()
+        sold: dict[int, Lots] = {}
+        reasons: dict[int, list[str]] = {}
+        repaid = 0
+        for stage in self.order.stages(view):
+            if not (binding := self._binding(trial)):
+                break
+            if stage == (CASH,):
+                amount = max(c.repay_cash(trial) for c in binding)
+                trial.repay(amount)
+                repaid += amount
+            elif len(stage) == 1:
+                self._sell_one(trial, stage[0], sold, reasons)
+            else:
+                self._sell_together(trial, stage, sold, reasons)
+        sales = tuple(Sale(i, lots, tuple(reasons[i])) for i, lots in sold.items())
+        return Plan(breaches, repaid, sales, tuple(c.name for c in self._binding(trial)))
+
+    def update(self, plan: Plan, working: Mapping[int, Lots]) -> list[ParentChange]:
+        """Compare a plan with the parent orders at work.
+
+        Args:
+            plan: The plan for the sheet as it is now.
+            working: Lots still to sell by instrument, for parent orders that are open.
+
+        Returns:
+            Cancels of what is no longer needed first, then new sizes and new parents in the plan's order.
+        """
+        wanted = {sale.instrument_id for sale in plan.sales}
+        changes = [ParentChange(ChangeKind.CANCEL, i, 0, ()) for i in sorted(working) if i not in wanted]
+        for sale in plan.sales:
+            open_lots = working.get(sale.instrument_id)
+            if open_lots is None:
+                changes.append(ParentChange(ChangeKind.OPEN, sale.instrument_id, sale.lots, sale.reasons))
+            elif open_lots != sale.lots:
+                changes.append(ParentChange(ChangeKind.RESIZE, sale.instrument_id, sale.lots, sale.reasons))
+        return changes
+
+    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
+        """Largest purchase of one instrument that no constraint forbids; 0 when any is breached."""
+        return min((c.purchase_lots(view, instrument_id) for c in self.constraints), default=1 << 40)
+
+    def _binding(self, view: SheetView) -> list[Constraint]:
+        return [c for c in self.constraints if c.headroom(view) < 0]
+
+    def _sell_one(
+        self, trial: SheetView, instrument_id: int, sold: dict[int, Lots], reasons: dict[int, list[str]]
+    ) -> None:
+        # Selling for one constraint may bring another to bind, so what binds is asked again after each sale.
+        while binding := self._binding(trial):
+            needs = [(c.sale_lots(trial, instrument_id), c.name) for c in binding]
+            lots = max(n for n, _ in needs)
+            if lots == 0:
+                return
+            trial.sell(instrument_id, lots)
+            _add(sold, reasons, instrument_id, lots, [name for n, name in needs if n > 0])
+
+    def _sell_together(
+        self, trial: SheetView, stage: Stage, sold: dict[int, Lots], reasons: dict[int, list[str]]
+    ) -> None:
+        held = [max(0, int(trial.lots[i])) for i in stage]
+        steps = max(held, default=0)
+        best, names = 0, []
+        for constraint in self._binding(trial):
+
+            def after(step: int, constraint: Constraint = constraint) -> float:
+                return constraint.headroom(_sold(trial, stage, [h * step // steps for h in held]))
+
+            needed = smallest_cure(after, steps)
+            best = max(best, needed)
+            if needed > 0:
+                names.append(constraint.name)
+        if best == 0:
+            return
+        # One step of the largest position may add a lot of every instrument: stop at the lot that suffices.
+        lots = [h * (best - 1) // steps for h in held]
+        for k, h in enumerate(held):
+            if not self._binding(_sold(trial, stage, lots)):
+                break
+            lots[k] = h * best // steps
+        for i, n in zip(stage, lots, strict=True):
+            if n > 0:
+                trial.sell(i, n)
+                _add(sold, reasons, i, n, names)
+
+
+def _sold(view: SheetView, stage: Stage, lots: Sequence[Lots]) -> SheetView:
+    trial = view.copy()
+    for i, n in zip(stage, lots, strict=True):
+        trial.sell(i, n)
+    return trial
+
+
+def _add(
+    sold: dict[int, Lots], reasons: dict[int, list[str]], instrument_id: int, lots: Lots, names: Sequence[str]
+) -> None:
+    sold[instrument_id] = sold.get(instrument_id, 0) + lots
+    known = reasons.setdefault(instrument_id, [])
+    known.extend(name for name in names if name not in known)

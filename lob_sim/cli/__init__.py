@@ -1,0 +1,5 @@
+"""The command line: ``lob-sim``."""
+
+from lob_sim.cli.app import main
+
+__all__ = ["main"]

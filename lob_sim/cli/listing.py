@@ -1,0 +1,70 @@
+"""``lob-sim list``: what there is to choose from."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lob_sim.agents.strategy import Strategy
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import InputError
+from lob_sim.plugins import describe, find_plugins, load_class
+from lob_sim.scenario import packaged_scenarios
+
+
+def _strategies() -> Iterable[tuple[str, str]]:
+    for spec in find_plugins("strategies", Strategy):
+        yield spec, describe(load_class(spec, Strategy)).summary
+
+
+def _scenarios() -> Iterable[tuple[str, str]]:
+    for name, path in packaged_scenarios().items():
+        yield name, str(tomllib.loads(path.read_text(encoding="utf-8")).get("description", "")).strip()
+
+
+CATALOGUE: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
+    "strategies": _strategies,
+    "scenarios": _scenarios,
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+
+    @app.command("list")
+    def list_command(
+        what: Annotated[str, typer.Argument(help=f"One of: {', '.join(CATALOGUE)}.")],
+        name: Annotated[str | None, typer.Argument(help="Show this one with its parameters.")] = None,
+    ) -> None:
+        """List strategies, scenarios and other parts, with one line on each."""
+        if what not in CATALOGUE:
+            expected = f"expected one of {', '.join(CATALOGUE)}{did_you_mean(what, CATALOGUE)}"
+            raise InputError(expected, f"list {what}")
+        if name is not None:
+            _show_plugin(name)
+            return
+        _print_rows(list(CATALOGUE[what]()))
+
+
+def _print_rows(rows: list[tuple[str, str]]) -> None:
+    console = Console()
+    if not console.is_terminal:
+        for spec, summary in rows:
+            typer.echo(f"{spec}\t{summary}")
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for spec, summary in rows:
+        table.add_row(f"[bold]{spec}[/bold]", summary)
+    console.print(table)
+
+
+def _show_plugin(name: str) -> None:
+    info = describe(load_class(name, object))
+    typer.echo(f"{info.spec}\n  {info.summary}")
+    for parameter in info.params:
+        typer.echo(f"  {parameter}\n      {parameter.doc}" if parameter.doc else f"  {parameter}")

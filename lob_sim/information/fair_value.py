@@ -1,0 +1,197 @@
+"""Fair value of every instrument, and the public news of it.
+
+Fair value is a geometric jump-diffusion (Merton 1976, J. Financial Economics 3) without drift, so that it is
+a martingale and stays positive. The diffusions of different instruments share one common factor; the
+correlation of instruments i and j is the product of their loadings. A factor rather than a correlation
+matrix, because then an instrument that is added moves no other instrument's path: each has its own named
+streams.
+
+The process has its own calendar, and is piecewise constant on it: the diffusion moves at every multiple of
+``step_ns`` (all instruments together), Poisson jumps, scheduled jumps and news come at their own times. How
+often anybody asks for the value therefore changes nothing, whichever agents are present. On the calendar the
+law is exact, not a discretisation.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from lob_sim.errors import ScenarioError
+from lob_sim.messages import FairValue, News
+from lob_sim.rng import Stream
+from lob_sim.units import NS_PER_S, Duration, Ns
+
+TRADING_DAY_NS: Ns = 8 * 3600 * NS_PER_S
+"""Simulated time that counts as one day where a volatility or a frequency is given per day."""
+
+
+class FairValueParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The law of one instrument's fair value and of the news about it.
+
+    Attributes:
+        initial_ticks: Value at the start, in ticks, positive.
+        daily_volatility: Standard deviation of the diffusion's log return over one trading day of 8 hours
+            (0.004 is 40 basis points); over a time t it is ``daily_volatility * sqrt(t / day)``.
+        common_loading: Correlation of this diffusion with the common factor, in [-1, 1].
+        jumps_per_day: Mean number of unscheduled jumps in a trading day.
+        jump_sd: Standard deviation of an unscheduled jump's log size; its mean factor is 1.
+        news_interval_ns: Mean of the exponential time between public signals; 0 means no news.
+        news_noise_sd: Standard deviation of a signal's error, as a fraction of the initial value.
+    """
+
+    initial_ticks: Annotated[float, msgspec.Meta(gt=0)]
+    daily_volatility: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    common_loading: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.0
+    jumps_per_day: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    jump_sd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    news_interval_ns: Duration = 0
+    news_noise_sd: Annotated[float, msgspec.Meta(gt=0)] = 0.001
+
+
+class ScheduledJump(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An exogenous shock: at ``ts_ns`` the value of ``instrument`` is multiplied by ``1 + size`` (-0.04:
+    falls 4%)."""
+
+    ts_ns: Duration
+    instrument: str
+    size: Annotated[float, msgspec.Meta(gt=-1)]
+
+
+class FairValueProcess:
+    """Fair values and news of all instruments of a market.
+
+    Args:
+        names: The instruments' stable names, in order of instrument id.
+        params: One for each name.
+        seed: The run's seed.
+        step_ns: Time between two moves of the diffusion; 1 s by default.
+        jumps: Scheduled jumps.
+
+    Raises:
+        ScenarioError: Lengths differ, or a jump names an unknown instrument.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        params: Sequence[FairValueParams],
+        seed: int,
+        step_ns: Ns = NS_PER_S,
+        jumps: Sequence[ScheduledJump] = (),
+    ) -> None:
+        if len(names) != len(params):
+            raise ScenarioError(
+                f"{len(params)} laws for {len(names)} instruments: expected one each", "fair value"
+            )
+        unknown = sorted({jump.instrument for jump in jumps} - set(names))
+        if unknown:
+            raise ScenarioError(f"no instrument {unknown[0]!r}: expected one of {', '.join(names)}", "shock")
+        self._step_ns = step_ns
+        self._common = Stream(seed, "fair_value/common")
+        self._paths = [
+            _Path(i, name, p, seed, step_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))
+        ]
+        self._calendar: list[tuple[Ns, int, int, float]] = [(step_ns, _STEP, -1, 0.0)]
+        for jump in jumps:
+            self._calendar.append((jump.ts_ns, _SHOCK, names.index(jump.instrument), jump.size))
+        for path in self._paths:
+            self._plan(path, _JUMP, 0)
+            self._plan(path, _NEWS, 0)
+        heapq.heapify(self._calendar)
+
+    @property
+    def next_ts_ns(self) -> Ns:
+        """When something happens next."""
+        return self._calendar[0][0]
+
+    def value_ticks(self, instrument_id: int) -> float:
+        """The value in ticks, as of the last event that :meth:`advance` passed."""
+        return self._paths[instrument_id].value_ticks
+
+    def advance(self, ts_ns: Ns) -> list[FairValue | News]:
+        """Pass everything up to and including ``ts_ns``, and return it in order of time.
+
+        At one time the diffusion moves first, then jumps, then shocks; news then speaks of the new value.
+        """
+        events: list[FairValue | News] = []
+        calendar = self._calendar
+        while calendar[0][0] <= ts_ns:
+            now_ns, kind, index, size = heapq.heappop(calendar)
+            if kind == _STEP:
+                common = self._common.normal()
+                events.extend(path.diffuse(now_ns, common) for path in self._paths if path.step_sd > 0)
+                heapq.heappush(calendar, (now_ns + self._step_ns, _STEP, -1, 0.0))
+                continue
+            path = self._paths[index]
+            if kind == _SHOCK:
+                events.append(path.multiply(now_ns, 1 + size, is_shock=True))
+                continue
+            events.append(path.jump(now_ns) if kind == _JUMP else path.news(now_ns))
+            self._plan(path, kind, now_ns)
+        return events
+
+    def _plan(self, path: _Path, kind: int, now_ns: Ns) -> None:
+        delay_ns = path.next_jump_ns() if kind == _JUMP else path.next_news_ns()
+        if delay_ns:
+            heapq.heappush(self._calendar, (now_ns + delay_ns, kind, path.instrument_id, 0.0))
+
+
+# Order of kinds at one time.
+_STEP, _JUMP, _SHOCK, _NEWS = range(4)
+
+
+class _Path:
+    """One instrument: its value and the streams of its own that move it."""
+
+    __slots__ = (
+        "_diffusion",
+        "_jumps",
+        "_news",
+        "_own",
+        "_params",
+        "instrument_id",
+        "step_sd",
+        "value_ticks",
+    )
+
+    def __init__(
+        self, instrument_id: int, name: str, params: FairValueParams, seed: int, step_ns: Ns
+    ) -> None:
+        self.instrument_id = instrument_id
+        self.value_ticks = params.initial_ticks
+        self.step_sd = params.daily_volatility * math.sqrt(step_ns / TRADING_DAY_NS)
+        self._params = params
+        self._own = math.sqrt(1 - params.common_loading**2)
+        self._diffusion = Stream(seed, f"fair_value/{name}/diffusion")
+        self._jumps = Stream(seed, f"fair_value/{name}/jumps")
+        self._news = Stream(seed, f"fair_value/{name}/news")
+
+    def diffuse(self, ts_ns: Ns, common: float) -> FairValue:
+        shock = self._params.common_loading * common + self._own * self._diffusion.normal()
+        return self.multiply(ts_ns, math.exp(self.step_sd * (shock - 0.5 * self.step_sd)))
+
+    def jump(self, ts_ns: Ns) -> FairValue:
+        sd = self._params.jump_sd
+        return self.multiply(ts_ns, math.exp(sd * (self._jumps.normal() - 0.5 * sd)))
+
+    def multiply(self, ts_ns: Ns, factor: float, is_shock: bool = False) -> FairValue:
+        self.value_ticks *= factor
+        return FairValue(ts_ns, self.instrument_id, self.value_ticks, is_shock)
+
+    def news(self, ts_ns: Ns) -> News:
+        noise_sd_ticks = self._params.news_noise_sd * self._params.initial_ticks
+        signal_ticks = self.value_ticks + noise_sd_ticks * self._news.normal()
+        return News(ts_ns, self.instrument_id, signal_ticks, noise_sd_ticks)
+
+    def next_jump_ns(self) -> Ns:
+        rate = self._params.jumps_per_day
+        return self._jumps.delay_ns(TRADING_DAY_NS / rate) if rate else 0
+
+    def next_news_ns(self) -> Ns:
+        mean_ns = self._params.news_interval_ns
+        return self._news.delay_ns(mean_ns) if mean_ns else 0

@@ -1,0 +1,127 @@
+"""The recorder that writes a run directory while the run goes on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from lob_sim.errors import OutputError
+from lob_sim.log.blocks import BLOCK_ROWS, Block, BlockRecorder
+from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, Manifest, RunHeader
+from lob_sim.log.parts import ChunkWriter, claim_folder
+
+_MOST_QUEUED_BLOCKS = 2
+
+
+class DirectoryRecorder(BlockRecorder):
+    """Writes a run directory while the run goes on, in bounded memory.
+
+    Use it as a context manager: the directory is ``complete`` when the ``with`` block ends normally,
+    ``interrupted`` after Ctrl-C and ``failed`` after any other error, and what was logged until then is in it.
+    Inside the ``with`` block of the main thread the first Ctrl-C takes effect between two commands, a second at once.
+
+    Columns are made on the caller's thread, a block at a time. Digests, compression and the disk are the
+    business of a second thread, which is never more than two blocks behind.
+
+    Args:
+        path: The directory: new or empty.
+        header: What is known of the run before it begins.
+
+    Raises:
+        OutputError: The directory cannot be made or is not empty; from later calls: it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, header: RunHeader) -> None:
+        super().__init__()
+        self.path = Path(path)
+        claim_folder(self.path)
+        self._chunks = ChunkWriter(self.path, header)
+        self._thread = ThreadPoolExecutor(1, "log-writer")
+        self._pending: deque[Future[None]] = deque()
+        self._stop_requested = False
+        self._signal_before: Any = None
+
+    def __enter__(self) -> DirectoryRecorder:
+        if threading.current_thread() is threading.main_thread():
+            self._signal_before = signal.signal(signal.SIGINT, self._on_interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.close()
+            elif isinstance(error, KeyboardInterrupt):
+                self.close(INTERRUPTED)
+            else:
+                self.close(FAILED, f"{type(error).__name__}: {error}")
+        except OutputError:
+            # A disk that failed in the run fails at its end again; the first error tells it.
+            if not isinstance(error, OutputError):
+                raise
+        finally:
+            if self._signal_before is not None:
+                signal.signal(signal.SIGINT, self._signal_before)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest as it is on disk; final once closed."""
+        return self._chunks.manifest
+
+    @property
+    def digest(self) -> str:
+        """The run digest of what is on disk; final once closed."""
+        return self._chunks.manifest.digest
+
+    def request_stop(self) -> None:
+        """Let the next call that logs something raise ``KeyboardInterrupt``, as soon as that is logged whole."""
+        self._stop_requested = True
+        # The next row is then at the limit, so that the two hot methods need no test of their own.
+        self._limit = 0
+
+    def close(self, status: str = COMPLETE, error: str = "") -> None:
+        """Write what is left and say how the run ended.
+
+        Args:
+            status: ``complete``, ``interrupted`` or ``failed``.
+            error: What it failed of.
+
+        Raises:
+            OutputError: The rest cannot be written; what was written before stays readable.
+        """
+        try:
+            self._take_whole_blocks()
+            if self._rows:
+                self._take(self._cut(len(self._rows)))
+            self._drain(0)
+            self._chunks.write(status, error)
+        finally:
+            self._thread.shutdown(cancel_futures=True)
+
+    def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, self._signal_before)
+        self.request_stop()
+
+    def _full(self) -> None:
+        self._take_whole_blocks()
+        self._limit = BLOCK_ROWS
+        if self._stop_requested:
+            self._stop_requested = False
+            raise KeyboardInterrupt
+
+    def _take(self, block: Block) -> None:
+        batches = block.batches()
+        self._drain(_MOST_QUEUED_BLOCKS - 1)
+        self._pending.append(
+            self._thread.submit(self._chunks.add, block.first_seq, block.last_ts_ns, batches)
+        )
+
+    def _drain(self, most: int) -> None:
+        while len(self._pending) > most:
+            self._pending.popleft().result()

@@ -1,0 +1,230 @@
+"""Where the rows of a log come from: a run directory, or a recorder in the same process.
+
+Both give blocks, the unit of the digest, as columns; everything else is built on that.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lob_sim.log.blocks import BLOCK_ROWS, Batches
+from lob_sim.log.manifest import RUNNING, Manifest, Part, RunHeader, chunk_of, read_manifest
+from lob_sim.log.parts import read_part
+from lob_sim.log.recorder import MemoryRecorder
+from lob_sim.log.schema import Int64, dataset_named, dataset_of, message_types, to_list
+from lob_sim.messages import Message
+from lob_sim.units import Ns
+
+
+class LogRow(NamedTuple):
+    """One row of the log.
+
+    Attributes:
+        seq: Its place in the one order of everything.
+        ts_ns: The venue's time.
+        cause_seq: Of an event, the ``seq`` of the command that caused it; 0 if none did, and for commands.
+        message: The command or event.
+    """
+
+    seq: int
+    ts_ns: Ns
+    cause_seq: int
+    message: Message
+
+
+class Problem(NamedTuple):
+    """Something that is wrong with a log: where, and what."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class LogSource(Protocol):
+    """The rows of a log."""
+
+    manifest: Manifest
+    path: Path | None
+    problems: tuple[Problem, ...]
+    """What can be seen to be wrong without reading the rows."""
+
+    def counts(self) -> dict[str, int]:
+        """Rows by dataset."""
+
+    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """All rows of a dataset."""
+
+    def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
+        """The blocks' first ``seq`` and their rows in the datasets of these names, from the block of ``from_seq`` on."""
+
+
+class MemorySource:
+    """The rows that a :class:`MemoryRecorder` holds at this moment.
+
+    Args:
+        recorder: The recorder.
+        header: What is known of the run.
+        status: How the run ended.
+    """
+
+    path = None
+    problems: tuple[Problem, ...] = ()
+
+    def __init__(self, recorder: MemoryRecorder, header: RunHeader, status: str) -> None:
+        self._blocks = recorder.blocks()
+        self.manifest = recorder.manifest(header, status)
+
+    def counts(self) -> dict[str, int]:
+        """Rows by dataset."""
+        return self.manifest.counts
+
+    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """All rows of a dataset."""
+        batches = [batch for block in self._blocks if (batch := block.batch(name)) is not None]
+        table = pa.Table.from_batches(batches, dataset_named(name).schema)
+        return table.select(columns) if columns else table
+
+    def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
+        """The blocks' first ``seq`` and their rows in the datasets of these names, from the block of ``from_seq`` on."""
+        for block in self._blocks:
+            if block.last_seq >= from_seq:
+                found = {name: block.batch(name) for name in names}
+                yield block.first_seq, {name: batch for name, batch in found.items() if batch is not None}
+
+
+class DirectorySource:
+    """The finished parts of a run directory.
+
+    A run that was killed may have left whole files that its manifest does not list yet; they are read too. A file
+    that the manifest of a run which has ended does not list is not of that run: a problem, and left alone.
+
+    Args:
+        path: The run directory.
+
+    Raises:
+        DataError: It is not a run directory, or one of another schema version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path: Path | None = path
+        self._folder = path
+        self.manifest = read_manifest(path)
+        problems: list[Problem] = []
+        self._parts: list[Part] = []
+        for part in self.manifest.parts:
+            file = path / part.path
+            if not file.is_file():
+                problems.append(Problem(part.path, f"is missing, with {part.rows} rows"))
+                continue
+            if file.stat().st_size != part.size_bytes:
+                problems.append(Problem(part.path, f"has {file.stat().st_size} bytes; written were {part.size_bytes}"))
+            self._parts.append(part)
+        listed = {part.path for part in self.manifest.parts}
+        for file in sorted(path.glob("events/*/part-*.parquet")):
+            if str(file.relative_to(path)) not in listed:
+                problems.append(self._take_unlisted(file))
+        self.problems = tuple(problems)
+        self._parts.sort(key=lambda part: (part.first_seq, part.dataset))
+
+    def _take_unlisted(self, file: Path) -> Problem:
+        where = str(file.relative_to(self._folder))
+        try:
+            first_seq, last_seq = chunk_of(file.name)
+            rows = pq.read_metadata(file).num_rows
+        except (ValueError, OSError, pa.ArrowException):
+            return Problem(where, "is not a part of a log")
+        if self.manifest.status != RUNNING or first_seq <= self.manifest.rows:
+            return Problem(where, "is not listed in the manifest; it is not read")
+        if file.parent.name not in message_types():
+            return Problem(where, "is of no known dataset; it is not read")
+        self._parts.append(Part(file.parent.name, first_seq, last_seq, rows, file.stat().st_size, ""))
+        return Problem(where, "was written after the last manifest; it is read, but has no digest")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that are read, in order of ``seq``."""
+        return tuple(self._parts)
+
+    def counts(self) -> dict[str, int]:
+        """Rows by dataset."""
+        counts: defaultdict[str, int] = defaultdict(int)
+        for part in self._parts:
+            counts[part.dataset] += part.rows
+        return dict(sorted(counts.items()))
+
+    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """All rows of a dataset.
+
+        Raises:
+            DataError: A part of it cannot be read.
+        """
+        schema = dataset_named(name).schema
+        tables = [read_part(self._folder, part, columns) for part in self._parts if part.dataset == name]
+        if tables:
+            return pa.concat_tables(tables)
+        table = schema.empty_table()
+        return table.select(columns) if columns else table
+
+    def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
+        """The blocks' first ``seq`` and their rows in the datasets of these names, from the block of ``from_seq`` on.
+
+        Raises:
+            DataError: A part cannot be read.
+        """
+        chunks: defaultdict[tuple[int, int], list[Part]] = defaultdict(list)
+        for part in self._parts:
+            chunks[part.first_seq, part.last_seq].append(part)
+        for (first_seq, last_seq), parts in chunks.items():
+            if last_seq < from_seq:
+                continue
+            tables = {part.dataset: read_part(self._folder, part) for part in parts if part.dataset in names}
+            seqs = {name: table["seq"].to_numpy() for name, table in tables.items()}
+            for block_seq in range(first_seq, last_seq + 1, BLOCK_ROWS):
+                if block_seq + BLOCK_ROWS > from_seq:
+                    yield block_seq, _slice(tables, seqs, block_seq, block_seq + BLOCK_ROWS)
+
+
+def _slice(tables: dict[str, pa.Table], seqs: dict[str, Int64], first_seq: int, end_seq: int) -> Batches:
+    batches: Batches = {}
+    for name, table in tables.items():
+        start, stop = np.searchsorted(seqs[name], (first_seq, end_seq))
+        if stop > start:
+            batches[name] = table.slice(start, stop - start).combine_chunks().to_batches()[0]
+    return batches
+
+
+def rows_of(batches: Batches) -> list[LogRow]:
+    """The rows of a block in order of ``seq``."""
+    seqs: list[int] = []
+    times: list[Ns] = []
+    causes: list[int] = []
+    messages: list[Message] = []
+    for name, batch in batches.items():
+        dataset = dataset_named(name)
+        seqs += to_list(batch.column("seq"))
+        times += to_list(batch.column("ts_event_ns"))
+        causes += [0] * batch.num_rows if dataset.is_command else to_list(batch.column("cause_seq"))
+        messages += dataset.decode(batch)
+    order = np.argsort(np.array(seqs, np.int64), kind="stable").tolist()
+    columns = (seqs, times, causes, messages)
+    return list(map(LogRow, *(map(column.__getitem__, order) for column in columns)))
+
+
+def dataset_names(types: Collection[type[Message]] = ()) -> list[str]:
+    """Names of the datasets of these classes and their subclasses; of all if none is given."""
+    wanted = tuple(types) or (Message,)
+    return [name for name, message_type in message_types().items() if issubclass(message_type, wanted)]
+
+
+def empty_table(message_type: type[Message]) -> pa.Table:
+    """A dataset's table without rows."""
+    return dataset_of(message_type).schema.empty_table()

@@ -1,0 +1,141 @@
+"""Build a dealer's desk from what the scenario says of its balance sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from lob_sim.agents.desk import Desk
+from lob_sim.agents.forced_sale import ForcedSales
+from lob_sim.agents.strategy import Strategy
+from lob_sim.balance.constraints import (
+    Constraint,
+    FundingConstraint,
+    InventoryConstraint,
+    SlrConstraint,
+    VarConstraint,
+)
+from lob_sim.balance.liquidation import BookWatching, Immediate, LiquidationStrategy, Participation, Twap
+from lob_sim.balance.marking import HierarchyMarking, MarkingPolicy
+from lob_sim.balance.risk_manager import RiskManager
+from lob_sim.balance.sale_order import SALE_ORDERS, SaleOrder
+from lob_sim.balance.sheet import BalanceSheet
+from lob_sim.balance.view import SheetContext
+from lob_sim.balance.volatility import EwmaCovariance
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import InputError, ScenarioError
+from lob_sim.plugins import build_params, load_class
+from lob_sim.scenario import BalanceSheetSpec, SwitchSpec
+from lob_sim.units import Cash, Lots, Ticks
+
+CONSTRAINTS: Mapping[str, type[Constraint]] = {
+    c.name: c for c in (SlrConstraint, VarConstraint, FundingConstraint, InventoryConstraint)
+}
+LIQUIDATIONS: Mapping[str, type[LiquidationStrategy]] = {
+    c.name: c for c in (Immediate, Twap, Participation, BookWatching)
+}
+MARKINGS: Mapping[str, type[MarkingPolicy]] = {"hierarchy": HierarchyMarking}
+
+_SWITCHED: Mapping[str, str] = {"slr": "slr", "var": "var", "funding": "funding"}
+
+
+class DeskBuilder:
+    """Makes desks of one scenario.
+
+    Args:
+        context: Instruments and the unit of cash.
+        marks_ticks: Opening marks.
+        switches: Mechanisms that are on.
+        folder: Where a user's own plug-ins are looked for.
+    """
+
+    def __init__(
+        self, context: SheetContext, marks_ticks: tuple[Ticks, ...], switches: SwitchSpec, folder: str
+    ) -> None:
+        self._context = context
+        self._marks_ticks = marks_ticks
+        self._switches = switches
+        self._folder = Path(folder) if folder else None
+
+    def build(
+        self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...], strategy: Strategy, where: str
+    ) -> Desk:
+        """One agent's desk.
+
+        Raises:
+            ScenarioError: Names the field that does not hold.
+        """
+        try:
+            return Desk(
+                self._sheet(spec, cash, lots),
+                self._risk_manager(spec, where),
+                self._marking(spec, where),
+                self._volatility(spec),
+                ForcedSales(
+                    self._liquidation(spec, where), spec.work_interval, spec.rfq_dealers, spec.rfq_patience
+                ),
+                strategy,
+                spec.mark_interval,
+            )
+        except ScenarioError:
+            raise
+        except InputError as error:
+            raise ScenarioError(str(error), where) from error
+
+    def _sheet(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...]) -> BalanceSheet:
+        unit = self._context.cash_unit
+        return BalanceSheet(
+            self._context.instruments,
+            cash=cash,
+            lots=lots,
+            marks_ticks=self._marks_ticks,
+            other_assets_cash=unit.to_cash(spec.other_assets * spec.scale, "other_assets"),
+            short_term_cash=unit.to_cash(spec.short_term_funding * spec.scale, "short_term_funding"),
+            repo_cash=[
+                unit.to_cash(spec.repo.get(i.name, Decimal(0)) * spec.scale, "repo")
+                for i in self._context.instruments
+            ],
+            haircuts=[spec.haircuts.get(i.name, 0.0) for i in self._context.instruments],
+        )
+
+    def _risk_manager(self, spec: BalanceSheetSpec, where: str) -> RiskManager:
+        constraints: list[Constraint] = []
+        for i, entry in enumerate(spec.constraints):
+            if not getattr(self._switches, _SWITCHED.get(entry.kind, ""), True):
+                continue
+            place = f"{where}.constraints[{i}]"
+            cls = self._plugin(entry.kind, CONSTRAINTS, Constraint, f"{place}.kind")
+            constraints.append(cls(build_params(cls, entry.params, f"{place}.params"), self._context))
+        order = self._plugin(spec.sale_order, SALE_ORDERS, SaleOrder, f"{where}.sale_order")
+        return RiskManager(constraints, order(self._context))
+
+    def _marking(self, spec: BalanceSheetSpec, where: str) -> MarkingPolicy:
+        cls = self._plugin(spec.marking, MARKINGS, MarkingPolicy, f"{where}.marking")
+        raw = dict(spec.marking_params)
+        if cls is HierarchyMarking and not self._switches.prudent_marks:
+            raw["prudent"] = False
+        marking = cls(build_params(cls, raw, f"{where}.marking_params"))
+        assert isinstance(marking, MarkingPolicy)
+        return marking
+
+    def _liquidation(self, spec: BalanceSheetSpec, where: str) -> LiquidationStrategy:
+        cls = self._plugin(spec.liquidation, LIQUIDATIONS, LiquidationStrategy, f"{where}.liquidation")
+        strategy = cls(build_params(cls, spec.liquidation_params, f"{where}.liquidation_params"))
+        assert isinstance(strategy, LiquidationStrategy)
+        return strategy
+
+    def _volatility(self, spec: BalanceSheetSpec) -> EwmaCovariance:
+        opening = [spec.opening_volatility.get(i.name, 0.0) for i in self._context.instruments]
+        return EwmaCovariance(opening, spec.volatility_interval, spec.volatility_decay)
+
+    def _plugin(self, name: str, known: Mapping[str, type], base: type, where: str) -> type[Any]:
+        if name in known:
+            return known[name]
+        if ":" not in name:
+            raise ScenarioError(
+                f'expected one of {", ".join(known)} or "module:Class", got {name!r}{did_you_mean(name, known)}',
+                where,
+            )
+        return load_class(name, base, self._folder)

@@ -1,0 +1,67 @@
+"""The world outside the market: fair values move and news comes, whatever the market does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lob_sim.information.fair_value import FairValueParams, FairValueProcess, ScheduledJump
+from lob_sim.messages import FairValue, News
+from lob_sim.scenario import Scenario, instrument_specs
+from lob_sim.simulation.kernel import Notice
+from lob_sim.simulation.market import Market
+from lob_sim.units import Ticks
+
+
+def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks]) -> FairValueProcess:
+    """The scenario's fair values; its random numbers depend on the seed and the instruments' names alone."""
+    specs = instrument_specs(scenario)
+    params = [
+        FairValueParams(
+            initial_ticks=float(ticks),
+            daily_volatility=spec.fair_value.daily_volatility,
+            common_loading=spec.fair_value.common_loading,
+            jumps_per_day=spec.fair_value.jumps_per_day,
+            jump_sd=spec.fair_value.jump_sd,
+            news_interval_ns=spec.fair_value.news_interval,
+            news_noise_sd=spec.fair_value.news_noise_sd,
+        )
+        for spec, ticks in zip(specs, initial_ticks, strict=True)
+    ]
+    jumps = [ScheduledJump(ts_ns=s.at, instrument=s.instrument, size=s.size) for s in scenario.shocks]
+    return FairValueProcess([spec.name for spec in specs], params, seed, scenario.fair_value_step, jumps)
+
+
+class Exogenous:
+    """Moves the fair values through the run, ahead of everything else that is due at the same time.
+
+    Args:
+        market: Whose fair values they are, and whose agents hear the news.
+        process: The fair values.
+    """
+
+    def __init__(self, market: Market, process: FairValueProcess) -> None:
+        self._market = market
+        self._process = process
+        self._readers = tuple(host for host in market.hosts if host.hears(News))
+
+    def start(self) -> None:
+        """Record the opening values and wait for the first change."""
+        for instrument in self._market.instruments:
+            i = instrument.instrument_id
+            self._market.recorder.record(FairValue(0, i, self._process.value_ticks(i), False))
+        self._wait()
+
+    def _wait(self) -> None:
+        kernel = self._market.kernel
+        kernel.call_first_in(max(0, self._process.next_ts_ns - kernel.now_ns), self._advance)
+
+    def _advance(self, notice: Notice) -> None:
+        market = self._market
+        for event in self._process.advance(market.kernel.now_ns):
+            market.recorder.record(event)
+            if isinstance(event, News):
+                for host in self._readers:
+                    host.deliver(event)
+            else:
+                market.fair_values[event.instrument_id] = event.value_ticks
+        self._wait()

@@ -1,0 +1,61 @@
+"""The venue's timetable: opening and closing auctions, and batch auctions where they replace continuous trading."""
+
+from __future__ import annotations
+
+from lob_sim.messages import Phase, SetPhase
+from lob_sim.scenario import LitSpec
+from lob_sim.simulation.kernel import Kernel, Notice
+from lob_sim.simulation.market import Market
+from lob_sim.units import Ns
+
+
+def opening_phase(lit: LitSpec) -> Phase:
+    """The phase in which a book starts."""
+    return Phase.AUCTION if lit.opening_auction or lit.batch_interval else Phase.CONTINUOUS
+
+
+class Timetable:
+    """Schedules one book's phase changes.
+
+    Args:
+        kernel: The clock.
+        market: Where the commands go.
+        instrument_id: The book.
+        lit: Its rules.
+        horizon_ns: End of trading.
+    """
+
+    def __init__(self, kernel: Kernel, market: Market, instrument_id: int, lit: LitSpec, horizon_ns: Ns) -> None:
+        self._kernel = kernel
+        self._market = market
+        self._instrument_id = instrument_id
+        self._batch_ns = lit.batch_interval
+        self._closing_ns = horizon_ns - lit.closing_auction
+        if lit.opening_auction:
+            kernel.call_first_in(lit.opening_auction, self._open)
+        elif lit.batch_interval:
+            kernel.call_first_in(lit.batch_interval, self._batch)
+        if lit.closing_auction:
+            kernel.call_first_in(self._closing_ns, self._set, Phase.AUCTION)
+
+    def close(self) -> None:
+        """The end of trading: uncross what an auction has collected, and close."""
+        if self._market.books[self._instrument_id].phase is not Phase.CLOSED:
+            self._market.execute(SetPhase(self._instrument_id, Phase.CLOSED))
+
+    def _open(self, notice: Notice) -> None:
+        self._market.execute(SetPhase(self._instrument_id, Phase.CONTINUOUS))
+        if self._batch_ns:
+            self._market.execute(SetPhase(self._instrument_id, Phase.AUCTION))
+            self._kernel.call_first_in(self._batch_ns, self._batch)
+
+    def _batch(self, notice: Notice) -> None:
+        # Leaving the call phase uncrosses it; the book is continuous for no time at all in between.
+        if self._kernel.now_ns < self._closing_ns and self._market.books[self._instrument_id].phase is Phase.AUCTION:
+            self._market.execute(SetPhase(self._instrument_id, Phase.CONTINUOUS))
+            self._market.execute(SetPhase(self._instrument_id, Phase.AUCTION))
+        if self._kernel.now_ns + self._batch_ns < self._closing_ns:
+            self._kernel.call_first_in(self._batch_ns, self._batch)
+
+    def _set(self, notice: Notice) -> None:
+        self._market.execute(SetPhase(self._instrument_id, notice.payload))

@@ -1,0 +1,257 @@
+"""A sweep in a folder: what was planned, what is done, and going on from there.
+
+::
+
+    DIR/sweep.json     the plan and the versions it was made with
+    DIR/results/       the dataset (:mod:`lob_sim.sweep.results`)
+    DIR/runs/000042/   the event log of a run, on request
+
+A folder belongs to one sweep. It is resumed only by the same plan and the same program: a table that mixes
+two models would be worth nothing, and nobody could see it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+import numpy as np
+
+import lob_sim
+from lob_sim.errors import DataError, InputError, OutputError
+from lob_sim.sweep.design import Design, Point, run_seeds
+from lob_sim.sweep.executors import Processes
+from lob_sim.sweep.progress import Meter, ProgressCallback
+from lob_sim.sweep.results import ResultStore
+from lob_sim.sweep.runner import iter_runs, plan_runs
+from lob_sim.sweep.task import Task, load_task, task_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Validate: TypeAlias = Callable[[Point], None]
+
+_MANIFEST = "sweep.json"
+_MAX_DIFFERENCES = 8
+
+
+class SweepPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides what a sweep computes.
+
+    Attributes:
+        task: What a run does.
+        design: The points.
+        seeds: Number of seeds per point; they come from the design's root seed.
+        scenario: What the task runs, as plain data (dicts, lists, numbers, text): compared on resume.
+        keep_logs: Whether each run keeps its full event log.
+    """
+
+    task: Task
+    design: Design
+    seeds: int
+    scenario: Any = None
+    keep_logs: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The plan and the program of a sweep, as its folder remembers them."""
+
+    task: str
+    design: Design
+    seeds: int
+    scenario: Any
+    keep_logs: bool
+    versions: dict[str, str]
+
+
+class Sweep:
+    """A sweep's folder, for reading.
+
+    Args:
+        directory: The folder.
+
+    Raises:
+        InputError: There is no sweep in it.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self.manifest = _read_manifest(self.directory)
+        self.points = self.manifest.design.points()
+
+    @property
+    def total(self) -> int:
+        """Number of runs planned."""
+        return len(self.points) * self.manifest.seeds
+
+    def frame(self) -> pd.DataFrame:
+        """All recorded runs, one row each, as :func:`lob_sim.sweep.run_many` returns them.
+
+        Raises:
+            DataError: No run has finished yet, or a part is damaged.
+        """
+        return ResultStore(self.directory / "results", self.points).read()
+
+
+def run_sweep(
+    plan: SweepPlan,
+    out: str | Path,
+    *,
+    executor: Executor | None = None,
+    resume: bool = False,
+    retry_failed: bool = False,
+    validate: Validate | None = None,
+    progress: ProgressCallback | None = None,
+) -> Sweep:
+    """Do a sweep, or the rest of one, and keep its results in a folder.
+
+    Ctrl-C (``KeyboardInterrupt``) goes on to the caller after everything that has finished is on disk.
+
+    Args:
+        plan: What to compute.
+        out: The folder; made if it is not there. With ``keep_logs`` on a cluster, all workers must see it.
+        executor: Where to run; by default a process per core, ended before this returns.
+        resume: Go on with the sweep that the folder holds. Runs on record are not repeated.
+        retry_failed: With ``resume``, repeat the runs that are on record as failed.
+        validate: Called with every point before anything is written or run; raises ScenarioError to refuse.
+        progress: Called as runs finish.
+
+    Raises:
+        InputError: The folder holds another sweep, this one without ``resume``, or something else.
+        OutputError: The folder cannot be written, or is in use by another session.
+        LobSimError: The executor itself failed; the sweep can be resumed.
+    """
+    task = load_task(plan.task)
+    points = plan.design.points()
+    seeds = run_seeds(plan.seeds, plan.design.root_seed)
+    for point in points if validate is not None else ():
+        validate(point)  # type: ignore[misc]
+    folder = Path(out).absolute()
+    runs = plan_runs(points, seeds, str(folder / "runs") if plan.keep_logs else None)
+    _claim(folder, _manifest_of(plan), resume)
+    with _locked(folder):
+        store = ResultStore(folder / "results", points)
+        if retry_failed:
+            store.forget_failures()
+        recorded = store.recorded()
+        left = [run for run in runs if run.run not in recorded]
+        meter = Meter(len(runs), len(recorded), sum(not ok for ok in recorded.values()))
+        if progress is not None:
+            progress(meter.add(0, 0))
+        try:
+            if left:
+                with nullcontext(executor) if executor is not None else Processes() as chosen:
+                    for batch in iter_runs(task, left, chosen):
+                        store.add(batch)
+                        if progress is not None:
+                            progress(meter.add(len(batch), sum(not record.ok for record in batch)))
+        finally:
+            store.flush()
+    return Sweep(folder)
+
+
+def _manifest_of(plan: SweepPlan) -> Manifest:
+    # Through JSON and back, so that a plan is compared in the form in which it is remembered.
+    versions = program_versions(plan.task)
+    manifest = Manifest(
+        task_name(plan.task), plan.design, plan.seeds, plan.scenario, plan.keep_logs, versions
+    )
+    return msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest)
+
+
+def program_versions(task: Task) -> dict[str, str]:
+    """What can change a result without any change of the plan: versions, and digests of the source itself."""
+    module = sys.modules.get(task_name(task).partition(":")[0])
+    source = getattr(module, "__file__", None)
+    return {
+        "lob_sim": lob_sim.__version__,
+        "lob_sim source": _digest_files(sorted(Path(lob_sim.__file__).parent.rglob("*.py"))),
+        "task source": _digest_files([Path(source)] if source else []),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "numpy": np.__version__,
+    }
+
+
+def _digest_files(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _claim(folder: Path, manifest: Manifest, resume: bool) -> None:
+    """Make the folder this sweep's, or make sure that it is."""
+    where = str(folder)
+    if (folder / _MANIFEST).exists():
+        there = msgspec.to_builtins(_read_manifest(folder))
+        differing = differences(there, msgspec.to_builtins(manifest))
+        if differing:
+            more = len(differing) - _MAX_DIFFERENCES
+            listed = "; ".join(differing[:_MAX_DIFFERENCES] + ([f"and {more} more"] if more > 0 else []))
+            raise InputError(f"holds another sweep, which cannot be resumed as this one: {listed}", where)
+        if not resume:
+            raise InputError("holds this sweep already: resume it (--resume), or name another folder", where)
+        return
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError("is not empty and holds no sweep: expected a new or empty folder", where)
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".{_MANIFEST}.tmp"
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        draft.replace(folder / _MANIFEST)
+    except OSError as error:
+        raise OutputError(f"cannot make the sweep's folder {folder}: {error}") from error
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / _MANIFEST
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError as error:
+        raise InputError(f"holds no sweep: expected a folder with {_MANIFEST}", str(folder)) from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataError(f"is not the description of a sweep: {error}", str(path)) from error
+
+
+def differences(there: Any, here: Any) -> list[str]:
+    """In words, where two pieces of plain data differ: one entry per place."""
+    return list(_differing("", there, here))
+
+
+def _differing(path: str, there: Any, here: Any) -> Iterator[str]:
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in dict.fromkeys([*there, *here]):
+            inner = f"{path}.{key}" if path else str(key)
+            if key not in there or key not in here:
+                yield f"{inner} is only {'here' if key in here else 'there'}"
+            else:
+                yield from _differing(inner, there[key], here[key])
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for i, (a, b) in enumerate(zip(there, here, strict=True)):
+            yield from _differing(f"{path}[{i}]", a, b)
+    elif there != here or type(there) is not type(here):
+        yield f"{path} is {there!r} there and {here!r} here"
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep a second session out. The system drops the lock with the process, however that ends."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputError(f"{folder} is in use by another session of this sweep") from error
+        yield

@@ -1,0 +1,195 @@
+"""Runs over points × seeds on any ``concurrent.futures.Executor``.
+
+:func:`run_many` returns a DataFrame; :func:`lob_sim.sweep.folder.run_sweep` writes the same to a folder that
+can be resumed. Both do it through :func:`iter_runs`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, TypeAlias
+
+from lob_sim import __version__
+from lob_sim.errors import InputError, LobSimError
+from lob_sim.sweep.design import run_seeds, runs_in_order
+from lob_sim.sweep.executors import Processes, available_cores
+from lob_sim.sweep.progress import Meter, ProgressCallback
+from lob_sim.sweep.task import Run, RunRecord, Task, TaskSpec, Value, execute, failure, load_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TICK_S = 1.0
+_OUTSTANDING_PER_WORKER = 3
+_Outstanding: TypeAlias = "dict[Future[RunRecord], Run]"
+
+
+def run_many(
+    task: str | Task,
+    points: Sequence[Mapping[str, Value]],
+    seeds: Sequence[int] | int,
+    executor: Executor | None = None,
+    progress: ProgressCallback | None = None,
+) -> pd.DataFrame:
+    """Run a task at every point with every seed, and return one row per run.
+
+    ::
+
+        frame = run_many(my_task, [{"slr.on": True}, {"slr.on": False}], seeds=200)
+        frame.groupby("slr.on")["overshoot"].mean()
+
+    Args:
+        task: A function of one :class:`TaskSpec` at the top level of a module, or ``"module:function"``.
+        points: Overrides, one mapping per point.
+        seeds: The seeds that every point is run with; a number n stands for ``run_seeds(n)``.
+        executor: Where to run; by default a process per core, ended before this returns.
+        progress: Called as runs finish.
+
+    Returns:
+        Rows in the order of points, then seeds. Columns ``run``, ``point``, ``replicate``, ``seed``; one per
+        parameter path; ``status`` (``ok`` or ``failed``), ``error``, ``trace``, ``run_time_s``, ``digest``;
+        one per metric, by name. A failed run has its error and no metrics (NaN); it ends nothing.
+
+    Raises:
+        PluginError: The task cannot be loaded or sent.
+        InputError: No points, no seeds, or a seed twice.
+        LobSimError: The executor itself failed.
+    """
+    from lob_sim.sweep.results import to_frame
+
+    runs = plan_runs(points, run_seeds(seeds) if isinstance(seeds, int) else seeds)
+    loaded = load_task(task)
+    meter = Meter(len(runs))
+    records: list[RunRecord] = []
+    with nullcontext(executor) if executor is not None else Processes() as chosen:
+        for batch in iter_runs(loaded, runs, chosen):
+            records += batch
+            if progress is not None:
+                progress(meter.add(len(batch), sum(not record.ok for record in batch)))
+    return to_frame(records, points)
+
+
+def plan_runs(
+    points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs: str | None = None
+) -> list[Run]:
+    """The runs of points × seeds in order of execution.
+
+    Args:
+        points: Overrides, one mapping per point.
+        seeds: The seeds that every point is run with.
+        logs: Directory under which each run keeps its event log, or None.
+
+    Raises:
+        InputError: No points, no seeds, or a seed twice (its runs would not be independent).
+    """
+    if not points or not seeds:
+        raise InputError(f"{len(points)} points, {len(seeds)} seeds: expected at least one of each", "sweep")
+    if len(set(seeds)) < len(seeds):
+        raise InputError("a seed is listed twice: its runs would be the same run", "seeds")
+    return [
+        Run(run, p, r, TaskSpec(dict(points[p]), seeds[r], f"{logs}/{run:06d}" if logs else None))
+        for run, p, r in runs_in_order(points, seeds)
+    ]
+
+
+def iter_runs(task: Task, runs: Iterable[Run], executor: Executor) -> Iterator[list[RunRecord]]:
+    """Do runs, a bounded number of them outstanding at a time, and yield records as they come.
+
+    A batch comes at least every second, empty if nothing has finished. On Ctrl-C what has finished is
+    yielded before the exception goes on.
+
+    A worker process that dies breaks a pool and takes all outstanding runs with it. Those are then repeated
+    one at a time, so that the one that kills its worker is found, and recorded as failed, and no other is.
+
+    Raises:
+        LobSimError: The executor cannot do even a trivial task, or withdrew a run (a lost scheduler).
+    """
+    waiting = iter(runs)
+    suspects: deque[Run] = deque()
+    outstanding: _Outstanding = {}
+    try:
+        while True:
+            _fill(executor, task, waiting, suspects, outstanding)
+            if not outstanding:
+                return
+            done, _ = wait(outstanding, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            if any(_is_broken(future) for future in done):
+                # Who was outstanding together must be judged together: the others break within moments.
+                done, _ = wait(outstanding)
+            yield _harvest(executor, done, suspects, outstanding)
+    except KeyboardInterrupt:
+        finished = {f for f in outstanding if f.done() and not f.cancelled() and f.exception() is None}
+        yield _harvest(executor, finished, suspects, outstanding)
+        raise
+    finally:
+        for future in outstanding:
+            future.cancel()
+
+
+def _fill(
+    executor: Executor, task: Task, waiting: Iterator[Run], suspects: deque[Run], outstanding: _Outstanding
+) -> None:
+    if suspects:
+        if not outstanding:
+            run = suspects.popleft()
+            outstanding[_submit(executor, task, run)] = run
+        return
+    workers = int(getattr(executor, "workers", 0)) or available_cores()
+    while len(outstanding) < _OUTSTANDING_PER_WORKER * workers:
+        try:
+            run = next(waiting)
+        except StopIteration:
+            return
+        outstanding[_submit(executor, task, run)] = run
+
+
+def _submit(executor: Executor, task: Task, run: Run) -> Future[RunRecord]:
+    try:
+        return executor.submit(execute, task, run, __version__)
+    except BrokenExecutor as error:
+        raise LobSimError(f"the executor is broken and takes no more runs: {error}") from error
+
+
+def _harvest(
+    executor: Executor, done: Iterable[Future[RunRecord]], suspects: deque[Run], outstanding: _Outstanding
+) -> list[RunRecord]:
+    records: list[RunRecord] = []
+    alone = len(outstanding) == 1
+    for future in sorted(done, key=lambda f: outstanding[f].run):
+        run = outstanding.pop(future)
+        try:
+            records.append(future.result())
+        except BrokenExecutor as error:
+            if not alone:
+                suspects.append(run)
+                continue
+            _check_alive(executor, error)
+            records.append(failure(run, error))
+        except CancelledError as error:
+            raise LobSimError(f"run {run.run} was withdrawn: the scheduler is lost") from error
+        except Exception as error:
+            # The run never began, or its worker was given up by the cluster: its error is its result.
+            records.append(failure(run, error))
+    return records
+
+
+def _is_broken(future: Future[RunRecord]) -> bool:
+    return not future.cancelled() and isinstance(future.exception(), BrokenExecutor)
+
+
+def _check_alive(executor: Executor, error: BrokenExecutor) -> None:
+    try:
+        executor.submit(int).result()
+    except BrokenExecutor:
+        hint = "if this is a script, its top level must be guarded by `if __name__ == '__main__':`"
+        raise LobSimError(f"worker processes die as they start ({error}); {hint}") from error

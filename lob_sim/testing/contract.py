@@ -1,0 +1,161 @@
+"""What every strategy must do, as a test class that strategy authors inherit."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import random
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lob_sim.agents.strategy import Strategy
+from lob_sim.errors import PluginError
+from lob_sim.messages import Command, Phase
+from lob_sim.plugins import build_params, describe, load_class, params_type
+from lob_sim.testing.recording import RecordingContext, make_instrument
+from lob_sim.testing.scripted import Conditions, ScriptedMarket
+
+_STEPS = 150
+_SUMMARY_LENGTH = 110
+
+
+class StrategyContract:
+    """Inherit this in a test module, name the strategy, and pytest runs the contract against it.
+
+    ::
+
+        class TestMyDealer(StrategyContract):
+            strategy = "my_dealer.py:MyDealer"
+            params = {"half_spread_ticks": 3}
+
+    Attributes:
+        strategy: The class, or its name as in a scenario.
+        params: Parameters as in a scenario; what is not given keeps its default.
+    """
+
+    strategy: ClassVar[type[Strategy] | str]
+    params: ClassVar[Mapping[str, object]] = {}
+
+    # --- to make what is tested -----------------------------------------------------------------------------
+    def strategy_class(self) -> type[Strategy]:
+        """The class under test."""
+        return load_class(self.strategy, Strategy) if isinstance(self.strategy, str) else self.strategy
+
+    def make(self) -> Strategy:
+        """A fresh strategy with the parameters under test."""
+        cls = self.strategy_class()
+        return cls(build_params(cls, self.params, "contract"))
+
+    def context(self, seed: int = 1, name: str = "agent", agent_id: int = 0) -> RecordingContext:
+        """A fresh context in a market of two instruments."""
+        instruments = (make_instrument(0, "bond"), make_instrument(1, "note", 2))
+        return RecordingContext(agent_id=agent_id, name=name, seed=seed, instruments=instruments)
+
+    def actions(self, conditions: Conditions | None = None, seed: int = 1) -> list[Command]:
+        """What a fresh strategy does in a scripted market."""
+        return ScriptedMarket(self.make(), self.context(seed), seed, conditions).run(_STEPS)
+
+    # --- what it says of itself -----------------------------------------------------------------------------
+    def test_describes_itself_in_one_line(self) -> None:
+        """The first line of the docstring is the description in lists; every parameter is documented."""
+        info = describe(self.strategy_class())
+        assert 0 < len(info.summary) <= _SUMMARY_LENGTH, info.summary
+        assert info.summary.endswith("."), info.summary
+        assert [p.name for p in info.params if not p.doc] == []
+
+    def test_repr_shows_class_and_parameters(self) -> None:
+        """A log or an error message that names a strategy says which one it is."""
+        strategy = self.make()
+        assert repr(strategy).startswith(type(strategy).__name__)
+        assert all(name in repr(strategy) for name in strategy.params.__struct_fields__)
+
+    def test_parameters_are_strict(self) -> None:
+        """Unknown keys and wrong types are refused, and so is changing parameters later."""
+        cls = self.strategy_class()
+        misfits: list[dict[str, object]] = [{"no_such_parameter": 1}]
+        misfits += [{name: [None]} for name in params_type(cls).__struct_fields__]
+        for wrong in misfits:
+            try:
+                build_params(cls, {**self.params, **wrong}, "contract")
+            except PluginError:
+                continue
+            raise AssertionError(f"{cls.__name__} accepts {wrong}")
+        assert params_type(cls).__struct_config__.frozen
+
+    # --- reproducible and separate --------------------------------------------------------------------------
+    def test_same_seed_same_actions(self) -> None:
+        """Two fresh strategies with the same stream and the same market do the same."""
+        assert self.actions() == self.actions()
+
+    def test_pickles_with_its_state(self) -> None:
+        """A strategy pickled and restored half-way goes on as if nothing had happened."""
+        whole = ScriptedMarket(self.make(), self.context())
+        halved = ScriptedMarket(self.make(), self.context())
+        whole.run(_STEPS)
+        halved.run(_STEPS)
+        halved.strategy = pickle.loads(pickle.dumps(halved.strategy))
+        assert halved.run(_STEPS, start=False) == whole.run(_STEPS, start=False)
+
+    def test_agents_share_nothing(self) -> None:
+        """Two agents of the same class, taking turns, do what each does alone."""
+        alone = [
+            ScriptedMarket(self.make(), self.context(seed, f"agent{seed}"), seed).run(2 * _STEPS)
+            for seed in (1, 2)
+        ]
+        turns = [ScriptedMarket(self.make(), self.context(seed, f"agent{seed}"), seed) for seed in (1, 2)]
+        for market in turns:
+            market.run(1)
+        for _ in range(2 * _STEPS - 1):
+            for market in turns:
+                market.run(1, start=False)
+        assert [market.ctx.actions for market in turns] == alone
+
+    def test_leaves_global_random_state_alone(self) -> None:
+        """All draws come from the agent's own stream: seeding the global generators changes nothing."""
+        seen = []
+        for seed in (1, 2):
+            random.seed(seed)
+            np.random.seed(seed)
+            before = random.getstate(), _numpy_state()
+            seen.append(self.actions())
+            assert (random.getstate(), _numpy_state()) == before
+        assert seen[0] == seen[1]
+
+    # --- robust ---------------------------------------------------------------------------------------------
+    def test_commands_are_valid(self) -> None:
+        """In several scripted markets every command is one that a venue can take."""
+        for seed in range(1, 5):
+            self.actions(seed=seed)
+
+    def test_tolerates_one_sided_and_empty_books(self) -> None:
+        """A missing price is not a price of zero."""
+        for bids, asks in ((False, True), (True, False), (False, False)):
+            self.actions(Conditions(bids=bids, asks=asks))
+
+    def test_tolerates_every_phase(self) -> None:
+        """Auctions, halts and a closed market are no errors."""
+        for phase in Phase:
+            self.actions(Conditions(phase=phase))
+
+    def test_tolerates_refusals(self) -> None:
+        """The venue, or the agent's own limits, may refuse everything."""
+        self.actions(Conditions(reject_share=1.0))
+        self.actions(Conditions(refuse_orders=True))
+
+    def test_hooks_fit_the_base_class(self) -> None:
+        """Hooks have the names and the number of arguments that the simulator calls them with."""
+        cls = self.strategy_class()
+        for name, base in inspect.getmembers(Strategy, inspect.isfunction):
+            if name.startswith("on_"):
+                own = list(inspect.signature(getattr(cls, name)).parameters)
+                assert len(own) == len(inspect.signature(base).parameters), f"{cls.__name__}.{name}"
+        unknown = {n for n in vars(cls) if n.startswith("on_")} - set(dir(Strategy))
+        assert not unknown, f"no such hooks: {', '.join(sorted(unknown))}"
+        assert cls.patient <= set(dir(Strategy))
+
+
+def _numpy_state() -> Any:
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return name, tuple(keys), rest

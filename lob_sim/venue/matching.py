@@ -1,0 +1,321 @@
+"""The matching engine of one instrument's lit book: commands in, events out.
+
+Pure: no clock, no randomness, no input or output. The same commands give the same events.
+
+Rules where venues differ, decided here (price-time priority, trades at the maker's price, and the rest of the
+usual rules apart):
+
+*Entry.* The first flaw of a command is its reject reason, in this order: its own fields (side, quantity, price,
+trigger, others), a closed session, the order that it names (unknown, another's) or the id that it repeats, a
+post-only order that crosses the best opposite price, hidden or not, whoever owns it. A market order's price is 0.
+Hidden, iceberg and post-only orders must be able to rest: GTC limit or stop-limit (post-only: limit only), and a
+hidden iceberg does not exist. An id counts as used once its order has been accepted.
+
+*Fill or kill.* Executes exactly if doing so fills it completely: meeting an own order under any prevention mode
+but CANCEL_MAKER, or a price outside the band, kills it with no other effect.
+
+*Self-trade prevention.* The incoming order's mode rules. DECREMENT works like a reduce on the resting order: it
+keeps its place and an iceberg's reserve goes first. Auctions ignore prevention: the call is anonymous.
+
+*Icebergs.* An incoming iceberg trades with all of its quantity. A reduce takes from the reserve first.
+
+*Stops.* A trade triggers every stop that its price has reached. Triggered stops fire one by one after the command,
+or the firing, that triggered them is complete, always the earliest arrival first. They fire in continuous trading
+only; what triggers before (a print of an auction, or an arrival already through the last trade) fires when it
+resumes. A replaced stop that does not keep its place counts as arriving anew.
+
+*Auctions and halts.* Both collect orders. Market and IOC orders take part too, undisplayed and, for market
+orders, ahead of every limit price; what is left of them after the uncrossing is cancelled. FOK is refused (session closed).
+Moving on to continuous trading, to a closed session, or from one call to the next uncrosses; between AUCTION and
+HALTED orders are carried over. In the uncrossing the best orders of both sides trade pairwise, slice by slice.
+The uncrossing price becomes the reference; a reference in the command breaks ties before and stands if nothing trades.
+
+*Bands.* Where the next trade of an incoming order would print outside the band, the book halts instead; what is
+left of the order is collected for the re-opening. The band does not restrict an uncrossing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lob_sim.book import (
+    MARKET_BUY_TICKS,
+    MARKET_SELL_TICKS,
+    MAX_PRICE_TICKS,
+    MAX_QTY_LOTS,
+    Order,
+    OrderBook,
+)
+from lob_sim.errors import InputError
+from lob_sim.messages import (
+    CancelOrder,
+    CancelReason,
+    Event,
+    NewOrder,
+    OrderAccepted,
+    OrderRejected,
+    OrderReplaced,
+    OrderType,
+    Phase,
+    ReduceOrder,
+    RejectReason,
+    ReplaceOrder,
+    SetPhase,
+    Side,
+    TimeInForce,
+)
+from lob_sim.units import Lots, Ns, Ticks
+from lob_sim.venue.accounts import Account
+from lob_sim.venue.bands import PriceBand
+from lob_sim.venue.trading import Trading
+from lob_sim.venue.validation import flaw_of, price_flaw
+
+# Members of an enumeration as module constants: reading them through the class costs a lookup each time.
+_BUY = Side.BUY
+_LIMIT = OrderType.LIMIT
+_FOK = TimeInForce.FOK
+_CLOSED, _CONTINUOUS = Phase.CLOSED, Phase.CONTINUOUS
+
+
+class MatchingEngine:
+    """Price-time priority with every order type of :mod:`lob_sim.messages`.
+
+    Args:
+        instrument_id: The instrument, as on every event.
+        phase: The first phase.
+        price_band: How far from the reference the book may trade before it halts; None for no band.
+        reference_price_ticks: The first reference price; 0 for none yet.
+        price_step_ticks: The price grid in ticks: every limit and trigger is a multiple of it.
+
+    Attributes:
+        instrument_id: The instrument.
+        book: The order book; read it, do not change it.
+    """
+
+    __slots__ = (
+        "_accounts", "_handlers", "_n_arrivals", "_n_orders", "_step_ticks", "_taken_top", "_trading",
+        "book", "instrument_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        instrument_id: int,
+        *,
+        phase: Phase = Phase.CONTINUOUS,
+        price_band: PriceBand | None = None,
+        reference_price_ticks: Ticks = 0,
+        price_step_ticks: Ticks = 1,
+    ) -> None:
+        self.instrument_id = instrument_id
+        self._trading = Trading(instrument_id, phase, price_band, reference_price_ticks, price_step_ticks)
+        self._accounts = self._trading.accounts
+        self._step_ticks = price_step_ticks
+        self._n_orders = 0
+        self._n_arrivals = 0
+        self._taken_top = (0, 0, 0, 0)
+        self.book: OrderBook = self._trading.book
+        self._handlers: dict[type, Any] = {
+            NewOrder: self._new,
+            CancelOrder: self._cancel,
+            ReduceOrder: self._reduce,
+            ReplaceOrder: self._replace,
+            SetPhase: self._set_phase,
+        }
+
+    def process(self, command: Any, ts_ns: Ns) -> list[Event]:
+        """Apply one command of this instrument at the venue's time.
+
+        Args:
+            command: A NewOrder, CancelOrder, ReduceOrder, ReplaceOrder or SetPhase. Its ``instrument_id`` and
+                ``agent_id`` are the venue's and trusted; every other field of an agent's command may hold anything.
+            ts_ns: The time that the events carry.
+
+        Returns:
+            What happened, in order. A refused command gives one OrderRejected and changes nothing.
+
+        Raises:
+            InputError: A SetPhase, from the venue's own schedule, makes no sense.
+        """
+        events: list[Event] = self._handlers[type(command)](command, ts_ns)
+        return events
+
+    @property
+    def phase(self) -> Phase:
+        """The present phase."""
+        return self._trading.phase
+
+    @property
+    def reference_price_ticks(self) -> Ticks:
+        """Centre of the band and last tie-break of an auction; 0 if there is none."""
+        return self._trading.reference_ticks
+
+    @property
+    def last_trade_ticks(self) -> Ticks:
+        """Price of the last trade, 0 before the first."""
+        return self._trading.last_trade_ticks
+
+    @property
+    def top_changed(self) -> bool:
+        """Whether the best prices or the quantities displayed there differ from what :meth:`take_top` last returned."""
+        return self.book.top() != self._taken_top
+
+    def take_top(self) -> tuple[Ticks, Lots, Ticks, Lots]:
+        """Best bid, its displayed quantity, best ask, its displayed quantity; zeros for an empty side. O(1)."""
+        self._taken_top = self.book.top()
+        return self._taken_top
+
+    def check(self) -> None:
+        """Assert every invariant of the engine and its book; O(orders).
+
+        Raises:
+            InvariantError: One does not hold.
+        """
+        self._trading.check()
+
+    # --- commands -----------------------------------------------------------------------------------------------
+    def _new(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
+        flaw = flaw_of(command, self._step_ticks)
+        if flaw is not None:
+            return self._reject(command, ts_ns, flaw)
+        trading = self._trading
+        phase = trading.phase
+        if phase is not _CONTINUOUS and (phase is _CLOSED or command.time_in_force is _FOK):
+            return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
+        agent_id, client_order_id = command.agent_id, command.client_order_id
+        account = self._accounts.get(agent_id)
+        if account is None:
+            account = self._accounts[agent_id] = Account()
+        elif client_order_id <= account.last_id and account.was_accepted(client_order_id):
+            return self._reject(command, ts_ns, RejectReason.DUPLICATE_ID)
+        side, price_ticks = command.side, command.price_ticks
+        if command.post_only and phase is _CONTINUOUS and trading.crosses(side, price_ticks):
+            return self._reject(command, ts_ns, RejectReason.WOULD_TRADE)
+
+        account.accept(client_order_id)
+        self._n_orders = order_id = self._n_orders + 1
+        self._n_arrivals = arrival = self._n_arrivals + 1
+        qty_lots = command.qty_lots
+        events: list[Event] = [
+            OrderAccepted(
+                ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
+            )
+        ]
+        order = Order(
+            order_id, agent_id, client_order_id, side, _queue_price(command), qty_lots, arrival,
+            command.self_trade, 0, command.hidden, command.display_qty_lots, command.order_type,
+            command.time_in_force, command.post_only, command.stop_price_ticks,
+        )  # fmt: skip
+        trading.enter(order, ts_ns, events)
+        return events
+
+    def _cancel(self, command: CancelOrder, ts_ns: Ns) -> list[Event]:
+        order = self._find(command)
+        if not isinstance(order, Order):
+            return self._reject(command, ts_ns, order)
+        trading = self._trading
+        event = trading.canceled(order, order.open_lots, 0, CancelReason.BY_OWNER, ts_ns)
+        trading.take_out(order)
+        return [event]
+
+    def _reduce(self, command: ReduceOrder, ts_ns: Ns) -> list[Event]:
+        qty_lots = command.qty_lots
+        if type(qty_lots) is not int or not 0 < qty_lots <= MAX_QTY_LOTS:
+            return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
+        if self.phase is _CLOSED:
+            return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
+        order = self._find(command)
+        if not isinstance(order, Order):
+            return self._reject(command, ts_ns, order)
+        events: list[Event] = []
+        self._trading.shrink(order, min(qty_lots, order.open_lots), CancelReason.BY_OWNER, ts_ns, events)
+        return events
+
+    def _replace(self, command: ReplaceOrder, ts_ns: Ns) -> list[Event]:
+        qty_lots = command.qty_lots
+        if type(qty_lots) is not int or not 0 < qty_lots <= MAX_QTY_LOTS:
+            return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
+        if self.phase is _CLOSED:
+            return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
+        order = self._find(command)
+        if not isinstance(order, Order):
+            return self._reject(command, ts_ns, order)
+        flaw, price_ticks = self._replaced_price(order, command)
+        if flaw is not None:
+            return self._reject(command, ts_ns, flaw)
+
+        trading = self._trading
+        keeps_place = price_ticks == order.price_ticks and qty_lots <= order.open_lots
+        events: list[Event] = [
+            OrderReplaced(
+                ts_ns, self.instrument_id, order.agent_id, order.client_order_id, order.order_id, order.side,
+                command.price_ticks, qty_lots, keeps_place,
+            )
+        ]  # fmt: skip
+        if keeps_place:
+            trading.lower(order, order.open_lots - qty_lots)
+            return events
+        # A copy enters: the old order stays in its queue, marked dead, until the queue drops it.
+        self._n_arrivals = arrival = self._n_arrivals + 1
+        replacement = msgspec.structs.replace(
+            order, price_ticks=price_ticks, open_lots=qty_lots, arrival=arrival, reserve_lots=0
+        )
+        trading.take_out(order)
+        trading.enter(replacement, ts_ns, events)
+        return events
+
+    def _replaced_price(self, order: Order, command: ReplaceOrder) -> tuple[RejectReason | None, Ticks]:
+        """Why an order may not have the price of a replacement, or None, and where it then queues."""
+        price_ticks = command.price_ticks
+        if not order.has_limit:
+            is_zero = type(price_ticks) is int and price_ticks == 0
+            return None if is_zero else RejectReason.INVALID_PRICE, order.price_ticks
+        flaw = price_flaw(price_ticks, self._step_ticks)
+        if flaw is None and order.post_only and self.phase is _CONTINUOUS:
+            flaw = RejectReason.WOULD_TRADE if self._trading.crosses(order.side, price_ticks) else None
+        return flaw, price_ticks
+
+    def _set_phase(self, command: SetPhase, ts_ns: Ns) -> list[Event]:
+        phase, reference_ticks = command.phase, command.reference_price_ticks
+        where = f"phase change of instrument {self.instrument_id}"
+        if not isinstance(phase, Phase):
+            raise InputError(f"{phase!r} is not a phase: expected a member of Phase", where)
+        if type(reference_ticks) is not int or not 0 <= reference_ticks <= MAX_PRICE_TICKS:
+            raise InputError(f"reference price {reference_ticks!r}: expected a price in ticks, or 0", where)
+        if reference_ticks:
+            self._trading.set_reference(reference_ticks)
+        events: list[Event] = []
+        self._trading.move_to(phase, ts_ns, events)
+        return events
+
+    def _find(self, command: CancelOrder | ReduceOrder | ReplaceOrder) -> Order | RejectReason:
+        """The live order that a command names, or why the command is refused."""
+        order_id = command.order_id
+        if type(order_id) is not int:
+            return RejectReason.UNKNOWN_ORDER
+        if order_id:
+            order = self.book.orders.get(order_id)
+            if order is None:
+                return RejectReason.UNKNOWN_ORDER
+            return order if order.agent_id == command.agent_id else RejectReason.NOT_OWNER
+        client_order_id = command.client_order_id
+        account = self._accounts.get(command.agent_id)
+        if account is None or type(client_order_id) is not int:
+            return RejectReason.UNKNOWN_ORDER
+        return account.orders.get(client_order_id) or RejectReason.UNKNOWN_ORDER
+
+    def _reject(
+        self, command: NewOrder | CancelOrder | ReduceOrder | ReplaceOrder, ts_ns: Ns, reason: RejectReason
+    ) -> list[Event]:
+        # The log has whole numbers here, so whatever else the command holds is left out.
+        client_order_id = command.client_order_id if type(command.client_order_id) is int else 0
+        order_id = 0 if isinstance(command, NewOrder) or type(command.order_id) is not int else command.order_id
+        return [OrderRejected(ts_ns, self.instrument_id, command.agent_id, client_order_id, order_id, reason)]
+
+
+def _queue_price(command: NewOrder) -> Ticks:
+    """Where an order stands in a queue: at its limit price, or beyond all of them."""
+    if command.price_ticks:
+        return command.price_ticks
+    return MARKET_BUY_TICKS if command.side is _BUY else MARKET_SELL_TICKS

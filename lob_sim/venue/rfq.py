@@ -1,0 +1,396 @@
+"""The request-for-quote venue of one instrument: disclosed, firm quotes, first price.
+
+Rules where venues differ, decided here:
+
+- A request is one-sided or two-sided, for one quantity, and names its dealers. It trades at most once, all of
+  the quantity, at the price of the quote that the asker picks (first price; not necessarily the best one).
+- Last look is not modelled: an accepted quote trades, the dealer has no say any more.
+- A quote is firm until it lapses. Its dealer may replace it by another, which ends the earlier one, but not
+  withdraw it. A dealer that has declined is out of the request for good.
+- A one-sided request is answered on that side alone; a two-sided one on either side or both.
+- Times to live end exclusively: something that expires at t can no longer be used at t, whatever the order in
+  which a command and the venue's clock arrive at that instant, because every command first ends what is over.
+  A lapsed quote leaves its request open, and its dealer may quote again.
+- When every dealer has declined, the request ends.
+- Trade ids count down from -1: within an instrument they never meet those of the lit book, which count up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from lob_sim.errors import InvariantError
+from lob_sim.messages import (
+    AcceptQuote,
+    Command,
+    DeclineQuote,
+    Event,
+    ExpireRfqs,
+    RejectReason,
+    RequestQuote,
+    RfqClosed,
+    RfqDeclined,
+    RfqEnd,
+    RfqOpened,
+    RfqQuoted,
+    RfqRejected,
+    RfqTraded,
+    Side,
+    SubmitQuote,
+    WalkAway,
+)
+from lob_sim.units import Ns, Ticks
+from lob_sim.venue.transparency import PrintQueue, TransparencyRegime
+
+_BUY, _SELL, _TWO_SIDED = int(Side.BUY), int(Side.SELL), 0
+_MAX_DEALERS = 64
+
+
+class _Quote(msgspec.Struct, frozen=True, gc=False):
+    """A standing quote; 0 for a side that is not quoted."""
+
+    quote_id: int
+    bid_ticks: Ticks
+    ask_ticks: Ticks
+    expires_ns: Ns
+
+
+class _Request(msgspec.Struct):
+    """An open request; a dealer leaves ``undecided`` for good when it declines."""
+
+    rfq_id: int
+    asked: RequestQuote
+    expires_ns: Ns
+    undecided: set[int]
+    quotes: dict[int, _Quote]
+
+
+class RfqVenue:
+    """Requests for quote in one instrument: commands in, events out; no clock, no randomness, no I/O.
+
+    Args:
+        instrument_id: The instrument; a command for another one is a defect of the caller.
+        transparency: Who learns of the trades, and when.
+        known_dealers: Agents that may be asked; ``None`` if anybody may be (all-to-all trading).
+        max_dealers: Most dealers that one request may name.
+    """
+
+    __slots__ = (
+        "_client_ids",
+        "_expiries",
+        "_handlers",
+        "_instrument_id",
+        "_known_dealers",
+        "_last_quote_id",
+        "_last_rfq_id",
+        "_last_trade_id",
+        "_max_dealers",
+        "_now_ns",
+        "_prints",
+        "_requests",
+    )
+
+    def __init__(
+        self,
+        instrument_id: int,
+        *,
+        transparency: TransparencyRegime,
+        known_dealers: Collection[int] | None = None,
+        max_dealers: int = _MAX_DEALERS,
+    ) -> None:
+        self._instrument_id = instrument_id
+        self._known_dealers = None if known_dealers is None else frozenset(known_dealers)
+        self._max_dealers = max_dealers
+        self._prints = PrintQueue(transparency)
+        self._requests: dict[int, _Request] = {}
+        self._client_ids: set[tuple[int, int]] = set()
+        # By time of expiry, then of opening. Requests that end earlier stay until they come up.
+        self._expiries: list[tuple[Ns, int]] = []
+        self._last_rfq_id = 0
+        self._last_quote_id = 0
+        self._last_trade_id = 0
+        self._now_ns: Ns = 0
+        self._handlers: dict[type[Command], Callable[[Any], list[Event]]] = {
+            RequestQuote: self._request,
+            SubmitQuote: self._quote,
+            DeclineQuote: self._decline,
+            AcceptQuote: self._accept,
+            WalkAway: self._walk_away,
+            ExpireRfqs: _nothing_more,
+        }
+
+    def process(self, command: Command, ts_ns: Ns) -> list[Event]:
+        """Process one command that arrives at ``ts_ns``.
+
+        What has become due by then comes first: ends of requests, then prints. A refused command is answered
+        by :class:`~lob_sim.messages.RfqRejected` and has no other effect; ``client_rfq_id`` there is that of
+        a refused request, 0 otherwise.
+
+        Complexity: O(log r) for r requests not yet past their time, plus O(d) for d dealers in a request.
+
+        Raises:
+            InvariantError: A command of another instrument, or time running backwards.
+        """
+        if command.instrument_id != self._instrument_id:  # type: ignore[attr-defined]
+            raise InvariantError(f"{command} went to the RFQ venue of instrument {self._instrument_id}")
+        if ts_ns < self._now_ns:
+            raise InvariantError(f"time ran backwards at the RFQ venue: {ts_ns} after {self._now_ns}")
+        self._now_ns = ts_ns
+        events = self._end_what_is_over()
+        events += self._handlers[type(command)](command)
+        return events
+
+    def next_due_ns(self) -> Ns | None:
+        """When the venue's clock must come next: a request ends or a print is due; ``None`` if neither.
+
+        The clock is :class:`~lob_sim.messages.ExpireRfqs`. Lapsing quotes need none. Complexity: amortised
+        O(log r).
+        """
+        while self._expiries and self._expiries[0][1] not in self._requests:
+            heappop(self._expiries)
+        next_print_ns = self._prints.next_due_ns()
+        if not self._expiries:
+            return next_print_ns
+        next_expiry_ns = self._expiries[0][0]
+        return next_expiry_ns if next_print_ns is None else min(next_expiry_ns, next_print_ns)
+
+    # --- commands ------------------------------------------------------------------------------------------
+
+    def _request(self, command: RequestQuote) -> list[Event]:
+        reason = self._fault_of_request(command)
+        if reason is not None:
+            return self._reject(command, 0, reason, command.client_rfq_id)
+        self._client_ids.add((command.agent_id, command.client_rfq_id))
+        self._last_rfq_id += 1
+        rfq_id = self._last_rfq_id
+        expires_ns = self._now_ns + command.ttl_ns
+        self._requests[rfq_id] = _Request(rfq_id, command, expires_ns, set(command.dealer_ids), {})
+        heappush(self._expiries, (expires_ns, rfq_id))
+        return [
+            RfqOpened(
+                ts_event_ns=self._now_ns,
+                instrument_id=self._instrument_id,
+                rfq_id=rfq_id,
+                agent_id=command.agent_id,
+                client_rfq_id=command.client_rfq_id,
+                side=int(command.side),
+                qty_lots=command.qty_lots,
+                dealer_ids=command.dealer_ids,
+                expires_ns=expires_ns,
+            )
+        ]
+
+    def _quote(self, command: SubmitQuote) -> list[Event]:
+        request = self._requests.get(command.rfq_id)
+        if request is None:
+            return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
+        if command.agent_id not in request.undecided:
+            return self._reject(command, command.rfq_id, RejectReason.NOT_ASKED)
+        reason = _fault_of_quote(command, request.asked.side)
+        if reason is not None:
+            return self._reject(command, command.rfq_id, reason)
+        self._last_quote_id += 1
+        quote = _Quote(
+            self._last_quote_id,
+            command.bid_ticks,
+            command.ask_ticks,
+            min(self._now_ns + command.ttl_ns, request.expires_ns),
+        )
+        request.quotes[command.agent_id] = quote
+        return [
+            RfqQuoted(
+                ts_event_ns=self._now_ns,
+                instrument_id=self._instrument_id,
+                rfq_id=request.rfq_id,
+                quote_id=quote.quote_id,
+                agent_id=request.asked.agent_id,
+                dealer_id=command.agent_id,
+                bid_ticks=quote.bid_ticks,
+                ask_ticks=quote.ask_ticks,
+                expires_ns=quote.expires_ns,
+                client_rfq_id=request.asked.client_rfq_id,
+            )
+        ]
+
+    def _decline(self, command: DeclineQuote) -> list[Event]:
+        request = self._requests.get(command.rfq_id)
+        if request is None:
+            return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
+        if command.agent_id not in request.undecided:
+            return self._reject(command, command.rfq_id, RejectReason.NOT_ASKED)
+        standing = request.quotes.get(command.agent_id)
+        if standing is not None and self._now_ns < standing.expires_ns:
+            return self._reject(command, command.rfq_id, RejectReason.QUOTE_IS_FIRM)
+        request.undecided.remove(command.agent_id)
+        request.quotes.pop(command.agent_id, None)
+        declined = RfqDeclined(
+            ts_event_ns=self._now_ns,
+            instrument_id=self._instrument_id,
+            rfq_id=request.rfq_id,
+            agent_id=request.asked.agent_id,
+            dealer_id=command.agent_id,
+            reason=command.reason,
+            client_rfq_id=request.asked.client_rfq_id,
+        )
+        if request.undecided:
+            return [declined]
+        return [declined, self._close(request, RfqEnd.ALL_DECLINED)]
+
+    def _accept(self, command: AcceptQuote) -> list[Event]:
+        request = self._requests.get(command.rfq_id)
+        if request is None:
+            return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
+        asked = request.asked
+        if command.agent_id != asked.agent_id:
+            return self._reject(command, command.rfq_id, RejectReason.NOT_OWNER)
+        found = [(d, q) for d, q in request.quotes.items() if q.quote_id == command.quote_id]
+        if not found or self._now_ns >= found[0][1].expires_ns:
+            return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_QUOTE)
+        dealer_id, quote = found[0]
+        price_ticks = {_BUY: quote.ask_ticks, _SELL: quote.bid_ticks}.get(command.side, 0)
+        if not price_ticks:  # an unknown side, or one that the dealer does not quote
+            return self._reject(command, command.rfq_id, RejectReason.INVALID_SIDE)
+        self._last_trade_id -= 1
+        trade = RfqTraded(
+            ts_event_ns=self._now_ns,
+            instrument_id=self._instrument_id,
+            rfq_id=request.rfq_id,
+            quote_id=quote.quote_id,
+            trade_id=self._last_trade_id,
+            agent_id=asked.agent_id,
+            dealer_id=dealer_id,
+            side=Side(command.side),
+            price_ticks=price_ticks,
+            qty_lots=asked.qty_lots,
+            parent_order_id=asked.parent_order_id,
+        )
+        return [trade, self._close(request, RfqEnd.DEALT), *self._prints.add(trade)]
+
+    def _walk_away(self, command: WalkAway) -> list[Event]:
+        request = self._requests.get(command.rfq_id)
+        if request is None:
+            return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
+        if command.agent_id != request.asked.agent_id:
+            return self._reject(command, command.rfq_id, RejectReason.NOT_OWNER)
+        return [self._close(request, RfqEnd.WALKED_AWAY)]
+
+    # --- parts ---------------------------------------------------------------------------------------------
+
+    def _end_what_is_over(self) -> list[Event]:
+        events: list[Event] = []
+        while self._expiries and self._expiries[0][0] <= self._now_ns:
+            request = self._requests.get(heappop(self._expiries)[1])
+            if request is not None:
+                events.append(self._close(request, RfqEnd.EXPIRED))
+        events += self._prints.due(self._now_ns)
+        return events
+
+    def _fault_of_request(self, command: RequestQuote) -> RejectReason | None:
+        """Why a request is refused; the first reason in this order counts."""
+        dealers = command.dealer_ids
+        if command.side not in (_BUY, _SELL, _TWO_SIDED):
+            return RejectReason.INVALID_SIDE
+        if command.qty_lots <= 0:
+            return RejectReason.INVALID_QTY
+        if command.ttl_ns <= 0 or not 0 < len(dealers) <= self._max_dealers:
+            return RejectReason.INVALID_FIELDS
+        if any(a >= b for a, b in pairwise(dealers)) or command.agent_id in dealers:
+            return RejectReason.INVALID_FIELDS
+        if self._known_dealers is not None and not self._known_dealers.issuperset(dealers):
+            return RejectReason.UNKNOWN_DEALER
+        if (command.agent_id, command.client_rfq_id) in self._client_ids:
+            return RejectReason.DUPLICATE_ID
+        return None
+
+    def _close(self, request: _Request, end: RfqEnd) -> RfqClosed:
+        del self._requests[request.rfq_id]
+        return RfqClosed(
+            ts_event_ns=self._now_ns,
+            instrument_id=self._instrument_id,
+            rfq_id=request.rfq_id,
+            agent_id=request.asked.agent_id,
+            client_rfq_id=request.asked.client_rfq_id,
+            end=end,
+        )
+
+    def _reject(
+        self,
+        command: RequestQuote | SubmitQuote | DeclineQuote | AcceptQuote | WalkAway,
+        rfq_id: int,
+        reason: RejectReason,
+        client_rfq_id: int = 0,
+    ) -> list[Event]:
+        return [
+            RfqRejected(
+                ts_event_ns=self._now_ns,
+                instrument_id=self._instrument_id,
+                rfq_id=rfq_id,
+                agent_id=command.agent_id,
+                client_rfq_id=client_rfq_id,
+                reason=reason,
+            )
+        ]
+
+    # --- invariants ----------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Assert every invariant; O(open requests × dealers).
+
+        Raises:
+            InvariantError: One does not hold; says which.
+        """
+        self._prints.check()
+        scheduled = set(self._expiries)
+        for rfq_id, request in self._requests.items():
+            self._check_request(rfq_id, request)
+            _must((request.expires_ns, rfq_id) in scheduled, f"request {rfq_id} would never expire")
+        quote_ids = [q.quote_id for r in self._requests.values() for q in r.quotes.values()]
+        _must(len(quote_ids) == len(set(quote_ids)), "two standing quotes share an id")
+
+    def _check_request(self, rfq_id: int, request: _Request) -> None:
+        what, asked = f"request {rfq_id}", request.asked
+        _must(rfq_id == request.rfq_id and 0 < rfq_id <= self._last_rfq_id, f"{what} has a wrong id")
+        _must(request.expires_ns > self._now_ns, f"{what} is over but open")
+        _must(
+            (asked.agent_id, asked.client_rfq_id) in self._client_ids, f"{what} has an unrecorded client id"
+        )
+        _must(bool(request.undecided), f"{what} is open though all dealers declined")
+        _must(request.undecided <= set(asked.dealer_ids), f"{what} waits for a dealer that was not asked")
+        _must(request.quotes.keys() <= request.undecided, f"{what} has a quote of a dealer that is out")
+        for quote in request.quotes.values():
+            prices = (quote.bid_ticks, quote.ask_ticks)
+            _must(0 < quote.quote_id <= self._last_quote_id, f"{what} has a quote of a wrong id")
+            _must(quote.expires_ns <= request.expires_ns, f"{what} has a quote that outlives it")
+            _must(min(prices) >= 0 < max(prices), f"{what} has a quote without a price")
+            _must(0 in prices or quote.bid_ticks < quote.ask_ticks, f"{what} has a crossed quote")
+            _must(asked.side != _BUY or quote.bid_ticks == 0, f"{what} to buy has a bid")
+            _must(asked.side != _SELL or quote.ask_ticks == 0, f"{what} to sell has an ask")
+
+
+def _fault_of_quote(command: SubmitQuote, side: int) -> RejectReason | None:
+    """Why a quote is refused; the first reason in this order counts."""
+    bid_ticks, ask_ticks = command.bid_ticks, command.ask_ticks
+    if command.ttl_ns <= 0:
+        return RejectReason.INVALID_FIELDS
+    if bid_ticks < 0 or ask_ticks < 0 or (bid_ticks == 0 and ask_ticks == 0):
+        return RejectReason.INVALID_PRICE
+    if (side == _BUY and bid_ticks) or (side == _SELL and ask_ticks):
+        return RejectReason.INVALID_SIDE
+    if bid_ticks and ask_ticks and bid_ticks >= ask_ticks:
+        return RejectReason.INVALID_PRICE
+    return None
+
+
+def _nothing_more(command: ExpireRfqs) -> list[Event]:
+    # The clock does nothing but what every command does first.
+    return []
+
+
+def _must(holds: bool, what: str) -> None:
+    if not holds:
+        raise InvariantError(what)

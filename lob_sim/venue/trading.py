@@ -1,0 +1,352 @@
+"""What a valid order may do: trade, rest, wait for its stop price or for an auction, and leave.
+
+The rules are those listed in :mod:`lob_sim.venue.matching`, which checks commands and hands them on to here.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from lob_sim.book import MAX_PRICE_TICKS, Order, OrderBook
+from lob_sim.errors import InvariantError
+from lob_sim.messages import (
+    AuctionUncrossed,
+    CancelReason,
+    Event,
+    OrderCanceled,
+    OrderFilled,
+    OrderTriggered,
+    Phase,
+    PhaseChanged,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+    Trade,
+)
+from lob_sim.units import Lots, Ns, Ticks
+from lob_sim.venue.accounts import Account
+from lob_sim.venue.auction import clearing
+from lob_sim.venue.bands import PriceBand
+
+# Members of an enumeration as module constants: reading them through the class costs a lookup each time.
+_BUY = Side.BUY
+_GTC, _FOK = TimeInForce.GTC, TimeInForce.FOK
+_AUCTION, _CONTINUOUS, _HALTED = Phase.AUCTION, Phase.CONTINUOUS, Phase.HALTED
+_NO_PREVENTION = SelfTradePrevention.NONE
+
+Events: TypeAlias = list[Event]
+
+
+class Trading:
+    """The book of one instrument in trading.
+
+    Args:
+        instrument_id: The instrument, as on every event.
+        phase: The first phase.
+        band: How far from the reference the book may trade before it halts; None for no band.
+        reference_ticks: The first reference price; 0 for none yet.
+        step_ticks: The price grid.
+
+    Attributes:
+        book: All live orders.
+        accounts: By ``agent_id``; each holds its own live orders.
+        phase: The present phase.
+        reference_ticks: Centre of the band and last tie-break of an auction; 0 if there is none.
+        last_trade_ticks: Price of the last trade, 0 before the first.
+    """
+
+    __slots__ = (
+        "_band",
+        "_for_auction",
+        "_high_ticks",
+        "_instrument_id",
+        "_low_ticks",
+        "_n_trades",
+        "_step_ticks",
+        "accounts",
+        "book",
+        "last_trade_ticks",
+        "phase",
+        "reference_ticks",
+    )
+
+    def __init__(
+        self, instrument_id: int, phase: Phase, band: PriceBand | None, reference_ticks: Ticks, step_ticks: Ticks
+    ) -> None:
+        self._instrument_id = instrument_id
+        self._band = band
+        self._step_ticks = step_ticks
+        self._low_ticks: Ticks = 0
+        self._high_ticks: Ticks = MAX_PRICE_TICKS
+        # Market and IOC orders that an auction has collected, by order_id, in order of arrival.
+        self._for_auction: dict[int, Order] = {}
+        self._n_trades = 0
+        self.book = OrderBook()
+        self.accounts: dict[int, Account] = {}
+        self.phase = phase
+        self.last_trade_ticks: Ticks = 0
+        self.set_reference(reference_ticks)
+
+    # --- an order's way in --------------------------------------------------------------------------------------
+    def crosses(self, side: Side, price_ticks: Ticks) -> bool:
+        """Whether an order could trade with the best one opposite; O(1)."""
+        if side is _BUY:
+            best = self.book.asks.best
+            return best is not None and best.price_ticks <= price_ticks
+        best = self.book.bids.best
+        return best is not None and best.price_ticks >= price_ticks
+
+    def enter(self, order: Order, ts_ns: Ns, events: Events) -> None:
+        """Let an order in: a stop waits, anything else trades as far as it may, and then stops may fire."""
+        if order.stop_price_ticks:
+            self._file(order)
+            self.book.stops.add(order, self.last_trade_ticks)
+        else:
+            self._execute(order, ts_ns, events)
+        self.fire_stops(ts_ns, events)
+
+    def fire_stops(self, ts_ns: Ns, events: Events) -> None:
+        """Fire triggered stops, the earliest arrival first, until none is left or the book halts."""
+        stops = self.book.stops
+        while stops.triggered and self.phase is _CONTINUOUS:
+            order = stops.pop_triggered()
+            order.stop_price_ticks = 0
+            self._forget(order)
+            events.append(
+                OrderTriggered(ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id)
+            )
+            self._execute(order, ts_ns, events)
+
+    def rest(self, order: Order) -> None:
+        """Put an order into the book as it stands, behind those at its price."""
+        order.set_reserve()
+        (self.book.bids if order.side is _BUY else self.book.asks).add(order)
+        self._file(order)
+
+    def _execute(self, order: Order, ts_ns: Ns, events: Events) -> None:
+        """Trade an order as far as it may; rest it, collect it for an auction or cancel what is left."""
+        if self.phase is _CONTINUOUS:
+            if order.time_in_force is _FOK and self._takeable_lots(order) < order.open_lots:
+                events.append(self.canceled(order, order.open_lots, 0, CancelReason.FOK_NOT_FILLED, ts_ns))
+                return
+            self._cross(order, ts_ns, events)
+            if not order.open_lots:
+                return
+        if order.time_in_force is _GTC and order.has_limit:
+            self.rest(order)
+        elif self.phase is _CONTINUOUS:
+            events.append(self._canceled_rest(order, ts_ns))
+        else:
+            order.hidden = True
+            self._for_auction[order.order_id] = order
+            self.rest(order)
+
+    def _cross(self, taker: Order, ts_ns: Ns, events: Events) -> None:
+        """Trade an incoming order until it is done, its limit or the band is reached, or prevention ends it."""
+        side, limit_ticks = taker.side, taker.price_ticks
+        makers = self.book.asks if side is _BUY else self.book.bids
+        prevents = taker.self_trade is not _NO_PREVENTION
+        first_ticks = 0
+        while taker.open_lots and self.crosses(side, limit_ticks):
+            level = makers.best
+            assert level is not None
+            maker = level.front()
+            if prevents and maker.agent_id == taker.agent_id:
+                self._prevent(taker, maker, ts_ns, events)
+                continue
+            price_ticks = level.price_ticks
+            if not self._low_ticks <= price_ticks <= self._high_ticks:
+                self._halt(ts_ns, events)
+                break
+            qty_lots = min(taker.open_lots, maker.open_lots - maker.reserve_lots)
+            taker.open_lots -= qty_lots
+            makers.fill(level, maker, qty_lots)
+            self._print(taker, maker, price_ticks, qty_lots, ts_ns, events)
+            first_ticks = first_ticks or price_ticks
+        if first_ticks:
+            last_ticks = self.last_trade_ticks
+            self.book.stops.on_prints(min(first_ticks, last_ticks), max(first_ticks, last_ticks))
+
+    def _print(
+        self, taker: Order, maker: Order, price_ticks: Ticks, qty_lots: Lots, ts_ns: Ns, events: Events
+    ) -> None:
+        """Put an execution that has taken place on the tape and tell both owners."""
+        instrument_id = self._instrument_id
+        self._n_trades = trade_id = self._n_trades + 1
+        self.last_trade_ticks = price_ticks
+        maker_id, taker_id = maker.order_id, taker.order_id
+        maker_side, taker_side = maker.side, taker.side
+        maker_leaves_lots = maker.open_lots
+        events += (
+            Trade(ts_ns, instrument_id, trade_id, price_ticks, qty_lots, taker_side, maker_id, taker_id),
+            OrderFilled(
+                ts_ns, instrument_id, maker.agent_id, maker.client_order_id, maker_id, maker_side,
+                price_ticks, qty_lots, maker_leaves_lots, True, trade_id,
+            ),
+            OrderFilled(
+                ts_ns, instrument_id, taker.agent_id, taker.client_order_id, taker_id, taker_side,
+                price_ticks, qty_lots, taker.open_lots, False, trade_id,
+            ),
+        )  # fmt: skip
+        if not maker_leaves_lots:
+            self._forget(maker)
+
+    def _prevent(self, taker: Order, maker: Order, ts_ns: Ns, events: Events) -> None:
+        """Apply the incoming order's self-trade prevention to an own order that it has met."""
+        mode = taker.self_trade
+        both_lots = min(taker.open_lots, maker.open_lots) if mode is SelfTradePrevention.DECREMENT else 0
+        if mode is not SelfTradePrevention.CANCEL_TAKER:
+            self.shrink(maker, both_lots or maker.open_lots, CancelReason.SELF_TRADE, ts_ns, events)
+        if mode is not SelfTradePrevention.CANCEL_MAKER:
+            lost_lots = both_lots or taker.open_lots
+            taker.open_lots -= lost_lots
+            events.append(self.canceled(taker, lost_lots, taker.open_lots, CancelReason.SELF_TRADE, ts_ns))
+
+    def _takeable_lots(self, taker: Order) -> Lots:
+        """What an order could trade at once, counted until that is enough for it; O(orders that it reaches)."""
+        makers = self.book.asks if taker.side is _BUY else self.book.bids
+        mode, agent_id = taker.self_trade, taker.agent_id
+        takeable_lots = 0
+        for price_ticks in makers.levels.irange(maximum=taker.price_ticks):
+            level = makers.levels[price_ticks]
+            own_lots = 0 if mode is _NO_PREVENTION else level.lots_of(agent_id)
+            ends_here = own_lots and mode is not SelfTradePrevention.CANCEL_MAKER
+            lots = level.lots_ahead_of(agent_id) if ends_here else level.total_lots - own_lots
+            if lots and not self._low_ticks <= price_ticks <= self._high_ticks:
+                break
+            takeable_lots += lots
+            if ends_here or takeable_lots >= taker.open_lots:
+                break
+        return takeable_lots
+
+    # --- an order's way out -------------------------------------------------------------------------------------
+    def take_out(self, order: Order) -> None:
+        """Remove a live order, resting or waiting; O(1), or O(log levels) where it was the last at its price."""
+        if order.stop_price_ticks:
+            self.book.stops.remove(order)
+        else:
+            (self.book.bids if order.side is _BUY else self.book.asks).remove(order)
+        self._forget(order)
+
+    def lower(self, order: Order, qty_lots: Lots) -> None:
+        """Take less than the open quantity off a live order, which keeps its place."""
+        if order.stop_price_ticks:
+            order.open_lots -= qty_lots
+        else:
+            levels = (self.book.bids if order.side is _BUY else self.book.asks).levels
+            levels[order.price_ticks].reduce(order, qty_lots)
+
+    def shrink(self, order: Order, qty_lots: Lots, reason: CancelReason, ts_ns: Ns, events: Events) -> None:
+        """Cancel some or all of a live order's open quantity."""
+        leaves_lots = order.open_lots - qty_lots
+        events.append(self.canceled(order, qty_lots, leaves_lots, reason, ts_ns))
+        if leaves_lots:
+            self.lower(order, qty_lots)
+        else:
+            self.take_out(order)
+
+    def canceled(
+        self, order: Order, qty_lots: Lots, leaves_lots: Lots, reason: CancelReason, ts_ns: Ns
+    ) -> OrderCanceled:
+        """The event of a quantity that goes without trading."""
+        return OrderCanceled(
+            ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id,
+            qty_lots, leaves_lots, reason,
+        )  # fmt: skip
+
+    def _canceled_rest(self, order: Order, ts_ns: Ns) -> OrderCanceled:
+        reason = CancelReason.IOC_REMAINDER if order.has_limit else CancelReason.MARKET_REMAINDER
+        return self.canceled(order, order.open_lots, 0, reason, ts_ns)
+
+    def _file(self, order: Order) -> None:
+        self.book.orders[order.order_id] = order
+        self.accounts[order.agent_id].orders[order.client_order_id] = order
+
+    def _forget(self, order: Order) -> None:
+        del self.book.orders[order.order_id]
+        del self.accounts[order.agent_id].orders[order.client_order_id]
+        if self._for_auction:
+            self._for_auction.pop(order.order_id, None)
+
+    # --- phases -------------------------------------------------------------------------------------------------
+    @property
+    def is_collecting(self) -> bool:
+        """Whether orders are collected for an auction, so that the book may be crossed."""
+        return self.phase is _AUCTION or self.phase is _HALTED
+
+    def set_reference(self, price_ticks: Ticks) -> None:
+        """Centre the band, and the last tie-break of auctions, on a price; 0 is none."""
+        self.reference_ticks = price_ticks
+        if self._band is not None and price_ticks:
+            self._low_ticks, self._high_ticks = self._band.around(price_ticks)
+
+    def move_to(self, phase: Phase, ts_ns: Ns, events: Events) -> None:
+        """Change the phase on schedule, uncrossing what was collected unless collecting goes on."""
+        goes_on = phase is _HALTED or (phase is _AUCTION and self.phase is _HALTED)
+        if self.is_collecting and not goes_on:
+            self._uncross(ts_ns, events)
+        self._set_phase(phase, 0, ts_ns, events)
+        self.fire_stops(ts_ns, events)
+
+    def _set_phase(self, phase: Phase, until_ns: Ns, ts_ns: Ns, events: Events) -> None:
+        self.phase = phase
+        events.append(PhaseChanged(ts_ns, self._instrument_id, phase, self.reference_ticks, until_ns))
+
+    def _halt(self, ts_ns: Ns, events: Events) -> None:
+        assert self._band is not None
+        self._set_phase(_HALTED, ts_ns + self._band.halt_ns, ts_ns, events)
+
+    def _uncross(self, ts_ns: Ns, events: Events) -> None:
+        """Trade what was collected at one price, then cancel the rest of what was in for the auction only."""
+        reference_ticks = self.reference_ticks or self.last_trade_ticks
+        cleared = clearing(self.book.bids, self.book.asks, reference_ticks, self._step_ticks)
+        if cleared is not None:
+            price_ticks, left_lots = cleared.price_ticks, cleared.qty_lots
+            events.append(
+                AuctionUncrossed(ts_ns, self._instrument_id, price_ticks, left_lots, cleared.imbalance_lots)
+            )
+            while left_lots:
+                left_lots -= self._trade_fronts(price_ticks, ts_ns, events)
+            self.set_reference(price_ticks)
+            self.book.stops.on_prints(price_ticks, price_ticks)
+        for order in list(self._for_auction.values()):
+            events.append(self._canceled_rest(order, ts_ns))
+            self.take_out(order)
+
+    def _trade_fronts(self, price_ticks: Ticks, ts_ns: Ns, events: Events) -> Lots:
+        """Trade the best buy order's slice with the best sell order's; the later arrival counts as the aggressor."""
+        bids, asks = self.book.bids, self.book.asks
+        bid_level, ask_level = bids.best, asks.best
+        assert bid_level is not None
+        assert ask_level is not None
+        buy, sell = bid_level.front(), ask_level.front()
+        qty_lots = min(buy.open_lots - buy.reserve_lots, sell.open_lots - sell.reserve_lots)
+        bids.fill(bid_level, buy, qty_lots)
+        asks.fill(ask_level, sell, qty_lots)
+        taker, maker = (buy, sell) if buy.arrival > sell.arrival else (sell, buy)
+        self._print(taker, maker, price_ticks, qty_lots, ts_ns, events)
+        if not taker.open_lots:
+            self._forget(taker)
+        return qty_lots
+
+    def check(self) -> None:
+        """Assert every invariant of the book and of its registers; O(orders).
+
+        Raises:
+            InvariantError: One does not hold.
+        """
+        self.book.check(may_cross=self.is_collecting)
+        orders, n_filed = self.book.orders, 0
+        for agent_id, account in self.accounts.items():
+            account.check()
+            n_filed += len(account.orders)
+            for order in account.orders.values():
+                if order.agent_id != agent_id or orders.get(order.order_id) is not order:
+                    raise InvariantError(f"{order} is filed with agent {agent_id}, or is not in the index")
+        if n_filed != len(orders):
+            raise InvariantError(f"{n_filed} orders in the accounts, {len(orders)} in the index")
+        for order_id, order in self._for_auction.items():
+            if not self.is_collecting or orders.get(order_id) is not order:
+                raise InvariantError(f"{order} should not wait for an auction")
+        if self.phase is _CONTINUOUS and self.book.stops.triggered:
+            raise InvariantError("a triggered stop has not fired")

@@ -1,0 +1,89 @@
+"""What a new order must look like, whatever the state of the book."""
+
+from __future__ import annotations
+
+from lob_sim.book import MAX_PRICE_TICKS, MAX_QTY_LOTS
+from lob_sim.messages import NewOrder, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
+from lob_sim.units import Ticks
+
+# Members of an enumeration as module constants: reading them through the class costs a lookup each time.
+_BUY, _SELL = Side.BUY, Side.SELL
+_LIMIT, _MARKET, _STOP, _STOP_LIMIT = OrderType.LIMIT, OrderType.MARKET, OrderType.STOP, OrderType.STOP_LIMIT
+_GTC = TimeInForce.GTC
+_NO_PREVENTION = SelfTradePrevention.NONE
+
+
+def flaw_of(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
+    """Why an order can never be accepted, or None. The first flaw counts: side, quantity, prices, other fields.
+
+    Args:
+        command: The order; its fields may hold anything, but ``agent_id`` and ``instrument_id``, which are the
+            venue's.
+        step_ticks: The price grid.
+    """
+    side = command.side
+    if side is not _BUY and side is not _SELL:
+        return RejectReason.INVALID_SIDE
+    qty_lots = command.qty_lots
+    if type(qty_lots) is not int or not 0 < qty_lots <= MAX_QTY_LOTS:
+        return RejectReason.INVALID_QTY
+    order_type = command.order_type
+    if order_type is _LIMIT or order_type is _STOP_LIMIT:
+        flaw = price_flaw(command.price_ticks, step_ticks)
+        if flaw is not None:
+            return flaw
+    elif not _is_zero(command.price_ticks):
+        return RejectReason.INVALID_PRICE
+    client_order_id = command.client_order_id
+    if type(client_order_id) is not int or client_order_id <= 0:
+        return RejectReason.INVALID_FIELDS
+    plain = (
+        (order_type is _LIMIT or order_type is _MARKET)
+        and command.time_in_force is _GTC
+        and command.self_trade is _NO_PREVENTION
+        and command.hidden is False
+        and command.post_only is False
+        and _is_zero(command.display_qty_lots)
+        and _is_zero(command.stop_price_ticks)
+    )
+    return None if plain else _flaw_of_special(command, step_ticks)
+
+
+def price_flaw(price_ticks: object, step_ticks: Ticks) -> RejectReason | None:
+    """Why a price can never be a limit or a trigger, or None."""
+    if type(price_ticks) is not int or not 0 < price_ticks <= MAX_PRICE_TICKS:
+        return RejectReason.INVALID_PRICE
+    if step_ticks != 1 and price_ticks % step_ticks:
+        return RejectReason.OFF_GRID
+    return None
+
+
+def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
+    """The rest of the checks, for an order that asks for more than a plain limit or market order."""
+    order_type, time_in_force = command.order_type, command.time_in_force
+    if not isinstance(order_type, OrderType) or not isinstance(time_in_force, TimeInForce):
+        return RejectReason.INVALID_FIELDS
+    if not isinstance(command.self_trade, SelfTradePrevention):
+        return RejectReason.INVALID_FIELDS
+    if type(command.hidden) is not bool or type(command.post_only) is not bool:
+        return RejectReason.INVALID_FIELDS
+    if order_type is _STOP or order_type is _STOP_LIMIT:
+        flaw = price_flaw(command.stop_price_ticks, step_ticks)
+        if flaw is not None:
+            return flaw
+    elif not _is_zero(command.stop_price_ticks):
+        return RejectReason.INVALID_PRICE
+    display_lots = command.display_qty_lots
+    if type(display_lots) is not int or not 0 <= display_lots <= MAX_QTY_LOTS:
+        return RejectReason.INVALID_QTY
+    can_rest = time_in_force is _GTC and (order_type is _LIMIT or order_type is _STOP_LIMIT)
+    wants_to_rest = command.hidden or command.post_only or display_lots > 0
+    if wants_to_rest and not can_rest:
+        return RejectReason.INVALID_FIELDS
+    if (command.hidden and display_lots) or (command.post_only and order_type is _STOP_LIMIT):
+        return RejectReason.INVALID_FIELDS
+    return None
+
+
+def _is_zero(value: object) -> bool:
+    return type(value) is int and value == 0

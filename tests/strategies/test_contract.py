@@ -1,0 +1,20 @@
+"""Every strategy in the strategies package is put under the contract, by being there."""
+
+from __future__ import annotations
+
+from lob_sim.agents.strategy import Strategy
+from lob_sim.plugins import find_plugins, load_class
+from lob_sim.testing import StrategyContract
+
+NAMES = find_plugins("strategies", Strategy)
+
+for _name in NAMES:
+    _class = load_class(_name, Strategy)
+    globals()[f"Test{_class.__name__}"] = type(
+        f"Test{_class.__name__}", (StrategyContract,), {"strategy": _class}
+    )
+
+
+def test_one_strategy_a_file() -> None:
+    modules = [name.partition(":")[0] for name in NAMES]
+    assert len(modules) == len(set(modules))
