@@ -52,7 +52,7 @@ class AvellanedaStoikovDealer(QuotingDealer):
         remaining_s = max(0, p.horizon - ctx.now_ns) / NS_PER_S
         risk = p.risk_aversion_per_tick * p.volatility_ticks_per_sqrt_s**2 * remaining_s
         if p.centre == "reservation":
-            centre -= risk * ctx.position(instrument_id) / p.size_lots
+            centre -= risk * self.inventory(ctx, instrument_id) / p.size_lots
         markup = log(1 + p.risk_aversion_per_tick / p.hit_decay_per_tick) / p.risk_aversion_per_tick
         half_spread = risk / 2 + markup
         return centre - half_spread, centre + half_spread

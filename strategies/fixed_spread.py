@@ -54,7 +54,7 @@ class FixedSpreadDealer(QuotingDealer):
 
     def quotes(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
         p = self.params
-        centre = self.mid_ticks[instrument_id] - p.skew_ticks_per_lot * ctx.position(instrument_id)
+        centre = self.mid_ticks[instrument_id] - p.skew_ticks_per_lot * self.inventory(ctx, instrument_id)
         return centre - p.half_spread_ticks, centre + p.half_spread_ticks
 
     def _learn(self, instrument_id: int, price_ticks: float, weight: float) -> None:

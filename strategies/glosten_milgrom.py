@@ -91,6 +91,11 @@ class GlostenMilgromDealer(QuotingDealer):
         self.views: list[_View] = []
         self.own_rfq_trades: set[int] = set()
 
+    def valuation(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
+        """Its belief."""
+        belief = self.views[instrument_id].belief
+        return belief.mean_ticks, belief.sd_ticks
+
     # --- what it sees ---------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
         p = self.params
@@ -153,9 +158,7 @@ class GlostenMilgromDealer(QuotingDealer):
         bid, ask = self._quote(ctx, instrument_id, alpha, p.size_lots)
         prices = behind_the_touch(ctx, instrument_id, bid.price_ticks, ask.price_ticks)
         bid, ask = _no_better_than(bid, prices[0]), _no_better_than(ask, prices[1])
-        position = ctx.position(instrument_id)
-        bid_lots = max(0, min(p.size_lots, p.max_position_lots - position))
-        ask_lots = max(0, min(p.size_lots, p.max_position_lots + position))
+        bid_lots, ask_lots = (min(p.size_lots, room) for room in self.room(ctx, instrument_id))
         keep_quotes(ctx, instrument_id, bid.price_ticks, bid_lots, ask.price_ticks, ask_lots)
         belief = view.belief_log.record(ctx.now_ns, ctx.agent_id, instrument_id, view.belief, alpha)
         if belief is not None:
@@ -169,10 +172,10 @@ class GlostenMilgromDealer(QuotingDealer):
 
     def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
         """Quote by what it knows of the client's class."""
-        instrument_id, qty, limit = request.instrument_id, request.qty_lots, self.params.max_position_lots
-        position = ctx.position(instrument_id)
-        may_buy = request.side != Side.BUY and position + qty <= limit
-        may_sell = request.side != Side.SELL and position - qty >= -limit
+        instrument_id, qty = request.instrument_id, request.qty_lots
+        room = self.room(ctx, instrument_id)
+        may_buy = request.side != Side.BUY and qty <= room[0]
+        may_sell = request.side != Side.SELL and qty <= room[1]
         if instrument_id not in self.instrument_ids or not (may_buy or may_sell):
             ctx.decline(request, DeclineReason.CAPACITY)
             return
@@ -194,13 +197,17 @@ class GlostenMilgromDealer(QuotingDealer):
     ) -> tuple[SpreadDecomposition, SpreadDecomposition]:
         p, belief = self.params, self.views[instrument_id].belief
         variance = belief.volatility.variance_rate * p.holding_time
-        position = ctx.position(instrument_id)
+        inventory = self.inventory(ctx, instrument_id)
         bid_risk, ask_risk = (
-            inventory_ticks(side, qty_lots, position, p.risk_aversion_per_tick_lot, variance)
+            inventory_ticks(side, qty_lots, inventory, p.risk_aversion_per_tick_lot, variance)
             for side in (Side.BUY, Side.SELL)
         )
-        adverse = belief.sd_ticks * zero_profit_k(alpha)
+        adverse = self.adverse_ticks(belief, alpha)
         return decompose_quote(belief.mean_ticks, adverse, bid_risk, ask_risk, p.processing_ticks)
+
+    def adverse_ticks(self, belief: Belief, alpha: float) -> float:
+        """What informed flow makes it charge, in ticks off its belief."""
+        return belief.sd_ticks * zero_profit_k(alpha)
 
     def _lit_alpha(self, ctx: Context, instrument_id: int) -> float:
         view = self.views[instrument_id]

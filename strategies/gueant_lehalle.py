@@ -46,7 +46,7 @@ class GueantLehalleDealer(QuotingDealer):
         p = self.params
         gamma, k = p.risk_aversion_per_tick, p.hit_decay_per_tick
         mid = mid_price_ticks(ctx, instrument_id, p.mid)
-        q = ctx.position(instrument_id) / p.size_lots
+        q = self.inventory(ctx, instrument_id) / p.size_lots
         markup = log(1 + gamma / k) / gamma
         variance = p.volatility_ticks_per_sqrt_s**2
         lean = sqrt(variance * gamma / (2 * k * p.hit_rate_per_s) * (1 + gamma / k) ** (1 + k / gamma))

@@ -14,10 +14,10 @@ from lob_sim.agents.quoting_dealer import QuotingDealer
 class HoStollDealer(QuotingDealer):
     """Adds to a monopolist's mark-up half of what the inventory risk of the next trade costs it.
 
-    Buying Q more lots than the I it holds beyond its preferred position costs a mean-variance dealer
-    ρ = γσ²(I + Q/2) a lot over its risk horizon; selling, γσ²(Q/2 − I). If orders arrive at a rate α − βf
-    that falls linearly with the fee f, the best fee is α/2β + ρ/2: the spread α/β + ½γσ²Q does not depend
-    on inventory, the location of the quotes falls with it by ½γσ² a lot.
+    Buying Q more lots than the I it holds beyond its preferred position (the opening one) costs a
+    mean-variance dealer ρ = γσ²(I + Q/2) a lot over its risk horizon; selling, γσ²(Q/2 − I). If orders
+    arrive at a rate α − βf that falls linearly with the fee f, the best fee is α/2β + ρ/2: the spread α/β +
+    ½γσ²Q does not depend on inventory, the location of the quotes falls with it by ½γσ² a lot.
 
     Source: Ho and Stoll (1981), "Optimal Dealer Pricing under Transactions and Return Uncertainty" (spread
     s = α/β + ½σ²RQ); preferred position and inventory limits: Amihud and Mendelson (1980), "Dealership
@@ -30,13 +30,11 @@ class HoStollDealer(QuotingDealer):
         Attributes:
             choke_fee_ticks: Fee α/β at which nobody would trade any more.
             risk_price_ticks_per_lot: Cost γσ² of risk over the dealer's horizon, in ticks per lot held.
-            preferred_position_lots: Position to which it leans.
             mid: Whether the price it starts from is the visible one or the exogenous fair value.
         """
 
         choke_fee_ticks: Annotated[float, msgspec.Meta(gt=0)] = 4.0
         risk_price_ticks_per_lot: Annotated[float, msgspec.Meta(ge=0)] = 0.05
-        preferred_position_lots: int = 0
         mid: PriceSource = "book"
 
     params: Params
@@ -44,8 +42,8 @@ class HoStollDealer(QuotingDealer):
     def quotes(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
         p = self.params
         mid = mid_price_ticks(ctx, instrument_id, p.mid)
-        excess = ctx.position(instrument_id) - p.preferred_position_lots
+        inventory = self.inventory(ctx, instrument_id)
         markup = p.choke_fee_ticks / 2
-        bid_risk = p.risk_price_ticks_per_lot * (p.size_lots / 2 + excess)
-        ask_risk = p.risk_price_ticks_per_lot * (p.size_lots / 2 - excess)
+        bid_risk = p.risk_price_ticks_per_lot * (p.size_lots / 2 + inventory)
+        ask_risk = p.risk_price_ticks_per_lot * (p.size_lots / 2 - inventory)
         return mid - markup - bid_risk / 2, mid + markup + ask_risk / 2

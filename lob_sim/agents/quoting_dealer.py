@@ -12,7 +12,7 @@ from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import behind_the_touch, keep_quotes, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import DeclineReason, OrderFilled, RfqOpened, RfqTraded, Side
-from lob_sim.units import NS_PER_S, Interval, Ticks
+from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
 
 _ROUNDING = 1e-9
 """Slack that keeps a price which is a whole number of ticks, but for floating point, on its tick."""
@@ -21,7 +21,8 @@ _ROUNDING = 1e-9
 class QuotingDealer(Strategy, ABC):
     """Keeps a bid and an ask in the lit book, moved on a timer and after own trades; same prices on request.
 
-    Real-valued prices are rounded outwards, so that no quote is better than its formula says. A subclass says
+    Real-valued prices are rounded outwards, so that no quote is better than its formula says. Inventory
+    counts from the opening position: what a dealer holds then is what it wants to hold. A subclass says
     what the prices are.
     """
 
@@ -31,14 +32,14 @@ class QuotingDealer(Strategy, ABC):
         Attributes:
             instruments: Names of the instruments quoted; none means all.
             size_lots: Size of each quote.
-            max_position_lots: Position, long or short, beyond which it does not go by quoting.
+            max_inventory_lots: Inventory, long or short, beyond which it does not go by quoting.
             requote_interval: Time between two looks at the market.
             quote_ttl: How long an answer to a request for quote stays firm.
         """
 
         instruments: tuple[str, ...] = ()
         size_lots: Annotated[int, msgspec.Meta(ge=1)] = 10
-        max_position_lots: Annotated[int, msgspec.Meta(ge=1)] = 200
+        max_inventory_lots: Annotated[int, msgspec.Meta(ge=1)] = 200
         requote_interval: Interval = NS_PER_S
         quote_ttl: Interval = 5 * NS_PER_S
 
@@ -48,6 +49,7 @@ class QuotingDealer(Strategy, ABC):
     def __init__(self, params: msgspec.Struct | None = None) -> None:
         super().__init__(params)
         self.instrument_ids: tuple[int, ...] = ()
+        self.opening_lots: list[Lots] = []
 
     @abstractmethod
     def quotes(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
@@ -56,6 +58,7 @@ class QuotingDealer(Strategy, ABC):
     def on_start(self, ctx: Context) -> None:
         """Send the first quotes."""
         self.instrument_ids = traded_instruments(ctx, self.params.instruments)
+        self.opening_lots = [ctx.position(i) for i in range(len(ctx.instruments))]
         self.on_wake(ctx, 0)
 
     def on_wake(self, ctx: Context, tag: int) -> None:
@@ -80,10 +83,10 @@ class QuotingDealer(Strategy, ABC):
             ctx.decline(request)
             return
         bid, ask = self._grid_quotes(ctx, request.instrument_id)
-        position, limit = ctx.position(request.instrument_id), self.params.max_position_lots
-        if request.side == Side.BUY or position + request.qty_lots > limit:
+        may_buy, may_sell = self.room(ctx, request.instrument_id)
+        if request.side == Side.BUY or request.qty_lots > may_buy:
             bid = 0
-        if request.side == Side.SELL or position - request.qty_lots < -limit:
+        if request.side == Side.SELL or request.qty_lots > may_sell:
             ask = 0
         if bid > 0 or ask > 0:
             ctx.quote(request, max(bid, 0), ask, self.params.quote_ttl)
@@ -93,10 +96,17 @@ class QuotingDealer(Strategy, ABC):
     def requote(self, ctx: Context, instrument_id: int) -> None:
         """Bring the quotes in the lit book up to date."""
         bid, ask = behind_the_touch(ctx, instrument_id, *self._grid_quotes(ctx, instrument_id))
-        position, limit = ctx.position(instrument_id), self.params.max_position_lots
-        bid_lots = min(self.params.size_lots, limit - position)
-        ask_lots = min(self.params.size_lots, limit + position)
+        bid_lots, ask_lots = (min(self.params.size_lots, room) for room in self.room(ctx, instrument_id))
         keep_quotes(ctx, instrument_id, bid, bid_lots, ask, ask_lots)
+
+    def inventory(self, ctx: Context, instrument_id: int) -> Lots:
+        """Position taken on by dealing: what it held when the market opened is what it wants to hold."""
+        return ctx.position(instrument_id) - self.opening_lots[instrument_id]
+
+    def room(self, ctx: Context, instrument_id: int) -> tuple[Lots, Lots]:
+        """Lots that the inventory limit leaves to buy and to sell."""
+        inventory, limit = self.inventory(ctx, instrument_id), self.params.max_inventory_lots
+        return max(0, limit - inventory), max(0, limit + inventory)
 
     def _grid_quotes(self, ctx: Context, instrument_id: int) -> tuple[Ticks, Ticks]:
         bid, ask = self.quotes(ctx, instrument_id)

@@ -198,11 +198,16 @@ class BalanceSheet:
         Args:
             instrument_id: The instrument.
             price_ticks: The new mark.
-            adjustment_ticks: Prudent valuation adjustment per lot, not negative.
+            adjustment_ticks: Prudent valuation adjustment per lot, from 0 to the mark.
 
         Returns:
             The change in Tier 1.
+
+        Raises:
+            InvariantError: A mark that is not positive, or an adjustment beyond it.
         """
+        if not 0 <= adjustment_ticks <= price_ticks or price_ticks == 0:
+            raise InvariantError(f"mark of {price_ticks} ticks with an adjustment of {adjustment_ticks}")
         lots, tick_value = self.lots[instrument_id], self._tick_values[instrument_id]
         gain = (price_ticks - self.marks_ticks[instrument_id]) * lots
         gain -= (adjustment_ticks - self.adjustments_ticks[instrument_id]) * abs(lots)

@@ -135,7 +135,7 @@ def read_part(folder: Path, part: Part, columns: list[str] | None = None) -> pa.
     dataset = dataset_named(part.dataset)
     try:
         with pq.ParquetFile(path, memory_map=False) as file:
-            dataset.conform(file.schema_arrow, str(path))
+            dataset.require(file.schema_arrow, str(path))
             table = file.read(columns, use_threads=False)
     except FileNotFoundError:
         raise DataError("is missing", str(path)) from None

@@ -52,9 +52,8 @@ class Dataset:
         self.is_command = issubclass(message_type, Command)
         hints = get_type_hints(message_type)
         self._fields = tuple(message_type.__struct_fields__)
-        self._members = {
-            f: _Members({int(m): m for m in hints[f]}) for f in self._fields if _is_enum(hints[f])
-        }
+        self._enums: dict[str, type[IntEnum]] = {f: hints[f] for f in self._fields if _is_enum(hints[f])}
+        self._members = {f: _Members({int(m): m for m in enum}) for f, enum in self._enums.items()}
         own = [
             pa.field(f, _arrow_type(hints[f], f"{self.name}.{f}"), False, self._names_of(f))
             for f in self._fields
@@ -64,8 +63,8 @@ class Dataset:
         self._all_whole = all(f.type in _WHOLE_NUMBERS for f in own)
 
     def _names_of(self, field: str) -> dict[str, str] | None:
-        members = self._members.get(field)
-        return {"members": ", ".join(f"{n} {m.name}" for n, m in members.items())} if members else None
+        enum = self._enums.get(field)
+        return {"members": ", ".join(f"{int(m)} {m.name}" for m in enum)} if enum else None
 
     def encode(self, messages: Sequence[Message], seq: Int64, added: Int64) -> pa.RecordBatch:
         """Make columns of messages.
@@ -117,21 +116,16 @@ class Dataset:
             columns.append(values)
         return list(map(self.message_type, *columns))
 
-    def empty(self) -> pa.Table:
-        """A table without rows."""
-        return self.schema.empty_table()
-
-    def conform(self, table: pa.Table, where: str) -> pa.Table:
-        """Check that a table read from a file is one of this dataset.
+    def require(self, schema: pa.Schema, where: str) -> None:
+        """Check that what a file says of its columns is this dataset's schema.
 
         Raises:
             DataError: It has other columns or types.
         """
-        if not table.schema.equals(self.schema):
-            found = ", ".join(f"{f.name}: {f.type}" for f in table.schema)
+        if not schema.equals(self.schema):
+            found = ", ".join(f"{f.name}: {f.type}" for f in schema)
             expected = ", ".join(f"{f.name}: {f.type}" for f in self.schema)
             raise DataError(f"has the columns ({found}); expected ({expected})", where)
-        return table
 
 
 class _Members(dict[int, int]):
@@ -208,13 +202,18 @@ def message_types() -> dict[str, type[Message]]:
     return dict(sorted(found.items()))
 
 
+_BY_NAME: dict[str, Dataset] = {}
+
+
 def dataset_named(name: str) -> Dataset:
     """The dataset of a name.
 
     Raises:
         DataError: No message type has such a dataset; suggests the nearest.
     """
-    types = message_types()
-    if name not in types:
-        raise DataError(f"no dataset is named {name!r}" + did_you_mean(name, list(types)))
-    return dataset_of(types[name])
+    if name not in _BY_NAME:
+        types = message_types()
+        if name not in types:
+            raise DataError(f"no dataset is named {name!r}" + did_you_mean(name, list(types)))
+        _BY_NAME[name] = dataset_of(types[name])
+    return _BY_NAME[name]

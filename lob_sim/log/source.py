@@ -18,7 +18,7 @@ from lob_sim.log.blocks import BLOCK_ROWS, Batches
 from lob_sim.log.manifest import RUNNING, Manifest, Part, RunHeader, chunk_of, read_manifest
 from lob_sim.log.parts import read_part
 from lob_sim.log.recorder import MemoryRecorder
-from lob_sim.log.schema import Int64, dataset_named, dataset_of, message_types, to_list
+from lob_sim.log.schema import Int64, dataset_named, message_types, to_list
 from lob_sim.messages import Message
 from lob_sim.units import Ns
 
@@ -76,10 +76,9 @@ class MemorySource:
         status: How the run ended.
     """
 
-    path = None
-    problems: tuple[Problem, ...] = ()
-
     def __init__(self, recorder: MemoryRecorder, header: RunHeader, status: str) -> None:
+        self.path: Path | None = None
+        self.problems: tuple[Problem, ...] = ()
         self._blocks = recorder.blocks()
         self.manifest = recorder.manifest(header, status)
 
@@ -126,7 +125,9 @@ class DirectorySource:
                 problems.append(Problem(part.path, f"is missing, with {part.rows} rows"))
                 continue
             if file.stat().st_size != part.size_bytes:
-                problems.append(Problem(part.path, f"has {file.stat().st_size} bytes; written were {part.size_bytes}"))
+                problems.append(
+                    Problem(part.path, f"has {file.stat().st_size} bytes; written were {part.size_bytes}")
+                )
             self._parts.append(part)
         listed = {part.path for part in self.manifest.parts}
         for file in sorted(path.glob("events/*/part-*.parquet")):
@@ -223,8 +224,3 @@ def dataset_names(types: Collection[type[Message]] = ()) -> list[str]:
     """Names of the datasets of these classes and their subclasses; of all if none is given."""
     wanted = tuple(types) or (Message,)
     return [name for name, message_type in message_types().items() if issubclass(message_type, wanted)]
-
-
-def empty_table(message_type: type[Message]) -> pa.Table:
-    """A dataset's table without rows."""
-    return dataset_of(message_type).schema.empty_table()

@@ -109,7 +109,8 @@ class DeskBuilder:
             cls = self._plugin(entry.kind, CONSTRAINTS, Constraint, f"{place}.kind")
             constraints.append(cls(build_params(cls, entry.params, f"{place}.params"), self._context))
         order = self._plugin(spec.sale_order, SALE_ORDERS, SaleOrder, f"{where}.sale_order")
-        return RiskManager(constraints, order(self._context))
+        params = build_params(order, {}, f"{where}.sale_order")
+        return RiskManager(constraints, order(params, self._context))
 
     def _marking(self, spec: BalanceSheetSpec, where: str) -> MarkingPolicy:
         cls = self._plugin(spec.marking, MARKINGS, MarkingPolicy, f"{where}.marking")

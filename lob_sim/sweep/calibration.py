@@ -108,7 +108,8 @@ def calibrate(
             with nullcontext(executor) if executor is not None else Processes() as chosen:
                 for number in range(len(finished), trials):
                     # The sampler of trial n is seeded by n: a later session proposes what this one would.
-                    study.sampler = optuna.samplers.TPESampler(seed=run_seeds(number + 1, root_seed)[number])
+                    entropy = run_seeds(number + 1, root_seed)[number] >> 31  # 32 bits: all that it takes.
+                    study.sampler = optuna.samplers.TPESampler(seed=entropy)
                     loss = _do_trial(study, loaded, free, targets, seed_list, fixed or {}, chosen)
                     if progress is not None:
                         progress(meter.add(1, math.isinf(loss)))
@@ -161,6 +162,9 @@ def _open_study(optuna: Any, journal: Path, plan: dict[str, Any]) -> Any:
     differing = differences(study.user_attrs["plan"], plan)
     if differing:
         raise InputError(f"is the journal of another calibration: {'; '.join(differing)}", str(journal))
+    for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        # Left by a session that was stopped; as a running trial it would sway what the sampler proposes.
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
 
 

@@ -6,6 +6,7 @@ Any ``concurrent.futures.Executor`` will do for a sweep. Those of this module ad
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 import os
@@ -160,6 +161,7 @@ class Cluster(Executor):
             self._client: Any = distributed.Client(target, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             raise _no_scheduler(address, error) from error
+        self._closed: type[Exception] = distributed.client.ClosedClientError
         self._executor = self._client.get_executor(pure=False)
         self._counted_s = float("-inf")
         self._workers = 0
@@ -169,13 +171,22 @@ class Cluster(Executor):
         """Threads of all workers at present: workers may come and go."""
         now_s = time.monotonic()
         if now_s - self._counted_s > _COUNT_WORKERS_EVERY_S:
-            self._workers = sum(self._client.nthreads().values())
+            # A scheduler that is gone cannot be asked; the runs that it had will say so.
+            with contextlib.suppress(OSError):
+                self._workers = sum(self._client.nthreads().values())
             self._counted_s = now_s
         return self._workers
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Hand ``fn`` to the scheduler."""
-        future: Future[R] = self._executor.submit(fn, *args, **kwargs)
+        """Hand ``fn`` to the scheduler.
+
+        Raises:
+            BrokenExecutor: The scheduler is lost.
+        """
+        try:
+            future: Future[R] = self._executor.submit(fn, *args, **kwargs)
+        except (OSError, self._closed) as error:
+            raise BrokenExecutor(f"the scheduler is lost ({error})") from error
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

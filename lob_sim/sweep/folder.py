@@ -234,7 +234,7 @@ def _differing(path: str, there: Any, here: Any) -> Iterator[str]:
                 yield f"{inner} is only {'here' if key in here else 'there'}"
             else:
                 yield from _differing(inner, there[key], here[key])
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+    elif isinstance(there, list | tuple) and isinstance(here, list | tuple) and len(there) == len(here):
         for i, (a, b) in enumerate(zip(there, here, strict=True)):
             yield from _differing(f"{path}[{i}]", a, b)
     elif there != here or type(there) is not type(here):

@@ -32,7 +32,7 @@ _BINS = 8
 _MAX_METRICS = 12
 _MAX_MAPS = 6
 _TABLE_ROWS = 200
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:13px}
 th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
 .wide{overflow-x:auto}img{max-width:100%;margin:.5rem 0}"""
@@ -46,8 +46,8 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
         metrics: Which metrics; by default all.
 
     Returns:
-        One row per point and metric: ``point``, the parameters, ``metric``, ``mean``, ``low``, ``high`` (95 %,
-        over seeds), ``n`` (runs with a value) and ``failed`` (failed runs of the point).
+        One row per point and metric: ``point``, the parameters, ``metric``, ``mean``, ``low``, ``high``
+        (95 %, over seeds), ``n`` (runs with a value) and ``failed`` (failed runs of the point).
 
     Raises:
         InputError: A metric that the sweep does not have.

@@ -5,17 +5,21 @@ from __future__ import annotations
 import inspect
 import pickle
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import PluginError
-from lob_sim.messages import Command, Phase
+from lob_sim.messages import Command, Event, Message, Phase
 from lob_sim.plugins import build_params, describe, load_class, params_type
+from lob_sim.scenario import AgentGroupSpec, FairValueSpec, InstrumentSpec, Scenario
+from lob_sim.simulation.runner import simulate
 from lob_sim.testing.recording import RecordingContext, make_instrument
 from lob_sim.testing.scripted import Conditions, ScriptedMarket
+from lob_sim.units import NS_PER_S, Ns
 
 _STEPS = 150
 _SUMMARY_LENGTH = 110
@@ -56,6 +60,48 @@ class StrategyContract:
     def actions(self, conditions: Conditions | None = None, seed: int = 1) -> list[Command]:
         """What a fresh strategy does in a scripted market."""
         return ScriptedMarket(self.make(), self.context(seed), seed, conditions).run(_STEPS)
+
+    def run_market(self, seed: int = 1) -> list[Message]:
+        """Everything on the log of a small real market in which two agents follow the strategy."""
+        log = _ListRecorder()
+        simulate(self._small_market(), seed, log)
+        return log.messages
+
+    def _small_market(self) -> Scenario:
+        cls = self.strategy_class()
+        under_test = AgentGroupSpec(
+            name="tested",
+            strategy=self.strategy
+            if isinstance(self.strategy, str)
+            else f"{cls.__module__}:{cls.__qualname__}",
+            count=2,
+            params=dict(self.params),
+            cash=Decimal(1_000_000),
+            holdings={"bond": Decimal(100)},
+            sees_fair_value=True,
+        )
+        dealer = AgentGroupSpec(name="dealer", strategy="strategies.fixed_spread:FixedSpreadDealer", count=2)
+        noise = AgentGroupSpec(
+            name="noise", strategy="strategies.zero_intelligence:ZeroIntelligenceTrader", count=3
+        )
+        clients = AgentGroupSpec(
+            name="clients",
+            strategy="strategies.liquidity:LiquidityTraders",
+            params={"rfq_share": 0.5, "rfq_dealers": 10},
+        )
+        bond = InstrumentSpec(
+            name="bond",
+            tick_size=Decimal("0.01"),
+            lot_size=Decimal(1),
+            initial_price=Decimal(1),
+            fair_value=FairValueSpec(daily_volatility=0.05, news_interval=10 * NS_PER_S, news_noise_sd=0.01),
+        )
+        return Scenario(
+            name="contract",
+            horizon=60 * NS_PER_S,
+            instruments=[bond],
+            agents=[dealer, noise, clients, under_test],
+        )
 
     # --- what it says of itself -----------------------------------------------------------------------------
     def test_describes_itself_in_one_line(self) -> None:
@@ -123,6 +169,12 @@ class StrategyContract:
             assert (random.getstate(), _numpy_state()) == before
         assert seen[0] == seen[1]
 
+    def test_same_seed_same_market(self) -> None:
+        """A small real market runs to its end, and the same seed gives the same log."""
+        log = self.run_market()
+        assert len(log) > 100
+        assert self.run_market() == log
+
     # --- robust ---------------------------------------------------------------------------------------------
     def test_commands_are_valid(self) -> None:
         """In several scripted markets every command is one that a venue can take."""
@@ -154,6 +206,19 @@ class StrategyContract:
         unknown = {n for n in vars(cls) if n.startswith("on_")} - set(dir(Strategy))
         assert not unknown, f"no such hooks: {', '.join(sorted(unknown))}"
         assert cls.patient <= set(dir(Strategy))
+
+
+class _ListRecorder:
+    """Keeps the log in memory, in order."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def batch(self, ts_ns: Ns, command: Command, events: Sequence[Event]) -> None:
+        self.messages += (command, *events)
+
+    def record(self, event: Event) -> None:
+        self.messages.append(event)
 
 
 def _numpy_state() -> Any:

@@ -43,8 +43,9 @@ class RecordingContext:
     """Implements :class:`~lob_sim.agents.context.Context` for unit tests of strategies.
 
     What the strategy sees is set by hand: assign ``tops``, ``phases``, ``last_trades``, ``fair_values``,
-    ``positions``, ``cash``, ``headroom``, ``switches``, ``now_ns``, or use the short methods. What it does is recorded and
-    nothing else happens, except that its working orders are kept as if every command took effect at once.
+    ``positions``, ``cash``, ``headroom``, ``switches``, ``now_ns``, or use the short methods. What it does is
+    recorded and nothing else happens, except that its working orders are kept as if every command took effect
+    at once.
 
     Attributes:
         actions: Every command sent, in order.

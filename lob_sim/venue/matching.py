@@ -55,6 +55,7 @@ from lob_sim.messages import (
     Event,
     NewOrder,
     OrderAccepted,
+    OrderCanceled,
     OrderRejected,
     OrderReplaced,
     OrderType,
@@ -75,7 +76,8 @@ from lob_sim.venue.validation import flaw_of, price_flaw
 # Members of an enumeration as module constants: reading them through the class costs a lookup each time.
 _BUY = Side.BUY
 _LIMIT = OrderType.LIMIT
-_FOK = TimeInForce.FOK
+_FOK, _GTC = TimeInForce.FOK, TimeInForce.GTC
+_BY_OWNER = CancelReason.BY_OWNER
 _CLOSED, _CONTINUOUS = Phase.CLOSED, Phase.CONTINUOUS
 
 
@@ -95,7 +97,7 @@ class MatchingEngine:
     """
 
     __slots__ = (
-        "_accounts", "_handlers", "_n_arrivals", "_n_orders", "_step_ticks", "_taken_top", "_trading",
+        "_accounts", "_handlers", "_n_arrivals", "_n_orders", "_orders", "_step_ticks", "_taken_top", "_trading",
         "book", "instrument_id",
     )  # fmt: skip
 
@@ -116,6 +118,7 @@ class MatchingEngine:
         self._n_arrivals = 0
         self._taken_top = (0, 0, 0, 0)
         self.book: OrderBook = self._trading.book
+        self._orders = self.book.orders
         self._handlers: dict[type, Any] = {
             NewOrder: self._new,
             CancelOrder: self._cancel,
@@ -189,34 +192,46 @@ class MatchingEngine:
             account = self._accounts[agent_id] = Account()
         elif client_order_id <= account.last_id and account.was_accepted(client_order_id):
             return self._reject(command, ts_ns, RejectReason.DUPLICATE_ID)
-        side, price_ticks = command.side, command.price_ticks
-        if command.post_only and phase is _CONTINUOUS and trading.crosses(side, price_ticks):
+        side, price_ticks, qty_lots = command.side, command.price_ticks, command.qty_lots
+        order_type = command.order_type
+        queue_ticks = price_ticks or (MARKET_BUY_TICKS if side is _BUY else MARKET_SELL_TICKS)
+        crosses = trading.crosses(side, queue_ticks)
+        if crosses and command.post_only and phase is _CONTINUOUS:
             return self._reject(command, ts_ns, RejectReason.WOULD_TRADE)
 
-        account.accept(client_order_id)
+        if client_order_id == account.last_id + 1:
+            account.last_id = client_order_id
+        else:
+            account.accept(client_order_id)
         self._n_orders = order_id = self._n_orders + 1
         self._n_arrivals = arrival = self._n_arrivals + 1
-        qty_lots = command.qty_lots
+        time_in_force = command.time_in_force
+        order = Order(
+            order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, arrival,
+            command.self_trade, 0, command.hidden, command.display_qty_lots, order_type,
+            time_in_force, command.post_only, command.stop_price_ticks,
+        )  # fmt: skip
         events: list[Event] = [
             OrderAccepted(
                 ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
             )
         ]
-        order = Order(
-            order_id, agent_id, client_order_id, side, _queue_price(command), qty_lots, arrival,
-            command.self_trade, 0, command.hidden, command.display_qty_lots, command.order_type,
-            command.time_in_force, command.post_only, command.stop_price_ticks,
-        )  # fmt: skip
-        trading.enter(order, ts_ns, events)
+        if order_type is _LIMIT and time_in_force is _GTC and not crosses:
+            # By far the most frequent case: nothing to trade with, and nothing else can follow.
+            trading.rest(order)
+        else:
+            trading.enter(order, ts_ns, events)
         return events
 
     def _cancel(self, command: CancelOrder, ts_ns: Ns) -> list[Event]:
-        order = self._find(command)
-        if not isinstance(order, Order):
-            return self._reject(command, ts_ns, order)
-        trading = self._trading
-        event = trading.canceled(order, order.open_lots, 0, CancelReason.BY_OWNER, ts_ns)
-        trading.take_out(order)
+        order = self._named(command)
+        if order is None:
+            return self._reject(command, ts_ns, self._why_not_named(command))
+        event = OrderCanceled(
+            ts_ns, self.instrument_id, order.agent_id, order.client_order_id, order.order_id,
+            order.open_lots, 0, _BY_OWNER,
+        )  # fmt: skip
+        self._trading.take_out(order)
         return [event]
 
     def _reduce(self, command: ReduceOrder, ts_ns: Ns) -> list[Event]:
@@ -225,11 +240,11 @@ class MatchingEngine:
             return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
         if self.phase is _CLOSED:
             return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
-        order = self._find(command)
-        if not isinstance(order, Order):
-            return self._reject(command, ts_ns, order)
+        order = self._named(command)
+        if order is None:
+            return self._reject(command, ts_ns, self._why_not_named(command))
         events: list[Event] = []
-        self._trading.shrink(order, min(qty_lots, order.open_lots), CancelReason.BY_OWNER, ts_ns, events)
+        self._trading.shrink(order, min(qty_lots, order.open_lots), _BY_OWNER, ts_ns, events)
         return events
 
     def _replace(self, command: ReplaceOrder, ts_ns: Ns) -> list[Event]:
@@ -238,9 +253,9 @@ class MatchingEngine:
             return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
         if self.phase is _CLOSED:
             return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
-        order = self._find(command)
-        if not isinstance(order, Order):
-            return self._reject(command, ts_ns, order)
+        order = self._named(command)
+        if order is None:
+            return self._reject(command, ts_ns, self._why_not_named(command))
         flaw, price_ticks = self._replaced_price(order, command)
         if flaw is not None:
             return self._reject(command, ts_ns, flaw)
@@ -289,21 +304,22 @@ class MatchingEngine:
         self._trading.move_to(phase, ts_ns, events)
         return events
 
-    def _find(self, command: CancelOrder | ReduceOrder | ReplaceOrder) -> Order | RejectReason:
-        """The live order that a command names, or why the command is refused."""
+    def _named(self, command: CancelOrder | ReduceOrder | ReplaceOrder) -> Order | None:
+        """The sender's live order that a command names."""
         order_id = command.order_id
         if type(order_id) is not int:
-            return RejectReason.UNKNOWN_ORDER
+            return None
         if order_id:
-            order = self.book.orders.get(order_id)
-            if order is None:
-                return RejectReason.UNKNOWN_ORDER
-            return order if order.agent_id == command.agent_id else RejectReason.NOT_OWNER
-        client_order_id = command.client_order_id
+            order = self._orders.get(order_id)
+            return order if order is not None and order.agent_id == command.agent_id else None
         account = self._accounts.get(command.agent_id)
-        if account is None or type(client_order_id) is not int:
-            return RejectReason.UNKNOWN_ORDER
-        return account.orders.get(client_order_id) or RejectReason.UNKNOWN_ORDER
+        if account is None or type(command.client_order_id) is not int:
+            return None
+        return account.orders.get(command.client_order_id)
+
+    def _why_not_named(self, command: CancelOrder | ReduceOrder | ReplaceOrder) -> RejectReason:
+        is_others = type(command.order_id) is int and command.order_id in self._orders
+        return RejectReason.NOT_OWNER if is_others else RejectReason.UNKNOWN_ORDER
 
     def _reject(
         self, command: NewOrder | CancelOrder | ReduceOrder | ReplaceOrder, ts_ns: Ns, reason: RejectReason
@@ -313,9 +329,3 @@ class MatchingEngine:
         order_id = 0 if isinstance(command, NewOrder) or type(command.order_id) is not int else command.order_id
         return [OrderRejected(ts_ns, self.instrument_id, command.agent_id, client_order_id, order_id, reason)]
 
-
-def _queue_price(command: NewOrder) -> Ticks:
-    """Where an order stands in a queue: at its limit price, or beyond all of them."""
-    if command.price_ticks:
-        return command.price_ticks
-    return MARKET_BUY_TICKS if command.side is _BUY else MARKET_SELL_TICKS

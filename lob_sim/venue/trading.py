@@ -56,12 +56,15 @@ class Trading:
     """
 
     __slots__ = (
+        "_asks",
         "_band",
+        "_bids",
         "_for_auction",
         "_high_ticks",
         "_instrument_id",
         "_low_ticks",
         "_n_trades",
+        "_orders",
         "_step_ticks",
         "accounts",
         "book",
@@ -82,6 +85,7 @@ class Trading:
         self._for_auction: dict[int, Order] = {}
         self._n_trades = 0
         self.book = OrderBook()
+        self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
         self.accounts: dict[int, Account] = {}
         self.phase = phase
         self.last_trade_ticks: Ticks = 0
@@ -91,9 +95,9 @@ class Trading:
     def crosses(self, side: Side, price_ticks: Ticks) -> bool:
         """Whether an order could trade with the best one opposite; O(1)."""
         if side is _BUY:
-            best = self.book.asks.best
+            best = self._asks.best
             return best is not None and best.price_ticks <= price_ticks
-        best = self.book.bids.best
+        best = self._bids.best
         return best is not None and best.price_ticks >= price_ticks
 
     def enter(self, order: Order, ts_ns: Ns, events: Events) -> None:
@@ -119,9 +123,15 @@ class Trading:
 
     def rest(self, order: Order) -> None:
         """Put an order into the book as it stands, behind those at its price."""
-        order.set_reserve()
-        (self.book.bids if order.side is _BUY else self.book.asks).add(order)
-        self._file(order)
+        if order.display_lots:
+            order.set_reserve()
+        side = self._bids if order.side is _BUY else self._asks
+        level = side.levels.get(order.price_ticks)
+        if level is None:
+            level = side.open_level(order.price_ticks)
+        level.append(order)
+        self._orders[order.order_id] = order
+        self.accounts[order.agent_id].orders[order.client_order_id] = order
 
     def _execute(self, order: Order, ts_ns: Ns, events: Events) -> None:
         """Trade an order as far as it may; rest it, collect it for an auction or cancel what is left."""
@@ -144,7 +154,7 @@ class Trading:
     def _cross(self, taker: Order, ts_ns: Ns, events: Events) -> None:
         """Trade an incoming order until it is done, its limit or the band is reached, or prevention ends it."""
         side, limit_ticks = taker.side, taker.price_ticks
-        makers = self.book.asks if side is _BUY else self.book.bids
+        makers = self._asks if side is _BUY else self._bids
         prevents = taker.self_trade is not _NO_PREVENTION
         first_ticks = 0
         while taker.open_lots and self.crosses(side, limit_ticks):
@@ -204,7 +214,7 @@ class Trading:
 
     def _takeable_lots(self, taker: Order) -> Lots:
         """What an order could trade at once, counted until that is enough for it; O(orders that it reaches)."""
-        makers = self.book.asks if taker.side is _BUY else self.book.bids
+        makers = self._asks if taker.side is _BUY else self._bids
         mode, agent_id = taker.self_trade, taker.agent_id
         takeable_lots = 0
         for price_ticks in makers.levels.irange(maximum=taker.price_ticks):
@@ -225,7 +235,11 @@ class Trading:
         if order.stop_price_ticks:
             self.book.stops.remove(order)
         else:
-            (self.book.bids if order.side is _BUY else self.book.asks).remove(order)
+            side = self._bids if order.side is _BUY else self._asks
+            level = side.levels[order.price_ticks]
+            level.remove(order)
+            if not level.n_displayed and not level.n_hidden:
+                side.drop_level(level)
         self._forget(order)
 
     def lower(self, order: Order, qty_lots: Lots) -> None:
@@ -233,7 +247,7 @@ class Trading:
         if order.stop_price_ticks:
             order.open_lots -= qty_lots
         else:
-            levels = (self.book.bids if order.side is _BUY else self.book.asks).levels
+            levels = (self._bids if order.side is _BUY else self._asks).levels
             levels[order.price_ticks].reduce(order, qty_lots)
 
     def shrink(self, order: Order, qty_lots: Lots, reason: CancelReason, ts_ns: Ns, events: Events) -> None:
@@ -259,11 +273,11 @@ class Trading:
         return self.canceled(order, order.open_lots, 0, reason, ts_ns)
 
     def _file(self, order: Order) -> None:
-        self.book.orders[order.order_id] = order
+        self._orders[order.order_id] = order
         self.accounts[order.agent_id].orders[order.client_order_id] = order
 
     def _forget(self, order: Order) -> None:
-        del self.book.orders[order.order_id]
+        del self._orders[order.order_id]
         del self.accounts[order.agent_id].orders[order.client_order_id]
         if self._for_auction:
             self._for_auction.pop(order.order_id, None)

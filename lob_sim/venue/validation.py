@@ -11,6 +11,7 @@ _BUY, _SELL = Side.BUY, Side.SELL
 _LIMIT, _MARKET, _STOP, _STOP_LIMIT = OrderType.LIMIT, OrderType.MARKET, OrderType.STOP, OrderType.STOP_LIMIT
 _GTC = TimeInForce.GTC
 _NO_PREVENTION = SelfTradePrevention.NONE
+_ZERO = 0
 
 
 def flaw_of(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
@@ -27,26 +28,29 @@ def flaw_of(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
     qty_lots = command.qty_lots
     if type(qty_lots) is not int or not 0 < qty_lots <= MAX_QTY_LOTS:
         return RejectReason.INVALID_QTY
-    order_type = command.order_type
+    order_type, price_ticks = command.order_type, command.price_ticks
     if order_type is _LIMIT or order_type is _STOP_LIMIT:
-        flaw = price_flaw(command.price_ticks, step_ticks)
-        if flaw is not None:
-            return flaw
-    elif not _is_zero(command.price_ticks):
+        if type(price_ticks) is not int or not 0 < price_ticks <= MAX_PRICE_TICKS:
+            return RejectReason.INVALID_PRICE
+        if step_ticks != 1 and price_ticks % step_ticks:
+            return RejectReason.OFF_GRID
+    elif type(price_ticks) is not int or price_ticks:
         return RejectReason.INVALID_PRICE
     client_order_id = command.client_order_id
     if type(client_order_id) is not int or client_order_id <= 0:
         return RejectReason.INVALID_FIELDS
-    plain = (
-        (order_type is _LIMIT or order_type is _MARKET)
-        and command.time_in_force is _GTC
-        and command.self_trade is _NO_PREVENTION
+    # Identity with 0 is the quick way to see a default; whatever else stands there is checked by value.
+    if (
+        command.time_in_force is _GTC
         and command.hidden is False
         and command.post_only is False
-        and _is_zero(command.display_qty_lots)
-        and _is_zero(command.stop_price_ticks)
-    )
-    return None if plain else _flaw_of_special(command, step_ticks)
+        and command.display_qty_lots is _ZERO
+        and command.stop_price_ticks is _ZERO
+        and command.self_trade is _NO_PREVENTION
+        and (order_type is _LIMIT or order_type is _MARKET)
+    ):
+        return None
+    return _flaw_of_special(command, step_ticks)
 
 
 def price_flaw(price_ticks: object, step_ticks: Ticks) -> RejectReason | None:
@@ -71,7 +75,7 @@ def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | Non
         flaw = price_flaw(command.stop_price_ticks, step_ticks)
         if flaw is not None:
             return flaw
-    elif not _is_zero(command.stop_price_ticks):
+    elif type(command.stop_price_ticks) is not int or command.stop_price_ticks:
         return RejectReason.INVALID_PRICE
     display_lots = command.display_qty_lots
     if type(display_lots) is not int or not 0 <= display_lots <= MAX_QTY_LOTS:
@@ -84,6 +88,3 @@ def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | Non
         return RejectReason.INVALID_FIELDS
     return None
 
-
-def _is_zero(value: object) -> bool:
-    return type(value) is int and value == 0

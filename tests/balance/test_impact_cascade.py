@@ -233,8 +233,19 @@ def test_aggregate_vulnerability_is_one_round_of_a_small_shock() -> None:
         total = sum(lots) * PAR
         minimum = 1 / (1 + leverage[k])
         debt = total - total * minimum
-        view = SheetView(0.0, list(map(float, lots)), [float(PAR)] * 3, [0.0] * 3, 0.0, debt, 0.0, [0.0] * 3,
-                         total - debt, [0.0] * 3, no_risk())  # fmt: skip
+        view = SheetView(
+            0.0,
+            list(map(float, lots)),
+            [float(PAR)] * 3,
+            [0.0] * 3,
+            0.0,
+            debt,
+            0.0,
+            [0.0] * 3,
+            total - debt,
+            [0.0] * 3,
+            no_risk(),
+        )
         for i in range(3):
             view.mark(i, PAR * (1 - shock[i]))
         manager = RiskManager(
@@ -268,8 +279,8 @@ def price_effect(slope: float, margin_slope: float, loss: float) -> tuple[float,
     ``slope`` is the outside demand 2/γσ² in lots per unit of price; the margin in money is
     m(p) = MARGIN + margin_slope·(p - PRICE).
     """
-    view = SheetView(0.0, [float(LOTS)], [PRICE], [0.0], 0.0, 0.0, 0.0, [LOTS * (PRICE - MARGIN)], LOTS * MARGIN,
-                     [MARGIN / PRICE], [[0.0]])  # fmt: skip
+    repo = [LOTS * (PRICE - MARGIN)]
+    view = SheetView(0, [LOTS], [PRICE], [0], 0, 0, 0, repo, LOTS * MARGIN, [MARGIN / PRICE], [[0]])
     view.due_cash += loss
     view.tier1_cash -= loss
     context = type(CONTEXT)(BONDS[:1], CONTEXT.cash_unit)

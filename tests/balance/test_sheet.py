@@ -31,9 +31,13 @@ def test_dealer_prime_by_line() -> None:
     assert (sheet.assets_cash, sheet.liabilities_cash, sheet.tier1_cash) == (bn(500), bn(475), bn(25))
     record = sheet.record(7, 3, SheetCause.OPENING)
     assert record.cash + record.inventory_cash + record.other_assets_cash == (
-        record.short_term_cash + record.due_cash + record.repo_cash + record.short_cash + record.adjustment_cash
+        record.short_term_cash
+        + record.due_cash
+        + record.repo_cash
+        + record.short_cash
+        + record.adjustment_cash
         + record.tier1_cash
-    )  # fmt: skip
+    )
     assert (record.ts_event_ns, record.agent_id, record.instrument_id) == (7, 3, -1)
 
 
@@ -78,9 +82,14 @@ def test_proceeds_retire_repo_on_the_sold_collateral_first() -> None:
 
 def test_what_is_due_and_margin_deficits_come_before_other_funding() -> None:
     sheet = BalanceSheet(
-        BONDS, cash=0, lots=[100, 50, 0], marks_ticks=[100] * 3, short_term_cash=3_000, repo_cash=[0, 4_500, 0],
+        BONDS,
+        cash=0,
+        lots=[100, 50, 0],
+        marks_ticks=[100] * 3,
+        short_term_cash=3_000,
+        repo_cash=[0, 4_500, 0],
         haircuts=[0.0, 0.2, 0.0],
-    )  # fmt: skip
+    )
     sheet.refuse_roll(1_000)
     assert (sheet.short_term_cash, sheet.due_cash) == (2_000, 1_000)
     sheet.sell(0, 12, 100, Proceeds.RETIRE_DEBT)
@@ -204,7 +213,8 @@ def test_forced_sales_of_any_sheet_under_any_shock(
     order = SALE_ORDERS[data.draw(st.sampled_from(sorted(SALE_ORDERS)))]
     manager = RiskManager(constraints, order(order.Params(), context))
     for _ in range(3):
-        sheet.mark(data.draw(st.integers(0, n - 1)), data.draw(prices), data.draw(st.integers(0, 5)))
+        mark = data.draw(prices)
+        sheet.mark(data.draw(st.integers(0, n - 1)), mark, data.draw(st.integers(0, min(5, mark - 1))))
         if data.draw(st.booleans()):
             sheet.refuse_roll(data.draw(amounts), data.draw(st.integers(-1, n - 1)))
         sheet.write_down(data.draw(amounts))
@@ -217,9 +227,7 @@ def test_forced_sales_of_any_sheet_under_any_shock(
         for sale in plan.sales:
             assert 0 < sale.lots <= held[sale.instrument_id]
             assert sale.reasons
-            price = max(
-                1, sheet.marks_ticks[sale.instrument_id] - sheet.adjustments_ticks[sale.instrument_id]
-            )
+            price = sheet.marks_ticks[sale.instrument_id] - sheet.adjustments_ticks[sale.instrument_id]
             sheet.sell(sale.instrument_id, sale.lots, price, Proceeds.RETIRE_DEBT)
             sheet.check()
         assert all(q >= 0 for q in sheet.lots)

@@ -240,7 +240,9 @@ def test_script_without_a_guard_is_told_so(tmp_path) -> None:
         "print(run_many('sweep_tasks:noisy', [{}], 2, Processes(1)))\n"
     )
     env = {**os.environ, "PYTHONPATH": os.path.dirname(sweep_tasks.__file__)}
-    done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, script], env=env, capture_output=True, text=True, timeout=100, check=False
+    )
     assert done.returncode != 0
     assert "__name__ == '__main__'" in done.stderr
 

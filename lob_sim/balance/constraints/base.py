@@ -23,6 +23,8 @@ UNLIMITED_LOTS: Final = 1 << 40
 ROUNDING: Final = 1e-12
 """Relative size below which a real-valued headroom is rounding noise and counts as zero."""
 
+_SAMPLES: Final = 64
+
 
 class Constraint(ABC):
     """A limit. Pure: it holds parameters, never state.
@@ -56,7 +58,7 @@ class Constraint(ABC):
         """Smallest sale of one instrument that restores the limit.
 
         Returns:
-            At most the lots held; all of them when that helps and does not suffice; 0 when it does not help.
+            At most the lots held; what helps most when nothing suffices; 0 when nothing helps.
         """
         held = max(0, int(view.lots[instrument_id]))
 
@@ -96,18 +98,24 @@ class Constraint(ABC):
 
 
 def smallest_cure(headroom_after: Callable[[int], float], largest: int) -> int:
-    """Smallest n in [0, largest] with ``headroom_after(n) >= 0``, for a function that rises with n; by
-    bisection.
+    """Smallest n in [0, largest] with ``headroom_after(n) >= 0``, by bisection.
+
+    Exact for a function that rises with n. One that rises and falls again is sampled at a few dozen points to
+    find where it first reaches zero.
 
     Returns:
-        ``largest`` when it helps and does not suffice; 0 when it does not help.
+        The sampled n with the largest headroom when none reaches zero; 0 when none is better than 0.
     """
     if largest <= 0:
         return 0
-    at_most = headroom_after(largest)
-    if at_most < 0:
-        return largest if at_most > headroom_after(0) else 0
     low, high = -1, largest
+    if headroom_after(largest) < 0:
+        samples = [largest * k // _SAMPLES for k in range(_SAMPLES + 1)]
+        values = [headroom_after(n) for n in samples]
+        crossing = next((k for k, value in enumerate(values) if value >= 0), None)
+        if crossing is None:
+            return samples[values.index(max(values))]
+        low, high = samples[crossing - 1] if crossing else -1, samples[crossing]
     while high - low > 1:
         middle = (low + high) // 2
         if headroom_after(middle) >= 0:

@@ -6,6 +6,7 @@ own capital.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import msgspec
@@ -61,12 +62,9 @@ class FundingConstraint(Constraint):
             return 0
         freed = view.haircuts[instrument_id] * view.unit_cash[instrument_id]
         freed -= view.adjustment_unit_cash[instrument_id]
-        if freed <= 0:
-            return 0
-        # The small allowance keeps rounding from adding a lot when the answer is exactly whole.
-        exact = -headroom / freed
-        lots = int(-(-exact * (1 - 1e-13) // 1))
-        if lots <= held:
+        if -headroom <= freed * held:
+            # The small allowance keeps rounding from adding a lot when the answer is exactly whole.
+            lots = math.ceil(-headroom / freed * (1 - 1e-13))
             trial = view.copy()
             trial.sell(instrument_id, lots)
             if self.headroom(trial) >= 0:

@@ -60,6 +60,8 @@ class InventoryConstraint(Constraint):
         return 0
 
     def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
-        """Room under this instrument's own limit."""
+        """Room under this instrument's own limit; 0 while another is above its own."""
+        if self.headroom(view) < 0:
+            return 0
         limit = self._limits.get(instrument_id, UNLIMITED_LOTS)
         return max(0, limit - int(view.lots[instrument_id])) if limit < UNLIMITED_LOTS else UNLIMITED_LOTS

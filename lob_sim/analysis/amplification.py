@@ -1,0 +1,133 @@
+"""How much worse than its cause a crisis became: overshoot, losses, forced volume, recovery, failures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from lob_sim.analysis.tables import Floats, Ints, floats, ints, require, value_at
+from lob_sim.messages import Side
+from lob_sim.units import Cash, Lots, Ns
+
+
+def overshoot(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> float:
+    """Worst price below fair value in [start, end], as a fraction of fair value at that time; 0 if none is
+    below.
+
+    Args:
+        prices: ``ts_event_ns`` and ``price_ticks`` of trades, lit and RFQ together, of one instrument.
+        fair: ``ts_event_ns`` and ``value_ticks``.
+        start_ns: The shock.
+        end_ns: End of the window.
+    """
+    deviations = _below_fair(prices, fair, start_ns, end_ns)
+    return float(max(0.0, deviations.max())) if deviations.size else 0.0
+
+
+def _below_fair(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> Floats:
+    require(prices, ("ts_event_ns", "price_ticks"), "prices")
+    require(fair, ("ts_event_ns", "value_ticks"), "fair values")
+    times = ints(prices, "ts_event_ns")
+    value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), times)
+    inside = (times >= start_ns) & (times <= end_ns) & ~np.isnan(value)
+    return 1 - floats(prices, "price_ticks")[inside] / value[inside]
+
+
+def recovery_ns(
+    ts_ns: Ints, deviation: Floats, tolerance: float, start_ns: Ns, end_ns: Ns, hold_ns: Ns
+) -> float:
+    """Time from ``start_ns`` until a deviation is, and for ``hold_ns`` stays, within ``tolerance``.
+
+    Args:
+        ts_ns: Times at which the deviation changes, increasing; the first at or before ``start_ns``.
+        deviation: Its values from those times on (a price's distance from fair value, a spread's from
+            normal).
+        tolerance: Largest absolute deviation that counts as recovered.
+        start_ns: The shock.
+        end_ns: End of observation.
+        hold_ns: How long it must last.
+
+    Returns:
+        Nanoseconds; infinity if it does not recover, or not for long enough, by the end.
+    """
+    since = max(0, int(np.searchsorted(ts_ns, start_ns, side="right")) - 1)
+    calm_since: int | None = None
+    for ts, value in zip(ts_ns[since:].tolist(), deviation[since:].tolist(), strict=True):
+        if calm_since is not None and ts - calm_since >= hold_ns:
+            break
+        if ts > end_ns:
+            break
+        if not abs(value) <= tolerance:
+            calm_since = None
+        elif calm_since is None:
+            calm_since = max(ts, start_ns)
+    if calm_since is None or end_ns - calm_since < hold_ns:
+        return math.inf
+    return float(calm_since - start_ns)
+
+
+def tier1_loss_cash(balance_sheets: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> dict[int, Cash]:
+    """Fall of each agent's Tier 1 capital from just before ``start_ns`` to ``end_ns``, in cash units.
+
+    Args:
+        balance_sheets: ``balance_sheet`` dataset: ``ts_event_ns``, ``agent_id``, ``tier1_cash``.
+        start_ns: The shock; an agent that has no balance sheet before it is left out.
+        end_ns: End of the window.
+
+    Returns:
+        Agent to loss; negative is a gain.
+    """
+    require(balance_sheets, ("ts_event_ns", "agent_id", "tier1_cash"), "balance sheets")
+    losses: dict[int, Cash] = {}
+    for agent_id, sheets in balance_sheets.groupby("agent_id", sort=True):
+        times, capital = ints(sheets, "ts_event_ns"), ints(sheets, "tier1_cash")
+        before = int(np.searchsorted(times, start_ns, side="left")) - 1
+        after = int(np.searchsorted(times, end_ns, side="right")) - 1
+        if before >= 0:
+            losses[int(str(agent_id))] = int(capital[before]) - int(capital[after])
+    return losses
+
+
+def loss_amplification(losses_cash: dict[int, Cash], initial_loss_cash: Cash) -> float:
+    """The system's loss for each unit of the loss that the shock caused by itself; 1 is no amplification.
+
+    Args:
+        losses_cash: From :func:`tier1_loss_cash`.
+        initial_loss_cash: The shock's own loss: positions held before it times the jump of fair value,
+            positive.
+    """
+    return sum(losses_cash.values()) / initial_loss_cash if initial_loss_cash else math.nan
+
+
+def forced_volume_lots(
+    parents: pd.DataFrame, orders: pd.DataFrame, fills: pd.DataFrame, rfq_trades: pd.DataFrame
+) -> Lots:
+    """Lots sold under forced-sale parent orders, on the lit book and on RFQ.
+
+    A fill belongs to the parent order that its order named when it was sent. Parent orders that are no
+    forced sales (a client's schedule) are not in ``parents`` and do not count.
+
+    Args:
+        parents: ``parent_order_opened`` dataset: ``agent_id``, ``parent_order_id``.
+        orders: ``new_order`` dataset: ``agent_id``, ``client_order_id``, ``parent_order_id``.
+        fills: ``order_filled`` dataset: ``agent_id``, ``client_order_id``, ``side``, ``qty_lots``.
+        rfq_trades: ``rfq_traded`` dataset: ``agent_id``, ``parent_order_id``, ``side``, ``qty_lots``.
+    """
+    require(parents, ("agent_id", "parent_order_id"), "parent orders")
+    require(orders, ("agent_id", "client_order_id", "parent_order_id"), "orders")
+    require(fills, ("agent_id", "client_order_id", "side", "qty_lots"), "fills")
+    require(rfq_trades, ("agent_id", "parent_order_id", "side", "qty_lots"), "RFQ trades")
+    forced = parents[["agent_id", "parent_order_id"]].drop_duplicates()
+    children = orders[["agent_id", "client_order_id", "parent_order_id"]].merge(forced)
+    children = children[["agent_id", "client_order_id"]].drop_duplicates()
+    lit = fills[fills["side"] == int(Side.SELL)].merge(children, on=["agent_id", "client_order_id"])
+    rfq = rfq_trades[rfq_trades["side"] == int(Side.SELL)].merge(forced, on=["agent_id", "parent_order_id"])
+    return int(lit["qty_lots"].sum()) + int(rfq["qty_lots"].sum())
+
+
+def failures(defaults: pd.DataFrame) -> int:
+    """Number of agents that defaulted: ``dealer_defaulted`` dataset, ``agent_id``."""
+    require(defaults, ("agent_id",), "defaults")
+    return int(defaults["agent_id"].nunique())

@@ -1,0 +1,133 @@
+"""Where prices are discovered, and how far opinions and marks are apart."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+
+from lob_sim.analysis.tables import Floats, Ints, floats, ints, require, row_at, value_at
+from lob_sim.errors import DataError
+
+
+class InformationShare(msgspec.Struct, frozen=True):
+    """Hasbrouck's information share of the first of two prices; the second's is what is left to 1.
+
+    Attributes:
+        lower: With the second price's innovations put first.
+        upper: With the first price's innovations put first.
+    """
+
+    lower: float
+    upper: float
+
+    @property
+    def middle(self) -> float:
+        """Middle of the bounds, the customary single figure."""
+        return (self.lower + self.upper) / 2
+
+
+def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) -> InformationShare:
+    """Share of the common efficient price's innovation variance that comes from the first price.
+
+    Hasbrouck (1995, J. Finance 50). Two prices of one asset are cointegrated with vector (1, -1), which is
+    imposed and not estimated; the error-correction model is fitted by least squares. With g_i the loadings
+    on the lagged difference, the common trend weighs the two innovations as (g_2, -g_1) (Gonzalo & Granger
+    1995; Baillie et al. 2002, J. Financial Markets 5). Correlated innovations belong to nobody, so that the
+    two orders of a Cholesky factor give bounds.
+
+    Args:
+        first_ticks: First price (say, lit) on a regular grid, shape (T,).
+        second_ticks: Second price (say, RFQ) on the same grid.
+        lags: Number of lagged changes of both prices in each equation.
+
+    Raises:
+        DataError: The series differ in length or are too short.
+    """
+    if first_ticks.shape != second_ticks.shape or first_ticks.size < 10 * (lags + 2):
+        raise DataError(
+            f"expected two series of the same length, at least {10 * (lags + 2)}", "information share"
+        )
+    prices = np.column_stack([first_ticks, second_ticks])
+    changes = np.diff(prices, axis=0)
+    gap = prices[lags:-1, 0] - prices[lags:-1, 1]
+    lagged = [changes[lags - lag : len(changes) - lag] for lag in range(1, lags + 1)]
+    regressors = sm.add_constant(np.column_stack([gap, *lagged]))
+    fits = [sm.OLS(changes[lags:, i], regressors).fit() for i in range(2)]
+    covariance = np.cov(np.column_stack([fit.resid for fit in fits]).T)
+    weights = np.array([float(fits[1].params[1]), -float(fits[0].params[1])])
+    total = float(weights @ covariance @ weights)
+    if total <= 0:
+        return InformationShare(math.nan, math.nan)
+    upper = float((weights @ np.linalg.cholesky(covariance))[0]) ** 2 / total
+    # In the reversed order the second price's innovation takes all that is common.
+    swapped = weights[::-1] @ np.linalg.cholesky(covariance[::-1, ::-1])
+    return InformationShare(lower=float(swapped[1]) ** 2 / total, upper=upper)
+
+
+def on_grid(ts_ns: Ints, values: Floats, grid_ns: Ints) -> Floats:
+    """The last value at or before each time of a regular grid, NaN before the first (previous-tick
+    sampling)."""
+    return value_at(ts_ns, values, grid_ns)
+
+
+def dispersion(records: pd.DataFrame, column: str, grid_ns: Ints) -> Floats:
+    """Standard deviation across agents of what each last said, at each time of a grid.
+
+    Dispersion of beliefs with the ``belief`` dataset and ``mean_ticks``, of marks with the ``mark`` dataset
+    and ``price_ticks``.
+
+    Args:
+        records: ``ts_event_ns``, ``agent_id`` and the column, of one instrument.
+        column: What is compared.
+        grid_ns: Times.
+
+    Returns:
+        Shape of the grid; NaN while fewer than two agents have spoken.
+    """
+    require(records, ("ts_event_ns", "agent_id", column), f"{column} records")
+    views = np.array(
+        [
+            value_at(ints(of_agent, "ts_event_ns"), floats(of_agent, column), grid_ns)
+            for _, of_agent in records.groupby("agent_id", sort=True)
+        ]
+    ).reshape(-1, len(grid_ns))
+    known = ~np.isnan(views)
+    n = known.sum(axis=0)
+    enough = np.maximum(n, 1)
+    mean = np.where(known, views, 0.0).sum(axis=0) / enough
+    squares = np.where(known, (views - mean) ** 2, 0.0).sum(axis=0)
+    return np.where(n >= 2, np.sqrt(squares / np.maximum(n - 1, 1)), np.nan)
+
+
+def excess_write_down(marks: pd.DataFrame, fair: pd.DataFrame, grid_ns: Ints) -> Floats:
+    """How much less than fair value the agents' long positions are carried at, as a fraction of fair value.
+
+    At each time: the sum over agents of lots times (fair value - mark + prudent adjustment), over the sum of
+    lots times fair value; zero when everybody marks at fair value, negative if marks are above it. Short
+    positions and agents without a position do not count.
+
+    Args:
+        marks: ``mark`` dataset of one instrument: ``ts_event_ns``, ``agent_id``, ``price_ticks``,
+            ``adjustment_ticks``, ``lots``.
+        fair: ``fair_value`` dataset of that instrument: ``ts_event_ns``, ``value_ticks``.
+        grid_ns: Times.
+
+    Returns:
+        Shape of the grid; NaN while nobody holds anything or fair value is not known.
+    """
+    require(marks, ("ts_event_ns", "agent_id", "price_ticks", "adjustment_ticks", "lots"), "marks")
+    require(fair, ("ts_event_ns", "value_ticks"), "fair values")
+    value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), grid_ns)
+    short_by, held = np.zeros(len(grid_ns)), np.zeros(len(grid_ns))
+    for _, of_agent in marks.groupby("agent_id", sort=True):
+        rows = row_at(ints(of_agent, "ts_event_ns"), grid_ns)
+        there = np.maximum(rows, 0)
+        lots = np.where(rows >= 0, np.maximum(floats(of_agent, "lots")[there], 0.0), 0.0)
+        carried = floats(of_agent, "price_ticks")[there] - floats(of_agent, "adjustment_ticks")[there]
+        short_by += lots * (value - carried)
+        held += lots * value
+    return np.where(held > 0, short_by / np.where(held > 0, held, 1.0), np.nan)

@@ -1,0 +1,255 @@
+"""Reading a run: typed rows, pandas tables, and the book at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import DataError
+from lob_sim.log.book_index import BookIndex, BookSnapshot
+from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, RUNNING, Manifest, RunHeader
+from lob_sim.log.recorder import MemoryRecorder
+from lob_sim.log.source import (
+    DirectorySource,
+    LogRow,
+    LogSource,
+    MemorySource,
+    Problem,
+    dataset_names,
+    rows_of,
+)
+from lob_sim.log.tables import order_table
+from lob_sim.messages import Message
+from lob_sim.units import Ns, parse_duration_ns
+
+DAMAGED = "damaged"
+"""Status of a run whose parts are not what its manifest lists."""
+
+
+class Run:
+    """A logged run. Nothing is read before it is asked for, and tables are read once.
+
+    Times are nanoseconds, prices ticks, quantities lots; enumerations are numbers (see ``docs/logs.md``).
+
+    Args:
+        source: The rows.
+    """
+
+    def __init__(self, source: LogSource) -> None:
+        self.source = source
+        self._tables: dict[str, pd.DataFrame] = {}
+        self._indices: dict[int, BookIndex] = {}
+
+    @property
+    def path(self) -> Path | None:
+        """The run directory, or None for a run in memory."""
+        return self.source.path
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the run says of itself."""
+        return self.source.manifest
+
+    @property
+    def header(self) -> RunHeader:
+        """What was known before the run began: scenario, seed, agents, instruments."""
+        return self.source.manifest.header
+
+    # --- condition ------------------------------------------------------------------------------------------------
+    @property
+    def status(self) -> str:
+        """``complete``, ``interrupted``, ``failed``, ``running`` (which a killed run stays), or ``damaged``."""
+        status = self.manifest.status
+        return DAMAGED if self.problems and status in (COMPLETE, INTERRUPTED, FAILED) else status
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What can be seen to be wrong without reading the rows; see :func:`lob_sim.log.replay.verify` for the rest."""
+        return self.source.problems
+
+    @cached_property
+    def gaps(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of ``seq``, inclusive, that are missing before the last row that is there."""
+        present = np.sort(
+            np.concatenate([self._seqs(name) for name in self.counts] or [np.zeros(0, np.int64)])
+        )
+        edges = np.concatenate(([0], present))
+        holes = np.flatnonzero(np.diff(edges) > 1)
+        return tuple((int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in holes)
+
+    def _seqs(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        seqs: np.ndarray[tuple[int], np.dtype[np.int64]] = self.source.table(name, ["seq"])["seq"].to_numpy()
+        return seqs
+
+    @cached_property
+    def last_seq(self) -> int:
+        """Number of the last row that is there; 0 if none is."""
+        return max((int(seqs[-1]) for name in self.counts if len(seqs := self._seqs(name))), default=0)
+
+    def condition(self) -> list[str]:
+        """What to tell a person about this log: its status, what is wrong with it and what is missing."""
+        lines = [f"{self.status}: {sum(self.counts.values())} rows"]
+        if self.manifest.error:
+            lines.append(f"the run failed: {self.manifest.error}")
+        if self.status == RUNNING:
+            lines.append(
+                f"still being written, or its writer was killed: rows after {self.last_seq} are missing"
+            )
+        lines += [f"rows {first} to {last} are missing" for first, last in self.gaps]
+        lines += [str(problem) for problem in self.problems]
+        return lines
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Rows by dataset, of the datasets that have any."""
+        return self.source.counts()
+
+    def messages(
+        self, *types: type[Message], from_seq: int = 1, to_seq: int | None = None
+    ) -> Iterator[LogRow]:
+        """Rows in order of ``seq``, as typed messages.
+
+        Args:
+            *types: Classes of messages; their subclasses count too. All if none is given.
+            from_seq: The first row.
+            to_seq: The last row; None for no bound.
+        """
+        names = [name for name in dataset_names(types) if name in self.counts]
+        for first_seq, batches in self.source.blocks(names, from_seq):
+            if to_seq is not None and first_seq > to_seq:
+                return
+            for row in rows_of(batches):
+                if from_seq <= row.seq and (to_seq is None or row.seq <= to_seq):
+                    yield row
+
+    # --- tables ---------------------------------------------------------------------------------------------------
+    def arrow(self, name: str) -> pa.Table:
+        """A dataset as an Arrow table.
+
+        Raises:
+            DataError: There is no such dataset.
+        """
+        return self.source.table(name)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A dataset as a table, a row per message in order of ``seq``; empty if the run has no such message.
+
+        Raises:
+            DataError: No message type has such a dataset.
+        """
+        if name not in self._tables:
+            self._tables[name] = self.arrow(name).to_pandas()
+        return self._tables[name]
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """The public prints of the lit books."""
+        return self.table("trade")
+
+    @property
+    def rfq_trades(self) -> pd.DataFrame:
+        """Trades by request for quote."""
+        return self.table("rfq_traded")
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """The life of every accepted order, a row each: see :func:`lob_sim.log.tables.order_table`."""
+        return order_table(self.table)
+
+    @cached_property
+    def quotes(self) -> pd.DataFrame:
+        """The displayed top of every lit book after each command that changed it; 0 for an empty side."""
+        frames = [self._index(i).quotes for i in range(len(self.header.instruments))]
+        return pd.concat(frames).sort_values("seq", ignore_index=True) if frames else pd.DataFrame()
+
+    @property
+    def agents(self) -> pd.DataFrame:
+        """Names, groups and kinds of the agents."""
+        columns = ["agent_id", "name", "group", "kind"]
+        return pd.DataFrame(
+            [(a.agent_id, a.name, a.group, a.kind) for a in self.header.agents], columns=columns
+        )
+
+    # --- books ----------------------------------------------------------------------------------------------------
+    def book(
+        self, instrument: str | int | None = None, *, at: Ns | str | None = None, seq: int | None = None
+    ) -> BookSnapshot:
+        """A lit book as it was.
+
+        The first call for an instrument drives its engine through the whole log and keeps copies on the way; later
+        ones take a fraction of a second.
+
+        Args:
+            instrument: Name or ``instrument_id``; may be left out where there is only one.
+            at: After everything up to this time: nanoseconds, or text such as ``"1.5s"``.
+            seq: After everything up to this row. Without ``at`` and ``seq``: at the end.
+
+        Raises:
+            InputError: No such instrument or time; rows are missing before it.
+        """
+        index = self._index(self.instrument_id(instrument))
+        if at is not None:
+            return index.at_time(parse_duration_ns(at) if isinstance(at, str) else at)
+        return index.at_seq(self.last_seq if seq is None else seq)
+
+    def depth(self, instrument: str | int | None = None, *, levels: int = 5, every: Ns | str) -> pd.DataFrame:
+        """Displayed depth at equal steps of time: columns ``bid_ticks_1``, ``bid_lots_1``, ``ask_ticks_1``, ...
+
+        Raises:
+            InputError: No such instrument, or rows are missing.
+        """
+        every_ns = parse_duration_ns(every) if isinstance(every, str) else every
+        return self._index(self.instrument_id(instrument)).depth(levels, every_ns)
+
+    def instrument_id(self, instrument: str | int | None) -> int:
+        """The number of an instrument that is given by name or number, or of the only one.
+
+        Raises:
+            DataError: There is no such instrument, or it is not clear which is meant.
+        """
+        names = [entry.name for entry in self.header.instruments]
+        known = f"; there are: {', '.join(names)}"
+        if instrument is None:
+            if len(names) != 1:
+                raise DataError("it must be said which instrument is meant" + known)
+            return 0
+        if isinstance(instrument, int):
+            if not 0 <= instrument < len(names):
+                raise DataError(f"no instrument has the number {instrument}" + known)
+            return instrument
+        if instrument not in names:
+            raise DataError(
+                f"no instrument is named {instrument!r}" + did_you_mean(instrument, names) + known
+            )
+        return names.index(instrument)
+
+    def _index(self, instrument_id: int) -> BookIndex:
+        if instrument_id not in self._indices:
+            if self.gaps:
+                first, last = self.gaps[0]
+                raise DataError(
+                    f"rows {first} to {last} are missing: no book after them can be known", str(self.path)
+                )
+            self._indices[instrument_id] = BookIndex(self.source, instrument_id)
+        return self._indices[instrument_id]
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run directory, whole or not.
+
+    Raises:
+        DataError: It is not a run directory, or of a schema that this version does not read.
+    """
+    return Run(DirectorySource(Path(path)))
+
+
+def run_in_memory(recorder: MemoryRecorder, header: RunHeader, status: str = COMPLETE) -> Run:
+    """The log that a recorder holds at this moment, to be read like one on disk."""
+    return Run(MemorySource(recorder, header, status))

@@ -1,0 +1,72 @@
+"""Tables that put several datasets together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+_KEY = ["instrument_id", "order_id"]
+_FROM_COMMAND = [
+    "order_type",
+    "time_in_force",
+    "stop_price_ticks",
+    "display_qty_lots",
+    "hidden",
+    "post_only",
+    "parent_order_id",
+    "ts_sent_ns",
+]
+
+
+def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    """The life of every accepted order.
+
+    Columns: those of ``order_accepted`` (``seq`` and ``ts_event_ns`` are those of acceptance, price and quantity as
+    entered), what the command said besides, and
+
+    - ``n_fills``, ``filled_lots``, ``filled_ticks_lots`` (sum of price × quantity), ``average_fill_ticks``;
+    - ``canceled_lots``: what left without trading; ``n_replaced``: how often price or quantity was replaced;
+    - ``end``: ``filled``, ``canceled``, ``expired`` or ``open``; ``ts_end_ns``: when, -1 while open.
+
+    Args:
+        table: Gives a dataset by name.
+    """
+    accepted = table("order_accepted")
+    orders = accepted.merge(
+        table("new_order")[["seq", *_FROM_COMMAND]].rename(columns={"seq": "cause_seq"}),
+        on="cause_seq",
+        how="left",
+        validate="many_to_one",
+    )
+    fills = table("order_filled")
+    fills = fills.assign(filled_ticks_lots=fills["price_ticks"] * fills["qty_lots"])
+    filled = fills.groupby(_KEY).agg(
+        n_fills=("seq", "size"),
+        filled_lots=("qty_lots", "sum"),
+        filled_ticks_lots=("filled_ticks_lots", "sum"),
+    )
+    canceled = table("order_canceled").groupby(_KEY).agg(canceled_lots=("qty_lots", "sum"))
+    replaced = table("order_replaced").groupby(_KEY).agg(n_replaced=("seq", "size"))
+    for sums in (filled, canceled, replaced):
+        orders = orders.join(sums, on=_KEY)
+    counts = ["n_fills", "filled_lots", "filled_ticks_lots", "canceled_lots", "n_replaced"]
+    orders[counts] = orders[counts].fillna(0).astype(np.int64)
+    orders["average_fill_ticks"] = orders["filled_ticks_lots"] / orders["filled_lots"].replace(0, np.nan)
+    orders = orders.join(_ends(table), on=_KEY)
+    orders["end"] = orders["end"].fillna("open")
+    orders["ts_end_ns"] = orders["ts_end_ns"].fillna(-1).astype(np.int64)
+    return orders
+
+
+def _ends(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    fills, cancels, expired = table("order_filled"), table("order_canceled"), table("order_expired")
+    last = [
+        fills[fills["leaves_qty_lots"] == 0].assign(end="filled"),
+        cancels[cancels["leaves_qty_lots"] == 0].assign(end="canceled"),
+        expired.assign(end="expired"),
+    ]
+    ends = pd.concat([frame[["seq", *_KEY, "ts_event_ns", "end"]] for frame in last])
+    ends = ends.sort_values("seq").drop_duplicates(_KEY, keep="last")
+    return ends.rename(columns={"ts_event_ns": "ts_end_ns"}).set_index(_KEY)[["ts_end_ns", "end"]]

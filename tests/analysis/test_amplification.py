@@ -1,0 +1,87 @@
+"""Crisis measures on small logs that one can work out on paper."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lob_sim.analysis.amplification import (
+    failures,
+    forced_volume_lots,
+    loss_amplification,
+    overshoot,
+    recovery_ns,
+    tier1_loss_cash,
+)
+
+FAIR = pd.DataFrame({"ts_event_ns": [0, 100], "value_ticks": [1000.0, 960.0]})
+
+
+def prices(*rows: tuple[int, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["ts_event_ns", "price_ticks"])
+
+
+def test_overshoot_is_measured_from_the_fair_value_of_its_own_time() -> None:
+    tape = prices((50, 900), (99, 990), (120, 950), (150, 912), (200, 955), (900, 480))
+    assert overshoot(tape, FAIR, 100, 500) == pytest.approx(0.05)
+    # A fall to the new fair value itself is none, and neither is a price above it.
+    assert overshoot(prices((100, 960), (200, 970)), FAIR, 100, 500) == 0
+    assert overshoot(prices(), FAIR, 100, 500) == 0
+
+
+def test_recovery_must_last() -> None:
+    ts = np.array([0, 100, 200, 300, 400])
+    deviation = np.array([0.0, 0.05, 0.005, 0.03, 0.002])
+    assert recovery_ns(ts, deviation, 0.01, 100, 1000, hold_ns=100) == 100
+    assert recovery_ns(ts, deviation, 0.01, 100, 1000, hold_ns=150) == 300
+    assert recovery_ns(ts, deviation, 0.001, 100, 1000, hold_ns=100) == math.inf
+    assert recovery_ns(ts, deviation, 0.01, 100, 450, hold_ns=150) == math.inf
+    assert recovery_ns(ts, np.zeros(5), 0.01, 150, 1000, hold_ns=100) == 0
+
+
+def test_losses_count_from_just_before_the_shock() -> None:
+    sheets = pd.DataFrame(
+        {
+            "ts_event_ns": [0, 0, 100, 300, 800, 120],
+            "agent_id": [1, 2, 1, 2, 1, 9],
+            "tier1_cash": [50, 40, 44, 37, 1, 5],
+        }
+    ).sort_values("ts_event_ns")
+    losses = tier1_loss_cash(sheets, 100, 500)
+    assert losses == {1: 6, 2: 3}
+    assert loss_amplification(losses, 6) == 1.5
+    assert math.isnan(loss_amplification(losses, 0))
+
+
+def test_forced_volume_is_what_was_sold_under_forced_parents() -> None:
+    parents = pd.DataFrame({"agent_id": [1, 2], "parent_order_id": [1, 7]})
+    orders = pd.DataFrame(
+        {"agent_id": [1, 1, 2, 3], "client_order_id": [10, 11, 10, 10], "parent_order_id": [1, 0, 7, 1]}
+    )
+    fills = pd.DataFrame(
+        {
+            "agent_id": [1, 1, 1, 2, 3, 9],
+            "client_order_id": [10, 10, 11, 10, 10, 10],
+            "side": [-1, -1, -1, -1, -1, 1],
+            "qty_lots": [5, 3, 100, 2, 1000, 8],
+        }
+    )
+    rfq = pd.DataFrame(
+        {
+            "agent_id": [1, 1, 3],
+            "parent_order_id": [1, 0, 1],
+            "side": [-1, -1, -1],
+            "qty_lots": [20, 500, 500],
+        }
+    )
+    # Agent 1's order 11 and second request have no parent; agent 3's parent is its own client schedule.
+    assert forced_volume_lots(parents, orders, fills, rfq) == 5 + 3 + 2 + 20
+    assert forced_volume_lots(parents.iloc[:0], orders, fills, rfq) == 0
+
+
+def test_failures_count_agents() -> None:
+    assert failures(pd.DataFrame({"agent_id": [4, 2, 4]})) == 2
+    assert failures(pd.DataFrame({"agent_id": []})) == 0

@@ -1,0 +1,142 @@
+"""Liquidity measures on markets whose answer is known by construction."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lob_sim.analysis.liquidity import (
+    amihud,
+    lit_share,
+    lit_state,
+    resilience_half_life_ns,
+    trade_spreads,
+    volume_weighted,
+)
+from lob_sim.errors import DataError
+
+
+def top_table(*rows: tuple[int, int, int, int, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["ts_event_ns", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots"])
+
+
+def trade_table(*rows: tuple[int, int, int, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["ts_event_ns", "price_ticks", "qty_lots", "aggressor_side"])
+
+
+def test_lit_state_weighs_by_time() -> None:
+    top = top_table((10, 99, 5, 101, 7), (20, 98, 4, 102, 4), (40, 0, 0, 102, 4), (70, 97, 1, 103, 1))
+    state = lit_state(top, 0, 100)
+    assert state.presence == pytest.approx(0.6)  # [10, 40) and [70, 100)
+    assert state.bid_presence == pytest.approx(0.6)
+    assert state.ask_presence == pytest.approx(0.9)
+    assert state.quoted_spread_ticks == pytest.approx((10 * 2 + 20 * 4 + 30 * 6) / 60)
+    assert state.depth_lots == pytest.approx((10 * 6 + 20 * 4 + 30 * 2 + 30 * 1) / 100)
+    inner = lit_state(top, 15, 25)
+    assert inner.quoted_spread_ticks == pytest.approx(3)
+    assert inner.presence == 1
+
+
+def test_lit_state_of_a_dark_market() -> None:
+    dark = lit_state(top_table((10, 0, 0, 0, 0)), 0, 100)
+    assert dark.presence == 0
+    assert dark.depth_lots == 0
+    assert math.isnan(dark.quoted_spread_ticks)
+    assert lit_state(top_table(), 0, 100).presence == 0
+
+
+def test_spread_of_one_trade() -> None:
+    top = top_table((0, 99, 1, 102, 1), (50, 100, 1, 103, 1), (100, 101, 1, 104, 1), (500, 101, 1, 104, 1))
+    # A buy at 102 against a mid of 100.5, 101.5 just after, 102.5 at the horizon.
+    spreads = trade_spreads(trade_table((50, 102, 3, 1)), top, 60)
+    assert spreads.iloc[0].tolist() == [50, 3, 3, -1, 4]
+
+
+def test_identity_is_exact_on_a_random_market() -> None:
+    rng = np.random.default_rng(1)
+    n = 5000
+    bid = 1000 + np.cumsum(rng.integers(-1, 2, n))
+    top = pd.DataFrame(
+        {
+            "ts_event_ns": np.arange(n) * 10,
+            "bid_ticks": np.where(rng.random(n) < 0.05, 0, bid),
+            "bid_lots": 1,
+            "ask_ticks": bid + rng.integers(1, 5, n),
+            "ask_lots": 1,
+        }
+    )
+    sides = rng.choice([-1, 1], n)
+    trades = pd.DataFrame(
+        {
+            "ts_event_ns": np.sort(rng.integers(0, n * 10, n)),
+            "price_ticks": bid + sides,
+            "qty_lots": rng.integers(1, 9, n),
+            "aggressor_side": sides,
+        }
+    )
+    spreads = trade_spreads(trades, top, 300)
+    assert 0.85 * n < len(spreads) < 0.95 * n  # both ends of a trade need a two-sided book: 0.95 squared
+    assert (spreads.effective_ticks == spreads.realised_ticks + spreads.impact_ticks).all()
+
+
+def test_seq_decides_where_times_are_equal() -> None:
+    top = top_table((0, 99, 1, 101, 1), (50, 97, 1, 99, 1), (90, 97, 1, 99, 1)).assign(seq=[1, 5, 9])
+    trades = trade_table((50, 101, 1, 1), (50, 99, 1, 1)).assign(seq=[4, 7])
+    assert trade_spreads(trades, top, 10).effective_ticks.tolist() == [2, 2]
+
+
+def test_dealer_against_noise_earns_its_spread_and_against_information_nothing() -> None:
+    """In the first market the mid stays; in the second it moves by the half-spread with every trade."""
+    n, rng = 400, np.random.default_rng(2)
+    sides = rng.choice([-1, 1], n)
+    for informative in (0, 1):
+        mids = 1000 + 2 * informative * np.concatenate([[0], np.cumsum(sides)])
+        top = pd.DataFrame(
+            {"ts_event_ns": np.arange(n + 1) * 100, "bid_ticks": mids - 2, "bid_lots": 1, "ask_ticks": mids + 2,
+             "ask_lots": 1}
+        )  # fmt: skip
+        trades = pd.DataFrame(
+            {"ts_event_ns": np.arange(n) * 100 + 50, "price_ticks": mids[:-1] + 2 * sides, "qty_lots": 1,
+             "aggressor_side": sides}
+        )  # fmt: skip
+        means = volume_weighted(trade_spreads(trades, top, 50))
+        assert means.tolist() == [4, 4 * (1 - informative), 4 * informative]
+
+
+def test_half_life_of_an_exponential_recovery() -> None:
+    shocks = np.array([10_000, 60_000, 110_000])
+    ts = np.arange(0, 200_000, 10)
+    spread = np.full(ts.size, 4.0)
+    for shock in shocks:
+        since = ts - shock
+        spread += np.where(since >= 0, 6 * np.exp2(-np.maximum(since, 0) / 3000), 0)
+    half_life = resilience_half_life_ns(ts, spread, shocks, 40_000, points=400)
+    # Each shock starts on the last 0.01% of the one before; the path is read every 100 ns.
+    assert half_life == pytest.approx(3000, abs=60)
+
+
+def test_half_life_where_nothing_recovers_or_nothing_was_disturbed() -> None:
+    ts = np.arange(0, 1000, 10)
+    stuck = np.where(ts >= 500, 9.0, 4.0)
+    shocks = np.array([500])
+    assert resilience_half_life_ns(ts, stuck, shocks, 400) == math.inf
+    assert math.isnan(resilience_half_life_ns(ts, np.full(ts.size, 4.0), shocks, 400))
+    assert math.isnan(resilience_half_life_ns(ts, stuck, np.array([900]), 400))
+
+
+def test_shares_and_amihud() -> None:
+    assert lit_share(trade_table((0, 1, 30, 1)), pd.DataFrame({"qty_lots": [10]})) == 0.75
+    assert math.isnan(lit_share(trade_table(), pd.DataFrame({"qty_lots": []})))
+    prices, volumes = np.array([100.0, 110.0, 99.0, 99.0]), np.array([10.0, 50.0, 0.0])
+    assert amihud(prices, volumes) == pytest.approx((0.1 / 10 + 0.1 / 50) / 2)
+    assert math.isnan(amihud(prices, np.zeros(3)))
+
+
+def test_bad_tables_are_named() -> None:
+    with pytest.raises(DataError, match="top table: no column 'bid_lots'"):
+        lit_state(top_table().drop(columns="bid_lots"), 0, 1)
+    with pytest.raises(DataError, match="trades: ts_event_ns goes back"):
+        trade_spreads(trade_table((5, 1, 1, 1), (4, 1, 1, 1)), top_table(), 1)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import sweep_tasks
+from sweep_tasks import crashing, noisy, slow
+
+from lob_sim.errors import InputError, LobSimError
+from lob_sim.sweep import Axis, Cluster, Design, Serial, Sweep, SweepPlan, open_executor, run_many, run_sweep
+
+POINTS = [{"x": 1, "delay": 0.1}, {"x": 2, "delay": 0.1}, {"x": 3, "delay": 0.1}]
+
+
+class Scheduler:
+    """A real scheduler and two real workers, each a process of its own, on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "scheduler.json"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        end = time.monotonic() + 30
+        while not self.file.exists():
+            assert time.monotonic() < end, "the scheduler did not start"
+            time.sleep(0.05)
+        self.address = json.loads(self.file.read_text())["address"]
+        self.workers = [self.add_worker(), self.add_worker()]
+
+    def add_worker(self) -> subprocess.Popen[bytes]:
+        return self._start("worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+
+    def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self.file), *options]
+        env = {**os.environ, "PYTHONPATH": os.path.dirname(sweep_tasks.__file__)}
+        process = subprocess.Popen(
+            command, env=env, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def scheduler(tmp_path) -> Iterator[Scheduler]:
+    found = Scheduler(tmp_path)
+    yield found
+    found.stop()
+
+
+def wait_for_workers(cluster: Cluster, count: int) -> None:
+    cluster._client.wait_for_workers(count, timeout=60)
+    cluster._counted_s = float("-inf")
+    assert cluster.workers == count
+
+
+def test_all_results_arrive_bit_for_bit_although_a_worker_is_killed(tmp_path, scheduler) -> None:
+    killed: list[int] = []
+
+    def kill_one(progress) -> None:
+        if progress.done >= 10 and not killed:
+            victim = scheduler.workers[0]
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+            killed.append(progress.done)
+
+    design = Design((Axis("x", (1, 2, 3)),), fixed={"delay": 0.1})
+    plan = SweepPlan(task=slow, design=design, seeds=15)
+    with Cluster(scheduler.address) as cluster:
+        wait_for_workers(cluster, 2)
+        sweep = run_sweep(plan, tmp_path / "s", executor=cluster, progress=kill_one)
+        cluster._counted_s = float("-inf")
+        assert cluster.workers == 1
+    assert killed
+    assert killed[0] < 45
+    here = run_sweep(plan, tmp_path / "t", executor=Serial()).frame()
+    there = sweep.frame()
+    pd.testing.assert_frame_equal(
+        there.drop(columns="run_time_s"), here.drop(columns="run_time_s"), check_exact=True
+    )
+    assert len(there) == 45
+    assert (there["status"] == "ok").all()
+
+
+def test_run_that_kills_every_worker_fails_alone(scheduler) -> None:
+    # Dask gives a run up after it has taken four workers with it (distributed.scheduler.allowed-failures).
+    with Cluster(scheduler.address) as cluster:
+        wait_for_workers(cluster, 2)
+        for _ in range(3):
+            scheduler.add_worker()
+        wait_for_workers(cluster, 5)
+        frame = run_many(crashing, [{"x": 2}], 1, cluster)
+    assert frame["status"].tolist() == ["failed"]
+    assert frame["error"][0].startswith("KilledWorker")
+
+
+def test_lost_scheduler_leaves_a_resumable_sweep(tmp_path, scheduler) -> None:
+    def kill_scheduler(progress) -> None:
+        if progress.done >= 5:
+            scheduler.processes[0].kill()
+
+    plan = SweepPlan(task=slow, design=Design((Axis("x", (1, 2, 3)),), fixed={"delay": 0.1}), seeds=10)
+    with (
+        pytest.raises(LobSimError, match="scheduler is lost"),
+        Cluster(scheduler.address) as cluster,
+    ):
+        run_sweep(plan, tmp_path / "s", executor=cluster, progress=kill_scheduler)
+    assert 5 <= len(Sweep(tmp_path / "s").frame()) < 30
+    assert len(run_sweep(plan, tmp_path / "s", executor=Serial(), resume=True).frame()) == 30
+
+
+def test_local_cluster_gives_the_same_and_leaves_nothing_running() -> None:
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    with open_executor("local", 2) as cluster:
+        assert cluster.workers == 2
+        there = run_many(noisy, POINTS, 4, cluster)
+    here = run_many(noisy, POINTS, 4, Serial())
+    pd.testing.assert_frame_equal(
+        there.drop(columns="run_time_s"), here.drop(columns="run_time_s"), check_exact=True
+    )
+    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
+    assert [p for p in left if "resource_tracker" not in " ".join(p.cmdline())] == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:{}", "127.0.0.1:{}", "nonsense", "tcp://", "pigeon://a:{}"]
+)
+def test_address_without_a_scheduler_is_a_clear_error_at_once(address: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(InputError, match="no dask scheduler answers"):
+        open_executor(address.format(free_port()))
+    assert time.monotonic() - started < 10
+
+
+def test_port_that_says_nothing_is_a_clear_error_within_ten_seconds() -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        started = time.monotonic()
+        with pytest.raises(InputError, match="no dask scheduler answers"):
+            open_executor(f"tcp://127.0.0.1:{mute.getsockname()[1]}")
+        assert time.monotonic() - started < 10
+
+
+def test_cluster_without_dask_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=r"lob-sim\[cluster\]"):
+        open_executor("local")
