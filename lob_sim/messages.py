@@ -630,6 +630,11 @@ class FundingKind(IntEnum):
     MARGIN_CALL = 5
     """Collateral no longer carries the loan at its haircut: the amount must be paid in."""
     HAIRCUT_CHANGED = 6
+    """What new loans will bear; existing ones keep theirs until they mature."""
+    PLEDGED = 7
+    """A margin call is met with more collateral: the amount is the loan that it carries."""
+    REQUESTED = 8
+    """The borrower asks for a new loan; the answer is a loan (``BORROWED``) or ``REFUSED``."""
 
 
 class ParentEnd(IntEnum):
@@ -645,8 +650,8 @@ class ParentEnd(IntEnum):
 class BalanceSheetRecord(Event, frozen=True, gc=False):
     """A balance sheet after a change, in cash units.
 
-    Assets (cash, inventory, other) equal liabilities (short-term funding with what is due, repo, securities sold
-    short) plus the prudent valuation adjustment plus Tier 1, exactly.
+    Assets (cash, inventory, other) equal liabilities (short-term funding with what is due, repo, securities
+    sold short) plus the prudent valuation adjustment plus Tier 1, exactly.
 
     Attributes:
         agent_id: Whose.
@@ -680,7 +685,7 @@ class BalanceSheetRecord(Event, frozen=True, gc=False):
 
 
 class MarkRecord(Event, frozen=True, gc=False):
-    """An agent's mark of one instrument; ``adjustment_ticks`` is the prudent adjustment per lot, 0 when observable."""
+    """An agent's mark of one instrument; ``adjustment_ticks`` is the prudent adjustment per lot (lit: 0)."""
 
     dataset: ClassVar[str] = "mark"
     ts_event_ns: Ns
@@ -767,6 +772,7 @@ class FundingEvent(Event, frozen=True, gc=False):
         amount_cash: The loan or payment concerned, 0 where none is.
         haircut: Haircut that applies from now on, as a fraction.
         maturity_ns: When the loan concerned ends, else 0.
+        loan_id: The borrower's number of the loan concerned, or 0.
     """
 
     dataset: ClassVar[str] = "funding"
@@ -778,6 +784,18 @@ class FundingEvent(Event, frozen=True, gc=False):
     amount_cash: Cash
     haircut: float
     maturity_ns: Ns
+    loan_id: int = 0
+
+
+class SheetDisclosed(Event, frozen=True, gc=False):
+    """A borrower tells a lender how leveraged it is: total assets and Tier 1, in cash units."""
+
+    dataset: ClassVar[str] = "sheet_disclosed"
+    ts_event_ns: Ns
+    agent_id: int
+    lender_id: int
+    assets_cash: Cash
+    tier1_cash: Cash
 
 
 class Redemption(Event, frozen=True, gc=False):
@@ -921,7 +939,7 @@ class RetreatRecord(Event, frozen=True, gc=False):
 
 
 class ReturnRecord(Event, frozen=True, gc=False):
-    """A dealer is back in the lit book; ``cause`` is what had kept it away last, ``away_ns`` how long it was away."""
+    """A dealer is back in the lit book after ``away_ns``; ``cause`` is what had kept it away last."""
 
     dataset: ClassVar[str] = "return"
     ts_event_ns: Ns

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import traded_instruments
+from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import OrderFilled, Phase, Side
+from lob_sim.messages import OrderFilled, Side
 from lob_sim.units import NS_PER_S, Interval, Ticks
 
 
@@ -61,7 +61,7 @@ class GodeSunderTrader(Strategy):
             return
         ctx.wake_in(ctx.random.delay_ns(self.params.mean_interval))
         price = self._random_price_ticks(ctx)
-        if ctx.phase(self.instrument_id) is Phase.CLOSED:
+        if not accepts_orders(ctx, self.instrument_id):
             return
         offer = next(iter(ctx.orders(self.instrument_id).values()), None)
         if offer is None:

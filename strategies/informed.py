@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import is_continuous, touch_ticks, traded_instruments
+from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import Side, TimeInForce
 from lob_sim.units import NS_PER_S, Interval
@@ -59,7 +59,7 @@ class InformedTrader(Strategy):
         ctx.wake_in(ctx.random.delay_ns(self.params.mean_interval))
         instrument_id = self.instrument_ids[ctx.random.integer(0, len(self.instrument_ids))]
         value = ctx.fair_value(instrument_id) + self.params.noise_sd_ticks * ctx.random.normal()
-        if not is_continuous(ctx, instrument_id):
+        if not accepts_orders(ctx, instrument_id):
             return
         top = ctx.top(instrument_id)
         if top.ask_ticks and value > top.ask_ticks + self.params.margin_ticks:

@@ -9,9 +9,9 @@ import msgspec
 from scipy.optimize import brentq
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import traded_instruments
+from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import OrderType, Phase, Side
+from lob_sim.messages import OrderType, Side
 from lob_sim.units import NS_PER_S, Duration, Interval
 
 
@@ -66,7 +66,7 @@ class KyleInsider(Strategy):
             ctx.wake_in(self.params.interval)
         price = ctx.last_trade_ticks(self.instrument_id) or ctx.initial_ticks(self.instrument_id)
         lots = round(intensity * (ctx.fair_value(self.instrument_id) - price))
-        if lots and ctx.phase(self.instrument_id) is not Phase.CLOSED:
+        if lots and accepts_orders(ctx, self.instrument_id):
             side = Side.BUY if lots > 0 else Side.SELL
             ctx.place(self.instrument_id, side, abs(lots), order_type=OrderType.MARKET)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
-from lob_sim.agents.quoting import is_continuous, touch_ticks, traded_instruments, visible_price_ticks
+from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments, visible_price_ticks
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderRejected, RfqClosed, RfqDeclined, RfqQuoted, RfqRejected, Side, TimeInForce
 from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
@@ -80,7 +80,7 @@ class LiquidityTraders(Strategy):
         touch, _ = touch_ticks(ctx.top(instrument_id), side)
         if p.rfq_dealers and (prefers_rfq or not touch):
             self._ask(ctx, instrument_id, side, qty, limit)
-        elif touch and limit > 0 and side * (limit - touch) >= 0 and is_continuous(ctx, instrument_id):
+        elif touch and limit > 0 and side * (limit - touch) >= 0 and accepts_orders(ctx, instrument_id):
             ctx.place(instrument_id, side, qty, limit, time_in_force=TimeInForce.IOC)
 
     def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:

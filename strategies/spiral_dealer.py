@@ -16,8 +16,7 @@ from lob_sim.information.retreat import (
     RetreatPolicy,
     UniformReservations,
     assess,
-    elastic_half_spread,
-    gaussian_half_spread,
+    gaussian_elastic_half_spread,
 )
 from lob_sim.information.rfq import DistressParams, DistressSuspicion, Inquiry, RfqPricing, price_inquiry
 from lob_sim.information.spread import SpreadDecomposition
@@ -37,7 +36,8 @@ from lob_sim.messages import (
 from lob_sim.units import NS_PER_S, Interval, Lots, Ns
 from strategies.glosten_milgrom import GlostenMilgromDealer, quote_record
 
-_NO_LIMIT_CASH = 1 << 60
+_NO_LIMIT_LOTS = 1 << 40
+_ONLY_BIDS = (WithdrawalCause.FORCED_SALE, WithdrawalCause.CAPITAL)
 
 
 class SpiralDealer(GlostenMilgromDealer):
@@ -63,6 +63,8 @@ class SpiralDealer(GlostenMilgromDealer):
             retreat: Its terms for staying in the lit book.
             rfq: Its terms on RFQ.
             distress: How it comes to suspect another dealer.
+            headroom_reserve: Share of its opening headroom that it keeps free: it buys only with what is left of
+                the rest, and has no capital for market making when there is nothing left of it.
             layoff_lots: Inventory, long or short, beyond which it asks other dealers for quotes.
             layoff_dealers: Number of dealers that it asks.
             layoff_interval: Time between two such requests.
@@ -74,6 +76,7 @@ class SpiralDealer(GlostenMilgromDealer):
         retreat: RetreatParams = RetreatParams(appetite_tick_lots=100.0)
         rfq: RfqPricing = RfqPricing()
         distress: DistressParams = DistressParams()
+        headroom_reserve: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
         layoff_lots: Annotated[int, msgspec.Meta(ge=1)] = 60
         layoff_dealers: Annotated[int, msgspec.Meta(ge=0)] = 3
         layoff_interval: Interval = 10 * NS_PER_S
@@ -89,7 +92,7 @@ class SpiralDealer(GlostenMilgromDealer):
         self.suspicion = DistressSuspicion(self.params.distress)
         self.inquiries = Inquiries()
         self.next_layoff_ns = 0
-        self.opening_capacity_cash = 0
+        self.opening_headroom_lots: tuple[Lots, ...] = ()
 
     # --- the lit book -------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
@@ -109,14 +112,14 @@ class SpiralDealer(GlostenMilgromDealer):
         """Stay in the lit book or leave it, and say why."""
         view = self.views[instrument_id]
         alpha = self._lit_alpha(ctx, instrument_id)
-        now = self._assess(ctx, alpha, view.belief.sd_ticks)
+        now = self._assess(ctx, instrument_id, alpha, view.belief.sd_ticks)
         policy = self.policies[instrument_id]
         before, since_ns = policy.cause, policy.since_ns
         cause = policy.decide(ctx.now_ns, now)
         if cause is not before:
             self._log_decision(ctx, instrument_id, cause, now, before, ctx.now_ns - since_ns)
-        if cause is None or cause is WithdrawalCause.FORCED_SALE:
-            # A forced seller still offers; its bids are refused by its own desk.
+        if cause is None or cause in _ONLY_BIDS:
+            # It has no room to buy then, and still offers.
             super().requote(ctx, instrument_id)
         else:
             keep_quotes(ctx, instrument_id, 0, 0, 0, 0)
@@ -124,18 +127,34 @@ class SpiralDealer(GlostenMilgromDealer):
     def adverse_ticks(self, belief: Belief, alpha: float) -> float:
         """What breaks even against elastic flow; where nothing does, what would against inelastic flow."""
         p = self.params
-        needed = elastic_half_spread(
-            alpha, gaussian_half_spread(belief.sd_ticks), p.processing_ticks, self.reservations
-        )
+        needed = gaussian_elastic_half_spread(alpha, belief.sd_ticks, p.processing_ticks, self.reservations)
         return super().adverse_ticks(belief, alpha) if needed is None else needed - p.processing_ticks
 
-    def _assess(self, ctx: Context, alpha: float, sd_ticks: float) -> Assessment:
+    def _assess(self, ctx: Context, instrument_id: int, alpha: float, sd_ticks: float) -> Assessment:
         p, headroom = self.params, ctx.headroom
-        capacity = _NO_LIMIT_CASH if headroom is None else headroom.capacity_cash
         forced = headroom is not None and bool(headroom.binding)
+        free_lots = self._free_headroom_lots(ctx, instrument_id)
+        capacity = ctx.instruments[instrument_id].value(
+            round(self.views[instrument_id].belief.mean_ticks), free_lots
+        )
         if not ctx.switches.retreat:
-            return Assessment(p.processing_ticks, 1.0, 0.0, _NO_LIMIT_CASH, forced)
+            return Assessment(p.processing_ticks, 1.0, 0.0, capacity, forced)
         return assess(alpha, sd_ticks, p.processing_ticks, p.size_lots, capacity, self.reservations, forced)
+
+    def room(self, ctx: Context, instrument_id: int) -> tuple[Lots, Lots]:
+        """What the inventory limit and the balance sheet's free headroom leave to buy, and the former to sell."""
+        may_buy, may_sell = super().room(ctx, instrument_id)
+        return max(0, min(may_buy, self._free_headroom_lots(ctx, instrument_id))), may_sell
+
+    def _free_headroom_lots(self, ctx: Context, instrument_id: int) -> Lots:
+        """Headroom beyond the reserve, in lots of one instrument; negative when the reserve is touched."""
+        headroom = ctx.headroom
+        if headroom is None:
+            return _NO_LIMIT_LOTS
+        if not self.opening_headroom_lots:
+            self.opening_headroom_lots = headroom.purchase_lots
+        reserve = self.params.headroom_reserve * self.opening_headroom_lots[instrument_id]
+        return headroom.purchase_lots[instrument_id] - round(reserve)
 
     def _log_decision(
         self,
@@ -227,12 +246,11 @@ class SpiralDealer(GlostenMilgromDealer):
         """Share of its capacity in use after the trade: of its position limit, and of its balance sheet's headroom."""
         inventory = self.inventory(ctx, instrument_id)
         used = abs(inventory + side * qty_lots) / self.params.max_inventory_lots
-        headroom = ctx.headroom
-        if headroom is None or side is Side.SELL:
+        free = self._free_headroom_lots(ctx, instrument_id)
+        if side is Side.SELL or not self.opening_headroom_lots:
             return used
-        cost = ctx.instruments[instrument_id].value(round(self.views[instrument_id].belief.mean_ticks), qty_lots)
-        self.opening_capacity_cash = max(self.opening_capacity_cash, headroom.capacity_cash, 1)
-        return max(used, 1 - (headroom.capacity_cash - cost) / self.opening_capacity_cash)
+        available = (1 - self.params.headroom_reserve) * self.opening_headroom_lots[instrument_id]
+        return max(used, 1 - (free - qty_lots) / available if available > 0 else 1.0)
 
     # --- laying off ------------------------------------------------------------------------------------------
     def _lay_off(self, ctx: Context) -> None:

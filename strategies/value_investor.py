@@ -9,7 +9,7 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
-from lob_sim.agents.quoting import is_continuous, touch_ticks, traded_instruments
+from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderRejected, RfqClosed, RfqDeclined, RfqQuoted, RfqRejected, Side, TimeInForce
 from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
@@ -72,7 +72,8 @@ class ValueInvestor(Strategy):
         studied = tuple(self.value_ticks)[ctx.random.integer(0, len(self.value_ticks))]
         signal = ctx.fair_value(studied) + self.params.noise_sd_ticks * ctx.random.normal()
         self.value_ticks[studied] += self.params.learning_weight * (signal - self.value_ticks[studied])
-        if is_continuous(ctx, studied) and not self.inquiries.open:
+        # One commitment at a time: the same cash is not offered twice.
+        if accepts_orders(ctx, studied) and not self.inquiries.open and not ctx.orders(studied):
             self._trade(ctx, studied)
 
     def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:

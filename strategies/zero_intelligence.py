@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import is_continuous, traded_instruments
+from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderType, Side
 from lob_sim.units import NS_PER_S
@@ -92,7 +92,7 @@ class ZeroIntelligenceTrader(Strategy):
 
     def _place_market(self, ctx: Context) -> None:
         side = Side.BUY if ctx.random.uniform() < 0.5 else Side.SELL
-        if is_continuous(ctx, self.instrument_id):
+        if accepts_orders(ctx, self.instrument_id):
             ctx.place(self.instrument_id, side, self.params.size_lots, order_type=OrderType.MARKET)
 
     def _cancel(self, ctx: Context, index: int) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import traded_instruments
+from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import OrderFilled, Phase, Side, Trade
+from lob_sim.messages import OrderFilled, Side, Trade
 from lob_sim.units import NS_PER_S, Interval, Ticks
 
 
@@ -90,7 +90,7 @@ class ZipTrader(Strategy):
         if not self.is_active:
             return
         ctx.wake_in(ctx.random.delay_ns(self.params.mean_interval))
-        if ctx.phase(self.instrument_id) is Phase.CLOSED:
+        if not accepts_orders(ctx, self.instrument_id):
             return
         price = max(1, round(self.price_ticks))
         offer = next(iter(ctx.orders(self.instrument_id).values()), None)

@@ -63,13 +63,14 @@ class Headroom(msgspec.Struct, frozen=True, gc=False):
     """How far a dealer is from its limits, as its risk manager last found.
 
     Attributes:
-        capacity_cash: Value of further purchases that no constraint forbids; 0 or negative when one binds.
+        purchase_lots: Largest purchase of each instrument that no constraint forbids; 0 when one binds, and
+            more than anybody trades where there is no limit.
         tier1_ratio: Tier 1 over the leverage exposure, as a fraction.
         selling: Whether a forced sale is being worked.
         binding: Names of the constraints that bind.
     """
 
-    capacity_cash: Cash
+    purchase_lots: tuple[Lots, ...]
     tier1_ratio: float
     selling: bool
     binding: tuple[str, ...]
@@ -85,6 +86,14 @@ class Switches(Protocol):
     @property
     def retreat(self) -> bool:
         """Pull lit quotes for fear of informed flow, and decline requests."""
+
+    @property
+    def funding(self) -> bool:
+        """Move haircuts, call margin and refuse to roll."""
+
+    @property
+    def redemptions(self) -> bool:
+        """Take money out of funds that lose."""
 
 
 class Context(Protocol):
@@ -220,6 +229,13 @@ class Context(Protocol):
 
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
         """Ask for ``on_wake(tag)`` after ``delay_ns`` (at least 1 ns)."""
+
+    def tell(self, agent_id: int, event: Event) -> None:
+        """Send another agent a message outside the venues, as lenders and borrowers do; it is on the log.
+
+        It arrives after this agent's latency to the venues and the other's from them, and calls the other's
+        ``on_message``.
+        """
 
     def log(self, event: Event) -> None:
         """Put an observation on the log (a belief, a decomposed quote, a decision); no agent sees it."""

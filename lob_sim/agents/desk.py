@@ -239,12 +239,10 @@ class Desk(Strategy):
     def _show(self, plan: Plan) -> None:
         assert self.controls is not None
         view = self.sheet.view(self.volatility.covariances)
-        room = [c.headroom(view) for c in self.risk.constraints]
-        exposure = max(1, self.sheet.assets_cash)
         self.controls.show_headroom(
             Headroom(
-                round(min(room)) if room else 0,
-                self.sheet.tier1_cash / exposure,
+                tuple(self.risk.purchase_lots(view, i) for i in range(len(view.lots))),
+                self.sheet.tier1_cash / max(1, self.sheet.assets_cash),
                 bool(self.sales.working),
                 tuple(b.constraint for b in plan.breaches),
             )

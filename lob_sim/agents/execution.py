@@ -9,7 +9,7 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
-from lob_sim.agents.quoting import is_continuous, touch_ticks, traded_instruments
+from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
     OrderFilled,
@@ -123,7 +123,7 @@ class SlicedExecution(Strategy, ABC):
         p, instrument_id = self.params, self.instrument_id
         side = Side.BUY if p.side == "buy" else Side.SELL
         touch, displayed = touch_ticks(ctx.top(instrument_id), side)
-        if touch and is_continuous(ctx, instrument_id):
+        if touch and accepts_orders(ctx, instrument_id):
             ctx.place(
                 instrument_id,
                 side,

@@ -1,8 +1,9 @@
-"""How a desk works the sales that its limits demand: parent orders, child orders in the book, requests to dealers."""
+"""How a desk works the sales that its limits demand: parent orders, children in the book, requests to dealers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -10,6 +11,7 @@ from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
 from lob_sim.agents.quoting import is_continuous
 from lob_sim.balance.liquidation import BookView, ChildIntent, ChildVenue, LiquidationStrategy, ParentState
+from lob_sim.balance.resolution import ResolutionPolicy
 from lob_sim.balance.risk_manager import ChangeKind, ParentChange
 from lob_sim.messages import (
     OrderCanceled,
@@ -21,6 +23,7 @@ from lob_sim.messages import (
     ParentOrderOpened,
     RfqClosed,
     RfqDeclined,
+    RfqEnd,
     RfqQuoted,
     RfqRejected,
     RfqTraded,
@@ -32,7 +35,18 @@ from lob_sim.units import Lots, Ns, Ticks
 
 WORK = -1
 """Wake-up tag for working parent orders; positive tags are client RFQ ids (see :class:`Inquiries`)."""
-_DEFAULT_URGENCY = 1.0
+DEFAULT = "default"
+"""The reason of a parent order that liquidates a failed dealer."""
+
+
+class Securities(Protocol):
+    """What a seller must know and do about the lots that its other orders may sell."""
+
+    def free_lots(self, instrument_id: int) -> Lots:
+        """Lots held that no working order, request or quote may still sell."""
+
+    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
+        """Set lots aside, so that nothing but forced sales takes them."""
 
 
 class Parent(msgspec.Struct):
@@ -43,27 +57,46 @@ class Parent(msgspec.Struct):
     reasons: str
 
 
+class Out(msgspec.Struct):
+    """Lots in one child order or request that is not known to have ended."""
+
+    instrument_id: int
+    parent_order_id: int
+    qty_lots: Lots
+
+
 class ForcedSales:
     """All parent orders of one agent.
 
     Args:
         strategy: Says what is due when, and where it goes.
+        resolution: Over which time the book of a failed dealer is sold.
         interval_ns: Time between two looks at the parent orders.
+        patience_ns: A parent order that has been open for so long is worked with full urgency.
         rfq_dealers: Dealers asked in one request.
         rfq_patience_ns: How long their answers are waited for.
     """
 
     def __init__(
-        self, strategy: LiquidationStrategy, interval_ns: Ns, rfq_dealers: int, rfq_patience_ns: Ns
+        self,
+        strategy: LiquidationStrategy,
+        resolution: ResolutionPolicy,
+        interval_ns: Ns,
+        patience_ns: Ns,
+        rfq_dealers: int,
+        rfq_patience_ns: Ns,
     ) -> None:
         self.strategy = strategy
         self.parents: dict[int, Parent] = {}
+        self.securities: Securities | None = None
+        self._resolution = resolution
         self._interval_ns = interval_ns
+        self._patience_ns = patience_ns
         self._rfq_dealers = rfq_dealers
         self._rfq_patience_ns = rfq_patience_ns
         self._inquiries = Inquiries()
-        self._children: dict[int, tuple[int, Lots]] = {}
-        self._requests: dict[int, tuple[int, Lots]] = {}
+        self._children: dict[int, Out] = {}
+        self._requests: dict[int, Out] = {}
         self._marks: Sequence[Ticks] = ()
         self._volume: dict[int, Lots] = {}
         self._last_parent_id = 0
@@ -74,29 +107,35 @@ class ForcedSales:
         """Lots still to sell by instrument, for every open parent order."""
         return {i: parent.state.remaining_lots for i, parent in self.parents.items()}
 
-    # --- what is to be sold -----------------------------------------------------------------------------------------
+    # --- what is to be sold -------------------------------------------------------------------------------
     def follow(
-        self, ctx: Context, changes: Sequence[ParentChange], urgency: float, marks_ticks: Sequence[Ticks]
+        self,
+        ctx: Context,
+        changes: Sequence[ParentChange],
+        breached: bool,
+        urgency: float,
+        marks_ticks: Sequence[Ticks],
     ) -> None:
         """Bring the parent orders in line with the plan, and start working them.
 
         Args:
             ctx: The agent's context.
             changes: From :meth:`lob_sim.balance.risk_manager.RiskManager.update`.
-            urgency: From 0 (patient) to 1 (now, at any price).
+            breached: Whether a limit binds.
+            urgency: Urgency of the breach, from 0 (patient) to 1 (now, at any price); waiting adds to it.
             marks_ticks: The agent's marks, against which prices are judged.
         """
         self._marks = marks_ticks
         for change in changes:
             if change.kind is ChangeKind.CANCEL:
-                sold_out = ctx.position(change.instrument_id) <= 0
-                self._close(ctx, change.instrument_id, ParentEnd.NOTHING_LEFT if sold_out else None)
+                self._close(ctx, change.instrument_id, self._end_of(ctx, change.instrument_id, breached))
             elif change.kind is ChangeKind.RESIZE:
                 self._resize(ctx, change)
             else:
                 self._open(ctx, change.instrument_id, change.lots, "+".join(change.reasons))
         for parent in self.parents.values():
-            parent.state.urgency = urgency
+            waited = (ctx.now_ns - parent.state.started_ns) / self._patience_ns
+            parent.state.urgency = min(1.0, max(urgency, waited))
         self._work(ctx)
 
     def liquidate(self, ctx: Context, lots: Sequence[Lots], marks_ticks: Sequence[Ticks]) -> None:
@@ -104,13 +143,12 @@ class ForcedSales:
         self._marks = marks_ticks
         for instrument_id, held in enumerate(lots):
             parent = self.parents.get(instrument_id)
-            if parent is not None:
-                parent.state.remaining_lots = max(0, held)
+            if parent is None and held > 0:
+                self._open(ctx, instrument_id, held, DEFAULT)
+            elif parent is not None:
+                parent.state.remaining_lots = held
                 if held <= 0:
                     self._close(ctx, instrument_id, ParentEnd.DONE)
-            elif held > 0:
-                self._open(ctx, instrument_id, held, "default")
-                self.parents[instrument_id].state.urgency = _DEFAULT_URGENCY
         self._work(ctx)
 
     def close_all(self, ctx: Context, end: ParentEnd) -> None:
@@ -118,7 +156,7 @@ class ForcedSales:
         for instrument_id in list(self.parents):
             self._close(ctx, instrument_id, end)
 
-    # --- messages ----------------------------------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------------------------
     def on_wake(self, ctx: Context, tag: int) -> None:
         """Time to look at the parent orders, or a request's patience is over."""
         if tag > 0:
@@ -136,25 +174,23 @@ class ForcedSales:
         child = self._children.get(fill.client_order_id)
         if child is None:
             return False
-        instrument_id, out = child
-        self._returned(instrument_id, fill.qty_lots, sold=True)
-        if fill.leaves_qty_lots:
-            self._children[fill.client_order_id] = (instrument_id, out - fill.qty_lots)
-        else:
+        self._sold(child, fill.qty_lots)
+        if fill.leaves_qty_lots == 0:
             del self._children[fill.client_order_id]
         return True
 
     def on_cancel(self, event: OrderCanceled) -> None:
         """What was not sold is due again."""
-        self._end_child(event.client_order_id)
+        if event.leaves_qty_lots == 0:
+            self._children.pop(event.client_order_id, None)
 
     def on_reject(self, event: OrderRejected | RfqRejected) -> None:
         """A child order or a request was refused."""
         if isinstance(event, RfqRejected):
             self._inquiries.on_close(event)
-            self._end_request(event.client_rfq_id)
+            self._requests.pop(event.client_rfq_id, None)
         else:
-            self._end_child(event.client_order_id)
+            self._children.pop(event.client_order_id, None)
 
     def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
         """A dealer answered."""
@@ -165,21 +201,22 @@ class ForcedSales:
         self._inquiries.on_decline(ctx, event)
 
     def on_rfq_trade(self, trade: RfqTraded) -> bool:
-        """A request dealt; returns whether it was for a parent order."""
-        if not trade.parent_order_id:
-            return False
-        self._returned(trade.instrument_id, trade.qty_lots, sold=True)
-        return True
+        """An own request dealt; returns whether it was for a parent order."""
+        for client_rfq_id, request in self._requests.items():
+            inquiry = self._inquiries.open.get(client_rfq_id)
+            if inquiry is not None and inquiry.rfq_id == trade.rfq_id:
+                self._sold(request, trade.qty_lots)
+                del self._requests[client_rfq_id]
+                return True
+        return False
 
-    def on_rfq_close(self, event: RfqClosed, dealt: bool) -> None:
-        """A request ended: without a trade its lots are due again."""
+    def on_rfq_close(self, event: RfqClosed) -> None:
+        """A request ended: what it did not sell is due again."""
         self._inquiries.on_close(event)
-        if dealt:
+        if event.end is not RfqEnd.DEALT:
             self._requests.pop(event.client_rfq_id, None)
-        else:
-            self._end_request(event.client_rfq_id)
 
-    # --- parent orders ------------------------------------------------------------------------------------------------
+    # --- parent orders ------------------------------------------------------------------------------------
     def _open(self, ctx: Context, instrument_id: int, lots: Lots, reasons: str) -> None:
         self._last_parent_id += 1
         parent_id = self._last_parent_id
@@ -192,6 +229,7 @@ class ForcedSales:
         parent = self.parents[change.instrument_id]
         parent.state.remaining_lots = change.lots
         parent.reasons = "+".join(change.reasons)
+        self._withdraw(ctx, change.instrument_id, self._out_lots(change.instrument_id) - change.lots)
         ctx.log(
             ParentOrderChanged(
                 ctx.now_ns,
@@ -203,30 +241,57 @@ class ForcedSales:
             )
         )
 
-    def _close(self, ctx: Context, instrument_id: int, end: ParentEnd | None) -> None:
+    def _end_of(self, ctx: Context, instrument_id: int, breached: bool) -> ParentEnd:
+        """Why the plan no longer asks for a parent order."""
+        if self.parents[instrument_id].state.remaining_lots == 0 and not breached:
+            return ParentEnd.DONE
+        if ctx.position(instrument_id) <= 0:
+            return ParentEnd.NOTHING_LEFT
+        return ParentEnd.NO_LONGER_NEEDED
+
+    def _close(self, ctx: Context, instrument_id: int, end: ParentEnd) -> None:
+        assert self.securities is not None
         parent = self.parents.pop(instrument_id)
-        for client_order_id, (child_instrument, _) in self._children.items():
-            if child_instrument == instrument_id:
-                ctx.cancel(instrument_id, client_order_id)
+        self._withdraw(ctx, instrument_id, self._out_lots(instrument_id))
+        self.securities.earmark(instrument_id, 0)
         left = parent.state.remaining_lots
-        if end is None:
-            # The plan no longer asks for it: because it has been sold, or because the market came back.
-            end = ParentEnd.NO_LONGER_NEEDED if left > 0 else ParentEnd.DONE
         ctx.log(
             ParentOrderClosed(ctx.now_ns, ctx.agent_id, instrument_id, parent.parent_order_id, left, end)
         )
 
-    # --- child orders ---------------------------------------------------------------------------------------------------
+    def _withdraw(self, ctx: Context, instrument_id: int, too_many_lots: Lots) -> None:
+        """Walk away from requests, the newest first, that would sell more than is still to be sold.
+
+        Child orders in the book are immediate-or-cancel: they have ended before a cancel could arrive.
+        """
+        for client_rfq_id, request in reversed(self._requests.items()):
+            if too_many_lots <= 0:
+                return
+            if request.instrument_id == instrument_id and self._inquiries.withdraw(ctx, client_rfq_id):
+                too_many_lots -= request.qty_lots
+
+    # --- child orders -------------------------------------------------------------------------------------
     def _work(self, ctx: Context) -> None:
         if not self.parents or self._awake:
             return
         for instrument_id, parent in self.parents.items():
-            book = self._book_view(ctx, instrument_id)
-            for intent in self.strategy.decide(parent.state, book, ctx.now_ns):
+            parent.state.working_lots = self._out_lots(instrument_id)
+            for intent in self._intents(ctx, parent):
                 self._send(ctx, parent, intent)
             self._volume[instrument_id] = 0
+            self._set_aside(ctx, parent)
         self._awake = True
         ctx.wake_in(self._interval_ns, WORK)
+
+    def _intents(self, ctx: Context, parent: Parent) -> list[ChildIntent]:
+        state = parent.state
+        book = self._book_view(ctx, state.instrument_id)
+        if parent.reasons != DEFAULT:
+            return self.strategy.decide(state, book, ctx.now_ns)
+        under_way = state.sold_lots + state.working_lots
+        total = state.sold_lots + state.remaining_lots
+        due = self._resolution.due_lots(total, under_way, ctx.now_ns - state.started_ns)
+        return self.strategy.route(due, book, 1.0)
 
     def _book_view(self, ctx: Context, instrument_id: int) -> BookView:
         top = ctx.top(instrument_id)
@@ -235,50 +300,59 @@ class ForcedSales:
         return BookView(bids, top.ask_ticks, self._marks[instrument_id], self._volume.get(instrument_id, 0))
 
     def _send(self, ctx: Context, parent: Parent, intent: ChildIntent) -> None:
-        instrument_id = parent.state.instrument_id
+        """Send one child order or request, of what no other order may still sell."""
+        assert self.securities is not None
+        instrument_id, parent_id = parent.state.instrument_id, parent.parent_order_id
+        self.securities.earmark(instrument_id, 0)
+        qty = min(intent.qty_lots, self.securities.free_lots(instrument_id))
+        if qty <= 0:
+            return
+        out = Out(instrument_id, parent_id, qty)
         if intent.venue is ChildVenue.LIT:
             sent = ctx.place(
                 instrument_id,
                 Side.SELL,
-                intent.qty_lots,
+                qty,
                 intent.price_ticks,
                 time_in_force=TimeInForce.IOC,
-                parent_order_id=parent.parent_order_id,
+                parent_order_id=parent_id,
             )
             if sent:
-                self._children[sent] = (instrument_id, intent.qty_lots)
+                self._children[sent] = out
         else:
             sent = self._inquiries.ask(
                 ctx,
                 instrument_id,
                 Side.SELL,
-                intent.qty_lots,
+                qty,
                 intent.price_ticks,
                 dealer_ids=some_dealers(ctx, self._rfq_dealers),
                 patience_ns=self._rfq_patience_ns,
-                parent_order_id=parent.parent_order_id,
+                parent_order_id=parent_id,
             )
             if sent:
-                self._requests[sent] = (instrument_id, intent.qty_lots)
+                self._requests[sent] = out
         if sent:
-            parent.state.working_lots += intent.qty_lots
+            parent.state.working_lots += qty
 
-    def _returned(self, instrument_id: int, lots: Lots, *, sold: bool) -> None:
-        parent = self.parents.get(instrument_id)
-        if parent is None:
-            return
-        state = parent.state
-        state.working_lots = max(0, state.working_lots - lots)
-        if sold:
-            state.sold_lots += lots
-            state.remaining_lots = max(0, state.remaining_lots - lots)
+    def _set_aside(self, ctx: Context, parent: Parent) -> None:
+        """Keep the lots that are still to be sold from the agent's own quotes, which give way if they must."""
+        assert self.securities is not None
+        instrument_id = parent.state.instrument_id
+        needed = max(0, parent.state.remaining_lots - parent.state.working_lots)
+        if self.securities.free_lots(instrument_id) < needed:
+            for order in list(ctx.orders(instrument_id).values()):
+                if order.side is Side.SELL and not order.parent_order_id and not order.cancel_sent:
+                    ctx.cancel(instrument_id, order.client_order_id)
+        self.securities.earmark(instrument_id, needed)
 
-    def _end_child(self, client_order_id: int) -> None:
-        child = self._children.pop(client_order_id, None)
-        if child is not None:
-            self._returned(*child, sold=False)
+    def _out_lots(self, instrument_id: int) -> Lots:
+        outs = (*self._children.values(), *self._requests.values())
+        return sum(out.qty_lots for out in outs if out.instrument_id == instrument_id)
 
-    def _end_request(self, client_rfq_id: int) -> None:
-        request = self._requests.pop(client_rfq_id, None)
-        if request is not None:
-            self._returned(*request, sold=False)
+    def _sold(self, out: Out, lots: Lots) -> None:
+        out.qty_lots -= lots
+        parent = self.parents.get(out.instrument_id)
+        if parent is not None and parent.parent_order_id == out.parent_order_id:
+            parent.state.sold_lots += lots
+            parent.state.remaining_lots = max(0, parent.state.remaining_lots - lots)

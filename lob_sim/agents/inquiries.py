@@ -81,39 +81,48 @@ class Inquiries:
             best = inquiry.best
             if best is None or inquiry.side * (_price(best, inquiry.side) - price) > 0:
                 inquiry.best = quote
-        self._answered(ctx, inquiry)
+        self._answered(ctx, quote.client_rfq_id, inquiry)
 
     def on_decline(self, ctx: Context, event: RfqDeclined) -> None:
         """One dealer less to wait for."""
         inquiry = self.open.get(event.client_rfq_id)
         if inquiry is not None:
             inquiry.rfq_id = event.rfq_id
-            self._answered(ctx, inquiry)
+            self._answered(ctx, event.client_rfq_id, inquiry)
 
     def on_patience_over(self, ctx: Context, client_rfq_id: int) -> None:
         """Decide on what there is."""
         inquiry = self.open.get(client_rfq_id)
         if inquiry is not None:
-            self._decide(ctx, inquiry)
+            self._decide(ctx, client_rfq_id, inquiry)
+
+    def withdraw(self, ctx: Context, client_rfq_id: int) -> bool:
+        """Walk away from a request whatever the answers; returns whether it was still undecided."""
+        inquiry = self.open.get(client_rfq_id)
+        if inquiry is None or inquiry.decided:
+            return False
+        inquiry.best = None
+        self._decide(ctx, client_rfq_id, inquiry)
+        return True
 
     def on_close(self, event: RfqClosed | RfqRejected) -> None:
         """Forget the request: dealt, walked away from, expired or refused."""
         self.open.pop(event.client_rfq_id, None)
 
-    def _answered(self, ctx: Context, inquiry: Inquiry) -> None:
+    def _answered(self, ctx: Context, client_rfq_id: int, inquiry: Inquiry) -> None:
         inquiry.unanswered -= 1
         if inquiry.unanswered == 0:
-            self._decide(ctx, inquiry)
+            self._decide(ctx, client_rfq_id, inquiry)
 
-    def _decide(self, ctx: Context, inquiry: Inquiry) -> None:
+    def _decide(self, ctx: Context, client_rfq_id: int, inquiry: Inquiry) -> None:
         if inquiry.decided:
             return
         inquiry.decided = True
         best = inquiry.best
         if best is not None and best.expires_ns > ctx.now_ns:
             ctx.accept(best, inquiry.side)
-        elif inquiry.rfq_id:
-            ctx.walk_away(inquiry.instrument_id, inquiry.rfq_id)
+        elif rfq_id := inquiry.rfq_id or _venue_number(ctx, inquiry.instrument_id, client_rfq_id):
+            ctx.walk_away(inquiry.instrument_id, rfq_id)
 
 
 def some_dealers(ctx: Context, count: int) -> tuple[int, ...]:
@@ -123,6 +132,12 @@ def some_dealers(ctx: Context, count: int) -> tuple[int, ...]:
         j = ctx.random.integer(i, len(dealers))
         dealers[i], dealers[j] = dealers[j], dealers[i]
     return tuple(sorted(dealers[:count]))
+
+
+def _venue_number(ctx: Context, instrument_id: int, client_rfq_id: int) -> int:
+    """The venue's number of a request that nobody has answered yet; 0 when it is not known to be open."""
+    opened = ctx.requests(instrument_id).items()
+    return next((rfq_id for rfq_id, request in opened if request.client_rfq_id == client_rfq_id), 0)
 
 
 def _price(quote: RfqQuoted, side: Side) -> Ticks:

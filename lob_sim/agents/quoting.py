@@ -52,6 +52,11 @@ def is_continuous(ctx: Context, instrument_id: int) -> bool:
     return ctx.phase(instrument_id) is Phase.CONTINUOUS
 
 
+def accepts_orders(ctx: Context, instrument_id: int) -> bool:
+    """Whether the lit book takes orders: also in an auction or a halt, where they await the uncrossing."""
+    return ctx.phase(instrument_id) is not Phase.CLOSED
+
+
 def touch_ticks(top: TopOfBook, side: Side) -> tuple[Ticks, Lots]:
     """Price and size that a taker of ``side`` meets; (0, 0) when nobody quotes."""
     return (top.ask_ticks, top.ask_lots) if side is Side.BUY else (top.bid_ticks, top.bid_lots)
@@ -59,8 +64,9 @@ def touch_ticks(top: TopOfBook, side: Side) -> tuple[Ticks, Lots]:
 
 def take_towards(ctx: Context, instrument_id: int, target_lots: Lots, size_lots: Lots) -> None:
     """Take at most ``size_lots`` of what the touch displays, to bring the position nearer to its target."""
-    missing = target_lots - ctx.position(instrument_id)
-    if missing == 0 or not is_continuous(ctx, instrument_id):
+    under_way = sum(order.side * order.leaves_lots for order in ctx.orders(instrument_id).values())
+    missing = target_lots - ctx.position(instrument_id) - under_way
+    if missing == 0 or not accepts_orders(ctx, instrument_id):
         return
     side = Side.BUY if missing > 0 else Side.SELL
     price, displayed = touch_ticks(ctx.top(instrument_id), side)
@@ -77,7 +83,7 @@ def keep_quotes(
     An unchanged quote is left alone and keeps its place in the queue; a changed one is replaced. A side with
     zero lots or a price below one tick is withdrawn. Children of parent orders are not quotes and stay.
     """
-    if ctx.phase(instrument_id) is Phase.CLOSED:
+    if not accepts_orders(ctx, instrument_id):
         return
     bid, ask = _quotes_at_work(ctx, instrument_id)
     # When both move up the ask must leave first, or the new bid would meet the agent's own old ask.

@@ -13,6 +13,7 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.messages import (
+    Event,
     News,
     OrderAccepted,
     OrderCanceled,
@@ -108,3 +109,6 @@ class Strategy:
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
         """A request that this agent made, or was asked in, has ended."""
+
+    def on_message(self, ctx: Context, event: Event) -> None:
+        """Another agent has told this one something (``ctx.tell``): lenders and borrowers do."""

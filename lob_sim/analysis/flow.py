@@ -118,25 +118,12 @@ def pin(buys: Floats, sells: Floats) -> PinEstimate:
         event, bad = 1 / (1 + np.exp(-x[:2]))
         return -pin_log_likelihood(buys, sells, float(event), float(bad), *(float(r) for r in np.exp(x[2:])))
 
-    best: optimize.OptimizeResult | None = None
-    mean_buys, mean_sells = float(buys.mean()), float(sells.mean())
-    for event in (0.2, 0.5, 0.8):
-        for bad in (0.2, 0.5, 0.8):
-            for share in (0.2, 0.5, 0.8):
-                # Means: buys = eps_b + a (1 - d) mu, sells = eps_s + a d mu.
-                rate_buys = share * mean_buys
-                informed = (mean_buys - rate_buys) / (event * (1 - bad))
-                rate_sells = mean_sells - event * bad * informed
-                if rate_sells <= 0:
-                    continue
-                start = [_logit(event), _logit(bad), *np.log([informed, rate_buys, rate_sells])]
-                fit = optimize.minimize(
-                    cost, start, method="L-BFGS-B", bounds=[(-12, 12)] * 2 + [(-12, 25)] * 3
-                )
-                if best is None or fit.fun < best.fun:
-                    best = fit
-    if best is None:
+    starts = sorted(_starts(float(buys.mean()), float(sells.mean())), key=lambda start: cost(np.array(start)))
+    if not starts:
         raise DataError("buys and sells are too far apart for any start of the climb", "PIN")
+    bounds = [(-12, 12)] * 2 + [(-12, 25)] * 3
+    fits = [optimize.minimize(cost, start, method="L-BFGS-B", bounds=bounds) for start in starts[:_CLIMBS]]
+    best = min(fits, key=lambda fit: float(fit.fun))
     event, bad = 1 / (1 + np.exp(-best.x[:2]))
     informed, rate_buys, rate_sells = np.exp(best.x[2:])
     return PinEstimate(
@@ -155,6 +142,24 @@ def daily_counts(trades: pd.DataFrame, day_ns: int) -> tuple[Floats, Floats]:
         np.bincount(day[side > 0], minlength=days).astype(np.float64),
         np.bincount(day[side < 0], minlength=days).astype(np.float64),
     )
+
+
+def _starts(mean_buys: float, mean_sells: float) -> list[tuple[float, ...]]:
+    # Means: buys = eps_b + a (1 - d) mu, sells = eps_s + a d mu.
+    starts = []
+    for event in (0.2, 0.5, 0.8):
+        for bad in (0.2, 0.5, 0.8):
+            for share in (0.2, 0.5, 0.8):
+                rate_buys = share * mean_buys
+                informed = (mean_buys - rate_buys) / (event * (1 - bad))
+                rate_sells = mean_sells - event * bad * informed
+                if rate_sells > 0:
+                    logs = (math.log(rate) for rate in (informed, rate_buys, rate_sells))
+                    starts.append((_logit(event), _logit(bad), *logs))
+    return starts
+
+
+_CLIMBS = 5
 
 
 def _logit(p: float) -> float:

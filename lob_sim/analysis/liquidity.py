@@ -25,6 +25,7 @@ from lob_sim.analysis.tables import (
     require,
     row_at,
 )
+from lob_sim.information.spread import UTICKS_PER_TICK
 from lob_sim.units import Ns
 
 
@@ -128,6 +129,39 @@ def trade_spreads(trades: pd.DataFrame, top: pd.DataFrame, horizon_ns: Ns) -> pd
             )
         )
     )
+
+
+_PARTS = ("adverse", "inventory", "processing", "rounding")
+
+
+def spread_parts(quotes: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> pd.Series[float]:
+    """What the dealers' lit spreads are made of: time-weighted mean of each part of ask less bid, in ticks.
+
+    The mean is over agents and time in which an agent quotes both sides; each of its quotes stands until its
+    next record. The parts are what the quoting agents logged and add up to their mean spread.
+
+    Args:
+        quotes: ``quote`` dataset of one instrument; records that answer a request (``rfq_id`` not 0) do not
+            count.
+        start_ns: Start of the window.
+        end_ns: Its end.
+
+    Returns:
+        ``adverse``, ``inventory``, ``processing``, ``rounding`` and ``spread``; NaN if nobody quoted both
+        sides.
+    """
+    columns = [f"{side}_{part}_uticks" for part in _PARTS for side in ("bid", "ask")]
+    require(quotes, ("ts_event_ns", "agent_id", "rfq_id", "bid_ticks", "ask_ticks", *columns), "quotes")
+    sums, quoted = np.zeros(len(_PARTS)), 0.0
+    for _, of_agent in quotes[quotes["rfq_id"] == 0].groupby("agent_id", sort=True):
+        both = (ints(of_agent, "bid_ticks") > 0) & (ints(of_agent, "ask_ticks") > 0)
+        held = held_for(ints(of_agent, "ts_event_ns"), start_ns, end_ns) * both
+        quoted += float(held.sum())
+        for i, part in enumerate(_PARTS):
+            whole = ints(of_agent, f"bid_{part}_uticks") + ints(of_agent, f"ask_{part}_uticks")
+            sums[i] += float(held @ whole) / UTICKS_PER_TICK
+    means = sums / quoted if quoted else np.full(len(_PARTS), math.nan)
+    return pd.Series([*means, means.sum()], index=[*_PARTS, "spread"])
 
 
 def volume_weighted(spreads: pd.DataFrame) -> pd.Series[float]:

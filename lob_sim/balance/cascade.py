@@ -40,8 +40,7 @@ class Cure(msgspec.Struct, frozen=True):
 
 
 def cure(view: SheetView, manager: RiskManager, market: ParametricMarket) -> Cure:
-    """Smallest sales, in the manager's sale order, after which every constraint is met at the prices they
-    leave.
+    """Smallest sales, in the manager's sale order, that meet every constraint at the prices they leave.
 
     The view's marks must be the market's prices. A stage that cannot cure is sold out before the next begins.
     """

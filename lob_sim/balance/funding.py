@@ -78,6 +78,17 @@ class Loan(msgspec.Struct, order=True, gc=False):
     haircut: float
 
 
+class LoanChange(msgspec.Struct, frozen=True, gc=False):
+    """A loan that was made (positive) or repaid, in full or in part (negative)."""
+
+    loan_id: int
+    lender_id: int
+    instrument_id: int
+    change_cash: Cash
+    haircut: float
+    maturity_ns: Ns
+
+
 class LoanLadder:
     """A borrower's loans by maturity. The sheet says how much is owed, the ladder to whom and until when."""
 
@@ -94,25 +105,54 @@ class LoanLadder:
         """Owed against one instrument, or unsecured."""
         return sum(loan.amount_cash for loan in self._loans if loan.instrument_id == instrument_id)
 
+    def new_id(self) -> int:
+        """A number for a loan that is yet to be granted."""
+        self._next_id += 1
+        return self._next_id - 1
+
     def add(
-        self, lender_id: int, instrument_id: int, amount_cash: Cash, haircut: float, maturity_ns: Ns
+        self,
+        lender_id: int,
+        instrument_id: int,
+        amount_cash: Cash,
+        haircut: float,
+        maturity_ns: Ns,
+        loan_id: int = 0,
     ) -> Loan:
-        """Enter a new loan."""
+        """Enter a new loan, under the next number or one from :meth:`new_id`."""
         if amount_cash <= 0:
             raise InvariantError(f"a loan of {amount_cash}")
-        loan = Loan(maturity_ns, self._next_id, lender_id, instrument_id, amount_cash, haircut)
-        self._next_id += 1
+        number = loan_id or self.new_id()
+        loan = Loan(maturity_ns, number, lender_id, instrument_id, amount_cash, haircut)
         insort(self._loans, loan)
         return loan
 
-    def repay(self, instrument_id: int, amount_cash: Cash) -> None:
-        """Repay up to ``amount_cash``, the nearest maturity first."""
-        for loan in self._loans:
-            if amount_cash > 0 and loan.instrument_id == instrument_id:
-                paid = min(amount_cash, loan.amount_cash)
-                loan.amount_cash -= paid
-                amount_cash -= paid
-        self._loans = [loan for loan in self._loans if loan.amount_cash > 0]
+    def find(self, loan_id: int) -> Loan | None:
+        """An outstanding loan by its number."""
+        return next((loan for loan in self._loans if loan.loan_id == loan_id), None)
+
+    def repay(self, instrument_id: int, amount_cash: Cash) -> list[LoanChange]:
+        """Repay up to ``amount_cash``, the nearest maturity first; returns what was paid to whom."""
+        paid: list[LoanChange] = []
+        for loan in [x for x in self._loans if x.instrument_id == instrument_id]:
+            if amount_cash > 0:
+                paid.append(self.repay_loan(loan, amount_cash))
+                amount_cash += paid[-1].change_cash
+        return paid
+
+    def repay_loan(self, loan: Loan, amount_cash: Cash) -> LoanChange:
+        """Repay one loan, or up to ``amount_cash`` of it."""
+        paid = min(amount_cash, loan.amount_cash)
+        loan.amount_cash -= paid
+        if loan.amount_cash == 0:
+            self._loans.remove(loan)
+        return _change(loan, -paid)
+
+    def renew(self, loan: Loan, haircut: float, maturity_ns: Ns) -> None:
+        """Roll a loan: it keeps its number and has a new haircut and maturity."""
+        self._loans.remove(loan)
+        loan.haircut, loan.maturity_ns = haircut, maturity_ns
+        insort(self._loans, loan)
 
     def take_maturing(self, now_ns: Ns) -> list[Loan]:
         """Take out every loan whose time is up, to be rolled, repaid or refused."""
@@ -140,7 +180,14 @@ class LoanLadder:
                 needed += loan.amount_cash / (1 - loan.haircut)
         return 1 - total / needed if total else new_haircut
 
-    def match(self, sheet: BalanceSheet, lender_id: int, haircuts: Sequence[float], maturity_ns: Ns) -> None:
+    def match(
+        self,
+        sheet: BalanceSheet,
+        lender_id: int,
+        haircuts: Sequence[float],
+        maturity_ns: Ns,
+        deposits_cash: Cash = 0,
+    ) -> list[LoanChange]:
         """Follow the sheet: what sales retired leaves the ladder, what purchases borrowed enters it.
 
         Args:
@@ -148,20 +195,32 @@ class LoanLadder:
             lender_id: Who lends what is new.
             haircuts: Haircut on new loans, by instrument.
             maturity_ns: Maturity of new loans.
+            deposits_cash: Short-term funding that is from nobody on the ladder.
+
+        Returns:
+            What changed.
         """
-        owed = {UNSECURED: sheet.short_term_cash, **dict(enumerate(sheet.repo_cash))}
+        changes: list[LoanChange] = []
+        owed = {UNSECURED: sheet.short_term_cash - deposits_cash, **dict(enumerate(sheet.repo_cash))}
         for instrument_id, amount in owed.items():
             change = amount - self.outstanding(instrument_id)
             if change > 0:
                 haircut = haircuts[instrument_id] if instrument_id >= 0 else 0.0
-                self.add(lender_id, instrument_id, change, haircut, maturity_ns)
+                loan = self.add(lender_id, instrument_id, change, haircut, maturity_ns)
+                changes.append(_change(loan, change))
             elif change < 0:
-                self.repay(instrument_id, -change)
+                changes += self.repay(instrument_id, -change)
+        return changes
+
+
+def _change(loan: Loan, change_cash: Cash) -> LoanChange:
+    return LoanChange(
+        loan.loan_id, loan.lender_id, loan.instrument_id, change_cash, loan.haircut, loan.maturity_ns
+    )
 
 
 class RollDecision(msgspec.Struct, frozen=True, gc=False):
-    """A lender's answer to a maturing loan: how much is rolled, at what haircut, and how much it wants
-    back."""
+    """A lender's answer to a maturing loan: what it rolls, at what haircut, and what it wants back."""
 
     rolled_cash: Cash
     refused_cash: Cash
@@ -215,8 +274,7 @@ class RepoLender:
         return 1.0 if schedule is None else schedule.haircut(volatility, leverage)
 
     def roll(self, loan: Loan, volatility: float, leverage: float) -> RollDecision:
-        """Decide on a loan that matures; it counts in ``lent_cash`` until then, and what is refused no
-        longer does.
+        """Decide on a loan that matures. What is refused no longer counts in ``lent_cash``.
 
         Args:
             loan: The maturing loan.
@@ -232,8 +290,7 @@ class RepoLender:
         return RollDecision(loan.amount_cash - refused, refused, haircut)
 
     def lend(self, wanted_cash: Cash, leverage: float) -> Cash:
-        """New lending of up to ``wanted_cash`` within its limit; nothing to a borrower that it would not
-        roll."""
+        """Lend up to ``wanted_cash`` within its limit; nothing to a borrower that it would not roll."""
         if leverage > self.params.refuse_above_leverage:
             return 0
         granted = max(0, min(wanted_cash, self._limit_cash - self.lent_cash))
@@ -251,8 +308,7 @@ def leverage_of(sheet: BalanceSheet) -> float:
 
 
 def margin_calls(sheet: BalanceSheet) -> Mapping[int, Cash]:
-    """What lenders call, by instrument: the loan beyond (1 - haircut) × value of its collateral, rounded
-    up."""
+    """What lenders call, by instrument: the loan beyond (1 - haircut) × value, rounded up."""
     calls = {}
     for i, loan in enumerate(sheet.repo_cash):
         call = loan - math.floor((1 - sheet.haircuts[i]) * max(0, sheet.value(i)))

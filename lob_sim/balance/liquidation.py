@@ -117,10 +117,13 @@ class LiquidationStrategy(ABC):
     def decide(self, parent: ParentState, book: BookView, now_ns: Ns) -> list[ChildIntent]:
         """Child orders to send now; never more in total than remains and is not yet at work."""
         free = parent.remaining_lots - parent.working_lots
-        due = min(free, self.due_lots(parent, book, now_ns))
+        return self.route(min(free, self.due_lots(parent, book, now_ns)), book, parent.urgency)
+
+    def route(self, due: Lots, book: BookView, urgency: float) -> list[ChildIntent]:
+        """Where to send ``due`` lots: the lit book as far as it bids tolerable prices, then dealers."""
         if due <= 0:
             return []
-        floor = self.limit_ticks(book.mark_ticks, parent.urgency)
+        floor = self.limit_ticks(book.mark_ticks, urgency)
         lit = min(due, sum(lots for price, lots in book.bids if price >= floor))
         intents = [ChildIntent(ChildVenue.LIT, lit, floor)] if lit > 0 else []
         rest = due - lit

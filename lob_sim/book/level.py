@@ -10,35 +10,36 @@ from lob_sim.book.order import Order
 from lob_sim.errors import InvariantError
 from lob_sim.units import Lots, Ticks
 
-_SLACK = 32
-"""Dead entries that a queue may hold beyond its number of live orders before it is swept."""
+_MIN_SWEEP = 8
+"""A level is not swept for fewer dead entries than this."""
 
 
 class PriceLevel:
     """The orders at one price, in priority order.
 
     An order that leaves from the middle of a queue is only marked dead (``open_lots == 0``); the queue drops it
-    when it comes to the front, or in a sweep once the dead outnumber the living. Every operation is O(1), amortised.
+    when it comes to the front, or in a sweep once the dead outnumber the living. So every operation is O(1),
+    amortised, and a queue is never longer than twice its live orders and a constant.
+
+    A level is empty, and its side drops it, when nothing is shown and nothing is dark.
 
     Attributes:
         displayed: Queue of displayed orders, dead entries included.
         hidden: Queue of hidden orders, dead entries included.
+        n_dead: Dead entries in both queues.
         shown_lots: Sum of what live orders display.
         dark_lots: Sum of iceberg reserves and hidden orders.
-        n_displayed: Live orders in ``displayed``.
-        n_hidden: Live orders in ``hidden``.
     """
 
-    __slots__ = ("dark_lots", "displayed", "hidden", "n_displayed", "n_hidden", "price_ticks", "shown_lots")
+    __slots__ = ("dark_lots", "displayed", "hidden", "n_dead", "price_ticks", "shown_lots")
 
     def __init__(self, price_ticks: Ticks) -> None:
         self.price_ticks = price_ticks
         self.displayed: deque[Order] = deque()
         self.hidden: deque[Order] = deque()
+        self.n_dead = 0
         self.shown_lots: Lots = 0
         self.dark_lots: Lots = 0
-        self.n_displayed = 0
-        self.n_hidden = 0
 
     def __iter__(self) -> Iterator[Order]:
         """Live orders in priority order: displayed before hidden."""
@@ -49,40 +50,43 @@ class PriceLevel:
         """Everything that can trade at this price."""
         return self.shown_lots + self.dark_lots
 
+    @property
+    def n_displayed(self) -> int:
+        """Live displayed orders; O(orders)."""
+        return sum(1 for order in self.displayed if order.open_lots)
+
     def append(self, order: Order) -> None:
         """Put an order, with its reserve set, at the back of its queue."""
         if order.hidden:
             self.hidden.append(order)
-            self.n_hidden += 1
             self.dark_lots += order.open_lots
         else:
             self.displayed.append(order)
-            self.n_displayed += 1
             self.dark_lots += order.reserve_lots
             self.shown_lots += order.open_lots - order.reserve_lots
 
     def front(self) -> Order:
         """The live order that trades next; the level must not be empty."""
-        queue = self.displayed if self.n_displayed else self.hidden
-        while not queue[0].open_lots:
+        queue = self.displayed if self.shown_lots else self.hidden
+        order = queue[0]
+        while not order.open_lots:
             queue.popleft()
-        return queue[0]
+            self.n_dead -= 1
+            order = queue[0]
+        return order
 
     def remove(self, order: Order) -> None:
         """Take a live order out, wherever it stands."""
         if order.hidden:
-            queue = self.hidden
             self.dark_lots -= order.open_lots
-            self.n_hidden = n_live = self.n_hidden - 1
         else:
-            queue = self.displayed
             reserve_lots = order.reserve_lots
             self.dark_lots -= reserve_lots
             self.shown_lots -= order.open_lots - reserve_lots
-            self.n_displayed = n_live = self.n_displayed - 1
         order.open_lots = 0
-        if len(queue) > 2 * n_live + _SLACK:
-            self._sweep(queue)
+        self.n_dead = n_dead = self.n_dead + 1
+        if n_dead >= _MIN_SWEEP and 2 * n_dead > len(self.displayed) + len(self.hidden):
+            self._sweep()
 
     def reduce(self, order: Order, qty_lots: Lots) -> None:
         """Take less than the open quantity off an order that keeps its place; the reserve goes first."""
@@ -102,19 +106,14 @@ class PriceLevel:
             self.dark_lots -= qty_lots
             if not open_lots:
                 self.hidden.popleft()
-                self.n_hidden -= 1
             return
         self.shown_lots -= qty_lots
         if open_lots == order.reserve_lots:
             self.displayed.popleft()
             if open_lots:
+                self.dark_lots -= open_lots
                 order.set_reserve()
-                slice_lots = open_lots - order.reserve_lots
-                self.dark_lots -= slice_lots
-                self.shown_lots += slice_lots
-                self.displayed.append(order)
-            else:
-                self.n_displayed -= 1
+                self.append(order)
 
     def lots_of(self, agent_id: int) -> Lots:
         """Open quantity of one agent; O(orders)."""
@@ -146,26 +145,28 @@ class PriceLevel:
         """
         displayed = [order for order in self.displayed if order.open_lots]
         hidden = [order for order in self.hidden if order.open_lots]
-        for order in chain(displayed, hidden):
+        for order in self:
             _require(order.price_ticks == self.price_ticks, f"{order} stands at {self.price_ticks}")
             _require(order.open_lots > 0, f"{order} has no positive open quantity")
-            _require(0 <= order.reserve_lots < order.open_lots, f"{order} displays nothing of its slice")
+            _require(0 <= order.reserve_lots < order.open_lots, f"{order} has a slice that is not positive")
             _require(not order.stop_price_ticks, f"{order} rests while it waits for its stop price")
         _require(not any(order.hidden for order in displayed), "a hidden order stands among the displayed")
-        _require(all(order.hidden and not order.reserve_lots for order in hidden), "a displayed order is hidden")
+        _require(all(order.hidden for order in hidden), "a displayed order stands among the hidden")
+        _require(not any(order.reserve_lots for order in hidden), "a hidden order has a reserve")
         _require(len({id(order) for order in self}) == len(displayed) + len(hidden), "an order stands twice")
-        _require(self.n_displayed == len(displayed), f"{self.n_displayed} displayed orders, not {len(displayed)}")
-        _require(self.n_hidden == len(hidden), f"{self.n_hidden} hidden orders, not {len(hidden)}")
-        _require(self.n_displayed + self.n_hidden > 0, f"the level at {self.price_ticks} is empty")
+        n_dead = len(self.displayed) + len(self.hidden) - len(displayed) - len(hidden)
+        _require(self.n_dead == n_dead, f"{self.n_dead} dead entries at {self.price_ticks}, not {n_dead}")
+        _require(n_dead < _MIN_SWEEP or n_dead <= len(displayed) + len(hidden), "dead entries are not swept")
+        _require(bool(displayed or hidden), f"the level at {self.price_ticks} is empty")
         shown_lots = sum(order.shown_lots for order in displayed)
         dark_lots = sum(order.reserve_lots for order in displayed) + sum(order.open_lots for order in hidden)
-        _require(self.shown_lots == shown_lots, f"shown {self.shown_lots} at {self.price_ticks}, not {shown_lots}")
-        _require(self.dark_lots == dark_lots, f"dark {self.dark_lots} at {self.price_ticks}, not {dark_lots}")
+        _require(self.shown_lots == shown_lots, f"shown {self.shown_lots}, not {shown_lots}")
+        _require(self.dark_lots == dark_lots, f"dark {self.dark_lots}, not {dark_lots}")
 
-    def _sweep(self, queue: deque[Order]) -> None:
-        live = [order for order in queue if order.open_lots]
-        queue.clear()
-        queue.extend(live)
+    def _sweep(self) -> None:
+        self.displayed = deque(order for order in self.displayed if order.open_lots)
+        self.hidden = deque(order for order in self.hidden if order.open_lots)
+        self.n_dead = 0
 
 
 def _require(holds: bool, message: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import neg
 
-from sortedcontainers import SortedDict
+from sortedcontainers import SortedList
 
 from lob_sim.book.level import PriceLevel
 from lob_sim.book.order import Order
@@ -18,54 +17,50 @@ class BookSide:
     """Price levels in priority order, the best one at hand.
 
     Attributes:
-        levels: Price → level, iterated best price first: both sides share one code path.
+        side: Buy or sell.
+        levels: Price → level, in no order.
         best: The level with the best price, or None.
     """
 
-    __slots__ = ("best", "levels", "side")
+    __slots__ = ("_keys", "_sign", "best", "levels", "side")
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.levels: SortedDict[Ticks, PriceLevel] = SortedDict(neg) if side is Side.BUY else SortedDict()
+        self.levels: dict[Ticks, PriceLevel] = {}
         self.best: PriceLevel | None = None
+        # Prices times this sign: the best price has the lowest key, so both sides share one code path.
+        self._sign = -1 if side is Side.BUY else 1
+        self._keys: SortedList[int] = SortedList()
 
     def __iter__(self) -> Iterator[Order]:
         """Orders in priority order."""
-        return (order for level in self.levels.values() for order in level)
+        return (order for level in self.in_order() for order in level)
+
+    def in_order(self, worst_ticks: Ticks | None = None) -> Iterator[PriceLevel]:
+        """Levels from the best price to the worst one asked for, or to the last."""
+        sign, levels = self._sign, self.levels
+        worst_key = None if worst_ticks is None else sign * worst_ticks
+        return (levels[sign * key] for key in self._keys.irange(maximum=worst_key))
 
     def open_level(self, price_ticks: Ticks) -> PriceLevel:
         """Start an empty level, which its caller fills at once; O(log levels)."""
         level = self.levels[price_ticks] = PriceLevel(price_ticks)
+        self._keys.add(self._sign * price_ticks)
         best = self.best
-        if best is None or (price_ticks - best.price_ticks) * self.side > 0:
+        if best is None or self._sign * (price_ticks - best.price_ticks) < 0:
             self.best = level
         return level
 
-    def add(self, order: Order) -> None:
-        """Rest an order behind those at its price; O(1), or O(log levels) at a new price."""
-        level = self.levels.get(order.price_ticks)
-        if level is None:
-            level = self.open_level(order.price_ticks)
-        level.append(order)
-
-    def remove(self, order: Order) -> None:
-        """Take an order out; O(1), or O(log levels) where it was the last at its price."""
-        level = self.levels[order.price_ticks]
-        level.remove(order)
-        if not level.n_displayed and not level.n_hidden:
-            self.drop_level(level)
-
     def drop_level(self, level: PriceLevel) -> None:
         """Forget a level that has become empty; O(log levels)."""
-        del self.levels[level.price_ticks]
+        price_ticks = level.price_ticks
+        del self.levels[price_ticks]
+        keys = self._keys
         if level is self.best:
-            self.best = self.levels.peekitem(0)[1] if self.levels else None
-
-    def fill(self, level: PriceLevel, order: Order, qty_lots: Lots) -> None:
-        """Trade against the front order of a level of this side, at most its slice; O(1)."""
-        level.fill_front(order, qty_lots)
-        if not level.n_displayed and not level.n_hidden:
-            self.drop_level(level)
+            del keys[0]
+            self.best = self.levels[self._sign * keys[0]] if keys else None
+        else:
+            keys.remove(self._sign * price_ticks)
 
     def top(self) -> tuple[Ticks, Lots]:
         """Best displayed price and the quantity displayed there, (0, 0) if nothing is.
@@ -77,7 +72,7 @@ class BookSide:
             return 0, 0
         if best.shown_lots:
             return best.price_ticks, best.shown_lots
-        for level in self.levels.values():
+        for level in self.in_order():
             if level.shown_lots:
                 return level.price_ticks, level.shown_lots
         return 0, 0
@@ -85,7 +80,7 @@ class BookSide:
     def depth(self, n_levels: int) -> list[tuple[Ticks, Lots, int]]:
         """The first ``n_levels`` displayed prices: (price, displayed quantity, displayed orders)."""
         rows: list[tuple[Ticks, Lots, int]] = []
-        for level in self.levels.values():
+        for level in self.in_order():
             if len(rows) >= n_levels:
                 break
             if level.shown_lots:
@@ -98,11 +93,10 @@ class BookSide:
         Raises:
             InvariantError: One does not hold.
         """
-        self.levels._check()
-        prices = list(self.levels)
-        if prices != sorted(prices, reverse=self.side is Side.BUY):
-            raise InvariantError(f"{self.side.name} levels out of order: {prices}")
-        if self.best is not (self.levels[prices[0]] if prices else None):
+        keys = list(self._keys)
+        if keys != sorted(self._sign * price_ticks for price_ticks in self.levels):
+            raise InvariantError(f"{self.side.name} levels out of order: {keys}")
+        if self.best is not next(self.in_order(), None):
             raise InvariantError(f"the cached best {self.side.name} level is not the best")
         for price_ticks, level in self.levels.items():
             if level.price_ticks != price_ticks:

@@ -46,12 +46,12 @@ class StopBook:
         if self.triggered.pop(order.arrival, None) is None:
             del self._waiting(order.side)[order.stop_price_ticks * order.side, order.arrival]
 
-    def on_prints(self, low_ticks: Ticks, high_ticks: Ticks) -> None:
-        """Trigger what trades between two prices, both inclusive, have reached."""
+    def on_prints(self, first_ticks: Ticks, last_ticks: Ticks) -> None:
+        """Trigger what trades from one price to another, both inclusive, have reached."""
         if self._buys:
-            self._trigger(self._buys, high_ticks)
+            self._trigger(self._buys, max(first_ticks, last_ticks))
         if self._sells:
-            self._trigger(self._sells, -low_ticks)
+            self._trigger(self._sells, -min(first_ticks, last_ticks))
 
     def _trigger(self, waiting: SortedDict[tuple[int, int], Order], reached: int) -> None:
         while waiting and waiting.peekitem(0)[0][0] <= reached:

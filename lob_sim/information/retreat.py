@@ -29,6 +29,10 @@ class ReservationValues(ABC):
     def share_paying(self, half_spread_ticks: float) -> float:
         """Share of uninformed traders who still deal at this half-spread; 1 at 0, falling."""
 
+    @abstractmethod
+    def density(self, half_spread_ticks: float) -> float:
+        """How fast that share falls there, per tick, not negative."""
+
 
 class UniformReservations(ReservationValues):
     """Reservation values uniform on [0, ``most_ticks``]: nobody pays more."""
@@ -40,6 +44,10 @@ class UniformReservations(ReservationValues):
         """Linear, from 1 to 0."""
         return min(1.0, max(0.0, 1 - half_spread_ticks / self._most))
 
+    def density(self, half_spread_ticks: float) -> float:
+        """Constant up to the most that anybody pays."""
+        return 1 / self._most if 0 <= half_spread_ticks < self._most else 0.0
+
 
 class ExponentialReservations(ReservationValues):
     """Exponential reservation values: a few would pay almost anything."""
@@ -50,6 +58,10 @@ class ExponentialReservations(ReservationValues):
     def share_paying(self, half_spread_ticks: float) -> float:
         """Falls by 1/e every ``mean_ticks``."""
         return math.exp(-max(0.0, half_spread_ticks) / self._mean)
+
+    def density(self, half_spread_ticks: float) -> float:
+        """The share over the mean."""
+        return self.share_paying(half_spread_ticks) / self._mean if half_spread_ticks >= 0 else 0.0
 
 
 def gaussian_half_spread(sd_ticks: float) -> Callable[[float], float]:
@@ -89,6 +101,41 @@ def elastic_half_spread(
     return None
 
 
+def gaussian_elastic_half_spread(
+    alpha: float, sd_ticks: float, cost_ticks: float, reservations: ReservationValues
+) -> float | None:
+    """:func:`elastic_half_spread` for a Gaussian belief, by Newton's method: dealers ask at every requote.
+
+    In deviations x = (h - c) / s the condition is that what informed traders gain,
+    ``alpha E[max(0, Z - x)]``, equals what the others pay, ``(1 - alpha) / 2 G(c + s x) x``. The difference
+    falls from a positive value at 0 and is convex as far as the smallest root, so Newton's steps from 0
+    never pass it; where there is none they run past the minimum, and the market is closed.
+    """
+    if alpha <= 0 or sd_ticks <= 0:
+        return cost_ticks if reservations.share_paying(cost_ticks) > 0 else None
+    x = 0.0
+    for _ in range(_MOST_NEWTON_STEPS):
+        half_spread = cost_ticks + sd_ticks * x
+        paying = 0.5 * (1 - alpha) * reservations.share_paying(half_spread)
+        if paying <= 0 or alpha > _CLOSED_ABOVE * (alpha + 2 * paying):
+            return None
+        tail = 0.5 * math.erfc(x * _SQRT_HALF)
+        loss = alpha * (_INV_SQRT_2PI * math.exp(-0.5 * x * x) - x * tail) - paying * x
+        lost_flow = 0.5 * (1 - alpha) * reservations.density(half_spread) * sd_ticks * x
+        slope = lost_flow - paying - alpha * tail
+        if slope >= 0:
+            return None
+        step = -loss / slope
+        x += step
+        if step <= _NEWTON_TOLERANCE * x:
+            return cost_ticks + sd_ticks * x
+    return None
+
+
+_SQRT_HALF = math.sqrt(0.5)
+_INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
+_NEWTON_TOLERANCE = 1e-9
+_MOST_NEWTON_STEPS = 100
 _CLOSED_ABOVE = 0.98
 """A flow of which more than this share is informed supports no lit market."""
 _MOST_ITERATIONS = 1000
@@ -203,7 +250,7 @@ def assess(
     defaulted: bool = False,
 ) -> Assessment:
     """Measure how a dealer with a Gaussian belief stands; see :class:`Assessment` for the measures."""
-    needed = elastic_half_spread(alpha, gaussian_half_spread(sd_ticks), cost_ticks, reservations)
+    needed = gaussian_elastic_half_spread(alpha, sd_ticks, cost_ticks, reservations)
     at = needed if needed is not None else cost_ticks + sd_ticks * zero_profit_k(alpha)
     return Assessment(
         needed,

@@ -33,12 +33,16 @@ class ToxicityEstimator(ABC):
         """An aggressor (on RFQ: a client of this class) dealt ``qty_lots`` on ``side``."""
 
     def on_fill(self, ts_ns: Ns, side: Side, mid_ticks: float) -> None:  # noqa: B027
-        """The dealer itself was the other side of an aggressor's ``side``; ``mid_ticks`` just before, or its
-        belief."""
+        """The dealer itself was the other side of an aggressor's ``side``.
+
+        Args:
+            ts_ns: When it learnt of the fill.
+            side: The aggressor's side.
+            mid_ticks: The reference price of :meth:`on_mid` once the fill has been taken into account.
+        """
 
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:  # noqa: B027
-        """The reference price (the lit mid, or the dealer's belief where there is none) is now
-        ``mid_ticks``."""
+        """The reference price, best the mean of the dealer's own belief, is now ``mid_ticks``."""
 
     @abstractmethod
     def alpha(self, ts_ns: Ns) -> float:
@@ -143,8 +147,11 @@ class MarkoutToxicity(ToxicityEstimator):
     Let a share alpha of aggressors know the sign of the price move M over the horizon and the others deal at
     random: ``E[d M] = alpha E[abs(M)]`` with d the aggressor's side, so the ratio of the two averages
         estimates alpha,
-    with mean zero if fills tell nothing. The move is from mid to mid; the dealer's half-spread is no part of
-    it.
+    with mean zero if fills tell nothing. The dealer's half-spread is no part of M, and neither is its own
+    reaction to the fill: M starts from the reference *after* that. Measured from before it, a dealer that
+    fears informed flow moves its price with every fill, sees the price move the aggressor's way, and finds
+    its fear confirmed by noise. What is left is what the dealer had not yet allowed for: the estimate comes
+    on top of the alpha that it has acted on.
     """
 
     def __init__(self, params: MarkoutParams) -> None:

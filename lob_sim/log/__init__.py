@@ -1,1 +1,25 @@
+"""The event log: recorders, run directories, reading, replay, comparison, LOBSTER and exports."""
 
+from lob_sim.log.directory import DirectoryRecorder
+from lob_sim.log.manifest import AgentEntry, Manifest, RunHeader
+from lob_sim.log.recorder import MemoryRecorder, NullRecorder
+from lob_sim.log.replay import Difference, Verification, verify
+from lob_sim.log.run import Run, open_run, run_in_memory
+from lob_sim.log.source import LogRow, Problem
+
+__all__ = [
+    "AgentEntry",
+    "Difference",
+    "DirectoryRecorder",
+    "LogRow",
+    "Manifest",
+    "MemoryRecorder",
+    "NullRecorder",
+    "Problem",
+    "Run",
+    "RunHeader",
+    "Verification",
+    "open_run",
+    "run_in_memory",
+    "verify",
+]

@@ -7,7 +7,7 @@ never on when something was written, so the digest of a run is the same in memor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -46,6 +46,25 @@ class _Codes(dict[type[Message], int]):
 _CODES = _Codes()
 
 
+def _codes_of(messages: Sequence[Message]) -> Int64:
+    return np.fromiter(map(_CODES.__getitem__, map(type, messages)), np.int64, len(messages))
+
+
+def _by_dataset(codes: Int64) -> Iterator[tuple[Dataset, Int64]]:
+    order = np.argsort(codes, kind="stable")
+    present, starts = np.unique(codes[order], return_index=True)
+    return zip((_CODES.datasets[code] for code in present), np.split(order, starts[1:]), strict=False)
+
+
+def encode_events(events: Sequence[Event], seq: Int64, cause_seq: Int64) -> Batches:
+    """Columns of events of any type, given in order of ``seq``."""
+    batches: Batches = {}
+    for dataset, positions in _by_dataset(_codes_of(events)):
+        chosen = list(map(events.__getitem__, positions.tolist()))
+        batches[dataset.name] = dataset.encode(chosen, seq[positions], cause_seq[positions])
+    return batches
+
+
 class Block:
     """Consecutive rows, at least one, as the messages that they are; turned into columns when somebody asks.
 
@@ -67,7 +86,7 @@ class Block:
     ) -> None:
         self.first_seq = first_seq
         self.rows = rows
-        codes = np.fromiter(map(_CODES.__getitem__, map(type, rows)), np.int64, len(rows))
+        codes = _codes_of(rows)
         is_command = _CODES.is_command[codes]
         seq = np.arange(first_seq, first_seq + len(rows), dtype=np.int64)
         self.commands = int(is_command.sum())
@@ -78,12 +97,7 @@ class Block:
         added[is_command] = times[: self.commands]
         self._seq = seq
         self._added = added
-        order = np.argsort(codes, kind="stable")
-        present, starts = np.unique(codes[order], return_index=True)
-        self._positions = {
-            _CODES.datasets[code].name: (_CODES.datasets[code], positions)
-            for code, positions in zip(present, np.split(order, starts[1:]), strict=True)
-        }
+        self._positions = {dataset.name: (dataset, positions) for dataset, positions in _by_dataset(codes)}
 
     @property
     def last_seq(self) -> int:

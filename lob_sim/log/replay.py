@@ -6,20 +6,20 @@ file, the digest of every block of rows, and the events themselves, which only t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from bisect import bisect_left
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lob_sim.errors import DataError
-from lob_sim.log.blocks import BLOCK_ROWS, Batches, digest_block
-from lob_sim.log.manifest import COMPLETE, RUNNING
+from lob_sim.log.blocks import BLOCK_ROWS, Batches, chain_digest, digest_block, encode_events
+from lob_sim.log.manifest import COMPLETE, MANIFEST_NAME, RUNNING
 from lob_sim.log.parts import file_sha256
 from lob_sim.log.run import Run
-from lob_sim.log.schema import dataset_named, dataset_of
+from lob_sim.log.schema import Dataset, dataset_named, to_list
 from lob_sim.log.source import DirectorySource, LogRow, Problem, rows_of
 from lob_sim.log.venues import VenueFactory, Venues, venues_of
 from lob_sim.messages import Event
@@ -89,9 +89,8 @@ class _Replay:
         self._venues = venues
         self._problems = list(run.problems)
         self._rows = self._commands = self._events = 0
-        self._digests: list[bytes] = []
         # Answers of a command at the end of a block that belong to the next one.
-        self._ahead: list[tuple[int, int, Event]] = []
+        self._ahead: tuple[list[int], list[int], list[Event]] = ([], [], [])
 
     def go(self) -> Verification:
         difference = None
@@ -112,12 +111,14 @@ class _Replay:
         assert source.path is not None
         for part in source.parts:
             if part.sha256 and file_sha256(Path(source.path, part.path)) != part.sha256:
-                self._problems.append(Problem(part.path, "is not the file that was written: its SHA-256 differs"))
+                self._problems.append(
+                    Problem(part.path, "is not the file that was written: its SHA-256 differs")
+                )
 
     def _check_digest(self, first_seq: int, batches: Batches) -> None:
-        digests = self._run.manifest.blocks
-        if not digests:
+        if self._run.path is None:
             return
+        digests = self._run.manifest.blocks
         n_block = (first_seq - 1) // BLOCK_ROWS
         last_seq = first_seq + BLOCK_ROWS - 1
         if n_block >= len(digests):
@@ -125,11 +126,19 @@ class _Replay:
         elif digest_block(first_seq, batches).hex() != digests[n_block]:
             self._problems.append(Problem(f"rows {first_seq} to {last_seq}", "differ from their digest"))
 
+    def _check_totals(self, n_blocks: int) -> None:
+        manifest = self._run.manifest
+        if manifest.digest != chain_digest(map(bytes.fromhex, manifest.blocks)):
+            self._problems.append(Problem(MANIFEST_NAME, "its digest is not that of its blocks"))
+        if manifest.status != RUNNING and (manifest.rows, manifest.counts) != (self._rows, self._run.counts):
+            self._problems.append(Problem(MANIFEST_NAME, f"counts {manifest.rows} rows; there are {self._rows}"))
+        if n_blocks < len(manifest.blocks):
+            self._problems.append(Problem(MANIFEST_NAME, "has digests of blocks that are not there"))
+
     # --- rows -----------------------------------------------------------------------------------------------------
     def _check_rows(self) -> Difference | None:
-        manifest = self._run.manifest
         difference: Difference | None = None
-        next_seq = 1
+        next_seq, n_blocks = 1, 0
         for first_seq, batches in self._run.source.blocks(list(self._run.counts)):
             damaged = _order_damage(next_seq, first_seq, batches)
             if damaged is not None:
@@ -137,16 +146,19 @@ class _Replay:
             n = sum(batch.num_rows for batch in batches.values())
             next_seq = first_seq + n
             self._rows += n
+            n_blocks += 1
             self._check_digest(first_seq, batches)
             if difference is None:
                 found = self._drive(batches, next_seq)
                 difference = None if found is None else self._with_context(found)
-        if self._rows != manifest.rows and manifest.status != RUNNING:
-            self._problems.append(Problem("manifest.json", f"counts {manifest.rows} rows; there are {self._rows}"))
-        if difference is None and self._ahead and manifest.status == COMPLETE:
-            seq, cause_seq, event = self._ahead[0]
-            expected = LogRow(seq, _ts_ns(event), cause_seq, event)
-            difference = self._with_context(Difference(seq, "the log ends before this event", None, expected))
+        self._check_totals(n_blocks)
+        seqs, causes, events = self._ahead
+        if difference is None and seqs and self._run.manifest.status == COMPLETE:
+            answers = encode_events(events[:1], np.array(seqs[:1], np.int64), np.array(causes[:1], np.int64))
+            (expected,) = rows_of(answers)
+            difference = self._with_context(
+                Difference(seqs[0], "the log ends before this event", None, expected)
+            )
         return difference
 
     def _with_context(self, found: Difference) -> Difference:
@@ -158,23 +170,27 @@ class _Replay:
     # --- events ---------------------------------------------------------------------------------------------------
     def _drive(self, batches: Batches, end_seq: int) -> Difference | None:
         commands = {name: batch for name, batch in batches.items() if dataset_named(name).is_command}
-        expected, self._ahead = self._ahead, []
+        seqs, causes, events = self._ahead
         failure: Difference | None = None
         process = self._venues.process
-        for row in rows_of(commands):
+        for seq, ts_ns, _, command in rows_of(commands):
             self._commands += 1
             try:
-                events = process(row.message, row.ts_ns)
+                answer = process(command, ts_ns)
             except Exception as error:
                 # A damaged command may ask for anything, so a venue may fail in any way.
-                failure = Difference(row.seq, f"the venue cannot process this command: {error}")
+                failure = Difference(seq, f"the venue cannot process this command: {error!r}")
                 break
-            seq = row.seq
-            expected += [(seq + k, seq, event) for k, event in enumerate(events, 1)]
-        split = next((i for i in range(len(expected), 0, -1) if expected[i - 1][0] < end_seq), 0)
-        expected, self._ahead = expected[:split], expected[split:]
-        self._events += len(expected)
-        return _first_difference(expected, batches) or failure
+            events += answer
+            seqs += range(seq + 1, seq + 1 + len(answer))
+            causes += [seq] * len(answer)
+        end = bisect_left(seqs, end_seq)
+        self._ahead = (seqs[end:], causes[end:], events[end:])
+        self._events += end
+        answers = encode_events(
+            events[:end], np.array(seqs[:end], np.int64), np.array(causes[:end], np.int64)
+        )
+        return _first_difference(answers, batches) or failure
 
 
 def _order_damage(next_seq: int, first_seq: int, batches: Batches) -> Difference | None:
@@ -197,29 +213,38 @@ def _order_damage(next_seq: int, first_seq: int, batches: Batches) -> Difference
     return Difference(expected, f"row {expected} is missing: row {found} follows row {expected - 1}")
 
 
-def _first_difference(expected: list[tuple[int, int, Event]], batches: Batches) -> Difference | None:
+def _first_difference(answers: Batches, batches: Batches) -> Difference | None:
     """Compare the venues' answers in one block with those on the log."""
-    answers = _as_batches(expected)
-    names = sorted(answers.keys() | {name for name in batches if not dataset_named(name).is_command})
     found: list[Difference] = []
-    for name in names:
-        empty = dataset_named(name).schema.empty_table().combine_chunks().to_batches()
-        logged = batches.get(name)
-        if logged is not None:
-            logged = logged.filter(pa.compute.greater(logged.column("cause_seq"), 0))
-        difference = _compare(answers.get(name), logged, name)
-        if difference is not None:
-            found.append(difference)
+    for name in sorted(answers.keys() | batches.keys()):
+        dataset = dataset_named(name)
+        if not dataset.is_command:
+            nothing = pa.RecordBatch.from_pylist([], dataset.schema)
+            logged = batches.get(name, nothing)
+            logged = logged.filter(pc.greater(logged.column("cause_seq"), 0))
+            expected = answers.get(name, nothing)
+            if not expected.equals(logged):
+                found.append(_difference_in(dataset, expected, logged))
     return min(found, key=lambda difference: difference.seq, default=None)
 
 
-def _as_batches(expected: list[tuple[int, int, Event]]) -> Batches:
-    by_type: dict[type[Event], list[tuple[int, int, Event]]] = {}
-    for entry in expected:
-        by_type.setdefault(type(entry[2]), []).append(entry)
-    batches: Batches = {}
-    for message_type, entries in by_type.items():
-        seqs, causes, events = zip(*entries, strict=True)
-        dataset = dataset_of(message_type)
-        batches[dataset.name] = dataset.encode(events, np.array(seqs, np.int64), np.array(causes, np.int64))
-    return batches
+def _difference_in(dataset: Dataset, expected: pa.RecordBatch, logged: pa.RecordBatch) -> Difference:
+    n = min(expected.num_rows, logged.num_rows)
+    unequal = np.zeros(n, np.bool_)
+    for ours, theirs in zip(expected.columns, logged.columns, strict=True):
+        same = np.array(
+            [a == b for a, b in zip(to_list(ours[:n]), to_list(theirs[:n]), strict=True)], np.bool_
+        )
+        unequal |= ~same
+    first = int(np.argmax(unequal)) if unequal.any() else n
+    ours, theirs = (_row_at(dataset, batch, first) for batch in (expected, logged))
+    if ours is None or (theirs is not None and theirs.seq < ours.seq):
+        assert theirs is not None
+        return Difference(theirs.seq, f"no command makes this {dataset.name}", theirs, None)
+    if theirs is None or ours.seq < theirs.seq:
+        return Difference(ours.seq, f"the log has no {dataset.name} here; its commands make one", None, ours)
+    return Difference(ours.seq, f"this {dataset.name} is not what its command makes", theirs, ours)
+
+
+def _row_at(dataset: Dataset, batch: pa.RecordBatch, position: int) -> LogRow | None:
+    return rows_of({dataset.name: batch.slice(position, 1)})[0] if position < batch.num_rows else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import msgspec
 
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, struct_fields
 from lob_sim.errors import InputError, ScenarioError
+from lob_sim.scenario.checks import check_scenario, unique_names
 from lob_sim.scenario.overrides import apply_overrides
 from lob_sim.scenario.specs import InstrumentSpec, Scenario
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of
@@ -85,8 +86,10 @@ def parse_scenario(raw: object, where: str = "") -> Scenario:
         ScenarioError: Names the field and says what was expected.
     """
     scenario = convert_strict(raw, Scenario, where, ScenarioError)
-    _check_names(scenario, where)
-    open_market(scenario, where)
+    unique_names((spec.name for spec in scenario.instruments), f"{where}instruments")
+    unique_names((spec.name for spec in scenario.agents), f"{where}agents")
+    instruments, unit, _ = open_market(scenario, where)
+    check_scenario(scenario, instruments, unit, where)
     return scenario
 
 
@@ -128,53 +131,6 @@ def _initial_ticks(instrument: Instrument, spec: InstrumentSpec, where: str) -> 
         return instrument.to_ticks(spec.initial_price)
     except InputError as error:
         raise ScenarioError(error.message, f"{where}instruments.{spec.name}.initial_price") from None
-
-
-def _check_names(scenario: Scenario, where: str) -> None:
-    instruments = [spec.name for spec in scenario.instruments]
-    groups = [spec.name for spec in scenario.agents]
-    _unique(instruments, f"{where}instruments")
-    _unique(groups, f"{where}agents")
-    for group in scenario.agents:
-        for side, spec in (("to_venue", group.connection.to_venue), ("from_venue", group.connection.from_venue)):
-            if spec.distribution == "uniform" and spec.spread > spec.median:
-                raise ScenarioError(
-                    "expected at most the median", f"{where}agents.{group.name}.connection.{side}.spread"
-                )
-        for name in group.holdings:
-            _known(name, instruments, "instrument", f"{where}agents.{group.name}.holdings.{name}")
-    for i, shock in enumerate(scenario.shocks):
-        _known(shock.instrument, instruments, "instrument", f"{where}shocks[{i}].instrument")
-        if shock.at >= scenario.horizon:
-            raise ScenarioError("expected a time before the horizon", f"{where}shocks[{i}].at")
-    for spec in scenario.instruments:
-        lit = spec.lit
-        if spec.fair_value.news_interval and not spec.fair_value.news_noise_sd:
-            raise ScenarioError(
-                "expected a positive number where there is news",
-                f"{where}instruments.{spec.name}.fair_value.news_noise_sd",
-            )
-        if lit.opening_auction + lit.closing_auction >= scenario.horizon:
-            raise ScenarioError("the auctions leave no time to trade", f"{where}instruments.{spec.name}.lit")
-        if lit.price_band and not lit.halt:
-            raise ScenarioError(
-                "expected a positive duration with a price_band", f"{where}instruments.{spec.name}.lit.halt"
-            )
-
-
-def _unique(names: Iterable[str], where: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ScenarioError(f"the name {name!r} is used twice", where)
-        seen.add(name)
-
-
-def _known(name: str, known: Sequence[str], kind: str, where: str) -> None:
-    if name not in known:
-        raise ScenarioError(
-            f"no {kind} named {name!r}" + did_you_mean(name, known) + f"; there are: {', '.join(known)}", where
-        )
 
 
 def _plain(value: object) -> object:

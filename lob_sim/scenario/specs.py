@@ -8,6 +8,7 @@ and what was expected.
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,7 +28,7 @@ def _require(holds: bool, field: str, expected: str, value: object) -> None:
         raise ValueError(f"{field}: expected {expected}, got {value}")
 
 
-class LatencySpec(Spec, kw_only=True):
+class LatencySpec(Spec, frozen=True, kw_only=True):
     """How long a message travels, one way.
 
     Attributes:
@@ -43,7 +44,7 @@ class LatencySpec(Spec, kw_only=True):
     sigma: Annotated[float, msgspec.Meta(ge=0, le=5)] = 0.0
 
 
-class ConnectionSpec(Spec, kw_only=True):
+class ConnectionSpec(Spec, frozen=True, kw_only=True):
     """An agent's latencies.
 
     Attributes:
@@ -55,7 +56,7 @@ class ConnectionSpec(Spec, kw_only=True):
     from_venue: LatencySpec = LatencySpec()
 
 
-class LitSpec(Spec, kw_only=True):
+class LitSpec(Spec, frozen=True, kw_only=True):
     """Rules of an instrument's lit order book.
 
     Attributes:
@@ -73,7 +74,7 @@ class LitSpec(Spec, kw_only=True):
     halt: Duration = 0
 
 
-class RfqSpec(Spec, kw_only=True):
+class RfqSpec(Spec, frozen=True, kw_only=True):
     """Rules of an instrument's RFQ venue.
 
     Attributes:
@@ -85,7 +86,7 @@ class RfqSpec(Spec, kw_only=True):
     delay: Duration = 0
 
 
-class FairValueSpec(Spec, kw_only=True):
+class FairValueSpec(Spec, frozen=True, kw_only=True):
     """The law of an instrument's fair value, and the public news of it.
 
     Attributes:
@@ -104,8 +105,12 @@ class FairValueSpec(Spec, kw_only=True):
     news_interval: Duration = 0
     news_noise_sd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
+    def __post_init__(self) -> None:
+        for field in ("daily_volatility", "jumps_per_day", "jump_sd", "news_noise_sd"):
+            _require(isfinite(getattr(self, field)), field, "a finite number", getattr(self, field))
 
-class InstrumentSpec(Spec, kw_only=True):
+
+class InstrumentSpec(Spec, frozen=True, kw_only=True):
     """One traded instrument.
 
     Attributes:
@@ -136,7 +141,7 @@ class InstrumentSpec(Spec, kw_only=True):
             _require(value.is_finite() and value > 0, field, "a positive number", value)
 
 
-class ConstraintSpec(Spec, kw_only=True):
+class ConstraintSpec(Spec, frozen=True, kw_only=True):
     """One limit on a balance sheet.
 
     Attributes:
@@ -148,7 +153,7 @@ class ConstraintSpec(Spec, kw_only=True):
     params: dict[str, Any] = {}
 
 
-class BalanceSheetSpec(Spec, kw_only=True):
+class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
     """What makes an agent a constrained dealer. Its group's cash and holdings are the first two asset lines.
 
     Attributes:
@@ -200,7 +205,7 @@ class BalanceSheetSpec(Spec, kw_only=True):
             _require(amount.is_finite() and amount >= 0, field, "0 or more", amount)
 
 
-class SwitchSpec(Spec, kw_only=True):
+class SwitchSpec(Spec, frozen=True, kw_only=True):
     """Mechanisms that can be turned off, to see what each contributes. None of them touches a random stream.
 
     Attributes:
@@ -222,7 +227,7 @@ class SwitchSpec(Spec, kw_only=True):
     retreat: bool = True
 
 
-class AgentGroupSpec(Spec, kw_only=True):
+class AgentGroupSpec(Spec, frozen=True, kw_only=True):
     """A group of like agents, named ``name-1`` ... ``name-count``.
 
     Attributes:
@@ -252,7 +257,7 @@ class AgentGroupSpec(Spec, kw_only=True):
     balance_sheet: BalanceSheetSpec | None = None
 
 
-class ShockSpec(Spec, kw_only=True):
+class ShockSpec(Spec, frozen=True, kw_only=True):
     """A scheduled jump of fair value.
 
     Attributes:
@@ -265,8 +270,11 @@ class ShockSpec(Spec, kw_only=True):
     at: Duration
     size: Annotated[float, msgspec.Meta(gt=-1)]
 
+    def __post_init__(self) -> None:
+        _require(isfinite(self.size), "size", "a finite number", self.size)
 
-class Scenario(Spec, kw_only=True):
+
+class Scenario(Spec, frozen=True, kw_only=True):
     """A complete description of a market: run it with a seed and the same things happen.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from operator import index
 from typing import TYPE_CHECKING
 
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
@@ -143,7 +144,7 @@ class AgentContext:
     ) -> int:
         books = self._books
         if books.guard is not None and not self._admits(
-            instrument_id, side, qty_lots, price_ticks or None, price_ticks, parent_order_id
+            instrument_id, side, qty_lots, price_ticks, parent_order_id, bounded=price_ticks != 0
         ):
             return 0
         client_order_id = next(self._ids)
@@ -176,6 +177,7 @@ class AgentContext:
         order = self._books.orders[instrument_id].get(client_order_id)
         if order is not None:
             order.cancel_sent = True
+            self._books.sent(order, None)
         self._outbox.append(
             CancelOrder(instrument_id, self.agent_id, client_order_id, ts_sent_ns=self._kernel.now_ns)
         )
@@ -186,6 +188,9 @@ class AgentContext:
                 self.cancel(instrument_id, order.client_order_id)
 
     def reduce(self, instrument_id: int, client_order_id: int, qty_lots: Lots) -> None:
+        order = self._books.orders[instrument_id].get(client_order_id)
+        if order is not None:
+            self._books.sent(order, None)
         now_ns = self._kernel.now_ns
         self._outbox.append(
             ReduceOrder(instrument_id, self.agent_id, qty_lots, client_order_id, ts_sent_ns=now_ns)
@@ -195,14 +200,18 @@ class AgentContext:
         books = self._books
         order = books.orders[instrument_id].get(client_order_id)
         if books.guard is not None and order is not None:
-            lots, cash = books.guard.reserved(client_order_id)
-            value = self._market.instruments[instrument_id].value(price_ticks, qty_lots)
-            more_lots, more_cash = max(0, qty_lots - lots), max(0, value - cash)
+            held_lots, held_cash = books.guard.reserved(client_order_id)
+            lots, cash = books.commitment(instrument_id, order, (qty_lots, price_ticks))
             position, own_cash = books.positions[instrument_id], books.cash
-            if not books.guard.admits(instrument_id, order.side, more_lots, more_cash, position, own_cash):
+            if not books.guard.admits(
+                instrument_id, order.side, lots - held_lots, cash - held_cash, position, own_cash
+            ):
+                # Its owner no longer wants the old terms, and may not have the new ones.
                 self._refuse(instrument_id, order.side, qty_lots, price_ticks, order.parent_order_id)
+                self.cancel(instrument_id, client_order_id)
                 return
-            books.add_pending(instrument_id, order, qty_lots, price_ticks)
+            books.sent(order, (qty_lots, price_ticks))
+            books.reserve_order(instrument_id, order)
         now_ns = self._kernel.now_ns
         self._outbox.append(
             ReplaceOrder(
@@ -220,12 +229,16 @@ class AgentContext:
         ttl_ns: Ns,
         parent_order_id: int = 0,
     ) -> int:
+        if not 0 <= instrument_id < len(self._market.instruments):
+            raise IndexError(f"there is no instrument {instrument_id}")
+        # The RFQ venue trusts that these are whole numbers.
+        qty_lots, ttl_ns = index(qty_lots), int(ttl_ns)
         client_rfq_id = next(self._ids)
         guard = self._books.guard
         if guard is not None and side is not Side.BUY:
-            if not self._admits(instrument_id, _SELL, qty_lots, 0, 0, parent_order_id):
+            if not self._admits(instrument_id, _SELL, qty_lots, 0, parent_order_id):
                 return 0
-            guard.reserve(("rfq", client_rfq_id), instrument_id, qty_lots, 0)
+            guard.reserve(("rfq", client_rfq_id), instrument_id, max(0, qty_lots), 0)
         self._outbox.append(
             RequestQuote(
                 instrument_id,
@@ -242,20 +255,21 @@ class AgentContext:
         return client_rfq_id
 
     def quote(self, request: RfqOpened, bid_ticks: Ticks, ask_ticks: Ticks, ttl_ns: Ns) -> None:
+        bid_ticks, ask_ticks, ttl_ns = index(bid_ticks), index(ask_ticks), int(ttl_ns)
         guard = self._books.guard
         if guard is not None:
             instrument_id, qty_lots = request.instrument_id, request.qty_lots
+            # An earlier quote in this request stands until this one has arrived and been taken.
             key = ("quote", instrument_id, request.rfq_id)
-            guard.release(key)
-            if bid_ticks and not self._admits(instrument_id, Side.BUY, qty_lots, bid_ticks, bid_ticks, 0):
+            if bid_ticks and not self._admits(instrument_id, Side.BUY, qty_lots, bid_ticks, key=key):
                 bid_ticks = 0
-            if ask_ticks and not self._admits(instrument_id, _SELL, qty_lots, ask_ticks, ask_ticks, 0):
+            if ask_ticks and not self._admits(instrument_id, _SELL, qty_lots, ask_ticks, key=key):
                 ask_ticks = 0
             if not bid_ticks and not ask_ticks:
                 self.decline(request, DeclineReason.CAPACITY)
                 return
-            value = self._market.instruments[instrument_id].value(bid_ticks, qty_lots)
-            guard.reserve(key, instrument_id, qty_lots if ask_ticks else 0, value)
+            value = self._market.instruments[instrument_id].value(max(0, bid_ticks), qty_lots)
+            guard.raise_to(key, instrument_id, qty_lots if ask_ticks else 0, value)
         self._outbox.append(
             SubmitQuote(
                 request.instrument_id,
@@ -277,12 +291,17 @@ class AgentContext:
         instrument_id = quote.instrument_id
         request = self._books.requests[instrument_id].get(quote.rfq_id)
         guard = self._books.guard
-        if guard is not None and request is not None and side is Side.BUY:
-            ask_ticks, qty_lots = quote.ask_ticks, request.qty_lots
-            if not self._admits(instrument_id, side, qty_lots, ask_ticks, ask_ticks, 0):
+        if guard is not None and side == Side.BUY:
+            if request is None:
+                # Over, so far as is known: nothing says how much it would cost.
+                self._refuse(instrument_id, side, 0, quote.ask_ticks, 0)
                 return
-            value = self._market.instruments[instrument_id].value(ask_ticks, qty_lots)
-            guard.reserve(("rfq", request.client_rfq_id), instrument_id, 0, value)
+            key, qty_lots = ("rfq", request.client_rfq_id), request.qty_lots
+            if not self._admits(instrument_id, side, qty_lots, quote.ask_ticks, key=key):
+                return
+            # Of several acceptances under way one at most deals.
+            value = self._market.instruments[instrument_id].value(quote.ask_ticks, qty_lots)
+            guard.raise_to(key, instrument_id, 0, value)
         self._outbox.append(
             AcceptQuote(
                 quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self._kernel.now_ns
@@ -290,11 +309,16 @@ class AgentContext:
         )
 
     def walk_away(self, instrument_id: int, rfq_id: int) -> None:
+        if not 0 <= instrument_id < len(self._market.instruments):
+            raise IndexError(f"there is no instrument {instrument_id}")
         self._outbox.append(WalkAway(instrument_id, self.agent_id, rfq_id, self._kernel.now_ns))
 
     # --- wake-ups and observations ----------------------------------------------------------------------------------
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
-        self._kernel.call_in(max(1, delay_ns), self._host.wake, (self._component, tag))
+        self._kernel.call_in(max(1, int(delay_ns)), self._host.wake, (self._component, tag))
+
+    def tell(self, agent_id: int, event: Event) -> None:
+        self._host.tell(agent_id, event)
 
     def log(self, event: Event) -> None:
         self._market.recorder.record(event)
@@ -304,20 +328,31 @@ class AgentContext:
         instrument_id: int,
         side: Side,
         qty_lots: Lots,
-        cost_ticks: Ticks | None,
         price_ticks: Ticks,
-        parent_order_id: int,
+        parent_order_id: int = 0,
+        *,
+        bounded: bool = True,
+        key: Hashable = None,
     ) -> bool:
-        """Ask the guard; ``cost_ticks`` is the most that a lot may cost, ``None`` when nothing bounds it."""
+        """Ask the guard, and log it if it refuses.
+
+        Args:
+            instrument_id: What is traded.
+            side: Buy or sell.
+            qty_lots: The quantity.
+            price_ticks: The price.
+            parent_order_id: The parent order that it is a child of, or 0.
+            bounded: Whether a lot can cost no more than the price.
+            key: Under which something is reserved for the same purpose.
+        """
         books = self._books
-        assert books.guard is not None
-        cost = (
-            None
-            if cost_ticks is None
-            else self._market.instruments[instrument_id].value(cost_ticks, qty_lots)
-        )
+        guard = books.guard
+        assert guard is not None
+        held_lots, held_cash = guard.reserved(key)
+        value = self._market.instruments[instrument_id].value(max(0, price_ticks), max(0, qty_lots))
+        cost = max(0, value - held_cash) if bounded else None
         position = books.positions[instrument_id]
-        if books.guard.admits(instrument_id, side, qty_lots, cost, position, books.cash):
+        if guard.admits(instrument_id, side, max(0, qty_lots - held_lots), cost, position, books.cash):
             return True
         self._refuse(instrument_id, side, qty_lots, price_ticks, parent_order_id)
         return False

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
+    FundingEvent,
     Message,
     News,
     OrderAccepted,
@@ -20,6 +21,7 @@ from lob_sim.messages import (
     RfqQuoted,
     RfqRejected,
     RfqTraded,
+    SheetDisclosed,
     Trade,
 )
 
@@ -40,6 +42,8 @@ HOOK_OF: dict[type[Message], str] = {
     RfqPrint: "on_print",
     Trade: "on_trade",
     News: "on_news",
+    FundingEvent: "on_message",
+    SheetDisclosed: "on_message",
 }
 
 

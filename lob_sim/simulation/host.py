@@ -24,22 +24,35 @@ from lob_sim.simulation.context import AgentContext
 from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, waking_messages
 from lob_sim.simulation.kernel import Notice
 from lob_sim.simulation.ledger import EXTERNAL
-from lob_sim.simulation.own_books import OwnBooks
-from lob_sim.units import Cash, Ns
+from lob_sim.simulation.own_books import OWN_AFFAIRS, OwnBooks
+from lob_sim.units import Cash, Lots, Ns
 
 if TYPE_CHECKING:
     from lob_sim.simulation.market import Market
 
 
 class Connection:
-    """The latencies of one agent, each a function that draws a delay in nanoseconds."""
+    """The latencies of one agent, each a function that draws a delay in nanoseconds.
 
-    __slots__ = ("down", "up", "view")
+    Letters to and from other agents draw delays of their own, so that a lender who says more or less moves no
+    order.
+    """
 
-    def __init__(self, up: Callable[[], Ns], down: Callable[[], Ns], view: Callable[[], Ns]) -> None:
+    __slots__ = ("down", "letter_down", "letter_up", "up", "view")
+
+    def __init__(
+        self,
+        up: Callable[[], Ns],
+        down: Callable[[], Ns],
+        view: Callable[[], Ns],
+        letter_up: Callable[[], Ns],
+        letter_down: Callable[[], Ns],
+    ) -> None:
         self.up = up
         self.down = down
         self.view = view
+        self.letter_up = letter_up
+        self.letter_down = letter_down
 
 
 class AgentHost:
@@ -88,6 +101,7 @@ class AgentHost:
         self._waking = waking_messages(components)
         self._last_up_ns: Ns = 0
         self._last_down_ns: Ns = 0
+        self._last_letter_ns: Ns = 0
         self._drain_due_ns: Ns = -1
         self._view_ns: Ns = 0
         self._book_notice_hooks = tuple(
@@ -128,6 +142,16 @@ class AgentHost:
         assert self.books.guard is not None
         self.books.guard.buying_forbidden = forbidden
 
+    def free_lots(self, instrument_id: int) -> Lots:
+        """Lots held that no working order, request or quote may still sell."""
+        assert self.books.guard is not None
+        return self.books.positions[instrument_id] - self.books.guard.lots[instrument_id]
+
+    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
+        """Set lots aside for forced sales."""
+        assert self.books.guard is not None
+        self.books.guard.earmarked[instrument_id] = qty_lots
+
     def show_headroom(self, headroom: Headroom) -> None:
         """What ``ctx.headroom`` says from now on."""
         self.headroom = headroom
@@ -141,6 +165,27 @@ class AgentHost:
         self._book_notice_hooks = tuple(h for h in self._book_notice_hooks if h[0] in awake)
         self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
         self.silenced = True
+
+    # --- letters from agent to agent ------------------------------------------------------------------------------
+    def tell(self, agent_id: int, event: Event) -> None:
+        """Send a letter, and put it on the log."""
+        self._market.recorder.record(event)
+        self._market.hosts[agent_id].expect_letter(event, self._connection.letter_up())
+
+    def expect_letter(self, event: Event, travelled_ns: Ns) -> None:
+        """A letter is on its way; letters to one agent arrive in the order in which they were sent."""
+        now_ns = self._kernel.now_ns
+        arrival_ns = max(self._last_letter_ns, now_ns + travelled_ns + self._connection.letter_down())
+        self._last_letter_ns = arrival_ns
+        self._kernel.call_in(arrival_ns - now_ns, self._letter_arrived, event)
+
+    def _letter_arrived(self, notice: Notice) -> None:
+        event = notice.payload
+        self._read_inbox()
+        for component, hook in self._hooks.get(type(event), ()):
+            self._call(hook, self._contexts[component], event)
+        if self.outbox:
+            self._send()
 
     # --- waking -------------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -189,6 +234,9 @@ class AgentHost:
         self.outbox.clear()
 
     def _arrived(self, notice: Notice) -> None:
+        # What is delivered without delay from here on, at this same time, needs another call.
+        if self._drain_due_ns == self._kernel.now_ns:
+            self._drain_due_ns = -1
         self._read_inbox()
         if self.outbox:
             self._send()
@@ -203,15 +251,19 @@ class AgentHost:
             self._send()
 
     def _read_inbox(self) -> None:
-        inbox, now_ns, hooks, books = self._inbox, self._kernel.now_ns, self._hooks, self.books
+        inbox, now_ns, books = self._inbox, self._kernel.now_ns, self.books
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
-            books.apply(event)
-            hearing = hooks.get(type(event))
+            note = OWN_AFFAIRS.get(type(event))
+            if note is not None:
+                note(books, event)
+            hearing = self._hooks.get(type(event))
             if hearing is None or (type(event) is RfqOpened and event.agent_id == self.agent_id):
                 continue
             for component, hook in hearing:
-                self._call(hook, self._contexts[component], event)
+                # A desk that hears of the event first may have failed upon it.
+                if not self.silenced or isinstance(self.components[component], Desk):
+                    self._call(hook, self._contexts[component], event)
 
     def _call(self, hook: Hook, *args: object) -> None:
         try:

@@ -102,11 +102,7 @@ class Market:
         self.last_trades: list[History[Ticks]] = [History(0, retention_ns) for _ in instruments]
         self.phases = [History(engine.phase, retention_ns) for engine in books]
         self.hosts: tuple[AgentHost, ...] = ()
-        self._venues: dict[type[Command], tuple[Venue, ...]] = {
-            **dict.fromkeys(LIT_COMMANDS, self.books),
-            **dict.fromkeys(RFQ_COMMANDS, self.rfqs),
-        }
-        self._lit = frozenset(LIT_COMMANDS)
+        self._rfq_venues: dict[type[Command], tuple[RfqVenue, ...]] = dict.fromkeys(RFQ_COMMANDS, self.rfqs)
         self._asked: dict[tuple[int, int], tuple[int, ...]] = {}
         self._rfq_clock_due: list[Ns | None] = [None] * len(instruments)
         self._tape_readers: tuple[AgentHost, ...] = ()
@@ -156,17 +152,17 @@ class Market:
         """Hand one command to its venue, log what happens, settle it and tell those concerned."""
         now_ns = self.kernel.now_ns
         instrument_id = command.instrument_id
-        events = self._venues[type(command)][instrument_id].process(command, now_ns)
+        rfqs = self._rfq_venues.get(type(command))
+        venue: Venue = self.books[instrument_id] if rfqs is None else rfqs[instrument_id]
+        events = venue.process(command, now_ns)
         self.recorder.batch(now_ns, command, events)
         routes = self._routes
         for event in events:
             routes[type(event)](event)
-        if type(command) in self._lit:
-            engine = self.books[instrument_id]
-            if engine.top_changed:
-                self._publish_top(instrument_id, now_ns, engine)
-        else:
+        if rfqs is not None:
             self._schedule_rfq_clock(instrument_id, now_ns)
+        elif self.books[instrument_id].top_changed:
+            self._publish_top(instrument_id, now_ns, self.books[instrument_id])
 
     def _publish_top(self, instrument_id: int, now_ns: Ns, engine: MatchingEngine) -> None:
         self.tops[instrument_id].set(now_ns, TopOfBook(now_ns, *engine.take_top()))

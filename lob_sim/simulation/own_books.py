@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from lob_sim.agents.context import WorkingOrder
 from lob_sim.messages import (
+    CancelReason,
     Event,
     OrderAccepted,
     OrderCanceled,
@@ -24,6 +25,9 @@ from lob_sim.messages import (
 from lob_sim.simulation.guard import Guard
 from lob_sim.units import Cash, Lots, Ticks
 
+Terms: TypeAlias = tuple[Lots, Ticks]
+"""Open quantity and price that a replacement asks for."""
+
 
 class OwnBooks:
     """One agent's orders, positions and cash, moved forward by the messages that reach it.
@@ -36,10 +40,15 @@ class OwnBooks:
         guard: Reservations behind working orders and quotes; ``None`` for an agent without pre-trade limits.
     """
 
-    __slots__ = ("_agent_id", "_pending", "_tick_values", "cash", "guard", "orders", "positions", "requests")
+    __slots__ = ("_agent_id", "_tick_values", "_unanswered", "cash", "guard", "orders", "positions", "requests")
 
     def __init__(
-        self, agent_id: int, positions: Sequence[Lots], cash: Cash, tick_values: Sequence[int], guard: Guard | None
+        self,
+        agent_id: int,
+        positions: Sequence[Lots],
+        cash: Cash,
+        tick_values: Sequence[int],
+        guard: Guard | None,
     ) -> None:
         self._agent_id = agent_id
         self._tick_values = tick_values
@@ -48,44 +57,59 @@ class OwnBooks:
         self.orders: list[dict[int, WorkingOrder]] = [{} for _ in positions]
         self.requests: list[dict[int, RfqOpened]] = [{} for _ in positions]
         self.guard = guard
-        # Replacements under way: what they ask for stays reserved until the venue has answered.
-        self._pending: dict[int, list[tuple[Lots, Ticks]]] = {}
+        # By client order id, what was sent about an order since and is not answered: the terms of a replacement, or
+        # None for a reduction or a cancel. Answers come in this order. Kept for guarded agents alone.
+        self._unanswered: dict[int, list[Terms | None]] = {}
 
-    def apply(self, event: Event) -> None:
-        """Take note of one message; events that change none of this are ignored."""
-        handler = _HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
+    # --- commitments ----------------------------------------------------------------------------------------
+    def commitment(
+        self, instrument_id: int, order: WorkingOrder, new_terms: Terms | None = None
+    ) -> tuple[Lots, Cash]:
+        """The most that an order may still sell (lots) or cost (cash units), whatever is under way.
 
-    # --- commitments -----------------------------------------------------------------------------------------
+        A replacement gives a new *open* quantity, and whatever trades before it arrives comes on top: all but one
+        lot of the quantity that it replaces, because of an order that is complete nothing can be replaced.
+
+        Args:
+            instrument_id: What it trades.
+            order: As it is known.
+            new_terms: Those of one more replacement, besides those under way.
+        """
+        terms = [(order.leaves_lots, order.price_ticks)]
+        terms += [sent for sent in self._unanswered.get(order.client_order_id, ()) if sent is not None]
+        if new_terms is not None:
+            terms.append(new_terms)
+        is_sell = order.side is Side.SELL
+        before = most = 0
+        for qty_lots, price_ticks in terms:
+            # What makes no sense is refused by the venue; until then it must not free anything.
+            per_lot = 1 if is_sell else max(0, price_ticks)
+            most = max(most, before + max(0, qty_lots) * per_lot)
+            before += max(0, qty_lots - 1) * per_lot
+        return (most, 0) if is_sell else (0, most * self._tick_values[instrument_id])
+
     def reserve_order(self, instrument_id: int, order: WorkingOrder) -> None:
-        """Reserve for the worst that the order and its replacements under way may still do."""
-        guard = self.guard
-        if guard is None:
-            return
-        terms = [(order.leaves_lots, order.price_ticks), *self._pending.get(order.client_order_id, ())]
-        if order.side is Side.SELL:
-            guard.reserve(order.client_order_id, instrument_id, max(q for q, _ in terms), 0)
-        else:
-            tick_value = self._tick_values[instrument_id]
-            guard.reserve(order.client_order_id, instrument_id, 0, max(q * p for q, p in terms) * tick_value)
-
-    def add_pending(self, instrument_id: int, order: WorkingOrder, qty_lots: Lots, price_ticks: Ticks) -> None:
-        """Note a replacement that has been sent."""
+        """Reserve for the worst that an order may still do."""
         if self.guard is not None:
-            self._pending.setdefault(order.client_order_id, []).append((qty_lots, price_ticks))
-            self.reserve_order(instrument_id, order)
+            self.guard.reserve(
+                order.client_order_id, instrument_id, *self.commitment(instrument_id, order)
+            )
+
+    def sent(self, order: WorkingOrder, terms: Terms | None) -> None:
+        """Note a replacement by ``terms``, or a reduction or cancel (``None``), that the venue will answer."""
+        if self.guard is not None:
+            self._unanswered.setdefault(order.client_order_id, []).append(terms)
 
     def _end_order(self, instrument_id: int, client_order_id: int) -> None:
         self.orders[instrument_id].pop(client_order_id, None)
         if self.guard is not None:
-            self._pending.pop(client_order_id, None)
+            self._unanswered.pop(client_order_id, None)
             self.guard.release(client_order_id)
 
-    def _answer_pending(self, client_order_id: int) -> None:
-        pending = self._pending.get(client_order_id)
-        if pending:
-            del pending[0]
+    def _answered(self, client_order_id: int) -> None:
+        unanswered = self._unanswered.get(client_order_id)
+        if unanswered:
+            del unanswered[0]
 
     # --- messages ---------------------------------------------------------------------------------------------
     def _accepted(self, event: OrderAccepted) -> None:
@@ -110,6 +134,8 @@ class OwnBooks:
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
             order.leaves_lots = event.leaves_qty_lots
+            if event.reason is CancelReason.BY_OWNER:
+                self._answered(event.client_order_id)
             self.reserve_order(event.instrument_id, order)
 
     def _expired(self, event: OrderExpired) -> None:
@@ -119,7 +145,7 @@ class OwnBooks:
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
             order.leaves_lots, order.price_ticks = event.qty_lots, event.price_ticks
-            self._answer_pending(event.client_order_id)
+            self._answered(event.client_order_id)
             self.reserve_order(event.instrument_id, order)
 
     def _rejected(self, event: OrderRejected) -> None:
@@ -131,7 +157,7 @@ class OwnBooks:
             self._end_order(event.instrument_id, event.client_order_id)
             return
         order.cancel_sent = False
-        self._answer_pending(event.client_order_id)
+        self._answered(event.client_order_id)
         self.reserve_order(event.instrument_id, order)
 
     def _rfq_opened(self, event: RfqOpened) -> None:
@@ -159,7 +185,8 @@ class OwnBooks:
             return
         if event.client_rfq_id:
             self.guard.release(("rfq", event.client_rfq_id))
-        elif event.reason is RejectReason.UNKNOWN_RFQ:
+        elif event.reason in (RejectReason.UNKNOWN_RFQ, RejectReason.NOT_ASKED):
+            # The request is over, or this agent is out of it. Any other refusal leaves an earlier quote standing.
             self.guard.release(("quote", event.instrument_id, event.rfq_id))
 
     def _move(self, instrument_id: int, is_buy: bool, price_ticks: Ticks, qty_lots: Lots) -> None:
@@ -172,7 +199,7 @@ class OwnBooks:
             self.cash += value
 
 
-_HANDLERS: dict[type[Event], Callable[[OwnBooks, Any], None]] = {
+OWN_AFFAIRS: dict[type[Event], Callable[[OwnBooks, Any], None]] = {
     OrderAccepted: OwnBooks._accepted,
     OrderFilled: OwnBooks._filled,
     OrderCanceled: OwnBooks._canceled,
@@ -184,3 +211,4 @@ _HANDLERS: dict[type[Event], Callable[[OwnBooks, Any], None]] = {
     RfqClosed: OwnBooks._rfq_closed,
     RfqRejected: OwnBooks._rfq_rejected,
 }
+"""How the books take note of a message, for the types of message that change them."""

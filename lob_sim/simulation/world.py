@@ -145,6 +145,8 @@ class World:
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/down")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/view"), _LONGEST_VIEW_NS),
+            delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/letter-up")),
+            delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/letter-down")),
         )
 
 

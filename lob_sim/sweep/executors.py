@@ -6,16 +6,16 @@ Any ``concurrent.futures.Executor`` will do for a sweep. Those of this module ad
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -156,7 +156,7 @@ class Cluster(Executor):
                 dashboard_address=None,
             )
         else:
-            _probe(address)
+            _check_scheduler(address)
         try:
             self._client: Any = distributed.Client(target, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
@@ -203,24 +203,32 @@ class Cluster(Executor):
         self.shutdown(cancel_futures=kind is not None)
 
 
-def _probe(address: str) -> None:
-    """Refuse at once what cannot be a scheduler: the client's own attempts would take longer to say less."""
-    from distributed.comm.addressing import parse_address, parse_host_port
+def _check_scheduler(address: str) -> None:
+    """Ask whoever listens at an address for its identity.
+
+    The client itself would wait for ever where somebody listens and says nothing.
+    """
+
+    async def ask() -> Any:
+        distributed: Any = importlib.import_module("distributed")
+        arguments = distributed.Security().get_connection_args("client")
+        async with distributed.rpc(address, timeout=CONNECT_TIMEOUT_S, connection_args=arguments) as remote:
+            return await remote.identity()
+
+    async def ask_in_time() -> Any:
+        return await asyncio.wait_for(ask(), CONNECT_TIMEOUT_S)
 
     try:
-        scheme, location = parse_address(address)
-        host, port = parse_host_port(location)
-    except ValueError as error:
-        raise _no_scheduler(address, error) from error
-    if scheme not in ("tcp", "tls"):
-        return
-    try:
-        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S / 2).close()
-    except OSError as error:
-        raise _no_scheduler(address, error) from error
+        # In a thread of its own: the caller may be in a notebook, whose loop is running already.
+        with ThreadPoolExecutor(1) as thread:
+            identity = thread.submit(asyncio.run, ask_in_time()).result()
+    except (OSError, ValueError, TimeoutError) as error:
+        raise _no_scheduler(address, str(error) or "no answer in time") from error
+    if identity.get("type") != "Scheduler":
+        raise _no_scheduler(address, f"it is the address of a {identity.get('type')}")
 
 
-def _no_scheduler(address: str, error: Exception) -> InputError:
+def _no_scheduler(address: str, error: object) -> InputError:
     expected = "expected 'local' or the address that dask-scheduler prints, such as tcp://host:8786"
     return InputError(f"no dask scheduler answers ({error}); {expected}", f"--cluster {address}")
 

@@ -13,6 +13,7 @@ two models would be worth nothing, and nobody could see it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import platform
 import sys
@@ -173,11 +174,17 @@ def program_versions(task: Task) -> dict[str, str]:
     source = getattr(module, "__file__", None)
     return {
         "lob_sim": lob_sim.__version__,
-        "lob_sim source": _digest_files(sorted(Path(lob_sim.__file__).parent.rglob("*.py"))),
+        "lob_sim source": _own_digest(),
         "task source": _digest_files([Path(source)] if source else []),
         "python": ".".join(platform.python_version_tuple()[:2]),
         "numpy": np.__version__,
     }
+
+
+@functools.cache
+def _own_digest() -> str:
+    # Once per process: what runs is what was loaded, even if a file is edited meanwhile.
+    return _digest_files(sorted(Path(lob_sim.__file__).parent.rglob("*.py")))
 
 
 def _digest_files(paths: list[Path]) -> str:

@@ -81,21 +81,19 @@ def new_orders(draw: st.DrawFn, agent_id: int = 0, client_order_id: int = 1) -> 
 @st.composite
 def commands(draw: st.DrawFn, agents: int = 3, max_size: int = 40) -> list[Command]:
     """Sequences of commands of several agents: new orders, and changes of earlier ones that may be gone."""
-    sent: list[tuple[int, int]] = []
+    sent: list[NewOrder] = []
     sequence: list[Command] = []
     for _ in range(draw(st.integers(1, max_size))):
         if not sent or draw(st.integers(0, 9)) < 6:
             agent_id, number = draw(st.integers(0, agents - 1)), len(sent) + 1
-            sent.append((agent_id, number))
-            sequence.append(draw(new_orders(agent_id, number)))
+            sent.append(draw(new_orders(agent_id, number)))
+            sequence.append(sent[-1])
             continue
-        agent_id, number = draw(st.sampled_from(sent))
-        qty, price = draw(st.integers(1, 20)), draw(prices_ticks())
-        changes: list[Command] = [
-            CancelOrder(0, agent_id, number),
-            ReduceOrder(0, agent_id, qty, number),
-            ReplaceOrder(0, agent_id, qty, price, number),
-        ]
+        order = draw(st.sampled_from(sent))
+        agent_id, number, qty = order.agent_id, order.client_order_id, draw(st.integers(1, 20))
+        changes: list[Command] = [CancelOrder(0, agent_id, number), ReduceOrder(0, agent_id, qty, number)]
+        if order.price_ticks:
+            changes.append(ReplaceOrder(0, agent_id, qty, draw(prices_ticks()), number))
         sequence.append(draw(st.sampled_from(changes)))
     return sequence
 

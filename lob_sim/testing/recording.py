@@ -51,6 +51,7 @@ class RecordingContext:
         actions: Every command sent, in order.
         wakes: Wake-ups asked for and not yet given: (due time in nanoseconds, tag), in the order asked for.
         logged: Every observation put on the log.
+        told: Every message to another agent, with the agent it went to.
         refuse_orders: Whether the agent's own pre-trade limits refuse every order and request.
     """
 
@@ -87,6 +88,7 @@ class RecordingContext:
         self.actions: list[Command] = []
         self.wakes: list[tuple[Ns, int]] = []
         self.logged: list[Event] = []
+        self.told: list[tuple[int, Event]] = []
         self.refuse_orders = False
         self.open_requests: list[dict[int, RfqOpened]] = [{} for _ in ids]
         self._orders: list[dict[int, WorkingOrder]] = [{} for _ in ids]
@@ -294,6 +296,10 @@ class RecordingContext:
         if not isinstance(delay_ns, int) or delay_ns < 1:
             raise ValueError(f"a wake-up needs a whole delay of at least 1 ns, not {delay_ns!r}")
         self.wakes.append((self.now_ns + delay_ns, tag))
+
+    def tell(self, agent_id: int, event: Event) -> None:
+        """Keep a message to another agent."""
+        self.told.append((agent_id, event))
 
     def log(self, event: Event) -> None:
         """Keep an observation."""

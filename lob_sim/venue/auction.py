@@ -68,15 +68,15 @@ def _candidates(
     return {min(max(price_ticks, lowest), highest) for price_ticks in prices}
 
 
-def _limits(side: BookSide, worst_ticks: Ticks) -> list[Ticks]:
-    """Limit prices of a side, best first, to the worst one that can trade."""
-    prices = side.levels.irange(maximum=worst_ticks)
+def _limits(side: BookSide, worst_ticks: Ticks | None) -> list[Ticks]:
+    """Limit prices of a side, best first, to the worst one asked for."""
+    prices = (level.price_ticks for level in side.in_order(worst_ticks))
     return [p for p in prices if p != MARKET_BUY_TICKS and p != MARKET_SELL_TICKS]
 
 
 def _middle(bids: BookSide, asks: BookSide) -> Ticks:
     """Middle of the best limit prices, or the only one that there is, or 0."""
-    best = [_limits(side, side.levels.peekitem(-1)[0])[:1] for side in (bids, asks)]
+    best = [_limits(side, None)[:1] for side in (bids, asks)]
     limits = [price_ticks for prices in best for price_ticks in prices]
     return sum(limits) // len(limits) if limits else 0
 
@@ -84,7 +84,7 @@ def _middle(bids: BookSide, asks: BookSide) -> Ticks:
 def _volume_at(side: BookSide, worst_ticks: Ticks) -> Callable[[Ticks], Lots]:
     """Quantity of a side that is willing to trade at a price, for prices up to its worst one."""
     sign = -1 if side.side is Side.BUY else 1
-    levels = [side.levels[p] for p in side.levels.irange(maximum=worst_ticks)]
+    levels = list(side.in_order(worst_ticks))
     keys = [sign * level.price_ticks for level in levels]
     totals = list(accumulate((level.total_lots for level in levels), initial=0))
     return lambda price_ticks: totals[bisect_right(keys, sign * price_ticks)]

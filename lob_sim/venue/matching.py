@@ -63,6 +63,7 @@ from lob_sim.messages import (
     ReduceOrder,
     RejectReason,
     ReplaceOrder,
+    SelfTradePrevention,
     SetPhase,
     Side,
     TimeInForce,
@@ -74,9 +75,10 @@ from lob_sim.venue.trading import Trading
 from lob_sim.venue.validation import flaw_of, price_flaw
 
 # Members of an enumeration as module constants: reading them through the class costs a lookup each time.
-_BUY = Side.BUY
+_BUY, _SELL = Side.BUY, Side.SELL
 _LIMIT = OrderType.LIMIT
 _FOK, _GTC = TimeInForce.FOK, TimeInForce.GTC
+_ZERO = 0
 _BY_OWNER = CancelReason.BY_OWNER
 _CLOSED, _CONTINUOUS = Phase.CLOSED, Phase.CONTINUOUS
 
@@ -97,7 +99,7 @@ class MatchingEngine:
     """
 
     __slots__ = (
-        "_accounts", "_handlers", "_n_arrivals", "_n_orders", "_orders", "_step_ticks", "_taken_top", "_trading",
+        "_accounts", "_asks", "_bids", "_handlers", "_n_arrivals", "_orders", "_step_ticks", "_taken_top", "_trading",
         "book", "instrument_id",
     )  # fmt: skip
 
@@ -114,11 +116,10 @@ class MatchingEngine:
         self._trading = Trading(instrument_id, phase, price_band, reference_price_ticks, price_step_ticks)
         self._accounts = self._trading.accounts
         self._step_ticks = price_step_ticks
-        self._n_orders = 0
         self._n_arrivals = 0
         self._taken_top = (0, 0, 0, 0)
         self.book: OrderBook = self._trading.book
-        self._orders = self.book.orders
+        self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
         self._handlers: dict[type, Any] = {
             NewOrder: self._new,
             CancelOrder: self._cancel,
@@ -179,6 +180,61 @@ class MatchingEngine:
 
     # --- commands -----------------------------------------------------------------------------------------------
     def _new(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
+        """Rest a plain limit order that meets nothing; everything else, flaws included, goes the long way."""
+        # Most of the flow comes through here. One condition sees that no other rule of the engine can apply.
+        agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
+        qty_lots, price_ticks, self_trade = command.qty_lots, command.price_ticks, command.self_trade
+        trading = self._trading
+        account = self._accounts.get(agent_id)
+        if (
+            account is None
+            or type(client_order_id) is not int
+            or client_order_id != account.last_id + 1
+            or type(qty_lots) is not int
+            or not 0 < qty_lots <= MAX_QTY_LOTS
+            or type(price_ticks) is not int
+            or not 0 < price_ticks <= MAX_PRICE_TICKS
+            or (self._step_ticks != 1 and price_ticks % self._step_ticks)
+            or command.order_type is not _LIMIT
+            or command.time_in_force is not _GTC
+            or command.hidden is not False
+            or command.post_only is not False
+            or command.display_qty_lots is not _ZERO
+            or command.stop_price_ticks is not _ZERO
+            or type(self_trade) is not SelfTradePrevention
+            or trading.phase is not _CONTINUOUS
+        ):
+            return self._new_special(command, ts_ns)
+        if side is _BUY:
+            own, best = self._bids, self._asks.best
+            if best is not None and best.price_ticks <= price_ticks:
+                return self._new_special(command, ts_ns)
+        elif side is _SELL:
+            own, best = self._asks, self._bids.best
+            if best is not None and best.price_ticks >= price_ticks:
+                return self._new_special(command, ts_ns)
+        else:
+            return self._new_special(command, ts_ns)
+
+        self._n_arrivals = order_id = self._n_arrivals + 1
+        order = Order(
+            order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade
+        )
+        account.last_id = client_order_id
+        account.orders[client_order_id] = order
+        self._orders[order_id] = order
+        level = own.levels.get(price_ticks)
+        if level is None:
+            level = own.open_level(price_ticks)
+        level.displayed.append(order)
+        level.shown_lots += qty_lots
+        return [
+            OrderAccepted(
+                ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
+            )
+        ]
+
+    def _new_special(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
         flaw = flaw_of(command, self._step_ticks)
         if flaw is not None:
             return self._reject(command, ts_ns, flaw)
@@ -193,34 +249,23 @@ class MatchingEngine:
         elif client_order_id <= account.last_id and account.was_accepted(client_order_id):
             return self._reject(command, ts_ns, RejectReason.DUPLICATE_ID)
         side, price_ticks, qty_lots = command.side, command.price_ticks, command.qty_lots
-        order_type = command.order_type
         queue_ticks = price_ticks or (MARKET_BUY_TICKS if side is _BUY else MARKET_SELL_TICKS)
-        crosses = trading.crosses(side, queue_ticks)
-        if crosses and command.post_only and phase is _CONTINUOUS:
+        if command.post_only and phase is _CONTINUOUS and trading.crosses(side, price_ticks):
             return self._reject(command, ts_ns, RejectReason.WOULD_TRADE)
 
-        if client_order_id == account.last_id + 1:
-            account.last_id = client_order_id
-        else:
-            account.accept(client_order_id)
-        self._n_orders = order_id = self._n_orders + 1
-        self._n_arrivals = arrival = self._n_arrivals + 1
-        time_in_force = command.time_in_force
+        account.accept(client_order_id)
+        self._n_arrivals = order_id = self._n_arrivals + 1
         order = Order(
-            order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, arrival,
-            command.self_trade, 0, command.hidden, command.display_qty_lots, order_type,
-            time_in_force, command.post_only, command.stop_price_ticks,
+            order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, order_id,
+            command.self_trade, 0, command.hidden, command.display_qty_lots, command.order_type,
+            command.time_in_force, command.post_only, command.stop_price_ticks,
         )  # fmt: skip
         events: list[Event] = [
             OrderAccepted(
                 ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
             )
         ]
-        if order_type is _LIMIT and time_in_force is _GTC and not crosses:
-            # By far the most frequent case: nothing to trade with, and nothing else can follow.
-            trading.rest(order)
-        else:
-            trading.enter(order, ts_ns, events)
+        trading.enter(order, ts_ns, events)
         return events
 
     def _cancel(self, command: CancelOrder, ts_ns: Ns) -> list[Event]:

@@ -153,29 +153,35 @@ class Trading:
 
     def _cross(self, taker: Order, ts_ns: Ns, events: Events) -> None:
         """Trade an incoming order until it is done, its limit or the band is reached, or prevention ends it."""
-        side, limit_ticks = taker.side, taker.price_ticks
-        makers = self._asks if side is _BUY else self._bids
+        is_buy, limit_ticks = taker.side is _BUY, taker.price_ticks
+        makers = self._asks if is_buy else self._bids
         prevents = taker.self_trade is not _NO_PREVENTION
         first_ticks = 0
-        while taker.open_lots and self.crosses(side, limit_ticks):
+        while taker.open_lots:
             level = makers.best
-            assert level is not None
+            if level is None:
+                break
+            price_ticks = level.price_ticks
+            if price_ticks > limit_ticks if is_buy else price_ticks < limit_ticks:
+                break
             maker = level.front()
             if prevents and maker.agent_id == taker.agent_id:
                 self._prevent(taker, maker, ts_ns, events)
                 continue
-            price_ticks = level.price_ticks
             if not self._low_ticks <= price_ticks <= self._high_ticks:
                 self._halt(ts_ns, events)
                 break
-            qty_lots = min(taker.open_lots, maker.open_lots - maker.reserve_lots)
+            qty_lots, slice_lots = taker.open_lots, maker.open_lots - maker.reserve_lots
+            if qty_lots > slice_lots:
+                qty_lots = slice_lots
             taker.open_lots -= qty_lots
-            makers.fill(level, maker, qty_lots)
+            level.fill_front(maker, qty_lots)
+            if not level.shown_lots and not level.dark_lots:
+                makers.drop_level(level)
             self._print(taker, maker, price_ticks, qty_lots, ts_ns, events)
             first_ticks = first_ticks or price_ticks
         if first_ticks:
-            last_ticks = self.last_trade_ticks
-            self.book.stops.on_prints(min(first_ticks, last_ticks), max(first_ticks, last_ticks))
+            self.book.stops.on_prints(first_ticks, self.last_trade_ticks)
 
     def _print(
         self, taker: Order, maker: Order, price_ticks: Ticks, qty_lots: Lots, ts_ns: Ns, events: Events
@@ -217,12 +223,11 @@ class Trading:
         makers = self._asks if taker.side is _BUY else self._bids
         mode, agent_id = taker.self_trade, taker.agent_id
         takeable_lots = 0
-        for price_ticks in makers.levels.irange(maximum=taker.price_ticks):
-            level = makers.levels[price_ticks]
+        for level in makers.in_order(taker.price_ticks):
             own_lots = 0 if mode is _NO_PREVENTION else level.lots_of(agent_id)
             ends_here = own_lots and mode is not SelfTradePrevention.CANCEL_MAKER
             lots = level.lots_ahead_of(agent_id) if ends_here else level.total_lots - own_lots
-            if lots and not self._low_ticks <= price_ticks <= self._high_ticks:
+            if lots and not self._low_ticks <= level.price_ticks <= self._high_ticks:
                 break
             takeable_lots += lots
             if ends_here or takeable_lots >= taker.open_lots:
@@ -238,7 +243,7 @@ class Trading:
             side = self._bids if order.side is _BUY else self._asks
             level = side.levels[order.price_ticks]
             level.remove(order)
-            if not level.n_displayed and not level.n_hidden:
+            if not level.shown_lots and not level.dark_lots:
                 side.drop_level(level)
         self._forget(order)
 
@@ -335,8 +340,10 @@ class Trading:
         assert ask_level is not None
         buy, sell = bid_level.front(), ask_level.front()
         qty_lots = min(buy.open_lots - buy.reserve_lots, sell.open_lots - sell.reserve_lots)
-        bids.fill(bid_level, buy, qty_lots)
-        asks.fill(ask_level, sell, qty_lots)
+        for side, level, order in ((bids, bid_level, buy), (asks, ask_level, sell)):
+            level.fill_front(order, qty_lots)
+            if not level.total_lots:
+                side.drop_level(level)
         taker, maker = (buy, sell) if buy.arrival > sell.arrival else (sell, buy)
         self._print(taker, maker, price_ticks, qty_lots, ts_ns, events)
         if not taker.open_lots:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,10 +14,13 @@ from lob_sim.analysis.liquidity import (
     lit_share,
     lit_state,
     resilience_half_life_ns,
+    spread_parts,
     trade_spreads,
     volume_weighted,
 )
 from lob_sim.errors import DataError
+from lob_sim.information.spread import decompose_quote
+from lob_sim.messages import QuoteRecord
 
 
 def top_table(*rows: tuple[int, int, int, int, int]) -> pd.DataFrame:
@@ -53,6 +57,8 @@ def test_spread_of_one_trade() -> None:
     # A buy at 102 against a mid of 100.5, 101.5 just after, 102.5 at the horizon.
     spreads = trade_spreads(trade_table((50, 102, 3, 1)), top, 60)
     assert spreads.iloc[0].tolist() == [50, 3, 3, -1, 4]
+    # What the mid will be after the table ends nobody knows.
+    assert len(trade_spreads(trade_table((50, 102, 3, 1), (450, 102, 3, 1)), top, 60)) == 1
 
 
 def test_identity_is_exact_on_a_random_market() -> None:
@@ -95,9 +101,14 @@ def test_dealer_against_noise_earns_its_spread_and_against_information_nothing()
     for informative in (0, 1):
         mids = 1000 + 2 * informative * np.concatenate([[0], np.cumsum(sides)])
         top = pd.DataFrame(
-            {"ts_event_ns": np.arange(n + 1) * 100, "bid_ticks": mids - 2, "bid_lots": 1, "ask_ticks": mids + 2,
-             "ask_lots": 1}
-        )  # fmt: skip
+            {
+                "ts_event_ns": np.arange(n + 1) * 100,
+                "bid_ticks": mids - 2,
+                "bid_lots": 1,
+                "ask_ticks": mids + 2,
+                "ask_lots": 1,
+            }
+        )
         trades = pd.DataFrame(
             {"ts_event_ns": np.arange(n) * 100 + 50, "price_ticks": mids[:-1] + 2 * sides, "qty_lots": 1,
              "aggressor_side": sides}
@@ -133,6 +144,39 @@ def test_shares_and_amihud() -> None:
     prices, volumes = np.array([100.0, 110.0, 99.0, 99.0]), np.array([10.0, 50.0, 0.0])
     assert amihud(prices, volumes) == pytest.approx((0.1 / 10 + 0.1 / 50) / 2)
     assert math.isnan(amihud(prices, np.zeros(3)))
+
+
+def quote_record(
+    ts_ns: int, agent_id: int, mean_ticks: float, adverse_ticks: float, rfq_id: int = 0
+) -> QuoteRecord:
+    bid, ask = decompose_quote(mean_ticks, adverse_ticks, 0.3, -0.3, 0.5)
+    parts = [
+        (q.adverse_uticks, q.inventory_uticks, q.processing_uticks, q.rounding_uticks) for q in (bid, ask)
+    ]
+    return QuoteRecord(
+        ts_ns, agent_id, 0, rfq_id, bid.price_ticks, ask.price_ticks, bid.mean_uticks, *parts[0], *parts[1]
+    )
+
+
+def test_spread_parts_add_up_to_the_mean_quoted_spread() -> None:
+    dark = QuoteRecord(60, 1, 0, 0, *([0] * 11))
+    records = [
+        quote_record(0, 1, 100.2, 2.0),
+        quote_record(10, 2, 101.7, 5.0),
+        quote_record(20, 1, 100.9, 4.0),
+        quote_record(30, 1, 50.0, 30.0, rfq_id=8),
+        dark,
+    ]
+    quotes = pd.DataFrame([msgspec.structs.asdict(record) for record in records])
+    parts = spread_parts(quotes, 0, 100)
+    # Agent 1 quotes for 20 and 40, then is dark; agent 2 for 90.
+    widths = [record.ask_ticks - record.bid_ticks for record in records]
+    assert parts["spread"] == pytest.approx((20 * widths[0] + 40 * widths[2] + 90 * widths[1]) / 150)
+    assert parts["adverse"] == pytest.approx(2 * (20 * 2 + 40 * 4 + 90 * 5) / 150)
+    assert parts["inventory"] == pytest.approx(0)
+    assert parts["processing"] == pytest.approx(1)
+    assert parts[:4].sum() == pytest.approx(parts["spread"])
+    assert spread_parts(quotes[quotes.rfq_id > 0], 0, 100).isna().all()
 
 
 def test_bad_tables_are_named() -> None:

@@ -19,14 +19,24 @@ from lob_sim.balance.constraints import (
     VarConstraint,
 )
 from lob_sim.balance.risk_manager import ChangeKind, RiskManager
-from lob_sim.balance.sale_order import MostLiquidFirst
+from lob_sim.balance.sale_order import MostLiquidFirst, ProRata
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import PluginError
 
 
-def views(**fixed: object) -> st.SearchStrategy[SheetView]:
-    def make(lots: list[int], marks: list[int], cash: int, debt: int, repo: list[float], haircuts: list[float], vols: list[float], rho: float, adjustment: int) -> SheetView:  # fmt: skip
+def views() -> st.SearchStrategy[SheetView]:
+    def make(
+        lots: list[int],
+        marks: list[int],
+        cash: int,
+        debt: int,
+        repo: list[float],
+        haircuts: list[float],
+        vols: list[float],
+        rho: float,
+        adjustment: int,
+    ) -> SheetView:
         values = [q * m for q, m in zip(lots, marks, strict=True)]
         sheet = BalanceSheet(
             BONDS[:2],
@@ -54,7 +64,7 @@ def views(**fixed: object) -> st.SearchStrategy[SheetView]:
         st.lists(st.floats(0, 1), **two),
         st.lists(st.floats(0.01, 1), **two),
         st.lists(st.floats(0.001, 0.1), **two),
-        st.floats(0, 0.95),
+        st.floats(-0.95, 0.95),
         st.integers(0, 40),
     )
 
@@ -75,7 +85,7 @@ constraints = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(views(), constraints, st.integers(0, 1))
 def test_closed_form_sales_are_what_bisection_on_headroom_finds(
     view: SheetView, constraint: Constraint, instrument_id: int
@@ -85,18 +95,22 @@ def test_closed_form_sales_are_what_bisection_on_headroom_finds(
     if constraint.headroom(view) >= 0:
         assert mine == 0
     else:
-        # A root that is whole up to rounding may be taken on either side.
-        assert abs(mine - reference) <= 1
-        after = view.copy()
+        after, best = view.copy(), view.copy()
         after.sell(instrument_id, mine)
-        best = view.copy()
         best.sell(instrument_id, reference)
-        assert (constraint.headroom(after) >= 0) == (constraint.headroom(best) >= 0)
+        if constraint.headroom(best) >= 0:
+            assert constraint.headroom(after) >= 0
+            assert (
+                abs(mine - reference) <= 1
+            )  # a root that is whole up to rounding may be taken on either side
+        else:
+            rounding = 1e-9 * abs(constraint.headroom(view))
+            assert constraint.headroom(after) >= constraint.headroom(best) - rounding
     amount = constraint.repay_cash(view)
     assert abs(amount - Constraint.repay_cash(constraint, view)) <= 1 or constraint.headroom(view) >= 0
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(views(), st.one_of(constraints), st.integers(0, 1))
 def test_purchases_up_to_the_capacity_keep_the_limit(
     view: SheetView, constraint: Constraint, instrument_id: int
@@ -151,6 +165,19 @@ def test_the_union_of_what_binds_and_its_reasons() -> None:
     assert sale.reasons == ("slr", "inventory")
     (alone,) = RiskManager([slr], order).plan(sheet.view(no_risk())).sales
     assert alone.lots == lots_of(114)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_union_pro_rata_is_the_larger_cut(reverse: bool) -> None:
+    sheet = dealer_prime()
+    sheet.mark(1, 9_600)
+    slr = SlrConstraint(SlrConstraint.Params(), CONTEXT)
+    limit = InventoryConstraint(InventoryConstraint.Params(limits={"treasuries": 50e9}), CONTEXT)
+    both = [limit, slr] if reverse else [slr, limit]
+    plan = RiskManager(both, ProRata(ProRata.Params(), CONTEXT)).plan(sheet.view(no_risk()))
+    # Treasuries must fall by three quarters, the SLR alone asks for 114/344.
+    assert [s.lots for s in plan.sales] == [lots_of(150), pytest.approx(lots_of(112.5), abs=1)]
+    assert plan.uncured == ()
 
 
 def test_parents_follow_prices_and_are_cancelled_when_they_recover() -> None:

@@ -189,7 +189,7 @@ def sheets(draw: st.DrawFn) -> tuple[BalanceSheet, SheetContext]:
     return sheet, SheetContext(instruments, CashUnit(BONDS[0].lot_size / 10_000))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(st.data(), sheets())
 def test_forced_sales_of_any_sheet_under_any_shock(
     data: st.DataObject, drawn: tuple[BalanceSheet, SheetContext]

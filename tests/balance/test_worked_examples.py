@@ -192,10 +192,17 @@ def test_doubled_volatility_forces_the_published_cut(fall: int, cut: float) -> N
     assert constraint.required_reduction(view) / sheet.inventory_cash == pytest.approx(cut, rel=1e-9)
     for order in (MostLiquidFirst, ProRata):
         (sale,) = manager(constraint, order=order).plan(view).sales
-        assert sale.lots in (math.ceil(cut * lots_of(1)), math.ceil(cut * lots_of(1)) + 1)
-        trial = view.copy()
-        trial.sell(CORPORATES, sale.lots - 1)
-        assert constraint.headroom(trial) < 0 or sale.lots == math.ceil(cut * lots_of(1))
+        assert sale.lots == cut * lots_of(1)
+
+
+@pytest.mark.parametrize("lots", [8, 1_000, 32_000, 99_999_992])
+@pytest.mark.parametrize("sigma", [0.0123, 0.07, 1 / 3])
+def test_a_cut_that_is_a_whole_number_of_lots_is_not_rounded_up(lots: int, sigma: float) -> None:
+    sheet = BalanceSheet(BONDS, cash=0, lots=[0, lots, 0], marks_ticks=[PAR, 9_999, PAR])
+    view = sheet.view(single_covariance(sigma))
+    limit = 0.625 * 2.3263478740408408 * sigma * lots * 9_999 * 100
+    (sale,) = manager(var(limit)).plan(view).sales
+    assert sale.lots == lots * 3 // 8
 
 
 vols, sizes = st.floats(1e-4, 0.2), st.integers(1, 10**6)
@@ -250,6 +257,9 @@ def test_a_hedge_is_not_sold_beyond_what_lowers_var() -> None:
     view = sheet.view([[1e-4, -1e-4], [-1e-4, 1e-4]])
     assert constraint.sale_lots(view, 0) == 0
     assert constraint.sale_lots(view, 1) == 50
+    # At correlation -1/2 the least risk is at half the other position, and the limit is out of reach.
+    view = sheet.view([[1e-4, -0.5e-4], [-0.5e-4, 1e-4]])
+    assert constraint.sale_lots(view, 1) == 100
 
 
 # --- funding -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -68,16 +69,31 @@ def test_plain_vpin_is_biased_where_this_is_not() -> None:
     assert abs(np.mean(imbalances) - null) < 4 * np.std(imbalances) / math.sqrt(len(imbalances))
 
 
-def test_stated_standard_error_of_noise_is_right() -> None:
-    for size in (lambda: 1, None):
-        squares, stated = [], []
-        for seed in range(400):
-            random = Stream(seed, "test/null-se")
-            estimator = ImbalanceToxicity(ImbalanceParams(bucket_lots=40, memory_buckets=5))
-            send_flow(estimator, 0, 30, random, size or (lambda random=random: random.integer(1, 5)), 40)
-            squares.append(estimator.alpha_squared)
-            stated.append(estimator.null_se)
-        assert np.std(squares) / np.mean(stated) == pytest.approx(1, abs=4 * 0.05)
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (1, 2, 3), (5, 1, 1, 2)])
+def test_mean_and_stated_error_of_noise_are_exact(sizes: tuple[int, ...]) -> None:
+    """Over all signs that balanced flow can take."""
+    squares, stated = [], set()
+    for signs in itertools.product(Side, repeat=len(sizes)):
+        estimator = ImbalanceToxicity(ImbalanceParams(bucket_lots=sum(sizes)))
+        for side, qty in zip(signs, sizes, strict=True):
+            estimator.on_trade(0, side, qty)
+        squares.append(estimator.alpha_squared)
+        stated.add(estimator.null_se)
+    assert np.mean(squares) == pytest.approx(0, abs=1e-12)
+    assert len(stated) == 1
+    assert stated.pop() == pytest.approx(np.std(squares))
+
+
+def test_stated_error_shrinks_with_memory_as_the_estimate_does() -> None:
+    squares, stated = [], []
+    for seed in range(400):
+        random = Stream(seed, "test/null-se")
+        estimator = ImbalanceToxicity(ImbalanceParams(bucket_lots=40, memory_buckets=5))
+        send_flow(estimator, 0, 30, random, lambda random=random: random.integer(1, 5), 40)
+        squares.append(estimator.alpha_squared)
+        stated.append(estimator.null_se)
+    # The standard deviation of 400 draws is known to 1 / sqrt(800), more for a skewed law.
+    assert np.std(squares) / np.mean(stated) == pytest.approx(1, abs=0.2)
 
 
 def test_alpha_comes_back_to_zero_when_flow_is_balanced_again() -> None:
@@ -125,6 +141,31 @@ def test_markouts_recover_the_informed_share(alpha: float) -> None:
     assert abs(np.mean(raw) - alpha) < 3.5 * np.std(raw, ddof=1) / math.sqrt(len(raw))
 
 
+def self_confirming(from_before: bool, seed: int) -> float:
+    """Pure noise deals with a dealer that moves its price with every fill."""
+    random = Stream(seed, "test/own-reaction")
+    estimator = MarkoutToxicity(MarkoutParams(horizons_ns=(5 * NS_PER_S,), memory_fills=1e6))
+    price = 100.0
+    for second in range(1, 1500):
+        now_ns = second * NS_PER_S
+        estimator.on_mid(now_ns, price)
+        side = Side.BUY if random.uniform() < 0.5 else Side.SELL
+        before = price
+        price += side
+        estimator.on_fill(now_ns, side, before if from_before else price)
+        estimator.on_mid(now_ns, price)
+    return estimator.raw_alpha
+
+
+def test_a_dealers_own_reaction_is_no_evidence() -> None:
+    fair = np.array([self_confirming(False, seed) for seed in range(30)])
+    fooled = np.array([self_confirming(True, seed) for seed in range(30)])
+    assert abs(fair.mean()) < 3.5 * fair.std(ddof=1) / math.sqrt(30)
+    # From before its reaction, noise looks informed: one sure step of five, over the mean absolute sum of
+    # five steps.
+    assert abs(fooled.mean() - 1 / 1.875) < 0.05
+
+
 def test_markout_looks_at_the_price_that_stood_at_the_horizon() -> None:
     estimator = MarkoutToxicity(MarkoutParams(horizons_ns=(10, 20)))
     estimator.on_mid(0, 100.0)
@@ -135,6 +176,18 @@ def test_markout_looks_at_the_price_that_stood_at_the_horizon() -> None:
     assert estimator.raw_alpha == 1
     estimator.on_mid(25, 90.0)  # the second saw 150: a sell before a rise
     assert estimator.raw_alpha == 0
+
+
+def test_a_fill_that_is_not_due_waits_while_an_older_one_is_judged() -> None:
+    estimator = MarkoutToxicity(MarkoutParams(horizons_ns=(10,)))
+    estimator.on_mid(0, 100.0)
+    estimator.on_fill(0, Side.BUY, 100.0)
+    estimator.on_fill(4, Side.BUY, 100.0)
+    estimator.on_mid(8, 101.0)
+    estimator.on_mid(11, 90.0)
+    assert estimator.raw_alpha == 1
+    estimator.on_mid(15, 90.0)
+    assert estimator.raw_alpha < 0
 
 
 def test_markout_of_uninformed_fills_reads_zero_never_negative_and_ages() -> None:

@@ -49,11 +49,11 @@ def header(n_instruments: int = 1, seed: int = 1) -> RunHeader:
 
 
 def mixed_stream(seed: int, n: int, n_instruments: int = 1, auctions: bool = True) -> Iterator[tuple[int, Command]]:
-    """``n`` commands of every type, good and bad ones, at increasing times with ties."""
+    """At least ``n`` commands of every type, good and bad ones, at increasing times with ties."""
     rng = random.Random(seed)
     ts_ns, sent = 0, [0] * N_AGENTS
     collecting = [False] * n_instruments
-    rfqs = 0
+    rfqs = [0] * n_instruments
     for _ in range(n):
         ts_ns += rng.choice((0, 1, 1_000, 250_000_000))
         i, agent = rng.randrange(n_instruments), rng.randrange(N_AGENTS)
@@ -67,8 +67,9 @@ def mixed_stream(seed: int, n: int, n_instruments: int = 1, auctions: bool = Tru
             collecting[i] = not collecting[i]
             yield ts_ns, SetPhase(i, Phase.AUCTION if collecting[i] else Phase.CONTINUOUS)
         else:
-            rfqs += what < 0.95
-            yield ts_ns, rfq_command(rng, i, agent, rfqs)
+            rfqs[i] += 1
+            for command in inquiry(rng, i, rfqs[i]):
+                yield ts_ns, command
 
 
 def new_order(rng: random.Random, i: int, agent: int, client_order_id: int) -> NewOrder:
@@ -106,21 +107,16 @@ def change_of(rng: random.Random, i: int, agent: int, sent: int) -> Command:
     return ReplaceOrder(i, agent, rng.randint(1, 50), START_TICKS + rng.randint(-12, 12), client_order_id=which)
 
 
-def rfq_command(rng: random.Random, i: int, agent: int, n_rfqs: int) -> Command:
-    """Something about one of the last requests for quote, or a new one."""
-    rfq_id = max(1, n_rfqs - rng.randrange(3))
-    dealers = tuple(d for d in range(N_AGENTS) if d != agent and rng.random() < 0.6) or ((agent + 1) % N_AGENTS,)
-    return rng.choice(
-        (
-            RequestQuote(i, agent, n_rfqs, rng.choice((-1, 0, 1)), 10, dealers, 10**9),
-            SubmitQuote(i, agent, rfq_id, START_TICKS - 2, START_TICKS + 2, 10**8),
-            SubmitQuote(i, agent, rfq_id, 0, START_TICKS + 2, 10**8),
-            DeclineQuote(i, agent, rfq_id),
-            AcceptQuote(i, agent, rfq_id, rfq_id, rng.choice((Side.BUY, Side.SELL))),
-            WalkAway(i, agent, rfq_id),
-            ExpireRfqs(i),
-        )
-    )
+def inquiry(rng: random.Random, i: int, nth: int) -> list[Command]:
+    """The nth request for quote of an instrument, to its end, with a few commands that must be refused."""
+    request = RequestQuote(i, 0, nth, rng.choice((-1, 0, 1)), 10, (1, 2), 10**9)
+    bid = 0 if request.side == Side.BUY else START_TICKS - 2
+    ask = 0 if request.side == Side.SELL else START_TICKS + 2
+    quote = SubmitQuote(i, 1, nth, bid, ask, 10**9)
+    accept = AcceptQuote(i, 0, nth, nth, Side.BUY if ask else Side.SELL)
+    refused = rng.choice((SubmitQuote(i, 3, nth, bid, ask, 1), WalkAway(i, 4, nth), request))
+    end = rng.choice((accept, accept, WalkAway(i, 0, nth), ExpireRfqs(i)))
+    return [request, quote, DeclineQuote(i, 2, nth), refused, end]
 
 
 def drive(recorder: Any, stream: Iterable[tuple[int, Command]], head: RunHeader) -> Venues:
@@ -133,7 +129,7 @@ def drive(recorder: Any, stream: Iterable[tuple[int, Command]], head: RunHeader)
         if k % 37 == 0:
             recorder.record(ConstraintBreached(ts_ns, k % N_AGENTS, "slr", -k, 2 * k))
         if k % 41 == 0:
-            recorder.record(OrderRejected(ts_ns, 0, k % N_AGENTS, k, 0, RejectReason.RISK_LIMIT))
+            recorder.record(OrderRejected(ts_ns, 0, k % N_AGENTS, k, 0, RejectReason.INVALID_FIELDS))
     return venues
 
 
@@ -148,3 +144,9 @@ def cheap_stream(n: int) -> Iterator[tuple[int, Command]]:
             yield 1000 * k, NewOrder(0, 2, k, side, 8, order_type=OrderType.MARKET)
         else:
             yield 1000 * k, CancelOrder(0, 1, client_order_id=max(1, k - 2 * rng.randint(1, 1000) + (k % 2 == 0)))
+
+
+def use_small_blocks(patch: Any, rows: int) -> None:
+    """Let a block have this many rows, so that a short stream makes many of them."""
+    for module in ("blocks", "directory", "replay", "source"):
+        patch.setattr(f"lob_sim.log.{module}.BLOCK_ROWS", rows)

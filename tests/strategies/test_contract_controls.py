@@ -121,12 +121,12 @@ def contract_of(cls: type[Strategy]) -> StrategyContract:
     return made()
 
 
-def tests_of(contract: StrategyContract) -> list[str]:
+def names_in(contract: StrategyContract) -> list[str]:
     # The real market loads strategies by name, which classes inside a test module do not have.
     return [n for n in dir(contract) if n.startswith("test_") and n != "test_same_seed_same_market"]
 
 
-@pytest.mark.parametrize("name", tests_of(contract_of(Sound)))
+@pytest.mark.parametrize("name", names_in(contract_of(Sound)))
 def test_sound_strategy_passes(name: str) -> None:
     getattr(contract_of(Sound), name)()
 

@@ -136,6 +136,14 @@ def test_local_cluster_gives_the_same_and_leaves_nothing_running() -> None:
     assert [p for p in left if "resource_tracker" not in " ".join(p.cmdline())] == []
 
 
+def test_address_of_a_worker_is_no_address_of_a_scheduler(scheduler) -> None:
+    with Cluster(scheduler.address) as cluster:
+        wait_for_workers(cluster, 2)
+        worker = next(iter(cluster._client.nthreads()))
+    with pytest.raises(InputError, match="address of a Worker"):
+        open_executor(worker)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -152,6 +160,7 @@ def test_address_without_a_scheduler_is_a_clear_error_at_once(address: str) -> N
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.timeout(60)
 def test_port_that_says_nothing_is_a_clear_error_within_ten_seconds() -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))

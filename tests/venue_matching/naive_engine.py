@@ -82,7 +82,7 @@ class NaiveEngine:
         self.step = step
         self.orders: list[NaiveOrder] = []
         self.used: set[tuple[int, int]] = set()
-        self.n_orders = self.n_trades = self.clock = 0
+        self.n_arrivals = self.n_trades = self.clock = 0
         self.last = 0
         self.events: list[Event] = []
         self.now = 0
@@ -190,9 +190,8 @@ class NaiveEngine:
         if c.post_only and self.phase is Phase.CONTINUOUS and self.touches_opposite(c.side, c.price_ticks):
             return self.refuse(c, RejectReason.WOULD_TRADE)
         self.used.add((c.agent_id, c.client_order_id))
-        self.n_orders += 1
         order = NaiveOrder(
-            order_id=self.n_orders,
+            order_id=self.n_arrivals + 1,
             agent_id=c.agent_id,
             client_order_id=c.client_order_id,
             side=c.side,
@@ -282,7 +281,8 @@ class NaiveEngine:
         return self.clock
 
     def arrive(self, order: NaiveOrder) -> None:
-        order.arrived = self.tick()
+        self.n_arrivals += 1
+        order.arrived = self.n_arrivals
         if order.stop:
             order.place = "stop"
             self.orders.append(order)

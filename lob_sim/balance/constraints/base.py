@@ -114,7 +114,9 @@ def smallest_cure(headroom_after: Callable[[int], float], largest: int) -> int:
         values = [headroom_after(n) for n in samples]
         crossing = next((k for k, value in enumerate(values) if value >= 0), None)
         if crossing is None:
-            return samples[values.index(max(values))]
+            # Rounding alone must not look like help.
+            best = max(values)
+            return samples[values.index(best)] if best - values[0] > 1e-9 * abs(values[0]) else 0
         low, high = samples[crossing - 1] if crossing else -1, samples[crossing]
     while high - low > 1:
         middle = (low + high) // 2

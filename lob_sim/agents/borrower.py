@@ -1,0 +1,244 @@
+"""The borrowing side of a desk: to whom it owes what until when, and what it answers its lenders.
+
+The balance sheet says how much is owed, the ladder of loans to whom. Every loan that a trade makes or retires is
+told to its lender. A loan that is not rolled is first sought from the other lenders, the lowest haircut first; what
+nobody lends is due and must be repaid that very day, out of cash or by selling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from lob_sim.agents.context import Context
+from lob_sim.balance.funding import UNSECURED, Loan, LoanLadder
+from lob_sim.balance.resolution import split_exactly
+from lob_sim.balance.sheet import BalanceSheet
+from lob_sim.messages import FundingEvent, FundingKind, SheetCause, SheetDisclosed
+from lob_sim.units import Cash, Ns
+
+_WORTH_MOVING = 0.01
+"""A loan is moved to another lender for a haircut that is lower by a percentage point or more."""
+
+
+class LenderTerms(msgspec.Struct, frozen=True):
+    """What a borrower knows of a lender before the market opens.
+
+    Attributes:
+        lender_id: Which agent it is.
+        term_ns: Time to maturity of its loans.
+        stands_by: Whether it lends only from the time on when it says so (a standing facility).
+    """
+
+    lender_id: int
+    term_ns: Ns
+    stands_by: bool = False
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """A loan asked for in place of another one."""
+
+    old_id: int
+    instrument_id: int
+    amount_cash: Cash
+    refused: bool
+    asked: tuple[int, ...]
+
+
+class Borrower:
+    """Loans of one balance sheet.
+
+    Args:
+        lenders: Whom it can borrow from.
+        rungs: Maturities over which its opening loans are spread, evenly over each lender's term.
+        runnable_share: Share of opening short-term funding that these lenders lend unsecured; the rest is deposits.
+    """
+
+    def __init__(self, lenders: Sequence[LenderTerms], rungs: int, runnable_share: float) -> None:
+        self.ladder = LoanLadder()
+        self._lenders = {terms.lender_id: terms for terms in lenders}
+        self._rungs = rungs
+        self._runnable_share = runnable_share
+        self._quotes: dict[int, list[float]] = {}
+        self._requests: dict[int, _Request] = {}
+        self._handlers: dict[FundingKind, Callable[[Context, FundingEvent, BalanceSheet], SheetCause | None]] = {
+            FundingKind.HAIRCUT_CHANGED: self._on_haircut,
+            FundingKind.ROLLED: self._on_rolled,
+            FundingKind.REFUSED: self._on_refused,
+            FundingKind.BORROWED: self._on_granted,
+            FundingKind.MARGIN_CALL: self._on_call,
+        }
+
+    # --- what the desk asks for -------------------------------------------------------------------------------
+    def open(self, ctx: Context, sheet: BalanceSheet) -> None:
+        """Spread the opening loans over lenders and maturities, in equal parts."""
+        n = len(sheet.haircuts)
+        self._quotes = {k: [1.0] * n if t.stands_by else [*sheet.haircuts] for k, t in self._lenders.items()}
+        places = [
+            (t, (rung + 1) * t.term_ns // self._rungs)
+            for t in self._lenders.values()
+            if not t.stands_by
+            for rung in range(self._rungs)
+        ]
+        runnable = int(self._runnable_share * sheet.short_term_cash)
+        for instrument_id, owed in [*enumerate(sheet.repo_cash), (UNSECURED, runnable)]:
+            haircut = sheet.haircuts[instrument_id] if instrument_id >= 0 else 0.0
+            for (terms, maturity_ns), amount in zip(places, split_exactly(owed, [1] * len(places)), strict=True):
+                if amount:
+                    loan = self.ladder.add(terms.lender_id, instrument_id, amount, haircut, max(1, maturity_ns))
+                    self._tell(ctx, FundingKind.BORROWED, loan, amount)
+        self.disclose(ctx, sheet)
+
+    def disclose(self, ctx: Context, sheet: BalanceSheet) -> None:
+        """Tell every lender how leveraged the borrower is."""
+        for lender_id in self._lenders:
+            ctx.tell(
+                lender_id,
+                SheetDisclosed(ctx.now_ns, ctx.agent_id, lender_id, sheet.assets_cash, sheet.tier1_cash),
+            )
+
+    def follow(self, ctx: Context, sheet: BalanceSheet) -> None:
+        """The sheet's debts have changed: tell the lenders of what was borrowed from and repaid to them."""
+        best = min(self._lenders, key=lambda k: (sum(self._quotes[k]), k))
+        deposits = max(0, sheet.short_term_cash - self.ladder.outstanding(UNSECURED))
+        maturity_ns = ctx.now_ns + self._lenders[best].term_ns
+        for change in self.ladder.match(sheet, best, self._quotes[best], maturity_ns, deposits):
+            ctx.tell(
+                change.lender_id,
+                FundingEvent(
+                    ctx.now_ns,
+                    change.lender_id,
+                    ctx.agent_id,
+                    change.instrument_id,
+                    FundingKind.BORROWED if change.change_cash > 0 else FundingKind.REPAID,
+                    abs(change.change_cash),
+                    change.haircut,
+                    change.maturity_ns,
+                    change.loan_id,
+                ),
+            )
+        self._set_haircuts(sheet)
+
+    def on_message(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+        """A lender has said something.
+
+        Returns:
+            How it changed the amounts on the sheet; ``None`` when it did not.
+        """
+        cause = self._handlers[event.kind](ctx, event, sheet)
+        self._set_haircuts(sheet)
+        return cause
+
+    # --- what lenders say -------------------------------------------------------------------------------------
+    def _on_haircut(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+        self._quotes[event.lender_id][event.instrument_id] = event.haircut
+        for loan in [x for x in self.ladder.loans if x.instrument_id == event.instrument_id]:
+            self._move_if_cheaper(ctx, loan, sheet)
+        return None
+
+    def _on_rolled(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+        loan = self.ladder.find(event.loan_id)
+        if loan is not None:
+            self.ladder.renew(loan, event.haircut, event.maturity_ns)
+            self._move_if_cheaper(ctx, loan, sheet)
+        return None
+
+    def _on_refused(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+        request = self._requests.pop(event.loan_id, None)
+        if request is None:
+            asked = (event.lender_id,)
+            request = _Request(event.loan_id, event.instrument_id, event.amount_cash, True, asked)
+        return self._seek(ctx, request, sheet)
+
+    def _on_granted(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+        request = self._requests.pop(event.loan_id)
+        old = self.ladder.find(request.old_id)
+        moved = min(event.amount_cash, old.amount_cash) if old is not None else 0
+        new = Loan(
+            event.maturity_ns,
+            event.loan_id,
+            event.lender_id,
+            event.instrument_id,
+            moved,
+            event.haircut,
+        )
+        if old is not None and moved:
+            self.ladder.repay_loan(old, moved)
+            if not request.refused:
+                self._tell(ctx, FundingKind.REPAID, old, moved)
+            self.ladder.add(
+                new.lender_id, new.instrument_id, moved, new.haircut, new.maturity_ns, event.loan_id
+            )
+        if event.amount_cash > moved:
+            self._tell(ctx, FundingKind.REPAID, new, event.amount_cash - moved)
+        rest = request.amount_cash - event.amount_cash
+        if rest > 0 and request.refused:
+            return self._seek(ctx, msgspec.structs.replace(request, amount_cash=rest), sheet)
+        return None
+
+    def _on_call(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+        """Meet a margin call with collateral as far as there is any that is free, else out of cash."""
+        loan = self.ladder.find(event.loan_id)
+        if loan is None:
+            return None
+        called = min(event.amount_cash, loan.amount_cash)
+        carried = sum(math.floor((1 - h) * max(0, sheet.value(i))) for i, h in enumerate(sheet.haircuts))
+        lacking = max(0, sum(sheet.repo_cash) + sheet.due_cash - carried)
+        pledged = called - min(called, lacking)
+        if pledged:
+            self._tell(ctx, FundingKind.PLEDGED, loan, pledged)
+        paid = sheet.repay(min(called - pledged, sheet.cash), loan.instrument_id)
+        if not paid:
+            return None
+        self.ladder.repay_loan(loan, paid)
+        self._tell(ctx, FundingKind.REPAID, loan, paid)
+        return SheetCause.REPAID
+
+    # --- other lenders ----------------------------------------------------------------------------------------
+    def _move_if_cheaper(self, ctx: Context, loan: Loan, sheet: BalanceSheet) -> None:
+        asked = tuple(k for k, q in self._quotes.items() if q[loan.instrument_id] > loan.haircut - _WORTH_MOVING)
+        being_moved = any(request.old_id == loan.loan_id for request in self._requests.values())
+        if len(asked) < len(self._quotes) and not being_moved:
+            self._seek(ctx, _Request(loan.loan_id, loan.instrument_id, loan.amount_cash, False, asked), sheet)
+
+    def _seek(self, ctx: Context, request: _Request, sheet: BalanceSheet) -> SheetCause | None:
+        """Ask the next lender for the loan; when none is left, what was refused is due."""
+        i = request.instrument_id
+        others = [k for k in self._quotes if k not in request.asked and i >= 0 and self._quotes[k][i] < 1]
+        if others:
+            lender_id = min(others, key=lambda k: (self._quotes[k][i], k))
+            loan_id = self.ladder.new_id()
+            asked = (*request.asked, lender_id)
+            self._requests[loan_id] = msgspec.structs.replace(request, asked=asked)
+            wanted = Loan(0, loan_id, lender_id, i, request.amount_cash, self._quotes[lender_id][i])
+            self._tell(ctx, FundingKind.REQUESTED, wanted, request.amount_cash)
+            return None
+        old = self.ladder.find(request.old_id)
+        if old is None or not request.refused:
+            return None
+        due = min(request.amount_cash, old.amount_cash)
+        self.ladder.repay_loan(old, due)
+        sheet.refuse_roll(due, i)
+        return SheetCause.DUE
+
+    def _tell(self, ctx: Context, kind: FundingKind, loan: Loan, amount_cash: Cash) -> None:
+        ctx.tell(
+            loan.lender_id,
+            FundingEvent(
+                ctx.now_ns,
+                loan.lender_id,
+                ctx.agent_id,
+                loan.instrument_id,
+                kind,
+                amount_cash,
+                loan.haircut,
+                loan.maturity_ns,
+                loan.loan_id,
+            ),
+        )
+
+    def _set_haircuts(self, sheet: BalanceSheet) -> None:
+        for i in range(len(sheet.haircuts)):
+            sheet.haircuts[i] = self.ladder.haircut(i, min(quotes[i] for quotes in self._quotes.values()))

@@ -1,0 +1,267 @@
+"""Repo lenders as agents: they measure volatility, set haircuts, call margin, and roll loans or do not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from lob_sim.agents.context import Context
+from lob_sim.agents.quoting import visible_price_ticks
+from lob_sim.agents.strategy import Strategy
+from lob_sim.balance.funding import UNSECURED, Loan, NonNegative, RepoLender
+from lob_sim.balance.view import SheetContext
+from lob_sim.balance.volatility import EwmaCovariance
+from lob_sim.messages import Event, FundingEvent, FundingKind, SheetDisclosed
+from lob_sim.units import NS_PER_S, Cash, CashUnit, Interval
+
+_MEASURE = 0
+_MATURITY = 1
+_NOTICEABLE = 1e-4
+"""A haircut is announced when it has moved by a basis point or more."""
+
+
+class Lent(msgspec.Struct):
+    """One loan in a lender's book, with the collateral that it holds for it (0 lots when unsecured)."""
+
+    borrower_id: int
+    loan: Loan
+    collateral_lots: float
+
+
+class RepoLending(Strategy):
+    """Lends to dealers against securities, and unsecured, at haircuts that follow volatility and leverage.
+
+    It takes its prices from the lit market that it sees and the leverage of its borrowers from what they disclose.
+    New haircuts are announced when they move and apply to new and rolled loans; a loan keeps its own until it
+    matures, so the terms are the clock of a run. When a loan matures it is rolled, or refused in whole (its borrower is too
+    leveraged) or in part (the lender is at its own limit). Collateral is margined at every look.
+
+    Cash that is lent comes from outside the market. With the switch ``funding`` off all haircuts stay, no margin is
+    called and every loan is rolled.
+
+    Source: haircuts as in Brunnermeier and Pedersen (2009), "Market Liquidity and Funding Liquidity", section 2;
+    a run of lenders as in Copeland, Martin and Walker (2014), "Repo Runs: Evidence from the Tri-Party Repo Market".
+    """
+
+    class Params(RepoLender.Params, frozen=True, forbid_unknown_fields=True):
+        """Parameters.
+
+        Attributes:
+            schedules: Haircut schedule by instrument name: ``base`` haircut, ``per_volatility`` added for each unit of
+                volatility above ``reference_volatility``, ``per_leverage`` for each unit of the borrower's leverage
+                above ``reference_leverage``, and the ``maximum``; no lending against instruments that are not named.
+            limit: Most that it lends in total, in currency units.
+            refuse_above_leverage: Leverage (assets over Tier 1) from which on it rolls nothing.
+            term: Time to maturity of its loans.
+            interval: Time between two looks at the market; volatility is per interval.
+            decay: Weight of the past in its measure of volatility, per interval.
+            opening_volatility: Volatility by instrument name, per interval, as it measured it in calm; by default
+                the schedule's reference.
+            call_threshold: Smallest margin call, as a share of the loan.
+        """
+
+        interval: Interval = 60 * NS_PER_S
+        decay: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.94
+        opening_volatility: dict[str, NonNegative] = {}
+        call_threshold: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.001
+
+    params: Params
+    stands_by: ClassVar[bool] = False
+
+    def __init__(self, params: msgspec.Struct) -> None:
+        super().__init__(params)
+        self.lender: RepoLender
+        self.volatility: EwmaCovariance
+        self.leverages: dict[int, float] = {}
+        self.book: dict[tuple[int, int], Lent] = {}
+        self._announced: dict[int, list[float]] = {}
+        self._answers: dict[FundingKind, Callable[[Context, FundingEvent], None]] = {
+            FundingKind.BORROWED: self._on_borrowed,
+            FundingKind.REPAID: self._on_repaid,
+            FundingKind.PLEDGED: self._on_pledged,
+            FundingKind.REQUESTED: self._on_requested,
+        }
+
+    # --- hooks ------------------------------------------------------------------------------------------------
+    def on_start(self, ctx: Context) -> None:
+        p = self.params
+        first = ctx.instruments[0]
+        unit = first.tick_size * first.lot_size / first.price_per / first.cash_per_tick_lot
+        self.lender = RepoLender(p, SheetContext(ctx.instruments, CashUnit(unit)))
+        opening = []
+        for instrument in ctx.instruments:
+            schedule = p.schedules.get(instrument.name)
+            reference = schedule.reference_volatility if schedule is not None else 0.0
+            opening.append(p.opening_volatility.get(instrument.name, reference))
+        self.volatility = EwmaCovariance(opening, p.interval, p.decay)
+        self._look(ctx)
+        ctx.wake_in(1 + int(ctx.random.uniform() * p.interval), _MEASURE)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        if tag == _MATURITY:
+            self._answer_maturing(ctx)
+            return
+        ctx.wake_in(self.params.interval, _MEASURE)
+        self._look(ctx)
+        if ctx.switches.funding:
+            self._announce(ctx)
+            for lent in self.book.values():
+                self._margin(ctx, lent)
+
+    def on_message(self, ctx: Context, event: Event) -> None:
+        if isinstance(event, SheetDisclosed):
+            tier1 = event.tier1_cash
+            self.leverages[event.agent_id] = event.assets_cash / tier1 if tier1 > 0 else math.inf
+            self._announced.setdefault(event.agent_id, [-1.0] * len(ctx.instruments))
+        elif isinstance(event, FundingEvent):
+            self._answers[event.kind](ctx, event)
+
+    # --- haircuts and margins ---------------------------------------------------------------------------------
+    def haircut(self, ctx: Context, instrument_id: int, borrower_id: int) -> float:
+        """What a new loan would bear; 0 without collateral."""
+        if instrument_id == UNSECURED:
+            return 0.0
+        leverage = self.leverages.get(borrower_id, 0.0)
+        return self.lender.haircut(instrument_id, self.volatility.volatility(instrument_id), leverage)
+
+    def _look(self, ctx: Context) -> None:
+        marks = [max(1, round(visible_price_ticks(ctx, i.instrument_id))) for i in ctx.instruments]
+        self.volatility.observe(ctx.now_ns, marks)
+
+    def _announce(self, ctx: Context) -> None:
+        for borrower_id, announced in self._announced.items():
+            for i, before in enumerate(announced):
+                haircut = self.haircut(ctx, i, borrower_id)
+                if abs(haircut - before) >= _NOTICEABLE:
+                    announced[i] = haircut
+                    kind = FundingKind.HAIRCUT_CHANGED
+                    event = FundingEvent(ctx.now_ns, ctx.agent_id, borrower_id, i, kind, 0, haircut, 0)
+                    ctx.tell(borrower_id, event)
+
+    def _carried(self, ctx: Context, lent: Lent) -> float:
+        """What the collateral of a loan carries at the price that the lender sees."""
+        i = lent.loan.instrument_id
+        unit = ctx.instruments[i].cash_per_tick_lot * visible_price_ticks(ctx, i)
+        return (1 - lent.loan.haircut) * lent.collateral_lots * unit
+
+    def _margin(self, ctx: Context, lent: Lent) -> None:
+        """Call what the loan is beyond what its collateral carries."""
+        loan = lent.loan
+        if loan.instrument_id == UNSECURED:
+            return
+        call = math.ceil(loan.amount_cash - self._carried(ctx, lent))
+        if call > self.params.call_threshold * loan.amount_cash:
+            self._tell(ctx, lent, FundingKind.MARGIN_CALL, call)
+
+    # --- loans ------------------------------------------------------------------------------------------------
+    def _on_borrowed(self, ctx: Context, event: FundingEvent) -> None:
+        self.lender.lent_cash += event.amount_cash
+        self._enter(ctx, event, event.amount_cash, event.haircut, event.maturity_ns)
+
+    def _on_requested(self, ctx: Context, event: FundingEvent) -> None:
+        i, borrower_id = event.instrument_id, event.agent_id
+        haircut = self.haircut(ctx, i, borrower_id)
+        granted = 0
+        if haircut < 1:
+            granted = self.lender.lend(event.amount_cash, self.leverages.get(borrower_id, 0.0))
+        if granted == 0:
+            kind, maturity_ns = FundingKind.REFUSED, 0
+        else:
+            kind, maturity_ns = FundingKind.BORROWED, ctx.now_ns + self.params.term
+            self._enter(ctx, event, granted, haircut, maturity_ns)
+        answer = msgspec.structs.replace(
+            event,
+            ts_event_ns=ctx.now_ns,
+            kind=kind,
+            amount_cash=granted,
+            haircut=haircut,
+            maturity_ns=maturity_ns,
+        )
+        ctx.tell(borrower_id, answer)
+
+    def _enter(
+        self, ctx: Context, event: FundingEvent, amount: Cash, haircut: float, maturity_ns: int
+    ) -> None:
+        i, loan_id = event.instrument_id, event.loan_id
+        loan = Loan(maturity_ns, loan_id, ctx.agent_id, i, amount, haircut)
+        lent = Lent(event.agent_id, loan, 0.0)
+        self.book[event.agent_id, loan_id] = lent
+        self._hold_enough(ctx, lent)
+        ctx.wake_in(max(1, maturity_ns - ctx.now_ns), _MATURITY)
+
+    def _hold_enough(self, ctx: Context, lent: Lent, most_lots: float = math.inf) -> None:
+        """Hold the collateral that the loan needs at its haircut, no more than ``most_lots``."""
+        loan = lent.loan
+        if loan.instrument_id == UNSECURED or loan.haircut >= 1:
+            return
+        unit = ctx.instruments[loan.instrument_id].cash_per_tick_lot * visible_price_ticks(ctx, loan.instrument_id)
+        lent.collateral_lots = min(most_lots, loan.amount_cash / ((1 - loan.haircut) * unit))
+
+    def _on_repaid(self, ctx: Context, event: FundingEvent) -> None:
+        lent = self.book.get((event.agent_id, event.loan_id))
+        if lent is None:
+            return
+        paid = min(event.amount_cash, lent.loan.amount_cash)
+        self.lender.repaid(paid)
+        lent.loan.amount_cash -= paid
+        if lent.loan.amount_cash == 0:
+            del self.book[event.agent_id, event.loan_id]
+        else:
+            # Securities that the loan no longer needs go back: the borrower has sold them, or will.
+            self._hold_enough(ctx, lent, lent.collateral_lots)
+
+    def _on_pledged(self, ctx: Context, event: FundingEvent) -> None:
+        lent = self.book.get((event.agent_id, event.loan_id))
+        if lent is not None and lent.loan.haircut < 1:
+            i = lent.loan.instrument_id
+            unit = ctx.instruments[i].cash_per_tick_lot * visible_price_ticks(ctx, i)
+            lent.collateral_lots += event.amount_cash / ((1 - lent.loan.haircut) * unit)
+
+    def _answer_maturing(self, ctx: Context) -> None:
+        for key, lent in list(self.book.items()):
+            if lent.loan.maturity_ns > ctx.now_ns:
+                continue
+            loan = lent.loan
+            if ctx.switches.funding:
+                refused, haircut = self._decide(ctx, lent)
+            else:
+                refused, haircut = 0, loan.haircut
+            if refused:
+                loan.amount_cash -= refused
+                self._tell(ctx, lent, FundingKind.REFUSED, refused)
+            if loan.amount_cash == 0:
+                del self.book[key]
+                continue
+            loan.haircut, loan.maturity_ns = haircut, ctx.now_ns + self.params.term
+            ctx.wake_in(self.params.term, _MATURITY)
+            self._tell(ctx, lent, FundingKind.ROLLED, loan.amount_cash)
+            if ctx.switches.funding:
+                self._margin(ctx, lent)
+                self._hold_enough(ctx, lent, lent.collateral_lots)
+
+    def _decide(self, ctx: Context, lent: Lent) -> tuple[Cash, float]:
+        """How much of a maturing loan is refused, and the haircut on the rest."""
+        i = lent.loan.instrument_id
+        volatility = self.volatility.volatility(i) if i >= 0 else 0.0
+        decision = self.lender.roll(lent.loan, volatility, self.leverages.get(lent.borrower_id, 0.0))
+        return decision.refused_cash, decision.haircut
+
+    def _tell(self, ctx: Context, lent: Lent, kind: FundingKind, amount_cash: Cash) -> None:
+        loan = lent.loan
+        ctx.tell(
+            lent.borrower_id,
+            FundingEvent(
+                ctx.now_ns,
+                ctx.agent_id,
+                lent.borrower_id,
+                loan.instrument_id,
+                kind,
+                amount_cash,
+                loan.haircut,
+                loan.maturity_ns,
+                loan.loan_id,
+            ),
+        )

@@ -1,0 +1,137 @@
+"""What ``lob-sim sweep`` and ``lob-sim sweep-report`` do, as functions without a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import InputError
+from lob_sim.scenario import find_scenario, load_scenario
+from lob_sim.sweep.design import Design, DesignKind, SweepFile, load_sweep_file, parse_axis
+from lob_sim.sweep.executors import open_executor
+from lob_sim.sweep.folder import Sweep, run_sweep
+from lob_sim.sweep.progress import progress_bar
+from lob_sim.sweep.report import summarise, summary_table, write_report
+from lob_sim.sweep.scenario_task import Measure, plan_scenario_sweep
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of ``lob-sim sweep``; what is None is left to the sweep file or its default.
+
+    Attributes:
+        over: Axes as ``path=a,b,c`` or ``path=lo:hi:n``.
+        overrides: Changes for every point, as ``path=value``.
+        seeds: Number of seeds per point.
+        design: ``grid``, ``sobol`` or ``lhs``.
+        n: Number of sampled points.
+        root_seed: Root of all seeds.
+        cluster: ``"local"`` or a scheduler's address; None for processes of this machine.
+        workers: Number of processes.
+        resume: Go on with the sweep that the folder holds.
+        retry_failed: Repeat failed runs of it.
+        keep_logs: Keep the event log of every run.
+    """
+
+    over: Sequence[str] = ()
+    overrides: Sequence[str] = ()
+    seeds: int | None = None
+    design: str | None = None
+    n: int | None = None
+    root_seed: int | None = None
+    cluster: str | None = None
+    workers: int | None = None
+    resume: bool = False
+    retry_failed: bool = False
+    keep_logs: bool = False
+
+
+def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure, console: Console) -> Sweep:
+    """Do the sweep of a scenario or of a sweep file, with a progress bar, and show its summary.
+
+    Args:
+        source: A scenario (file or packaged name) or a sweep file (TOML with a key ``scenario``).
+        out: The sweep's folder.
+        options: What the command line says; it wins over the sweep file.
+        measure: Runs the scenario and measures it.
+        console: Where to show progress and summary.
+
+    Raises:
+        InputError: Anything that :func:`lob_sim.sweep.run_sweep`, the scenario or an option refuses.
+    """
+    file, scenario_source = _read_source(source)
+    design = merge_design(file, options)
+    scenario = load_scenario(scenario_source, options.overrides)
+    seeds = options.seeds if options.seeds is not None else file.seeds
+    plan, task = plan_scenario_sweep(scenario, design, seeds, measure, options.keep_logs)
+    for point in design.points():
+        task.validate(point)  # Before a cluster is asked for, which may take longer than the refusal.
+    with (
+        open_executor(options.cluster, options.workers) as executor,
+        progress_bar(f"sweep {out.name}", console) as bar,
+    ):
+        done = run_sweep(
+            plan,
+            out,
+            executor=executor,
+            resume=options.resume,
+            retry_failed=options.retry_failed,
+            progress=bar,
+        )
+    frame = done.frame()
+    axes = [axis.path for axis in design.axes]
+    console.print(summary_table(summarise(frame), axes, f"{out.name}: {len(frame)} runs"))
+    return done
+
+
+def sweep_report(directory: Path, metrics: Sequence[str], console: Console) -> Path:
+    """Show the summary of a sweep, complete or not, and write its page; returns the page.
+
+    Raises:
+        InputError: No sweep in the folder, or a metric that it does not have.
+        DataError: No run has finished yet.
+    """
+    found = Sweep(directory)
+    frame = found.frame()
+    axes = [axis.path for axis in found.manifest.design.axes]
+    title = f"{directory.name}: {len(frame)} of {found.total} runs"
+    console.print(summary_table(summarise(frame, metrics or None), axes, title))
+    return write_report(found, metrics or None)
+
+
+def _read_source(source: str) -> tuple[SweepFile, str]:
+    path = find_scenario(source)
+    # A sweep file names its scenario at the top level; a scenario has no such key.
+    if "scenario" not in msgspec.toml.decode(path.read_bytes()):
+        return SweepFile(scenario=source), source
+    file = load_sweep_file(path)
+    beside = path.parent / file.scenario
+    return file, str(beside) if beside.is_file() else file.scenario
+
+
+def merge_design(file: SweepFile, options: SweepOptions) -> Design:
+    """The design of a sweep file with the options of a command line over it: an axis replaces its namesake.
+
+    Raises:
+        InputError: An axis or a kind of design that there is not.
+    """
+    base = file.to_design()
+    given = tuple(parse_axis(text) for text in options.over)
+    paths = {axis.path for axis in given}
+    kind = options.design if options.design is not None else base.kind
+    kinds: dict[str, DesignKind] = {name: name for name in get_args(DesignKind)}
+    if kind not in kinds:
+        raise InputError(f"expected one of {', '.join(kinds)}{did_you_mean(kind, kinds)}", f"--design {kind}")
+    return Design(
+        tuple(axis for axis in base.axes if axis.path not in paths) + given,
+        kinds[kind],
+        options.n if options.n is not None else base.n,
+        options.root_seed if options.root_seed is not None else base.root_seed,
+        {path: value for path, value in base.fixed.items() if path not in paths},
+    )
