@@ -31,6 +31,7 @@ from lob_sim.information.volatility import VolatilityParams
 from lob_sim.messages import (
     DeclineReason,
     News,
+    OrderFilled,
     QuoteRecord,
     RfqOpened,
     RfqPrint,
@@ -63,8 +64,10 @@ class GlostenMilgromDealer(QuotingDealer):
             volatility: How perceived volatility is learnt.
             prior_alpha: Share of informed flow that it expects before it has seen any.
             learning_weight: Weight of what it has seen against the prior; 0 keeps α at the prior.
+            markout_share: Part of that weight which goes to the markouts of its own lit fills, the rest to
+                order-flow imbalance.
             imbalance: How lit flow is measured.
-            markout: How RFQ trades are followed up.
+            markout: How own trades are followed up.
             processing_ticks: Cost of processing an order, a lot.
             risk_aversion_per_tick_lot: Price of inventory variance.
             holding_time: How long it expects to hold a position.
@@ -75,6 +78,7 @@ class GlostenMilgromDealer(QuotingDealer):
         volatility: VolatilityParams = VolatilityParams(prior_ticks_per_sqrt_s=0.5)
         prior_alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.2
         learning_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+        markout_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
         imbalance: ImbalanceParams = ImbalanceParams()
         markout: MarkoutParams = MarkoutParams()
         processing_ticks: Annotated[float, msgspec.Meta(ge=0)] = 0.5
@@ -103,7 +107,7 @@ class GlostenMilgromDealer(QuotingDealer):
             self.learning_weight = 0.0
         for i in range(len(ctx.instruments)):
             belief = GaussianBelief(float(ctx.initial_ticks(i)), p.prior_sd_ticks, p.volatility)
-            lit = self._with_prior(ImbalanceToxicity(p.imbalance))
+            lit = self._lit_toxicity()
             self.views.append(
                 _View(belief, lit, ToxicityByClass(self._class_toxicity), BeliefLog(p.thinning))
             )
@@ -111,7 +115,9 @@ class GlostenMilgromDealer(QuotingDealer):
 
     def on_wake(self, ctx: Context, tag: int) -> None:
         for i in self.instrument_ids:
-            self.views[i].clients.on_mid(ctx.now_ns, visible_price_ticks(ctx, i))
+            view = self.views[i]
+            view.clients.on_mid(ctx.now_ns, visible_price_ticks(ctx, i))
+            view.lit.on_mid(ctx.now_ns, view.belief.mean_ticks)
         super().on_wake(ctx, tag)
 
     def on_trade(self, ctx: Context, trade: Trade) -> None:
@@ -123,6 +129,15 @@ class GlostenMilgromDealer(QuotingDealer):
         else:
             view.learn_sweep()
         view.sweep = trade
+
+    def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
+        # The fill is on the tape too, and has been taken into the belief from there: measured from before,
+        # the dealer's own reaction to the trade would look like somebody's foresight.
+        view = self.views[fill.instrument_id]
+        if fill.is_maker:
+            view.learn_sweep()
+            view.lit.on_fill(fill.ts_event_ns, fill.side.opposite, view.belief.mean_ticks)
+        super().on_fill(ctx, fill)
 
     def on_news(self, ctx: Context, news: News) -> None:
         belief = self.views[news.instrument_id].belief
@@ -215,12 +230,21 @@ class GlostenMilgromDealer(QuotingDealer):
         view.belief.advance(ctx.now_ns)
         return view.lit.alpha(ctx.now_ns)
 
-    def _class_toxicity(self) -> ToxicityEstimator:
-        return self._with_prior(MarkoutToxicity(self.params.markout))
+    def _lit_toxicity(self) -> ToxicityEstimator:
+        p, weight = self.params, self.learning_weight
+        return CombinedToxicity(
+            [
+                (FixedToxicity(p.prior_alpha), 1 - weight),
+                (ImbalanceToxicity(p.imbalance), weight * (1 - p.markout_share)),
+                (MarkoutToxicity(p.markout), weight * p.markout_share),
+            ]
+        )
 
-    def _with_prior(self, estimator: ToxicityEstimator) -> ToxicityEstimator:
-        weight = self.learning_weight
-        return CombinedToxicity([(FixedToxicity(self.params.prior_alpha), 1 - weight), (estimator, weight)])
+    def _class_toxicity(self) -> ToxicityEstimator:
+        p, weight = self.params, self.learning_weight
+        return CombinedToxicity(
+            [(FixedToxicity(p.prior_alpha), 1 - weight), (MarkoutToxicity(p.markout), weight)]
+        )
 
 
 class _View:

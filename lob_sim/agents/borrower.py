@@ -1,8 +1,8 @@
 """The borrowing side of a desk: to whom it owes what until when, and what it answers its lenders.
 
-The balance sheet says how much is owed, the ladder of loans to whom. Every loan that a trade makes or retires is
-told to its lender. A loan that is not rolled is first sought from the other lenders, the lowest haircut first; what
-nobody lends is due and must be repaid that very day, out of cash or by selling.
+The balance sheet says how much is owed, the ladder of loans to whom. Every loan that a trade makes or retires
+is told to its lender. A loan that is not rolled is first sought from the other lenders, the lowest haircut
+first; what nobody lends is due and must be repaid that very day, out of cash or by selling.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Borrower:
     Args:
         lenders: Whom it can borrow from.
         rungs: Maturities over which its opening loans are spread, evenly over each lender's term.
-        runnable_share: Share of opening short-term funding that these lenders lend unsecured; the rest is deposits.
+        runnable_share: Share of opening short-term funding that these lenders lend unsecured; the rest is
+            deposits.
     """
 
     def __init__(self, lenders: Sequence[LenderTerms], rungs: int, runnable_share: float) -> None:
@@ -63,7 +64,9 @@ class Borrower:
         self._runnable_share = runnable_share
         self._quotes: dict[int, list[float]] = {}
         self._requests: dict[int, _Request] = {}
-        self._handlers: dict[FundingKind, Callable[[Context, FundingEvent, BalanceSheet], SheetCause | None]] = {
+        self._handlers: dict[
+            FundingKind, Callable[[Context, FundingEvent, BalanceSheet], SheetCause | None]
+        ] = {
             FundingKind.HAIRCUT_CHANGED: self._on_haircut,
             FundingKind.ROLLED: self._on_rolled,
             FundingKind.REFUSED: self._on_refused,
@@ -71,7 +74,7 @@ class Borrower:
             FundingKind.MARGIN_CALL: self._on_call,
         }
 
-    # --- what the desk asks for -------------------------------------------------------------------------------
+    # --- what the desk asks for ----------------------------------------------------------------------------
     def open(self, ctx: Context, sheet: BalanceSheet) -> None:
         """Spread the opening loans over lenders and maturities, in equal parts."""
         n = len(sheet.haircuts)
@@ -85,9 +88,13 @@ class Borrower:
         runnable = int(self._runnable_share * sheet.short_term_cash)
         for instrument_id, owed in [*enumerate(sheet.repo_cash), (UNSECURED, runnable)]:
             haircut = sheet.haircuts[instrument_id] if instrument_id >= 0 else 0.0
-            for (terms, maturity_ns), amount in zip(places, split_exactly(owed, [1] * len(places)), strict=True):
+            for (terms, maturity_ns), amount in zip(
+                places, split_exactly(owed, [1] * len(places)), strict=True
+            ):
                 if amount:
-                    loan = self.ladder.add(terms.lender_id, instrument_id, amount, haircut, max(1, maturity_ns))
+                    loan = self.ladder.add(
+                        terms.lender_id, instrument_id, amount, haircut, max(1, maturity_ns)
+                    )
                     self._tell(ctx, FundingKind.BORROWED, loan, amount)
         self.disclose(ctx, sheet)
 
@@ -131,7 +138,7 @@ class Borrower:
         self._set_haircuts(sheet)
         return cause
 
-    # --- what lenders say -------------------------------------------------------------------------------------
+    # --- what lenders say ----------------------------------------------------------------------------------
     def _on_haircut(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
         self._quotes[event.lender_id][event.instrument_id] = event.haircut
         for loan in [x for x in self.ladder.loans if x.instrument_id == event.instrument_id]:
@@ -196,9 +203,11 @@ class Borrower:
         self._tell(ctx, FundingKind.REPAID, loan, paid)
         return SheetCause.REPAID
 
-    # --- other lenders ----------------------------------------------------------------------------------------
+    # --- other lenders -------------------------------------------------------------------------------------
     def _move_if_cheaper(self, ctx: Context, loan: Loan, sheet: BalanceSheet) -> None:
-        asked = tuple(k for k, q in self._quotes.items() if q[loan.instrument_id] > loan.haircut - _WORTH_MOVING)
+        asked = tuple(
+            k for k, q in self._quotes.items() if q[loan.instrument_id] > loan.haircut - _WORTH_MOVING
+        )
         being_moved = any(request.old_id == loan.loan_id for request in self._requests.values())
         if len(asked) < len(self._quotes) and not being_moved:
             self._seek(ctx, _Request(loan.loan_id, loan.instrument_id, loan.amount_cash, False, asked), sheet)

@@ -16,11 +16,11 @@ _OPEN = 2
 class StandingRepoFacility(RepoLending):
     """Lends to anybody, without limit and at fixed haircuts, from a start time on; it rolls whatever matures.
 
-    Before that time it does not lend. Dealers move loans to it when its haircuts are lower than what their lenders
-    want, or when their lenders refuse to roll.
+    Before that time it does not lend. Dealers move loans to it when its haircuts are lower than what their
+    lenders want, or when their lenders refuse to roll.
 
-    Source: the Federal Reserve's standing repo facility (July 2021) and its repo operations of September 2019 and
-    March 2020.
+    Source: the Federal Reserve's standing repo facility (July 2021) and its repo operations of September 2019
+    and March 2020.
     """
 
     class Params(RepoLending.Params, frozen=True, forbid_unknown_fields=True):

@@ -2,27 +2,31 @@
 
 The desk is a component of the agent beside the strategy. It books every fill on the balance sheet, marks the
 positions on a schedule and after own trades, asks the constraints, and keeps the parent orders that they call
-for. While it sells, the agent buys nothing: its bids are cancelled and refused. How parent orders are worked is
-the business of :mod:`lob_sim.agents.forced_sale`.
+for. While it sells, the agent buys nothing: its bids are cancelled and refused. How parent orders are worked
+is the business of :mod:`lob_sim.agents.forced_sale`.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from lob_sim.agents.borrower import Borrower
 from lob_sim.agents.context import Context, Headroom
-from lob_sim.agents.forced_sale import ForcedSales
+from lob_sim.agents.forced_sale import ForcedSales, Securities
 from lob_sim.agents.strategy import Strategy
 from lob_sim.agents.witness import MarketWitness
 from lob_sim.balance.liquidation import breach_urgency
 from lob_sim.balance.marking import MarkingPolicy
+from lob_sim.balance.resolution import attribute_losses, default_event
 from lob_sim.balance.risk_manager import Plan, RiskManager
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
+from lob_sim.balance.view import SheetView
 from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.messages import (
     ConstraintBreached,
     ConstraintCured,
-    DealerDefaulted,
+    Event,
+    FundingEvent,
     MarkRecord,
     MarkSource,
     OrderCanceled,
@@ -31,7 +35,6 @@ from lob_sim.messages import (
     ParentEnd,
     RfqClosed,
     RfqDeclined,
-    RfqEnd,
     RfqPrint,
     RfqQuoted,
     RfqRejected,
@@ -43,9 +46,11 @@ from lob_sim.messages import (
 from lob_sim.units import Cash, Lots, Ns, Ticks
 
 _MARK = 0
+_DISCLOSE = -2
+_BOUND: Cash = 1 << 62
 
 
-class Controls(Protocol):
+class Controls(Securities, Protocol):
     """What a desk may do to its own agent, and a strategy may not."""
 
     def finance(self, amount: Cash) -> None:
@@ -72,6 +77,10 @@ class Desk(Strategy):
         sales: How it works forced sales.
         strategy: The quoting strategy, which knows what it believes positions to be worth.
         mark_interval_ns: Time between two scheduled marks.
+        disclosure_interval_ns: Time between two disclosures of its leverage to its lenders.
+
+    Attributes:
+        borrower: Its loans, where the market has lenders; without any, haircuts stay what they are.
     """
 
     patient = frozenset({"on_trade", "on_print"})
@@ -85,6 +94,7 @@ class Desk(Strategy):
         sales: ForcedSales,
         strategy: Strategy,
         mark_interval_ns: Ns,
+        disclosure_interval_ns: Ns,
     ) -> None:
         super().__init__()
         self.sheet = sheet
@@ -93,26 +103,51 @@ class Desk(Strategy):
         self.volatility = volatility
         self.sales = sales
         self.controls: Controls | None = None
+        self.borrower: Borrower | None = None
         self.defaulted = False
         self._strategy = strategy
         self._mark_interval_ns = mark_interval_ns
+        self._disclosure_interval_ns = disclosure_interval_ns
+        self._opening_tier1_cash = sheet.tier1_cash
+        self._attributed = False
         self._witness = MarketWitness(len(sheet.lots))
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
 
-    # --- time and the tape ----------------------------------------------------------------------------------------
+    # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.OPENING))
+        self.sales.securities = self.controls
+        if self.borrower is not None:
+            self.borrower.open(ctx, self.sheet)
+            ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
         # Desks do not all mark at the same instant: each has its own phase within the interval.
         ctx.wake_in(1 + int(ctx.random.uniform() * self._mark_interval_ns), _MARK)
 
     def on_wake(self, ctx: Context, tag: int) -> None:
-        if tag != _MARK:
+        if tag == _DISCLOSE:
+            assert self.borrower is not None
+            ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
+            self.borrower.disclose(ctx, self.sheet)
+        elif tag != _MARK:
             self.sales.on_wake(ctx, tag)
+        else:
+            ctx.wake_in(self._mark_interval_ns, _MARK)
+            self._mark_all(ctx)
+            self._assess(ctx)
+
+    def on_message(self, ctx: Context, event: Event) -> None:
+        if not isinstance(event, FundingEvent) or self.borrower is None:
             return
-        ctx.wake_in(self._mark_interval_ns, _MARK)
-        self._mark_all(ctx)
+        cause = self.borrower.on_message(ctx, event, self.sheet)
+        if cause is not None:
+            self._settle_funding(ctx, cause)
         self._assess(ctx)
+
+    def close(self, ctx: Context) -> None:
+        """The horizon is reached: the losses of a book that is not sold yet are told at its marks."""
+        if self.defaulted:
+            self._attribute(ctx)
 
     def on_trade(self, ctx: Context, trade: Trade) -> None:
         self.sales.on_trade(trade)
@@ -121,7 +156,7 @@ class Desk(Strategy):
     def on_print(self, ctx: Context, rfq_print: RfqPrint) -> None:
         self._witness.on_rfq_print(rfq_print.instrument_id, rfq_print.price_ticks, rfq_print.ts_trade_ns)
 
-    # --- own trades ------------------------------------------------------------------------------------------------
+    # --- own trades ----------------------------------------------------------------------------------------
     def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
         forced = self.sales.on_fill(fill)
         self._book(ctx, fill.instrument_id, fill.side is Side.BUY, fill.price_ticks, fill.qty_lots, forced)
@@ -147,9 +182,9 @@ class Desk(Strategy):
         self.sales.on_rfq_decline(ctx, event)
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.sales.on_rfq_close(event, dealt=event.end is RfqEnd.DEALT)
+        self.sales.on_rfq_close(event)
 
-    # --- the balance sheet --------------------------------------------------------------------------------------------
+    # --- the balance sheet ---------------------------------------------------------------------------------
     def _book(
         self, ctx: Context, instrument_id: int, is_buy: bool, price_ticks: Ticks, lots: Lots, forced: bool
     ) -> None:
@@ -158,17 +193,18 @@ class Desk(Strategy):
         else:
             proceeds = Proceeds.RETIRE_DEBT if forced or self.defaulted else Proceeds.REBUILD_CASH
             self.sheet.sell(instrument_id, lots, price_ticks, proceeds)
-        self._settle_funding(ctx)
-        cause = SheetCause.BUY if is_buy else SheetCause.SELL
-        ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, cause, instrument_id))
+        self._settle_funding(ctx, SheetCause.BUY if is_buy else SheetCause.SELL, instrument_id)
         self._assess(ctx)
 
-    def _settle_funding(self, ctx: Context) -> None:
-        """What the sheet borrowed or repaid beyond the trade itself moves to or from the outside lenders."""
+    def _settle_funding(self, ctx: Context, cause: SheetCause, instrument_id: int = -1) -> None:
+        """What the sheet borrowed or repaid, beyond any trade, moves to or from the lenders."""
         amount = self.sheet.cash - ctx.cash
         if amount:
             assert self.controls is not None
             self.controls.finance(amount)
+        if self.borrower is not None:
+            self.borrower.follow(ctx, self.sheet)
+        ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, cause, instrument_id))
 
     def _mark_all(self, ctx: Context) -> None:
         for instrument in ctx.instruments:
@@ -182,36 +218,51 @@ class Desk(Strategy):
             self.sheet.mark(i, mark.price_ticks, mark.adjustment_ticks)
             ctx.log(
                 MarkRecord(
-                    ctx.now_ns, ctx.agent_id, i, mark.price_ticks, mark.adjustment_ticks, mark.source, self.sheet.lots[i]
+                    ctx.now_ns,
+                    ctx.agent_id,
+                    i,
+                    mark.price_ticks,
+                    mark.adjustment_ticks,
+                    mark.source,
+                    self.sheet.lots[i],
                 )
             )
             ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.MARK, i))
         self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks)
 
-    # --- limits -----------------------------------------------------------------------------------------------------------
+    # --- limits --------------------------------------------------------------------------------------------
     def _assess(self, ctx: Context) -> None:
         """Ask the constraints, bring parent orders in line with their answer, and let everybody here know."""
+        if self.sheet.due_cash and self.sheet.cash:
+            self.sheet.repay(min(self.sheet.due_cash, self.sheet.cash))
+            self._settle_funding(ctx, SheetCause.REPAID)
         if self.defaulted:
-            self.sales.liquidate(ctx, self.sheet.lots, self.sheet.marks_ticks)
+            self._liquidate(ctx)
             return
-        if self.sheet.insolvent:
+        if self.fails:
             self._default(ctx)
             return
         view = self.sheet.view(self.volatility.covariances)
         plan = self.risk.plan(view)
-        self._record_breaches(ctx, plan)
+        self._record_breaches(ctx, plan, view)
         if plan.repay_cash:
             self.sheet.delever_with_cash(plan.repay_cash)
-            self._settle_funding(ctx)
-            ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.REPAID))
+            self._settle_funding(ctx, SheetCause.REPAID)
+        breached = bool(plan.breaches)
         required = max((b.required_cash for b in plan.breaches), default=0.0)
         urgency = breach_urgency(required, self.sheet.inventory_cash)
+        # Bids go first: the agent must not buy what it is about to sell.
+        self._restrain(ctx, breached)
         changes = self.risk.update(plan, self.sales.working)
-        self.sales.follow(ctx, changes, urgency, self.sheet.marks_ticks)
-        self._restrain(ctx, bool(plan.breaches))
+        self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
         self._show(plan)
 
-    def _record_breaches(self, ctx: Context, plan: Plan) -> None:
+    @property
+    def fails(self) -> bool:
+        """Whether the agent is in default: its Tier 1 is zero or less."""
+        return self.sheet.insolvent
+
+    def _record_breaches(self, ctx: Context, plan: Plan, view: SheetView) -> None:
         for breach in plan.breaches:
             if breach.constraint not in self._binding:
                 ctx.log(
@@ -219,14 +270,15 @@ class Desk(Strategy):
                         ctx.now_ns,
                         ctx.agent_id,
                         breach.constraint,
-                        round(breach.headroom_cash),
-                        round(breach.required_cash),
+                        _whole(breach.headroom_cash),
+                        _whole(breach.required_cash),
                     )
                 )
         binding = tuple(b.constraint for b in plan.breaches)
         for name in self._binding:
             if name not in binding:
-                ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, 0))
+                headroom = min(c.headroom(view) for c in self.risk.constraints if c.name == name)
+                ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, _whole(headroom)))
         self._binding = binding
 
     def _restrain(self, ctx: Context, breached: bool) -> None:
@@ -251,15 +303,34 @@ class Desk(Strategy):
     def _default(self, ctx: Context) -> None:
         """Tier 1 is gone: the dealer stops quoting and its book is liquidated."""
         assert self.controls is not None
-        sheet = self.sheet
+        event = default_event(self.sheet, ctx.now_ns, ctx.agent_id)
+        assert event is not None
         self.defaulted = True
-        ctx.log(
-            DealerDefaulted(ctx.now_ns, ctx.agent_id, sheet.tier1_cash, sheet.assets_cash, sheet.liabilities_cash)
-        )
-        ctx.log(sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.DEFAULT))
+        ctx.log(event)
+        ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.DEFAULT))
         self.controls.silence()
         self.controls.forbid_buying(True)
         self.sales.close_all(ctx, ParentEnd.DEFAULTED)
         for instrument in ctx.instruments:
             ctx.cancel_all(instrument.instrument_id)
-        self.sales.liquidate(ctx, sheet.lots, sheet.marks_ticks)
+        if self.borrower is not None:
+            self.borrower.disclose(ctx, self.sheet)
+        self._liquidate(ctx)
+
+    def _liquidate(self, ctx: Context) -> None:
+        self.sales.liquidate(ctx, self.sheet.lots, self.sheet.marks_ticks)
+        if not any(self.sheet.lots):
+            self._attribute(ctx)
+
+    def _attribute(self, ctx: Context) -> None:
+        """Say who has lost what, once."""
+        if not self._attributed:
+            self._attributed = True
+            losses = attribute_losses(self.sheet, self._opening_tier1_cash, ctx.now_ns, ctx.agent_id)
+            for loss in losses:
+                ctx.log(loss)
+
+
+def _whole(amount: float) -> Cash:
+    """A real amount in whole cash units; what no constraint bounds is a number that no market reaches."""
+    return round(max(-_BOUND, min(_BOUND, amount)))

@@ -1,4 +1,4 @@
-"""How a desk works the sales that its limits demand: parent orders, children in the book, requests to dealers."""
+"""How a desk works the sales that its limits demand: parent orders, children in the book, requests."""
 
 from __future__ import annotations
 
@@ -255,9 +255,7 @@ class ForcedSales:
         self._withdraw(ctx, instrument_id, self._out_lots(instrument_id))
         self.securities.earmark(instrument_id, 0)
         left = parent.state.remaining_lots
-        ctx.log(
-            ParentOrderClosed(ctx.now_ns, ctx.agent_id, instrument_id, parent.parent_order_id, left, end)
-        )
+        ctx.log(ParentOrderClosed(ctx.now_ns, ctx.agent_id, instrument_id, parent.parent_order_id, left, end))
 
     def _withdraw(self, ctx: Context, instrument_id: int, too_many_lots: Lots) -> None:
         """Walk away from requests, the newest first, that would sell more than is still to be sold.
@@ -336,7 +334,7 @@ class ForcedSales:
             parent.state.working_lots += qty
 
     def _set_aside(self, ctx: Context, parent: Parent) -> None:
-        """Keep the lots that are still to be sold from the agent's own quotes, which give way if they must."""
+        """Keep what is still to be sold from the agent's own quotes, which give way if they must."""
         assert self.securities is not None
         instrument_id = parent.state.instrument_id
         needed = max(0, parent.state.remaining_lots - parent.state.working_lots)

@@ -34,38 +34,41 @@ class Lent(msgspec.Struct):
 class RepoLending(Strategy):
     """Lends to dealers against securities, and unsecured, at haircuts that follow volatility and leverage.
 
-    It takes its prices from the lit market that it sees and the leverage of its borrowers from what they disclose.
-    New haircuts are announced when they move and apply to new and rolled loans; a loan keeps its own until it
-    matures, so the terms are the clock of a run. When a loan matures it is rolled, or refused in whole (its borrower is too
-    leveraged) or in part (the lender is at its own limit). Collateral is margined at every look.
+    It takes its prices from the lit market that it sees and the leverage of its borrowers from what they
+    disclose. New haircuts are announced when they move and apply to new and rolled loans; a loan keeps its
+    own until it matures, so the terms are the clock of a run. When a loan matures it is rolled, or refused in
+    whole (its borrower is too leveraged) or in part (the lender is at its own limit). Collateral is margined
+    at every look.
 
-    Cash that is lent comes from outside the market. With the switch ``funding`` off all haircuts stay, no margin is
-    called and every loan is rolled.
+    Cash that is lent comes from outside the market. With the switch ``funding`` off all haircuts stay, no
+    margin is called and every loan is rolled.
 
-    Source: haircuts as in Brunnermeier and Pedersen (2009), "Market Liquidity and Funding Liquidity", section 2;
-    a run of lenders as in Copeland, Martin and Walker (2014), "Repo Runs: Evidence from the Tri-Party Repo Market".
+    Source: haircuts as in Brunnermeier and Pedersen (2009), "Market Liquidity and Funding Liquidity", section
+    2; a run of lenders as in Copeland, Martin and Walker (2014), "Repo Runs: Evidence from the Tri-Party Repo
+    Market".
     """
 
     class Params(RepoLender.Params, frozen=True, forbid_unknown_fields=True):
         """Parameters.
 
         Attributes:
-            schedules: Haircut schedule by instrument name: ``base`` haircut, ``per_volatility`` added for each unit of
-                volatility above ``reference_volatility``, ``per_leverage`` for each unit of the borrower's leverage
-                above ``reference_leverage``, and the ``maximum``; no lending against instruments that are not named.
+            schedules: Haircut schedule by instrument name: ``base`` haircut, ``per_volatility`` added for
+                each unit of volatility above ``reference_volatility``, ``per_leverage`` for each unit of the
+                borrower's leverage above ``reference_leverage``, and the ``maximum``; no lending against
+                instruments that are not named.
             limit: Most that it lends in total, in currency units.
             refuse_above_leverage: Leverage (assets over Tier 1) from which on it rolls nothing.
             term: Time to maturity of its loans.
             interval: Time between two looks at the market; volatility is per interval.
             decay: Weight of the past in its measure of volatility, per interval.
-            opening_volatility: Volatility by instrument name, per interval, as it measured it in calm; by default
-                the schedule's reference.
+            opening_volatility: Volatility by instrument name, per interval, as it measured it in calm; by
+                default the schedule's reference.
             call_threshold: Smallest margin call, as a share of the loan.
         """
 
         interval: Interval = 60 * NS_PER_S
         decay: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.94
-        opening_volatility: dict[str, NonNegative] = {}
+        opening_volatility: dict[str, NonNegative] = {}  # noqa: RUF012  # msgspec copies it
         call_threshold: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.001
 
     params: Params
@@ -85,7 +88,7 @@ class RepoLending(Strategy):
             FundingKind.REQUESTED: self._on_requested,
         }
 
-    # --- hooks ------------------------------------------------------------------------------------------------
+    # --- hooks ---------------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
         p = self.params
         first = ctx.instruments[0]
@@ -119,7 +122,7 @@ class RepoLending(Strategy):
         elif isinstance(event, FundingEvent):
             self._answers[event.kind](ctx, event)
 
-    # --- haircuts and margins ---------------------------------------------------------------------------------
+    # --- haircuts and margins ------------------------------------------------------------------------------
     def haircut(self, ctx: Context, instrument_id: int, borrower_id: int) -> float:
         """What a new loan would bear; 0 without collateral."""
         if instrument_id == UNSECURED:
@@ -156,7 +159,7 @@ class RepoLending(Strategy):
         if call > self.params.call_threshold * loan.amount_cash:
             self._tell(ctx, lent, FundingKind.MARGIN_CALL, call)
 
-    # --- loans ------------------------------------------------------------------------------------------------
+    # --- loans ---------------------------------------------------------------------------------------------
     def _on_borrowed(self, ctx: Context, event: FundingEvent) -> None:
         self.lender.lent_cash += event.amount_cash
         self._enter(ctx, event, event.amount_cash, event.haircut, event.maturity_ns)
@@ -197,7 +200,9 @@ class RepoLending(Strategy):
         loan = lent.loan
         if loan.instrument_id == UNSECURED or loan.haircut >= 1:
             return
-        unit = ctx.instruments[loan.instrument_id].cash_per_tick_lot * visible_price_ticks(ctx, loan.instrument_id)
+        unit = ctx.instruments[loan.instrument_id].cash_per_tick_lot * visible_price_ticks(
+            ctx, loan.instrument_id
+        )
         lent.collateral_lots = min(most_lots, loan.amount_cash / ((1 - loan.haircut) * unit))
 
     def _on_repaid(self, ctx: Context, event: FundingEvent) -> None:

@@ -23,7 +23,7 @@ class MarketWitness:
     """
 
     def __init__(self, n_instruments: int) -> None:
-        self._mids: list[tuple[float, Ns]] = [(0.0, -_NEVER)] * n_instruments
+        self._mids: list[tuple[float, Ticks, Ns]] = [(0.0, 0, -_NEVER)] * n_instruments
         self._trades: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
         self._prints: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
         self._quotes: list[deque[tuple[Ns, float]]] = [deque(maxlen=_QUOTES_KEPT) for _ in range(n_instruments)]
@@ -48,8 +48,8 @@ class MarketWitness:
         now_ns = ctx.now_ns
         top = ctx.top(instrument_id)
         if top.is_two_sided:
-            self._mids[instrument_id] = (top.mid_ticks, now_ns)
-        mid, mid_ns = self._mids[instrument_id]
+            self._mids[instrument_id] = (top.mid_ticks, top.ask_ticks - top.bid_ticks, now_ns)
+        mid, spread, mid_ns = self._mids[instrument_id]
         trade, trade_ns = self._trades[instrument_id]
         rfq_print, print_ns = self._prints[instrument_id]
         recent = [price for ts_ns, price in self._quotes[instrument_id] if now_ns - ts_ns <= _QUOTE_MEMORY_NS]
@@ -63,4 +63,5 @@ class MarketWitness:
             belief_ticks=belief_ticks,
             belief_sd_ticks=belief_sd_ticks,
             quote_sd_ticks=pstdev(recent) if len(recent) > 1 else 0.0,
+            spread_ticks=spread,
         )

@@ -32,6 +32,7 @@ class MarketView(msgspec.Struct, gc=False):
         belief_ticks: Mean of its belief about fair value.
         belief_sd_ticks: Standard deviation of that belief.
         quote_sd_ticks: Standard deviation of recent RFQ quotes that it has seen; 0 with fewer than two.
+        spread_ticks: Width of the quote behind ``mid_ticks``.
     """
 
     mid_ticks: float
@@ -43,6 +44,7 @@ class MarketView(msgspec.Struct, gc=False):
     belief_ticks: float
     belief_sd_ticks: float
     quote_sd_ticks: float = 0.0
+    spread_ticks: Ticks = 0
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
@@ -79,12 +81,15 @@ class HierarchyMarking(MarkingPolicy):
 
         Attributes:
             lit_fresh: How long a lit quote or trade counts as fresh.
+            max_spread: Widest lit quote, as a fraction of its mid, whose mid is evidence: between distant quotes
+                a mid says little.
             print_fresh: How long an RFQ print does.
             confidence: How sure to be of getting the prudent price, one-sided, from 0.5 to below 1.
             prudent: Whether the adjustment is made at all.
         """
 
         lit_fresh: Duration = NS_PER_S
+        max_spread: Annotated[float, msgspec.Meta(gt=0)] = 1.0
         print_fresh: Duration = 60 * NS_PER_S
         confidence: Annotated[float, msgspec.Meta(ge=0.5, lt=1)] = 0.9
         prudent: bool = True
@@ -92,12 +97,14 @@ class HierarchyMarking(MarkingPolicy):
     def __init__(self, params: Params) -> None:
         super().__init__(params)
         self._lit_fresh_ns = params.lit_fresh
+        self._max_spread = params.max_spread
         self._print_fresh_ns = params.print_fresh
         self._z = NormalDist().inv_cdf(params.confidence) if params.prudent else 0.0
 
     def mark(self, view: MarketView) -> Mark:
         """The best evidence there is; half ticks round to the even tick, and a mark is at least one tick."""
-        if view.mid_ticks > 0 and view.mid_age_ns <= self._lit_fresh_ns:
+        is_close = view.spread_ticks <= self._max_spread * view.mid_ticks
+        if view.mid_ticks > 0 and is_close and view.mid_age_ns <= self._lit_fresh_ns:
             return Mark(max(1, round(view.mid_ticks)), MarkSource.LIT_MID, 0)
         if view.trade_ticks > 0 and view.trade_age_ns <= self._lit_fresh_ns:
             return Mark(view.trade_ticks, MarkSource.LIT_TRADE, 0)

@@ -10,7 +10,7 @@ from lob_sim.book.order import Order
 from lob_sim.errors import InvariantError
 from lob_sim.units import Lots, Ticks
 
-_MIN_SWEEP = 8
+_MIN_SWEEP = 64
 """A level is not swept for fewer dead entries than this."""
 
 
@@ -79,10 +79,11 @@ class PriceLevel:
         """Take a live order out, wherever it stands."""
         if order.hidden:
             self.dark_lots -= order.open_lots
+        elif order.reserve_lots:
+            self.dark_lots -= order.reserve_lots
+            self.shown_lots -= order.open_lots - order.reserve_lots
         else:
-            reserve_lots = order.reserve_lots
-            self.dark_lots -= reserve_lots
-            self.shown_lots -= order.open_lots - reserve_lots
+            self.shown_lots -= order.open_lots
         order.open_lots = 0
         self.n_dead = n_dead = self.n_dead + 1
         if n_dead >= _MIN_SWEEP and 2 * n_dead > len(self.displayed) + len(self.hidden):
@@ -108,12 +109,13 @@ class PriceLevel:
                 self.hidden.popleft()
             return
         self.shown_lots -= qty_lots
-        if open_lots == order.reserve_lots:
+        if not open_lots:
             self.displayed.popleft()
-            if open_lots:
-                self.dark_lots -= open_lots
-                order.set_reserve()
-                self.append(order)
+        elif open_lots == order.reserve_lots:
+            self.displayed.popleft()
+            self.dark_lots -= open_lots
+            order.set_reserve()
+            self.append(order)
 
     def lots_of(self, agent_id: int) -> Lots:
         """Open quantity of one agent; O(orders)."""
@@ -164,8 +166,8 @@ class PriceLevel:
         _require(self.dark_lots == dark_lots, f"dark {self.dark_lots}, not {dark_lots}")
 
     def _sweep(self) -> None:
-        self.displayed = deque(order for order in self.displayed if order.open_lots)
-        self.hidden = deque(order for order in self.hidden if order.open_lots)
+        self.displayed = deque([order for order in self.displayed if order.open_lots])
+        self.hidden = deque([order for order in self.hidden if order.open_lots])
         self.n_dead = 0
 
 

@@ -7,9 +7,9 @@ import msgspec
 from lob_sim.messages import OrderType, SelfTradePrevention, Side, TimeInForce
 from lob_sim.units import Lots, Ticks
 
-MAX_PRICE_TICKS: Ticks = 2**40
+MAX_PRICE_TICKS: Ticks = 2**30 - 1
 """No limit or stop price is above this one."""
-MAX_QTY_LOTS: Lots = 2**40
+MAX_QTY_LOTS: Lots = 2**30 - 1
 """No order is larger than this."""
 MARKET_BUY_TICKS: Ticks = MAX_PRICE_TICKS + 1
 """Stands for the price of a buy order at any price: above every limit price, so it comes first in its queue."""
@@ -39,10 +39,10 @@ class Order(msgspec.Struct, gc=False):
     open_lots: Lots
     arrival: int
     self_trade: SelfTradePrevention = SelfTradePrevention.NONE
+    order_type: OrderType = OrderType.LIMIT
     reserve_lots: Lots = 0
     hidden: bool = False
     display_lots: Lots = 0
-    order_type: OrderType = OrderType.LIMIT
     time_in_force: TimeInForce = TimeInForce.GTC
     post_only: bool = False
     stop_price_ticks: Ticks = 0

@@ -131,7 +131,9 @@ class _Replay:
         if manifest.digest != chain_digest(map(bytes.fromhex, manifest.blocks)):
             self._problems.append(Problem(MANIFEST_NAME, "its digest is not that of its blocks"))
         if manifest.status != RUNNING and (manifest.rows, manifest.counts) != (self._rows, self._run.counts):
-            self._problems.append(Problem(MANIFEST_NAME, f"counts {manifest.rows} rows; there are {self._rows}"))
+            self._problems.append(
+                Problem(MANIFEST_NAME, f"counts {manifest.rows} rows; there are {self._rows}")
+            )
         if n_blocks < len(manifest.blocks):
             self._problems.append(Problem(MANIFEST_NAME, "has digests of blocks that are not there"))
 

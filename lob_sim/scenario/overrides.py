@@ -25,17 +25,20 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals or not path.strip():
-            raise ScenarioError("expected path=value, for example agents.dealers.count=4", f"--set {override}")
+            raise ScenarioError(
+                "expected path=value, for example agents.dealers.count=4", f"--set {override}"
+            )
         set_path(result, path.strip(), parse_value(text.strip()), f"--set {override}")
     return result
 
 
 def parse_value(text: str) -> Any:
-    """A value as TOML writes it; anything that is not TOML is taken as a string."""
+    """A value as TOML writes it; anything that is not one TOML value is taken as a string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return parsed["value"] if len(parsed) == 1 else text
 
 
 def set_path(raw: dict[str, Any], path: str, value: Any, where: str) -> None:
@@ -44,36 +47,30 @@ def set_path(raw: dict[str, Any], path: str, value: Any, where: str) -> None:
     Raises:
         ScenarioError: The path leads nowhere.
     """
-    *parents, last = path.split(".")
+    parts = path.split(".")
+    if not all(parts):
+        raise ScenarioError(f"{path!r} has an empty part", where)
     node: Any = raw
-    for i, part in enumerate(parents):
-        node = _step(node, part, ".".join(parents[: i + 1]), where, create=True)
-    if isinstance(node, list):
-        node[_index(node, last, path, where)] = value
-    elif isinstance(node, dict):
-        node[last] = value
-    else:
-        raise ScenarioError(f"{'.'.join(parents)} is a single value: nothing is inside it", where)
-
-
-def _step(node: Any, part: str, so_far: str, where: str, *, create: bool) -> Any:
-    if isinstance(node, list):
-        return node[_index(node, part, so_far, where)]
-    if isinstance(node, dict):
-        if part not in node and create:
-            node[part] = {}
-        return node[part]
-    raise ScenarioError(f"{so_far} is inside a single value", where)
+    for i, part in enumerate(parts):
+        so_far = ".".join(parts[: i + 1])
+        key: Any = part
+        if isinstance(node, list):
+            key = _index(node, part, so_far, where)
+        elif not isinstance(node, dict):
+            raise ScenarioError(f"{'.'.join(parts[:i])} is a single value: nothing is inside it", where)
+        if i == len(parts) - 1:
+            node[key] = value
+        else:
+            # A table that the file leaves out: if no scenario has one, the result will not convert.
+            node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
 
 
 def _index(node: list[Any], part: str, so_far: str, where: str) -> int:
-    if part.isdigit() and int(part) < len(node):
+    if part.isdecimal() and int(part) < len(node):
         return int(part)
     names = [entry.get("name", "") if isinstance(entry, dict) else "" for entry in node]
     if part in names:
         return names.index(part)
     known = [name for name in names if name]
-    raise ScenarioError(
-        f"{so_far} does not exist" + did_you_mean(part, known) + f"; there are: {', '.join(known) or len(node)}",
-        where,
-    )
+    there_are = ", ".join(known) or f"{len(node)} entries"
+    raise ScenarioError(f"{so_far} does not exist{did_you_mean(part, known)}; there are: {there_are}", where)

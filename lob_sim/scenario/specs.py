@@ -153,6 +153,22 @@ class ConstraintSpec(Spec, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
 
 
+class RedemptionSpec(Spec, frozen=True, kw_only=True):
+    """How the investors of a fund behave: they redeem β·max(0, -return) of its net asset value.
+
+    Attributes:
+        beta: Share of assets redeemed per unit of negative return since the last time.
+        interval: Time between two calculations of the net asset value, at which investors may redeem.
+        swing_threshold: Redemptions above this share of net asset value are paid at a swung price.
+        swing_factor: By how much that price is swung, as a fraction; 0 turns swing pricing off.
+    """
+
+    beta: Annotated[float, msgspec.Meta(ge=0)] = 0.5
+    interval: Annotated[Duration, msgspec.Meta(gt=0)] = 600_000_000_000
+    swing_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    swing_factor: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+
+
 class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
     """What makes an agent a constrained dealer. Its group's cash and holdings are the first two asset lines.
 
@@ -176,6 +192,15 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         volatility_interval: Interval of the returns from which it measures volatility.
         volatility_decay: Weight of the past, per interval.
         opening_volatility: Volatility of each instrument's mark per interval, as measured in calm.
+        sale_patience: A parent order that has been open for so long is worked with full urgency.
+        resolution_horizon: Time over which the book is sold after a default; 0 sells it at once.
+        lenders: Groups of repo lenders that it borrows from; none named means all of the scenario. Opening loans are
+            shared equally between them. Without lenders haircuts stay what they are at the opening.
+        rungs: Maturities over which its opening loans are spread, evenly over each lender's term.
+        runnable_share: Share of short-term funding that these lenders lend unsecured and may refuse to roll; the rest
+            is deposits, which stay.
+        disclosure_interval: Time between two disclosures of its leverage to its lenders.
+        redemptions: Makes it a fund, whose Tier 1 is its net asset value, and says how its investors behave.
     """
 
     other_assets: Decimal = Decimal(0)
@@ -196,6 +221,13 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
     volatility_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 60_000_000_000
     volatility_decay: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.94
     opening_volatility: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    sale_patience: Annotated[Duration, msgspec.Meta(gt=0)] = 300_000_000_000
+    resolution_horizon: Duration = 0
+    lenders: list[str] = []
+    rungs: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 4
+    runnable_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    disclosure_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 60_000_000_000
+    redemptions: RedemptionSpec | None = None
 
     def __post_init__(self) -> None:
         _require(self.scale.is_finite() and self.scale > 0, "scale", "a positive number", self.scale)

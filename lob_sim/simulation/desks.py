@@ -7,8 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from lob_sim.agents.borrower import Borrower, LenderTerms
 from lob_sim.agents.desk import Desk
 from lob_sim.agents.forced_sale import ForcedSales
+from lob_sim.agents.fund_manager import FundDesk
+from lob_sim.agents.repo_lender import RepoLending
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.constraints import (
     Constraint,
@@ -17,8 +20,10 @@ from lob_sim.balance.constraints import (
     SlrConstraint,
     VarConstraint,
 )
+from lob_sim.balance.fund import FlowRule, Fund
 from lob_sim.balance.liquidation import BookWatching, Immediate, LiquidationStrategy, Participation, Twap
 from lob_sim.balance.marking import HierarchyMarking, MarkingPolicy
+from lob_sim.balance.resolution import ResolutionPolicy
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sale_order import SALE_ORDERS, SaleOrder
 from lob_sim.balance.sheet import BalanceSheet
@@ -68,21 +73,33 @@ class DeskBuilder:
             ScenarioError: Names the field that does not hold.
         """
         try:
-            return Desk(
+            parts = (
                 self._sheet(spec, cash, lots),
                 self._risk_manager(spec, where),
                 self._marking(spec, where),
                 self._volatility(spec),
                 ForcedSales(
-                    self._liquidation(spec, where), spec.work_interval, spec.rfq_dealers, spec.rfq_patience
+                    self._liquidation(spec, where),
+                    ResolutionPolicy(spec.resolution_horizon),
+                    spec.work_interval,
+                    spec.sale_patience,
+                    spec.rfq_dealers,
+                    spec.rfq_patience,
                 ),
                 strategy,
                 spec.mark_interval,
+                spec.disclosure_interval,
             )
+            if spec.redemptions is None:
+                return Desk(*parts)
+            rule = FlowRule(
+                spec.redemptions.beta, spec.redemptions.swing_threshold, spec.redemptions.swing_factor
+            )
+            return FundDesk(*parts, fund=Fund(parts[0], rule), interval_ns=spec.redemptions.interval)
         except ScenarioError:
             raise
         except InputError as error:
-            raise ScenarioError(str(error), where) from error
+            raise ScenarioError(error.message, error.where or where) from error
 
     def _sheet(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...]) -> BalanceSheet:
         unit = self._context.cash_unit
@@ -108,6 +125,9 @@ class DeskBuilder:
             place = f"{where}.constraints[{i}]"
             cls = self._plugin(entry.kind, CONSTRAINTS, Constraint, f"{place}.kind")
             constraints.append(cls(build_params(cls, entry.params, f"{place}.params"), self._context))
+        if spec.redemptions is not None:
+            # What leaving investors are owed must be paid, whatever lenders do.
+            constraints.append(FundingConstraint(FundingConstraint.Params(), self._context))
         order = self._plugin(spec.sale_order, SALE_ORDERS, SaleOrder, f"{where}.sale_order")
         params = build_params(order, {}, f"{where}.sale_order")
         return RiskManager(constraints, order(params, self._context))
@@ -139,4 +159,39 @@ class DeskBuilder:
                 f'expected one of {", ".join(known)} or "module:Class", got {name!r}{did_you_mean(name, known)}',
                 where,
             )
-        return load_class(name, base, self._folder)
+        try:
+            return load_class(name, base, self._folder)
+        except InputError as error:
+            raise ScenarioError(error.message, where) from error
+
+
+def borrower_of(
+    spec: BalanceSheetSpec, lenders: Mapping[int, RepoLending], groups: Mapping[int, str], where: str
+) -> Borrower | None:
+    """The borrowing side of a dealer's desk; ``None`` where nobody lends at the opening, or for a fund.
+
+    Args:
+        spec: The dealer's balance sheet.
+        lenders: Every repo lender of the scenario by ``agent_id``.
+        groups: Their groups.
+        where: The place of ``spec``.
+
+    Raises:
+        ScenarioError: A group that it borrows from has no lenders.
+    """
+    for i, name in enumerate(spec.lenders):
+        if name not in groups.values():
+            known = sorted(set(groups.values()))
+            there = ", ".join(known) or "none"
+            raise ScenarioError(
+                f"no group of repo lenders named {name!r}{did_you_mean(name, known)}; there are: {there}",
+                f"{where}.lenders[{i}]",
+            )
+    terms = [
+        LenderTerms(agent_id, lender.params.term, lender.stands_by)
+        for agent_id, lender in lenders.items()
+        if not spec.lenders or groups[agent_id] in spec.lenders or lender.stands_by
+    ]
+    if spec.redemptions is not None or all(t.stands_by for t in terms):
+        return None
+    return Borrower(terms, spec.rungs, spec.runnable_share)

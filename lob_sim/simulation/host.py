@@ -103,7 +103,7 @@ class AgentHost:
         self._last_down_ns: Ns = 0
         self._last_letter_ns: Ns = 0
         self._drain_due_ns: Ns = -1
-        self._view_ns: Ns = 0
+        self._view_ns: Ns = -1
         self._book_notice_hooks = tuple(
             (i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book")
         )
@@ -231,6 +231,9 @@ class AgentHost:
     def finish(self) -> None:
         """The horizon is reached: take note of what has arrived (no more commands leave)."""
         self._read_inbox()
+        for component, ctx in zip(self.components, self._contexts, strict=True):
+            if isinstance(component, Desk):
+                component.close(ctx)
         self.outbox.clear()
 
     def _arrived(self, notice: Notice) -> None:

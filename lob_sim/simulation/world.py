@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 
 from lob_sim.agents.desk import Desk
+from lob_sim.agents.repo_lender import RepoLending
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.view import SheetContext
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
 from lob_sim.rng import Stream
 from lob_sim.scenario import AgentGroupSpec, InstrumentSpec, Scenario, instrument_specs, open_market
-from lob_sim.simulation.desks import DeskBuilder
+from lob_sim.simulation.desks import DeskBuilder, borrower_of
 from lob_sim.simulation.exogenous import Exogenous, fair_values
 from lob_sim.simulation.guard import Guard, GuardPolicy
 from lob_sim.simulation.host import AgentHost, Connection
@@ -33,7 +34,7 @@ from lob_sim.venue.rfq import RfqVenue
 from lob_sim.venue.transparency import Transparency, TransparencyRegime
 
 _LONGEST_VIEW_NS: Ns = 10_000_000_000
-"""No agent sees the market older than ten simulated seconds, however long its random latency."""
+"""No agent sees the market older than this, ten simulated seconds, or ten times its median latency if that is longer."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -74,7 +75,10 @@ class World:
         self._desks = DeskBuilder(
             SheetContext(self.instruments, self.cash_unit), initial_ticks, scenario.switches, scenario.folder
         )
-        components = [self._build_components(member) for member in self.members]
+        plugins = {group.name: load_strategy(group, scenario.folder) for group in scenario.agents}
+        components = [
+            self._build_components(member, *plugins[member.group.name]) for member in self.members
+        ]
         self.dealer_ids = tuple(i for i, parts in enumerate(components) if any(c.answers_rfqs for c in parts))
         self.market = Market(
             self.kernel,
@@ -84,9 +88,10 @@ class World:
             [build_engine(i, spec, ticks) for i, (spec, ticks) in enumerate(zip(specs, initial_ticks, strict=True))],
             [build_rfq_venue(i, spec, self.dealer_ids) for i, spec in enumerate(specs)],
             Ledger(self.instruments, [m.cash for m in self.members], [m.lots for m in self.members]),
-            _LONGEST_VIEW_NS,
+            max((_longest_view_ns(group) for group in scenario.agents), default=0),
             scenario.switches,
         )
+        self._introduce_lenders(components)
         self.market.admit([self._build_host(i, parts) for i, parts in enumerate(components)])
         self.exogenous = Exogenous(self.market, fair_values(scenario, seed, initial_ticks))
         self.timetables = [
@@ -107,14 +112,27 @@ class World:
             host.finish()
         self.market.ledger.check()
 
-    def _build_components(self, member: Member) -> tuple[Strategy, ...]:
+    def _build_components(
+        self, member: Member, strategy_class: type[Strategy], params: msgspec.Struct
+    ) -> tuple[Strategy, ...]:
         group = member.group
-        strategy = build_strategy(group, self.scenario.folder)
+        strategy = strategy_class(params)
         if group.balance_sheet is None:
             return (strategy,)
         where = f"agents.{group.name}.balance_sheet"
         # The desk comes first: it books a fill before the strategy hears of it.
         return (self._desks.build(group.balance_sheet, member.cash, member.lots, strategy, where), strategy)
+
+    def _introduce_lenders(self, components: Sequence[tuple[Strategy, ...]]) -> None:
+        """Tell every dealer with a balance sheet whom it borrows from."""
+        lenders = {i: c for i, parts in enumerate(components) for c in parts if isinstance(c, RepoLending)}
+        groups = {i: self.members[i].group.name for i in lenders}
+        for member, parts in zip(self.members, components, strict=True):
+            spec = member.group.balance_sheet
+            for part in parts:
+                if isinstance(part, Desk) and spec is not None:
+                    where = f"agents.{member.group.name}.balance_sheet"
+                    part.borrower = borrower_of(spec, lenders, groups, where)
 
     def _build_host(self, agent_id: int, components: tuple[Strategy, ...]) -> AgentHost:
         member = self.members[agent_id]
@@ -144,7 +162,7 @@ class World:
         return Connection(
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/down")),
-            delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/view"), _LONGEST_VIEW_NS),
+            delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/view"), _longest_view_ns(member.group)),
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/letter-up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/letter-down")),
         )
@@ -170,8 +188,8 @@ def enrol(scenario: Scenario, instruments: tuple[Instrument, ...], unit: CashUni
     return members
 
 
-def build_strategy(group: AgentGroupSpec, folder: str) -> Strategy:
-    """Load a group's strategy and make one instance.
+def load_strategy(group: AgentGroupSpec, folder: str) -> tuple[type[Strategy], msgspec.Struct]:
+    """A group's strategy, and its parameters, which are immutable and so common to its members.
 
     Raises:
         ScenarioError: Names group and field.
@@ -180,10 +198,17 @@ def build_strategy(group: AgentGroupSpec, folder: str) -> Strategy:
     try:
         strategy = load_class(group.strategy, Strategy, Path(folder) if folder else None)
     except InputError as error:
-        raise ScenarioError(str(error), f"{where}.strategy") from error
-    instance = strategy(build_params(strategy, group.params, f"{where}.params"))
-    assert isinstance(instance, Strategy)
-    return instance
+        raise ScenarioError(error.message, f"{where}.strategy") from error
+    try:
+        params: msgspec.Struct = build_params(strategy, group.params, f"{where}.params")
+    except InputError as error:
+        raise ScenarioError(error.message, error.where) from error
+    return strategy, params
+
+
+def _longest_view_ns(group: AgentGroupSpec) -> Ns:
+    """How far back the market data may be that an agent of the group sees."""
+    return max(_LONGEST_VIEW_NS, 10 * group.connection.from_venue.median)
 
 
 def build_engine(instrument_id: int, spec: InstrumentSpec, initial_ticks: Ticks) -> MatchingEngine:

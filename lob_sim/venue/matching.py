@@ -36,6 +36,7 @@ left of the order is collected for the re-opening. The band does not restrict an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -69,14 +70,14 @@ from lob_sim.messages import (
     TimeInForce,
 )
 from lob_sim.units import Lots, Ns, Ticks
-from lob_sim.venue.accounts import Account
 from lob_sim.venue.bands import PriceBand
+from lob_sim.venue.id_ledger import IdLedger
 from lob_sim.venue.trading import Trading
 from lob_sim.venue.validation import flaw_of, price_flaw
 
 # Members of an enumeration as module constants: reading them through the class costs a lookup each time.
 _BUY, _SELL = Side.BUY, Side.SELL
-_LIMIT = OrderType.LIMIT
+_LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
 _FOK, _GTC = TimeInForce.FOK, TimeInForce.GTC
 _ZERO = 0
 _BY_OWNER = CancelReason.BY_OWNER
@@ -99,7 +100,7 @@ class MatchingEngine:
     """
 
     __slots__ = (
-        "_accounts", "_asks", "_bids", "_handlers", "_n_arrivals", "_orders", "_step_ticks", "_taken_top", "_trading",
+        "_asks", "_bids", "_by_client_id", "_handlers", "_ledgers", "_n_arrivals", "_orders", "_step_ticks", "_taken_top", "_trading",
         "book", "instrument_id",
     )  # fmt: skip
 
@@ -114,13 +115,14 @@ class MatchingEngine:
     ) -> None:
         self.instrument_id = instrument_id
         self._trading = Trading(instrument_id, phase, price_band, reference_price_ticks, price_step_ticks)
-        self._accounts = self._trading.accounts
+        self._ledgers: dict[int, IdLedger] = {}
         self._step_ticks = price_step_ticks
         self._n_arrivals = 0
         self._taken_top = (0, 0, 0, 0)
         self.book: OrderBook = self._trading.book
         self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
-        self._handlers: dict[type, Any] = {
+        self._by_client_id = self._trading.by_client_id
+        self._handlers: dict[type, Callable[[Any, Ns], list[Event]]] = {
             NewOrder: self._new,
             CancelOrder: self._cancel,
             ReduceOrder: self._reduce,
@@ -142,8 +144,7 @@ class MatchingEngine:
         Raises:
             InputError: A SetPhase, from the venue's own schedule, makes no sense.
         """
-        events: list[Event] = self._handlers[type(command)](command, ts_ns)
-        return events
+        return self._handlers[type(command)](command, ts_ns)
 
     @property
     def phase(self) -> Phase:
@@ -177,32 +178,34 @@ class MatchingEngine:
             InvariantError: One does not hold.
         """
         self._trading.check()
+        for ledger in self._ledgers.values():
+            ledger.check()
 
     # --- commands -----------------------------------------------------------------------------------------------
     def _new(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
         """Rest a plain limit order that meets nothing; everything else, flaws included, goes the long way."""
-        # Most of the flow comes through here. One condition sees that no other rule of the engine can apply.
+        # Most of the flow comes through here: one condition sees that no other rule of the engine can apply. Identity
+        # with 0 is the quick way to see a default; whatever else stands there is looked at by value on the long way.
+        if command.order_type is not _LIMIT or command.time_in_force is not _GTC:
+            return self._new_special(command, ts_ns)
         agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
         qty_lots, price_ticks, self_trade = command.qty_lots, command.price_ticks, command.self_trade
-        trading = self._trading
-        account = self._accounts.get(agent_id)
+        ledger = self._ledgers.get(agent_id)
         if (
-            account is None
-            or type(client_order_id) is not int
-            or client_order_id != account.last_id + 1
-            or type(qty_lots) is not int
+            type(qty_lots) is not int
             or not 0 < qty_lots <= MAX_QTY_LOTS
             or type(price_ticks) is not int
             or not 0 < price_ticks <= MAX_PRICE_TICKS
             or (self._step_ticks != 1 and price_ticks % self._step_ticks)
-            or command.order_type is not _LIMIT
-            or command.time_in_force is not _GTC
+            or ledger is None
+            or type(client_order_id) is not int
+            or client_order_id != ledger.last_id + 1
             or command.hidden is not False
             or command.post_only is not False
             or command.display_qty_lots is not _ZERO
             or command.stop_price_ticks is not _ZERO
             or type(self_trade) is not SelfTradePrevention
-            or trading.phase is not _CONTINUOUS
+            or self._trading.phase is not _CONTINUOUS
         ):
             return self._new_special(command, ts_ns)
         if side is _BUY:
@@ -217,17 +220,19 @@ class MatchingEngine:
             return self._new_special(command, ts_ns)
 
         self._n_arrivals = order_id = self._n_arrivals + 1
+        ledger.last_id = client_order_id
         order = Order(
             order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade
         )
-        account.last_id = client_order_id
-        account.orders[client_order_id] = order
-        self._orders[order_id] = order
-        level = own.levels.get(price_ticks)
-        if level is None:
+        try:
+            level = own.levels[price_ticks]
+        except KeyError:
             level = own.open_level(price_ticks)
         level.displayed.append(order)
         level.shown_lots += qty_lots
+        self._orders[order_id] = order
+        if self._by_client_id and agent_id in self._by_client_id:
+            self._by_client_id[agent_id][client_order_id] = order
         return [
             OrderAccepted(
                 ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
@@ -235,43 +240,50 @@ class MatchingEngine:
         ]
 
     def _new_special(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
+        """Enter any order, by the book."""
         flaw = flaw_of(command, self._step_ticks)
         if flaw is not None:
             return self._reject(command, ts_ns, flaw)
         trading = self._trading
-        phase = trading.phase
-        if phase is not _CONTINUOUS and (phase is _CLOSED or command.time_in_force is _FOK):
+        phase, time_in_force = trading.phase, command.time_in_force
+        if phase is not _CONTINUOUS and (phase is _CLOSED or time_in_force is _FOK):
             return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
         agent_id, client_order_id = command.agent_id, command.client_order_id
-        account = self._accounts.get(agent_id)
-        if account is None:
-            account = self._accounts[agent_id] = Account()
-        elif client_order_id <= account.last_id and account.was_accepted(client_order_id):
+        ledger = self._ledgers.get(agent_id)
+        if ledger is None:
+            ledger = self._ledgers[agent_id] = IdLedger()
+        elif client_order_id <= ledger.last_id and ledger.was_accepted(client_order_id):
             return self._reject(command, ts_ns, RejectReason.DUPLICATE_ID)
         side, price_ticks, qty_lots = command.side, command.price_ticks, command.qty_lots
-        queue_ticks = price_ticks or (MARKET_BUY_TICKS if side is _BUY else MARKET_SELL_TICKS)
         if command.post_only and phase is _CONTINUOUS and trading.crosses(side, price_ticks):
             return self._reject(command, ts_ns, RejectReason.WOULD_TRADE)
 
-        account.accept(client_order_id)
+        if client_order_id == ledger.last_id + 1:
+            ledger.last_id = client_order_id
+        else:
+            ledger.accept(client_order_id)
         self._n_arrivals = order_id = self._n_arrivals + 1
-        order = Order(
-            order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, order_id,
-            command.self_trade, 0, command.hidden, command.display_qty_lots, command.order_type,
-            command.time_in_force, command.post_only, command.stop_price_ticks,
-        )  # fmt: skip
         events: list[Event] = [
             OrderAccepted(
                 ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
             )
         ]
+        queue_ticks = price_ticks or (MARKET_BUY_TICKS if side is _BUY else MARKET_SELL_TICKS)
+        order = Order(
+            order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, order_id,
+            command.self_trade, command.order_type, 0, command.hidden, command.display_qty_lots,
+            time_in_force, command.post_only, command.stop_price_ticks,
+        )  # fmt: skip
         trading.enter(order, ts_ns, events)
         return events
 
     def _cancel(self, command: CancelOrder, ts_ns: Ns) -> list[Event]:
-        order = self._named(command)
-        if order is None:
-            return self._reject(command, ts_ns, self._why_not_named(command))
+        order_id = command.order_id
+        order = self._orders.get(order_id) if type(order_id) is int else None
+        if order is None or order.agent_id != command.agent_id:
+            order = self._named(command)
+            if order is None:
+                return self._reject(command, ts_ns, self._why_not_named(command))
         event = OrderCanceled(
             ts_ns, self.instrument_id, order.agent_id, order.client_order_id, order.order_id,
             order.open_lots, 0, _BY_OWNER,
@@ -357,10 +369,9 @@ class MatchingEngine:
         if order_id:
             order = self._orders.get(order_id)
             return order if order is not None and order.agent_id == command.agent_id else None
-        account = self._accounts.get(command.agent_id)
-        if account is None or type(command.client_order_id) is not int:
+        if type(command.client_order_id) is not int:
             return None
-        return account.orders.get(command.client_order_id)
+        return self._trading.find(command.agent_id, command.client_order_id)
 
     def _why_not_named(self, command: CancelOrder | ReduceOrder | ReplaceOrder) -> RejectReason:
         is_others = type(command.order_id) is int and command.order_id in self._orders

@@ -24,7 +24,6 @@ from lob_sim.messages import (
     Trade,
 )
 from lob_sim.units import Lots, Ns, Ticks
-from lob_sim.venue.accounts import Account
 from lob_sim.venue.auction import clearing
 from lob_sim.venue.bands import PriceBand
 
@@ -49,7 +48,6 @@ class Trading:
 
     Attributes:
         book: All live orders.
-        accounts: By ``agent_id``; each holds its own live orders.
         phase: The present phase.
         reference_ticks: Centre of the band and last tie-break of an auction; 0 if there is none.
         last_trade_ticks: Price of the last trade, 0 before the first.
@@ -59,6 +57,7 @@ class Trading:
         "_asks",
         "_band",
         "_bids",
+        "by_client_id",
         "_for_auction",
         "_high_ticks",
         "_instrument_id",
@@ -66,7 +65,7 @@ class Trading:
         "_n_trades",
         "_orders",
         "_step_ticks",
-        "accounts",
+        "_triggered",
         "book",
         "last_trade_ticks",
         "phase",
@@ -86,7 +85,9 @@ class Trading:
         self._n_trades = 0
         self.book = OrderBook()
         self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
-        self.accounts: dict[int, Account] = {}
+        self._triggered = self.book.stops.triggered
+        # agent_id → client_order_id → live order, for agents that name orders so: the others do not pay for it.
+        self.by_client_id: dict[int, dict[int, Order]] = {}
         self.phase = phase
         self.last_trade_ticks: Ticks = 0
         self.set_reference(reference_ticks)
@@ -107,13 +108,13 @@ class Trading:
             self.book.stops.add(order, self.last_trade_ticks)
         else:
             self._execute(order, ts_ns, events)
-        self.fire_stops(ts_ns, events)
+        if self._triggered:
+            self.fire_stops(ts_ns, events)
 
     def fire_stops(self, ts_ns: Ns, events: Events) -> None:
         """Fire triggered stops, the earliest arrival first, until none is left or the book halts."""
-        stops = self.book.stops
-        while stops.triggered and self.phase is _CONTINUOUS:
-            order = stops.pop_triggered()
+        while self._triggered and self.phase is _CONTINUOUS:
+            order = self.book.stops.pop_triggered()
             order.stop_price_ticks = 0
             self._forget(order)
             events.append(
@@ -130,8 +131,7 @@ class Trading:
         if level is None:
             level = side.open_level(order.price_ticks)
         level.append(order)
-        self._orders[order.order_id] = order
-        self.accounts[order.agent_id].orders[order.client_order_id] = order
+        self._file(order)
 
     def _execute(self, order: Order, ts_ns: Ns, events: Events) -> None:
         """Trade an order as far as it may; rest it, collect it for an auction or cancel what is left."""
@@ -139,8 +139,7 @@ class Trading:
             if order.time_in_force is _FOK and self._takeable_lots(order) < order.open_lots:
                 events.append(self.canceled(order, order.open_lots, 0, CancelReason.FOK_NOT_FILLED, ts_ns))
                 return
-            self._cross(order, ts_ns, events)
-            if not order.open_lots:
+            if not self._cross(order, ts_ns, events):
                 return
         if order.time_in_force is _GTC and order.has_limit:
             self.rest(order)
@@ -151,13 +150,18 @@ class Trading:
             self._for_auction[order.order_id] = order
             self.rest(order)
 
-    def _cross(self, taker: Order, ts_ns: Ns, events: Events) -> None:
-        """Trade an incoming order until it is done, its limit or the band is reached, or prevention ends it."""
-        is_buy, limit_ticks = taker.side is _BUY, taker.price_ticks
+    def _cross(self, taker: Order, ts_ns: Ns, events: Events) -> Lots:
+        """Trade an incoming order until it is done, its limit or the band is reached, or prevention ends it.
+
+        Returns:
+            What is left of it.
+        """
+        is_buy, limit_ticks, open_lots = taker.side is _BUY, taker.price_ticks, taker.open_lots
         makers = self._asks if is_buy else self._bids
         prevents = taker.self_trade is not _NO_PREVENTION
-        first_ticks = 0
-        while taker.open_lots:
+        low_ticks, high_ticks = self._low_ticks, self._high_ticks
+        first_ticks = last_ticks = 0
+        while open_lots:
             level = makers.best
             if level is None:
                 break
@@ -166,37 +170,38 @@ class Trading:
                 break
             maker = level.front()
             if prevents and maker.agent_id == taker.agent_id:
-                self._prevent(taker, maker, ts_ns, events)
+                open_lots = self._prevent(taker, maker, ts_ns, events)
                 continue
-            if not self._low_ticks <= price_ticks <= self._high_ticks:
+            if not low_ticks <= price_ticks <= high_ticks:
                 self._halt(ts_ns, events)
                 break
-            qty_lots, slice_lots = taker.open_lots, maker.open_lots - maker.reserve_lots
-            if qty_lots > slice_lots:
-                qty_lots = slice_lots
-            taker.open_lots -= qty_lots
+            qty_lots = maker.open_lots - maker.reserve_lots
+            if qty_lots > open_lots:
+                qty_lots = open_lots
+            taker.open_lots = open_lots = open_lots - qty_lots
             level.fill_front(maker, qty_lots)
             if not level.shown_lots and not level.dark_lots:
                 makers.drop_level(level)
             self._print(taker, maker, price_ticks, qty_lots, ts_ns, events)
+            last_ticks = price_ticks
             first_ticks = first_ticks or price_ticks
         if first_ticks:
-            self.book.stops.on_prints(first_ticks, self.last_trade_ticks)
+            self.last_trade_ticks = last_ticks
+            self.book.stops.on_prints(first_ticks, last_ticks)
+        return open_lots
 
     def _print(
         self, taker: Order, maker: Order, price_ticks: Ticks, qty_lots: Lots, ts_ns: Ns, events: Events
     ) -> None:
-        """Put an execution that has taken place on the tape and tell both owners."""
+        """Put an execution that has taken place on the tape, tell both owners, and forget a maker that is done."""
         instrument_id = self._instrument_id
         self._n_trades = trade_id = self._n_trades + 1
-        self.last_trade_ticks = price_ticks
-        maker_id, taker_id = maker.order_id, taker.order_id
-        maker_side, taker_side = maker.side, taker.side
-        maker_leaves_lots = maker.open_lots
+        maker_id, maker_leaves_lots = maker.order_id, maker.open_lots
+        taker_id, taker_side = taker.order_id, taker.side
         events += (
             Trade(ts_ns, instrument_id, trade_id, price_ticks, qty_lots, taker_side, maker_id, taker_id),
             OrderFilled(
-                ts_ns, instrument_id, maker.agent_id, maker.client_order_id, maker_id, maker_side,
+                ts_ns, instrument_id, maker.agent_id, maker.client_order_id, maker_id, maker.side,
                 price_ticks, qty_lots, maker_leaves_lots, True, trade_id,
             ),
             OrderFilled(
@@ -207,8 +212,12 @@ class Trading:
         if not maker_leaves_lots:
             self._forget(maker)
 
-    def _prevent(self, taker: Order, maker: Order, ts_ns: Ns, events: Events) -> None:
-        """Apply the incoming order's self-trade prevention to an own order that it has met."""
+    def _prevent(self, taker: Order, maker: Order, ts_ns: Ns, events: Events) -> Lots:
+        """Apply the incoming order's self-trade prevention to an own order that it has met.
+
+        Returns:
+            What is left of the incoming order.
+        """
         mode = taker.self_trade
         both_lots = min(taker.open_lots, maker.open_lots) if mode is SelfTradePrevention.DECREMENT else 0
         if mode is not SelfTradePrevention.CANCEL_TAKER:
@@ -217,6 +226,7 @@ class Trading:
             lost_lots = both_lots or taker.open_lots
             taker.open_lots -= lost_lots
             events.append(self.canceled(taker, lost_lots, taker.open_lots, CancelReason.SELF_TRADE, ts_ns))
+        return taker.open_lots
 
     def _takeable_lots(self, taker: Order) -> Lots:
         """What an order could trade at once, counted until that is enough for it; O(orders that it reaches)."""
@@ -277,13 +287,23 @@ class Trading:
         reason = CancelReason.IOC_REMAINDER if order.has_limit else CancelReason.MARKET_REMAINDER
         return self.canceled(order, order.open_lots, 0, reason, ts_ns)
 
+    # --- the index ----------------------------------------------------------------------------------------------
+    def find(self, agent_id: int, client_order_id: int) -> Order | None:
+        """An agent's live order by its own id; O(1), but for the first time, which is O(orders)."""
+        if agent_id not in self.by_client_id:
+            mine = (order for order in self._orders.values() if order.agent_id == agent_id)
+            self.by_client_id[agent_id] = {order.client_order_id: order for order in mine}
+        return self.by_client_id[agent_id].get(client_order_id)
+
     def _file(self, order: Order) -> None:
         self._orders[order.order_id] = order
-        self.accounts[order.agent_id].orders[order.client_order_id] = order
+        if self.by_client_id and order.agent_id in self.by_client_id:
+            self.by_client_id[order.agent_id][order.client_order_id] = order
 
     def _forget(self, order: Order) -> None:
         del self._orders[order.order_id]
-        del self.accounts[order.agent_id].orders[order.client_order_id]
+        if self.by_client_id and order.agent_id in self.by_client_id:
+            del self.by_client_id[order.agent_id][order.client_order_id]
         if self._for_auction:
             self._for_auction.pop(order.order_id, None)
 
@@ -327,6 +347,7 @@ class Trading:
             while left_lots:
                 left_lots -= self._trade_fronts(price_ticks, ts_ns, events)
             self.set_reference(price_ticks)
+            self.last_trade_ticks = price_ticks
             self.book.stops.on_prints(price_ticks, price_ticks)
         for order in list(self._for_auction.values()):
             events.append(self._canceled_rest(order, ts_ns))
@@ -357,15 +378,11 @@ class Trading:
             InvariantError: One does not hold.
         """
         self.book.check(may_cross=self.is_collecting)
-        orders, n_filed = self.book.orders, 0
-        for agent_id, account in self.accounts.items():
-            account.check()
-            n_filed += len(account.orders)
-            for order in account.orders.values():
-                if order.agent_id != agent_id or orders.get(order.order_id) is not order:
-                    raise InvariantError(f"{order} is filed with agent {agent_id}, or is not in the index")
-        if n_filed != len(orders):
-            raise InvariantError(f"{n_filed} orders in the accounts, {len(orders)} in the index")
+        orders = self.book.orders
+        for agent_id, filed in self.by_client_id.items():
+            mine = {o.client_order_id: o for o in orders.values() if o.agent_id == agent_id}
+            if filed.keys() != mine.keys() or any(filed[key] is not order for key, order in mine.items()):
+                raise InvariantError(f"the orders of agent {agent_id} are not as in the index")
         for order_id, order in self._for_auction.items():
             if not self.is_collecting or orders.get(order_id) is not order:
                 raise InvariantError(f"{order} should not wait for an auction")

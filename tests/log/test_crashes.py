@@ -156,7 +156,10 @@ def test_a_full_disk_is_a_clear_error_and_leaves_readable_parts(
     use_small_blocks(monkeypatch, 300)
     fail_after(monkeypatch, n_files)
     folder = tmp_path / "run"
-    with pytest.raises(OutputError, match="No space left on device"), DirectoryRecorder(folder, header()) as disk:
+    with (
+        pytest.raises(OutputError, match="No space left on device"),
+        DirectoryRecorder(folder, header()) as disk,
+    ):
         drive(disk, cheap_stream(20_000), header())
     run = open_run(folder)
     assert run.status == "running"  # the disk is full: not even the manifest could be written again

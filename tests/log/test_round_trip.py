@@ -35,7 +35,12 @@ class Listing(MemoryRecorder):
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32), n=st.integers(0, 400), n_instruments=st.integers(1, 3), block=st.integers(1, 300))
+@given(
+    seed=st.integers(0, 2**32),
+    n=st.integers(0, 400),
+    n_instruments=st.integers(1, 3),
+    block=st.integers(1, 300),
+)
 def test_any_stream_survives_memory_disk_and_replay(
     tmp_path_factory: pytest.TempPathFactory, seed: int, n: int, n_instruments: int, block: int
 ) -> None:

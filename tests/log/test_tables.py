@@ -12,7 +12,15 @@ from log_streams import drive, header, mixed_stream, use_small_blocks
 from lob_sim.errors import DataError
 from lob_sim.log import DirectoryRecorder, MemoryRecorder, Run, open_run, run_in_memory
 from lob_sim.log.venues import venues_of
-from lob_sim.messages import Command, OrderAccepted, OrderCanceled, OrderFilled, OrderReplaced, RfqTraded, Trade
+from lob_sim.messages import (
+    Command,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderReplaced,
+    RfqTraded,
+    Trade,
+)
 
 N_COMMANDS = 3000
 
@@ -107,7 +115,9 @@ def test_depth_on_a_grid_of_times_is_the_book_at_those_times(run: Run) -> None:
         book = run.book("CORP", at=row["ts_event_ns"])
         for side, levels in (("bid", book.bids), ("ask", book.asks)):
             padded = [*levels[:3], *[(0, 0, 0)] * 3][:3]
-            assert [(row[f"{side}_ticks_{i}"], row[f"{side}_lots_{i}"]) for i in (1, 2, 3)] == [p[:2] for p in padded]
+            assert [(row[f"{side}_ticks_{i}"], row[f"{side}_lots_{i}"]) for i in (1, 2, 3)] == [
+                p[:2] for p in padded
+            ]
 
 
 def test_times_may_be_written_as_people_do(run: Run) -> None:

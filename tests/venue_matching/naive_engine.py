@@ -36,7 +36,7 @@ from lob_sim.messages import (
     Trade,
 )
 
-LIMIT = 2**40
+LIMIT = 2**30 - 1
 
 
 @dataclass

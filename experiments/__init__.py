@@ -1,0 +1,1 @@
+"""Experiments: one question each, with a verdict. Run one as ``python -m experiments.NAME``."""

@@ -1,0 +1,251 @@
+"""Historic order flow, to be injected into a market in which somebody new trades.
+
+Historic commands come with their own times and meet the new agent's orders in the same engine. What can no longer
+happen as it did is handled so:
+
+- A limit order enters as it was. If it now meets the new agent's order, the two trade; if the new agent has taken what it
+  once met, what is left rests, or is cancelled where it was immediate-or-cancel or a market order.
+- A cancel, reduce or replace of an order that is gone is sent all the same, and refused. A reduce of more than is left
+  removes the order.
+- A LOBSTER execution is an incoming order of that size and limit. It trades with what stands first now, the new
+  agent's order if that is ahead; what it does not find is not traded.
+- A hidden LOBSTER execution is a hidden order, the incoming order that met it, and a cancel of what is left of the
+  former, so that nothing stays hidden that was not there.
+- Nothing that happened is forced to happen again, and historic agents do not react.
+
+How much of history has changed is counted: see :class:`FlowReport`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from lob_sim.log.lobster import LobsterDay
+from lob_sim.log.lobster_replay import LobsterReplay, Step
+from lob_sim.log.run import Run
+from lob_sim.messages import (
+    CancelOrder,
+    Command,
+    Event,
+    NewOrder,
+    OrderAccepted,
+    OrderFilled,
+    OrderRejected,
+    ReduceOrder,
+    RejectReason,
+    ReplaceOrder,
+    SelfTradePrevention,
+    SetPhase,
+)
+from lob_sim.units import Lots, Ns
+
+_OrderKey = tuple[int, int]
+
+
+class FlowReport(NamedTuple):
+    """How far history could be repeated.
+
+    Attributes:
+        commands: Historic commands injected so far.
+        orders: Historic orders that were accepted then, of those injected.
+        orders_changed: Of these, the orders of which another quantity is filled now than was then.
+        filled_more_lots: What they filled more, summed over the orders that filled more.
+        filled_less_lots: What they filled less, summed over the orders that filled less.
+        refused_now: Commands that were accepted then and are refused now.
+        accepted_now: Commands that were refused then and are accepted now.
+        prints_left_out: Historic prints that no order of the data explains; nobody can trade with them.
+    """
+
+    commands: int
+    orders: int
+    orders_changed: int
+    filled_more_lots: Lots
+    filled_less_lots: Lots
+    refused_now: int
+    accepted_now: int
+    prints_left_out: int
+
+
+class HistoricFlow:
+    """Historic commands with their times, and the count of what they now do differently.
+
+    Iterate over it once; tell it by :meth:`observe` the private events of the historic orders, or all events of the
+    venue; and ask for the :meth:`report` when what was injected has been answered.
+
+    Args:
+        steps: Times, commands and what was answered then; prints without a command.
+        agent_id: Sends everything under this one agent, renumbers orders and switches self-trade prevention off. None
+            keeps agents, their numbers and their prevention, for a market in which they have places of their own.
+    """
+
+    def __init__(self, steps: Iterator[Step], agent_id: int | None) -> None:
+        self._steps = steps
+        self._agent_id = agent_id
+        self._ids: dict[_OrderKey, int] = {}
+        self._owners: dict[tuple[int, int], _OrderKey] = {}
+        self._filled_then: Counter[_OrderKey] = Counter()
+        self._filled_now: Counter[_OrderKey] = Counter()
+        self._refused_then: Counter[_OrderKey] = Counter()
+        self._refused_now: Counter[_OrderKey] = Counter()
+        self._accepted: set[_OrderKey] = set()
+        self._injected: set[_OrderKey] = set()
+        self._commands = self._prints = 0
+
+    def __iter__(self) -> Iterator[tuple[Ns, Command]]:
+        """The commands in the order in which they must arrive, with the times of their arrival at the venue."""
+        for ts_ns, command, events in self._steps:
+            if command is None:
+                self._prints += 1
+                continue
+            self._commands += 1
+            for event in events:
+                self._remember(event)
+            yield ts_ns, self._rewrite(command)
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event in the market of now; of other agents' orders it may be told too."""
+        if isinstance(event, OrderFilled | OrderRejected):
+            key = (event.agent_id, event.client_order_id)
+            if key not in self._injected:
+                return
+            if isinstance(event, OrderFilled):
+                self._filled_now[key] += event.qty_lots
+            else:
+                self._refused_now[key] += 1
+
+    def report(self) -> FlowReport:
+        """The count so far."""
+        changes = [self._filled_now[key] - self._filled_then[key] for key in self._accepted]
+        refusals = [
+            self._refused_now[key] - self._refused_then[key]
+            for key in self._refused_now.keys() | self._refused_then.keys()
+        ]
+        return FlowReport(
+            commands=self._commands,
+            orders=len(self._accepted),
+            orders_changed=sum(change != 0 for change in changes),
+            filled_more_lots=sum(change for change in changes if change > 0),
+            filled_less_lots=-sum(change for change in changes if change < 0),
+            refused_now=sum(change for change in refusals if change > 0),
+            accepted_now=-sum(change for change in refusals if change < 0),
+            prints_left_out=self._prints,
+        )
+
+    # --- then -----------------------------------------------------------------------------------------------------
+    def _remember(self, event: Event) -> None:
+        """Take note of what was answered then, under the numbers of now."""
+        if isinstance(event, OrderAccepted):
+            then = (event.agent_id, event.client_order_id)
+            self._owners[event.instrument_id, event.order_id] = then
+            self._accepted.add(self._key_now(*then))
+        elif isinstance(event, OrderFilled):
+            self._filled_then[self._key_now(event.agent_id, event.client_order_id)] += event.qty_lots
+        elif isinstance(event, OrderRejected):
+            self._refused_then[self._key_now(*self._order_then(event))] += 1
+
+    def _order_then(self, named: Any) -> _OrderKey:
+        """The order that a command, or its refusal, names by either number; client order 0 if it had no right to."""
+        if not named.order_id:
+            return named.agent_id, named.client_order_id
+        owner = self._owners.get((named.instrument_id, named.order_id))
+        return owner if owner is not None and owner[0] == named.agent_id else (named.agent_id, 0)
+
+    def _key_now(self, agent_id: int, client_order_id: int) -> _OrderKey:
+        if self._agent_id is None:
+            return agent_id, client_order_id
+        if client_order_id <= 0:
+            return self._agent_id, client_order_id  # refused then, and so now
+        then = (agent_id, client_order_id)
+        return self._agent_id, self._ids.setdefault(then, len(self._ids) + 1)
+
+    def _rewrite(self, command: Any) -> Command:
+        """The command as it must be sent now: the venue's own order numbers are others now."""
+        if isinstance(command, SetPhase):
+            return command
+        changed: dict[str, Any] = {}
+        if isinstance(command, NewOrder):
+            key = self._key_now(command.agent_id, command.client_order_id)
+        else:
+            key = self._key_now(*self._order_then(command))
+            changed = {"order_id": 0}
+        self._injected.add(key)
+        changed |= {"agent_id": key[0], "client_order_id": key[1]}
+        if self._agent_id is not None and isinstance(command, NewOrder):
+            changed["self_trade"] = SelfTradePrevention.NONE
+        rewritten: Command = msgspec.structs.replace(command, **changed)
+        return rewritten
+
+
+def flow_of_run(run: Run, instrument: str | int | None = None, agent_id: int | None = None) -> HistoricFlow:
+    """The order flow of one lit book of an own run.
+
+    Args:
+        run: The run.
+        instrument: Name or number; may be left out where there is only one.
+        agent_id: See :class:`HistoricFlow`.
+
+    Raises:
+        DataError: There is no such instrument.
+    """
+    return HistoricFlow(_steps_of_run(run, run.instrument_id(instrument)), agent_id)
+
+
+def flow_of_lobster(day: LobsterDay, agent_id: int | None = None, start_ns: Ns = 0) -> HistoricFlow:
+    """The order flow of a LOBSTER day.
+
+    Args:
+        day: The day.
+        agent_id: See :class:`HistoricFlow`; None sends as agents 0 and 1.
+        start_ns: When the first message is to happen.
+    """
+    return HistoricFlow(_steps_of_lobster(day, start_ns - int(day.ts_ns[0])), agent_id)
+
+
+def _steps_of_run(run: Run, instrument_id: int) -> Iterator[Step]:
+    pending: Step | None = None
+    lit = (
+        NewOrder,
+        CancelOrder,
+        ReduceOrder,
+        ReplaceOrder,
+        SetPhase,
+        OrderAccepted,
+        OrderFilled,
+        OrderRejected,
+    )
+    for _, ts_ns, cause_seq, message in run.messages(*lit):
+        if message.instrument_id != instrument_id:  # type: ignore[attr-defined]
+            continue
+        if isinstance(message, Command):
+            if pending is not None:
+                yield pending
+            pending = (ts_ns, message, [])
+        elif cause_seq and pending is not None:
+            assert isinstance(message, Event)
+            pending[2].append(message)
+    if pending is not None:
+        yield pending
+
+
+def _steps_of_lobster(day: LobsterDay, shift_ns: Ns) -> Iterator[Step]:
+    hidden: NewOrder | None = None
+    for ts_ns, command, events in LobsterReplay(day):
+        yield ts_ns + shift_ns, command, events
+        if hidden is not None:
+            yield _cancel_of(hidden, ts_ns + shift_ns)
+            hidden = None
+        elif isinstance(command, NewOrder) and command.hidden:
+            hidden = command
+
+
+def _cancel_of(hidden: NewOrder, ts_ns: Ns) -> Step:
+    """Take out what the incoming order has left of a hidden one; in history it left nothing, so this is refused."""
+    cancel = CancelOrder(hidden.instrument_id, hidden.agent_id, client_order_id=hidden.client_order_id)
+    refused = OrderRejected(
+        ts_ns, hidden.instrument_id, hidden.agent_id, hidden.client_order_id, 0, RejectReason.UNKNOWN_ORDER
+    )
+    return ts_ns, cancel, [refused]

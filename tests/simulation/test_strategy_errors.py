@@ -1,0 +1,166 @@
+"""A strategy that fails: the error says who, where and when, and what was logged is kept."""
+
+from __future__ import annotations
+
+import pytest
+from sim_helpers import MS, Idle, MemoryLog, Quoter, group, latency, run, scenario
+
+from lob_sim.agents.context import Context
+from lob_sim.agents.strategy import Strategy
+from lob_sim.errors import InputError, ScenarioError, StrategyError
+from lob_sim.messages import NewOrder, OrderAccepted, RfqOpened, Side
+from lob_sim.simulation.runner import simulate
+from lob_sim.simulation.world import World
+
+
+class Fails(Strategy):
+    """Fails in the hook that its parameters name."""
+
+    class Params(Strategy.Params, frozen=True, forbid_unknown_fields=True):
+        hook: str = "on_start"
+
+    params: Params
+
+    def on_start(self, ctx: Context) -> None:
+        self._fail("on_start")
+        ctx.place(0, Side.BUY, 1, 98)
+        ctx.wake_in(7 * MS)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        self._fail("on_wake")
+
+    def on_accept(self, ctx: Context, event: OrderAccepted) -> None:
+        self._fail("on_accept")
+
+    def on_book(self, ctx: Context, instrument_id: int) -> None:
+        self._fail("on_book")
+
+    def _fail(self, hook: str) -> None:
+        if self.params.hook == hook:
+            raise ZeroDivisionError(f"in {hook}")
+
+
+@pytest.mark.parametrize(
+    ("hook", "ts_ns"), [("on_start", 0), ("on_wake", 7 * MS), ("on_accept", 2 * MS), ("on_book", MS)]
+)
+def test_the_error_names_agent_hook_and_time_and_the_log_is_kept(hook: str, ts_ns: int) -> None:
+    log = MemoryLog()
+    fails = group("fails", Fails, count=2, params={"hook": hook}, connection=latency("1ms", "1ms"))
+    with pytest.raises(StrategyError) as caught:
+        simulate(scenario([group("a", Quoter), fails]), 1, log)
+    error = caught.value
+    assert (error.agent, error.hook, error.ts_ns) == ("fails-1", hook, ts_ns)
+    assert error.cause == f"ZeroDivisionError: in {hook}"
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    assert f"'fails-1' failed in {hook} at t={ts_ns / 1e9:.9f} s" in str(error)
+    assert log.entries, "what happened before is on the log"
+    assert all(ts <= ts_ns for ts, _ in log.entries)
+    assert bool(log.of(NewOrder)) == (ts_ns > 0)
+
+
+def test_a_strategy_that_does_not_fail_raises_nothing() -> None:
+    run(scenario([group("fails", Fails, params={"hook": "on_none"})]))
+
+
+class Peeks(Strategy):
+    def on_start(self, ctx: Context) -> None:
+        self.value = ctx.fair_value(0)
+
+
+def test_fair_value_is_for_those_who_see_it() -> None:
+    with pytest.raises(StrategyError, match=r"peeks-1.*sees_fair_value"):
+        run(scenario([group("peeks", Peeks)]))
+    _, world = run(scenario([group("peeks", Peeks, sees_fair_value=True)]))
+    assert world.market.hosts[0].components[0].value == 100.0  # type: ignore[attr-defined]
+
+
+class Asks(Strategy):
+    class Params(Strategy.Params, frozen=True, forbid_unknown_fields=True):
+        what: str = ""
+
+    params: Params
+
+    def on_start(self, ctx: Context) -> None:
+        what = self.params.what
+        if what == "rfq instrument":
+            ctx.request_quote(3, Side.BUY, 1, ctx.dealers, MS)
+        elif what == "negative instrument":
+            ctx.request_quote(-1, Side.BUY, 1, ctx.dealers, MS)
+        elif what == "rfq quantity":
+            ctx.request_quote(0, Side.BUY, 1.5, ctx.dealers, MS)  # type: ignore[arg-type]
+        elif what == "walk away":
+            ctx.walk_away(3, 1)
+        elif what == "lit instrument":
+            ctx.place(3, Side.BUY, 1, 100)
+        else:
+            ctx.request_quote(0, Side.BUY, 1, ctx.dealers, 1e9)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "what", ["rfq instrument", "negative instrument", "rfq quantity", "walk away", "lit instrument"]
+)
+def test_commands_that_no_venue_could_read_are_the_strategys_error(what: str) -> None:
+    with pytest.raises(StrategyError, match="asks-1"):
+        run(scenario([group("asks", Asks, params={"what": what}), group("q", Quoter)]))
+
+
+def test_a_time_to_live_written_as_a_real_number_leaves_times_whole() -> None:
+    log, _ = run(scenario([group("asks", Asks), group("q", Quoter)]))
+    assert [type(m.expires_ns) for m in log.of(RfqOpened)] == [int]
+
+
+# --- errors when the market is built -----------------------------------------------------------------------
+
+
+def build_error(**fields: object) -> ScenarioError:
+    spec = scenario([{"name": "g", **fields}])  # type: ignore[dict-item]
+    with pytest.raises(ScenarioError) as caught:
+        World(spec, 1, MemoryLog())
+    return caught.value
+
+
+def test_an_unknown_strategy_is_answered_with_the_nearest() -> None:
+    error = build_error(strategy="strategies.fixed_spred:FixedSpreadDealer")
+    assert "agents.g.strategy" in error.where
+    assert "did you mean 'strategies.fixed_spread'" in error.message
+    error = build_error(strategy="strategies.fixed_spread:FixedSpreadDeeler")
+    assert "did you mean 'FixedSpreadDealer'" in error.message
+    error = build_error(strategy="FixedSpreadDealer")
+    assert "module:Class" in error.message
+
+
+def test_an_unknown_parameter_is_answered_with_the_nearest() -> None:
+    error = build_error(strategy="strategies.fixed_spread:FixedSpreadDealer", params={"half_spred_ticks": 3})
+    assert "agents.g.params.half_spred_ticks" in error.where
+    assert "did you mean 'half_spread_ticks'" in error.message
+
+
+@pytest.mark.parametrize("value", [0, -2, "two", 1.5, True])
+def test_a_parameter_of_the_wrong_type_or_range_is_named(value: object) -> None:
+    error = build_error(
+        strategy="strategies.fixed_spread:FixedSpreadDealer", params={"half_spread_ticks": value}
+    )
+    assert "agents.g.params.half_spread_ticks" in error.where
+    assert "expected" in error.message
+
+
+def test_an_unknown_constraint_or_policy_is_named_with_the_nearest() -> None:
+    def sheet_error(**sheet: object) -> ScenarioError:
+        return build_error(strategy="sim_helpers:Idle", balance_sheet=sheet)
+
+    error = sheet_error(constraints=[{"kind": "slrr"}])
+    assert "agents.g.balance_sheet.constraints[0].kind" in str(error)
+    assert "did you mean 'slr'" in str(error)
+    error = sheet_error(sale_order="most_liquid_frist")
+    assert "did you mean 'most_liquid_first'" in str(error)
+    error = sheet_error(constraints=[{"kind": "slr", "params": {"minimun": 3}}])
+    assert "agents.g.balance_sheet.constraints[0].params.minimun" in str(error)
+
+
+def test_a_parameter_that_names_no_instrument_is_bad_input_that_names_the_agent() -> None:
+    with pytest.raises(InputError, match=r"agent t-1.*no instrument 'bnod'.*did you mean 'bond'"):
+        run(
+            scenario(
+                [group("t", "strategies.twap:TwapTrader", params={"instrument": "bnod"}), group("i", Idle)]
+            )
+        )

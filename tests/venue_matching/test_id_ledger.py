@@ -1,0 +1,54 @@
+"""Which ids were ever accepted: exact, against a plain set, and in little memory."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from lob_sim.errors import InvariantError
+from lob_sim.venue.id_ledger import IdLedger
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ledger_agrees_with_a_set(seed: int) -> None:
+    rng = Random(seed)
+    ledger, used = IdLedger(), set[int]()
+    for _ in range(2_000):
+        candidate = rng.randint(1, 300) if rng.random() < 0.7 else ledger.last_id + rng.randint(1, 9)
+        assert ledger.was_accepted(candidate) is (candidate in used)
+        if candidate not in used:
+            ledger.accept(candidate)
+            used.add(candidate)
+            ledger.check()
+    for candidate in range(1, ledger.last_id + 10):
+        assert ledger.was_accepted(candidate) is (candidate in used)
+
+
+def test_counting_up_takes_no_memory() -> None:
+    ledger = IdLedger()
+    for client_order_id in range(1, 100_001):
+        ledger.accept(client_order_id)
+    assert ledger.n_gaps == 0
+    ledger.accept(200_000)
+    ledger.accept(150_000)
+    assert ledger.n_gaps == 2
+    assert [ledger.was_accepted(i) for i in (100_000, 100_001, 149_999, 150_000, 150_001, 200_000, 200_001)] == [
+        True, False, False, True, False, True, False,
+    ]  # fmt: skip
+
+
+def test_a_filled_gap_is_gone() -> None:
+    ledger = IdLedger()
+    for client_order_id in (4, 2, 1, 3):
+        assert not ledger.was_accepted(client_order_id)
+        ledger.accept(client_order_id)
+    assert ledger.n_gaps == 0
+
+
+def test_the_check_sees_a_broken_ledger() -> None:
+    ledger = IdLedger()
+    ledger.accept(5)
+    ledger.last_id = 3
+    with pytest.raises(InvariantError):
+        ledger.check()
