@@ -192,7 +192,9 @@ def _draw(path: Path, frame: pd.DataFrame, formula: dict[str, float]) -> None:
     for k, name in enumerate("abcd"):
         at = np.sort(frame[f"first_{name}"].to_numpy())
         at = at[at < NEVER]
-        left.step(at - 120, np.arange(1, at.size + 1) / len(frame), COLOURS[k], where="post", label=name.upper())
+        left.step(
+            at - 120, np.arange(1, at.size + 1) / len(frame), COLOURS[k], where="post", label=name.upper()
+        )
     left.set(xlabel="time of first forced sale after the shock (s)", ylabel="share of seeds", ylim=(0, 1.02))
     left.legend(title="group", loc="lower right")
     places = np.arange(4)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +76,11 @@ def _lazy(
     stream: Stream, kind: str, draw: Callable[[np.random.Generator, int], NDArray[np.float64]]
 ) -> Callable[[], float]:
     # The generator is made at the first draw: most components use one kind, many use none.
-    def blocks() -> Iterator[float]:
+    def blocks() -> Iterator[list[float]]:
         generator = stream.generator(kind)
         size = _FIRST_BLOCK
         while True:
-            yield from draw(generator, size).tolist()
+            yield draw(generator, size).tolist()
             size = min(2 * size, _LARGEST_BLOCK)
 
-    return blocks().__next__
+    return chain.from_iterable(blocks()).__next__

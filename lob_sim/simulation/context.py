@@ -315,7 +315,9 @@ class AgentContext:
 
     # --- wake-ups and observations ----------------------------------------------------------------------------------
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
-        self._kernel.call_in(max(1, int(delay_ns)), self._host.wake, (self._component, tag))
+        if type(delay_ns) is not int:  # what is written as a real number must not make the clock one
+            delay_ns = int(delay_ns)
+        self._kernel.call_in(delay_ns if delay_ns > 0 else 1, self._host.wake, (self._component, tag))
 
     def tell(self, agent_id: int, event: Event) -> None:
         self._host.tell(agent_id, event)

@@ -274,7 +274,12 @@ class MatchingEngine:
             command.self_trade, command.order_type, 0, command.hidden, command.display_qty_lots,
             time_in_force, command.post_only, command.stop_price_ticks,
         )  # fmt: skip
-        trading.enter(order, ts_ns, events)
+        if order.stop_price_ticks:
+            trading.wait(order)
+        else:
+            trading.enter(order, ts_ns, events)
+        if trading.triggered:
+            trading.fire_stops(ts_ns, events)
         return events
 
     def _cancel(self, command: CancelOrder, ts_ns: Ns) -> list[Event]:
@@ -334,7 +339,11 @@ class MatchingEngine:
             order, price_ticks=price_ticks, open_lots=qty_lots, arrival=arrival, reserve_lots=0
         )
         trading.take_out(order)
-        trading.enter(replacement, ts_ns, events)
+        if replacement.stop_price_ticks:
+            trading.wait(replacement)
+        else:
+            trading.enter(replacement, ts_ns, events)
+        trading.fire_stops(ts_ns, events)
         return events
 
     def _replaced_price(self, order: Order, command: ReplaceOrder) -> tuple[RejectReason | None, Ticks]:

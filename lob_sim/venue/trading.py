@@ -51,6 +51,9 @@ class Trading:
         phase: The present phase.
         reference_ticks: Centre of the band and last tie-break of an auction; 0 if there is none.
         last_trade_ticks: Price of the last trade, 0 before the first.
+        triggered: Stops that fire as soon as trading is continuous: after any command that lets an order in.
+        by_client_id: ``agent_id`` → ``client_order_id`` → live order, for the agents that name orders so. The
+            others do not pay for it.
     """
 
     __slots__ = (
@@ -65,11 +68,11 @@ class Trading:
         "_n_trades",
         "_orders",
         "_step_ticks",
-        "_triggered",
         "book",
         "last_trade_ticks",
         "phase",
         "reference_ticks",
+        "triggered",
     )
 
     def __init__(
@@ -80,13 +83,12 @@ class Trading:
         self._step_ticks = step_ticks
         self._low_ticks: Ticks = 0
         self._high_ticks: Ticks = MAX_PRICE_TICKS
-        # Market and IOC orders that an auction has collected, by order_id, in order of arrival.
-        self._for_auction: dict[int, Order] = {}
+        # Market and IOC orders that an auction has collected, in order of arrival; some may have left since.
+        self._for_auction: list[Order] = []
         self._n_trades = 0
         self.book = OrderBook()
         self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
-        self._triggered = self.book.stops.triggered
-        # agent_id → client_order_id → live order, for agents that name orders so: the others do not pay for it.
+        self.triggered = self.book.stops.triggered
         self.by_client_id: dict[int, dict[int, Order]] = {}
         self.phase = phase
         self.last_trade_ticks: Ticks = 0
@@ -102,39 +104,7 @@ class Trading:
         return best is not None and best.price_ticks >= price_ticks
 
     def enter(self, order: Order, ts_ns: Ns, events: Events) -> None:
-        """Let an order in: a stop waits, anything else trades as far as it may, and then stops may fire."""
-        if order.stop_price_ticks:
-            self._file(order)
-            self.book.stops.add(order, self.last_trade_ticks)
-        else:
-            self._execute(order, ts_ns, events)
-        if self._triggered:
-            self.fire_stops(ts_ns, events)
-
-    def fire_stops(self, ts_ns: Ns, events: Events) -> None:
-        """Fire triggered stops, the earliest arrival first, until none is left or the book halts."""
-        while self._triggered and self.phase is _CONTINUOUS:
-            order = self.book.stops.pop_triggered()
-            order.stop_price_ticks = 0
-            self._forget(order)
-            events.append(
-                OrderTriggered(ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id)
-            )
-            self._execute(order, ts_ns, events)
-
-    def rest(self, order: Order) -> None:
-        """Put an order into the book as it stands, behind those at its price."""
-        if order.display_lots:
-            order.set_reserve()
-        side = self._bids if order.side is _BUY else self._asks
-        level = side.levels.get(order.price_ticks)
-        if level is None:
-            level = side.open_level(order.price_ticks)
-        level.append(order)
-        self._file(order)
-
-    def _execute(self, order: Order, ts_ns: Ns, events: Events) -> None:
-        """Trade an order as far as it may; rest it, collect it for an auction or cancel what is left."""
+        """Let an order in: trade it as far as it may; rest it, collect it for an auction or cancel what is left."""
         if self.phase is _CONTINUOUS:
             if order.time_in_force is _FOK and self._takeable_lots(order) < order.open_lots:
                 events.append(self.canceled(order, order.open_lots, 0, CancelReason.FOK_NOT_FILLED, ts_ns))
@@ -142,13 +112,36 @@ class Trading:
             if not self._cross(order, ts_ns, events):
                 return
         if order.time_in_force is _GTC and order.has_limit:
-            self.rest(order)
+            self._rest(order)
         elif self.phase is _CONTINUOUS:
             events.append(self._canceled_rest(order, ts_ns))
         else:
             order.hidden = True
-            self._for_auction[order.order_id] = order
-            self.rest(order)
+            self._for_auction.append(order)
+            self._rest(order)
+
+    def wait(self, order: Order) -> None:
+        """Let a stop wait for its price; one that the last trade is through is triggered already."""
+        self._file(order)
+        self.book.stops.add(order, self.last_trade_ticks)
+
+    def fire_stops(self, ts_ns: Ns, events: Events) -> None:
+        """Fire triggered stops, the earliest arrival first, until none is left or the book halts."""
+        while self.triggered and self.phase is _CONTINUOUS:
+            order = self.book.stops.pop_triggered()
+            order.stop_price_ticks = 0
+            self._forget(order)
+            events.append(
+                OrderTriggered(ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id)
+            )
+            self.enter(order, ts_ns, events)
+
+    def _rest(self, order: Order) -> None:
+        order.set_reserve()
+        side = self._bids if order.side is _BUY else self._asks
+        level = side.levels.get(order.price_ticks) or side.open_level(order.price_ticks)
+        level.append(order)
+        self._file(order)
 
     def _cross(self, taker: Order, ts_ns: Ns, events: Events) -> Lots:
         """Trade an incoming order until it is done, its limit or the band is reached, or prevention ends it.
@@ -304,8 +297,6 @@ class Trading:
         del self._orders[order.order_id]
         if self.by_client_id and order.agent_id in self.by_client_id:
             del self.by_client_id[order.agent_id][order.client_order_id]
-        if self._for_auction:
-            self._for_auction.pop(order.order_id, None)
 
     # --- phases -------------------------------------------------------------------------------------------------
     @property
@@ -349,9 +340,11 @@ class Trading:
             self.set_reference(price_ticks)
             self.last_trade_ticks = price_ticks
             self.book.stops.on_prints(price_ticks, price_ticks)
-        for order in list(self._for_auction.values()):
-            events.append(self._canceled_rest(order, ts_ns))
-            self.take_out(order)
+        for order in self._for_auction:
+            if order.open_lots:
+                events.append(self._canceled_rest(order, ts_ns))
+                self.take_out(order)
+        self._for_auction.clear()
 
     def _trade_fronts(self, price_ticks: Ticks, ts_ns: Ns, events: Events) -> Lots:
         """Trade the best buy order's slice with the best sell order's; the later arrival counts as the aggressor."""
@@ -383,8 +376,8 @@ class Trading:
             mine = {o.client_order_id: o for o in orders.values() if o.agent_id == agent_id}
             if filed.keys() != mine.keys() or any(filed[key] is not order for key, order in mine.items()):
                 raise InvariantError(f"the orders of agent {agent_id} are not as in the index")
-        for order_id, order in self._for_auction.items():
-            if not self.is_collecting or orders.get(order_id) is not order:
+        for order in self._for_auction:
+            if not self.is_collecting or (order.open_lots and orders.get(order.order_id) is not order):
                 raise InvariantError(f"{order} should not wait for an auction")
         if self.phase is _CONTINUOUS and self.book.stops.triggered:
             raise InvariantError("a triggered stop has not fired")

@@ -108,7 +108,7 @@ def test_exported_tables_are_read_back_by_another_tool(run: Run, tmp_path: Path,
 
 def test_duckdb_reads_a_run_directory_as_it_is(run: Run) -> None:
     query = f"select count(*), sum(qty_lots) from '{run.path}/events/trade/*.parquet'"
-    assert duckdb.sql(query).fetchone() == (len(run.trades), run.trades["qty_lots"].sum())
+    assert duckdb.sql(query).fetchall() == [(len(run.trades), run.trades["qty_lots"].sum())]
 
 
 def test_every_instrument_is_exported_as_a_pair(run: Run, tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ needs_data = pytest.mark.skipif(not AAPL.exists(), reason="the sample days are n
 EMPTY = "9999999999,0,-9999999999,0"
 
 
+def book_of(path: Path) -> Path:
+    return path.with_name(path.name.replace("_message_", "_orderbook_"))
+
+
 def write_pair(folder: Path, rows: list[tuple[str, str]], levels: int = 2) -> Path:
     """A message and an orderbook file of (message, book) rows; short book rows are filled with empty levels."""
     path = folder / f"TEST_2020-01-01_0_1_message_{levels}.csv"
@@ -37,7 +41,7 @@ def write_pair(folder: Path, rows: list[tuple[str, str]], levels: int = 2) -> Pa
         ",".join([book, EMPTY][:1] if book.count(",") == 4 * levels - 1 else [book, EMPTY])
         for _, book in rows
     ]
-    Path(str(path).replace("_message_", "_orderbook_")).write_text("".join(book + "\n" for book in books))
+    book_of(path).write_text("".join(book + "\n" for book in books))
     return path
 
 
@@ -145,8 +149,8 @@ def test_the_flow_of_a_day_trades_as_it_did_and_changes_with_a_newcomer() -> Non
             if not k:
                 assert ts_ns == 0
             if newcomer and k == 100:
-                best = engine.book.best_ask_ticks
-                engine.process(NewOrder(0, 9, 1, Side.SELL, 1000, best - 1), ts_ns)
+                # In front of everybody who sells, for as long as a thousand shares last.
+                engine.process(NewOrder(0, 9, 1, Side.SELL, 1000, engine.book.best_bid_ticks + 1), ts_ns)
             events = engine.process(command, ts_ns)
             for event in events:
                 flow.observe(event)
@@ -165,7 +169,7 @@ def test_every_type_has_its_effect(tmp_path: Path, with_header: bool) -> None:
     path = write_pair(tmp_path, ALL_TYPES)
     if with_header:
         for file, names in ((path, "Time,Type,OrderID,Size,Price,Direction"), (None, ",".join("abcdefgh"))):
-            file = file or Path(str(path).replace("_message_", "_orderbook_"))
+            file = file or book_of(path)
             file.write_text(names + "\n" + file.read_text())
     day = read_lobster(path)
     assert day.ts_ns[:3].tolist() == [10_500_000_000, 10_500_000_001, 11_000_000_000]
@@ -233,12 +237,12 @@ def test_a_malformed_book_names_file_and_line(tmp_path: Path, line: int, book: s
     path = write_pair(tmp_path, rows)
     with pytest.raises(DataError, match=expected) as caught:
         read_lobster(path)
-    assert caught.value.where == f"{path}:{line}".replace("_message_", "_orderbook_")
+    assert caught.value.where == f"{book_of(path)}:{line}"
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     path = write_pair(tmp_path, ALL_TYPES)
-    book = Path(str(path).replace("_message_", "_orderbook_"))
+    book = book_of(path)
     book.write_text("".join(book.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(DataError, match="has 13 rows; the message file has 14"):
         read_lobster(path)

@@ -49,9 +49,9 @@ class CommandStream:
         # The busier the book, the more is cancelled: it stays small enough for the naive engine.
         crowd = min(0.4, len(engine.orders) / 100)
         if engine.phase is not Phase.CONTINUOUS and u > 0.92:
-            return SetPhase(0, self.rng.choice(_PHASES), self.rng.choice((0, 0, self.price())))
+            return SetPhase(0, self.rng.choice(_PHASES), self.rng.choice((0, 0, self.reference())))
         if u > 0.992:
-            return SetPhase(0, self.rng.choice(_PHASES), self.rng.choice((0, self.price())))
+            return SetPhase(0, self.rng.choice(_PHASES), self.rng.choice((0, self.reference())))
         if u < crowd:
             return CancelOrder(0, *self.target(engine))
         if u < crowd + 0.06:
@@ -64,6 +64,10 @@ class CommandStream:
     def price(self) -> int:
         price = MIDDLE + round(self.rng.gauss(0, 5)) * self.step
         return max(1, price + (self.rng.random() < 0.01))
+
+    def reference(self) -> int:
+        """A reference price, on the grid or beside it."""
+        return self.price() + self.rng.randrange(2)
 
     def qty(self) -> int:
         return self.rng.randint(1, 12) if self.rng.random() < 0.97 else self.rng.choice((0, -3, 2.0, True, 2**30))

@@ -91,7 +91,7 @@ def run(seed: int, n_operations: int, compare_every: int, make_engine: Any = Mat
     """
     rng = Random(f"rules {seed}")
     band = (rng.choice((3, 8)), 5) if rng.random() < 0.5 else None
-    step = rng.choice((1, 1, 5))
+    step = rng.choice((1, 1, 2, 5))
     if band:
         band = (band[0] * step, band[1])
     phase = rng.choice((Phase.CONTINUOUS, Phase.CONTINUOUS, Phase.AUCTION))

@@ -1,0 +1,209 @@
+"""A run in a few numbers: a table by instrument for people, flat metrics for sweeps and experiments.
+
+Everything is computed from the log and is recomputable from it by the calls named in each docstring.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lob_sim.analysis.amplification import failures, forced_volume_lots, overshoot, recovery_ns, tier1_loss_cash
+from lob_sim.analysis.liquidity import lit_share, lit_state
+from lob_sim.analysis.tables import Floats, Ints, floats, held_for, ints, value_at
+from lob_sim.log import Run
+from lob_sim.units import NS_PER_S, Ns
+
+_GRID_NS: Ns = NS_PER_S
+_RECOVERY_TOLERANCE = 0.002
+_RECOVERY_HOLD_NS: Ns = 60 * NS_PER_S
+
+
+def summarise(run: Run) -> pd.DataFrame:
+    """What happened in a run, a row per instrument.
+
+    Columns: lit trades, volume in lots (lit and RFQ), share of it dealt on RFQ, time-weighted quoted spread in
+    ticks, share of the time with both sides of the lit book quoted, worst price below fair value after the first shock
+    (or ever) in per cent, and lots sold by force.
+    """
+    start_ns, end_ns = shock_ns(run), horizon_ns(run)
+    rows = []
+    for instrument in run.header.instruments:
+        i = instrument.instrument_id
+        trades, rfq = of(run.trades, i), of(run.rfq_trades, i)
+        state = lit_state(of(run.quotes, i), 0, end_ns)
+        rows.append(
+            {
+                "trades": len(trades),
+                "volume_lots": int(trades["qty_lots"].sum() + rfq["qty_lots"].sum()),
+                "rfq_share": 1 - lit_share(trades, rfq),
+                "spread_ticks": state.quoted_spread_ticks,
+                "lit_presence": state.presence,
+                "overshoot_pct": 100 * overshoot(_prices(run, i), of(run.table("fair_value"), i), start_ns, end_ns),
+                "forced_lots": _forced_lots(run, i),
+            }
+        )
+    return pd.DataFrame(rows, index=pd.Index([i.name for i in run.header.instruments], name="instrument"))
+
+
+def crisis_metrics(run: Run) -> dict[str, float]:
+    """The outcome of a crisis as flat numbers, over the time after the first shock.
+
+    ``overshoot_pct``: worst lit or RFQ price below fair value, the worst instrument, in per cent of value;
+    ``overshoot_pct.NAME`` each. ``spread_pct``: time-weighted quoted spread of the lit book, mean over
+    instruments, in per cent of fair value. ``quote_absence``: share of dealer-time without both sides
+    quoted in the lit book. ``bid_absence``: the same for bids. ``retreats``: withdrawals for fear of informed flow. ``mark_dispersion_pct``: mean over time
+    of the standard deviation across agents of their prudent marks. ``write_down_pct``: mean over time and agents of
+    fair value less prudent mark. ``rfq_share``: of lots. ``forced_lots`` and ``forced_sellers``. ``failures``.
+    ``tier1_loss``: fall of all agents' Tier 1, in currency units. ``recovery_s``: until every price stays within
+    0.2% of fair value for a minute (the rest of the run when it does not). ``calm_forced_lots`` and
+    ``calm_quote_absence`` are of the time before the shock.
+    """
+    start_ns, end_ns = shock_ns(run), horizon_ns(run)
+    names = [i.name for i in run.header.instruments]
+    ids = range(len(names))
+    fair = [of(run.table("fair_value"), i) for i in ids]
+    over = [100 * overshoot(_prices(run, i), fair[i], start_ns, end_ns) for i in ids]
+    states = [lit_state(of(run.quotes, i), start_ns, end_ns) for i in ids]
+    means = [float(floats(f, "value_ticks").mean()) for f in fair]
+    dispersion, write_down = _marks_against(run, fair, start_ns, end_ns)
+    parents = run.table("parent_order_opened")
+    after = parents[parents["ts_event_ns"] >= start_ns]
+    retreats = run.table("retreat")
+    metrics = {
+        "overshoot_pct": max(over),
+        **{f"overshoot_pct.{name}": value for name, value in zip(names, over, strict=True)},
+        "spread_pct": float(
+            np.nanmean([100 * s.quoted_spread_ticks / m for s, m in zip(states, means, strict=True)])
+        ),
+        "lit_absence": float(np.mean([1 - s.presence for s in states])),
+        "quote_absence": dealer_absence(run, start_ns, end_ns)[0],
+        "bid_absence": dealer_absence(run, start_ns, end_ns)[1],
+        "retreats": float((retreats["cause"] <= _FEAR).sum()) if len(retreats) else 0.0,
+        "mark_dispersion_pct": dispersion,
+        "write_down_pct": write_down,
+        "rfq_share": 1 - lit_share(_since(run.trades, start_ns), _since(run.rfq_trades, start_ns)),
+        "forced_lots": float(sum(_forced_lots(run, i) for i in ids)),
+        "forced_sellers": float(after["agent_id"].nunique()),
+        "failures": float(failures(run.table("dealer_defaulted"))),
+        "tier1_loss": _tier1_loss(run, start_ns, end_ns),
+        "recovery_s": max(_recovery_s(run, i, fair[i], start_ns, end_ns) for i in ids),
+        "calm_forced_lots": float(parents[parents["ts_event_ns"] < start_ns]["qty_lots"].sum()),
+        "calm_quote_absence": dealer_absence(run, 0, start_ns)[0] if start_ns else math.nan,
+    }
+    return {name: float(value) for name, value in metrics.items()}
+
+
+_FEAR = 2
+"""Withdrawal causes up to this number are fear of informed flow (adverse selection, risk appetite)."""
+
+
+def shock_ns(run: Run) -> Ns:
+    """Time of the first scheduled shock; 0 when there is none."""
+    shocks = run.table("fair_value")
+    times = shocks[shocks["is_shock"]]["ts_event_ns"]
+    return int(times.min()) if len(times) else 0
+
+
+def horizon_ns(run: Run) -> Ns:
+    """End of the run: of its last row."""
+    return int(run.manifest.last_ts_ns) + 1
+
+
+def of(table: pd.DataFrame, instrument_id: int) -> pd.DataFrame:
+    """The rows of one instrument."""
+    return table[table["instrument_id"] == instrument_id]
+
+
+def dealer_absence(run: Run, start_ns: Ns, end_ns: Ns) -> tuple[float, float]:
+    """Share of dealer-time in [start, end) in which a dealer does not quote both sides; and in which it does not bid.
+
+    From the ``quote`` dataset: each record of the lit book (``rfq_id`` 0) stands until the dealer's next one in
+    the instrument; a dealer that has defaulted quotes nothing. NaN when nobody records quotes.
+    """
+    quotes = run.table("quote")
+    quotes = quotes[quotes["rfq_id"] == 0]
+    defaulted = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
+    window = float(end_ns - start_ns)
+    both_missing, bid_missing = [], []
+    for (agent_id, _), rows in quotes.groupby(["agent_id", "instrument_id"], sort=True):
+        last_ns = min(end_ns, int(defaulted.get(agent_id, end_ns)))
+        held = held_for(ints(rows, "ts_event_ns"), start_ns, max(start_ns, last_ns))
+        bids, asks = ints(rows, "bid_ticks") > 0, ints(rows, "ask_ticks") > 0
+        both_missing.append(1 - float(held[bids & asks].sum()) / window)
+        bid_missing.append(1 - float(held[bids].sum()) / window)
+    if not both_missing:
+        return math.nan, math.nan
+    return float(np.mean(both_missing)), float(np.mean(bid_missing))
+
+
+def _prices(run: Run, instrument_id: int) -> pd.DataFrame:
+    columns = ["ts_event_ns", "price_ticks"]
+    both = [of(run.trades, instrument_id)[columns], of(run.rfq_trades, instrument_id)[columns]]
+    return pd.concat(both).sort_values("ts_event_ns", kind="stable", ignore_index=True)
+
+
+def _since(table: pd.DataFrame, start_ns: Ns) -> pd.DataFrame:
+    return table[table["ts_event_ns"] >= start_ns]
+
+
+def _forced_lots(run: Run, instrument_id: int) -> int:
+    return forced_volume_lots(
+        of(run.table("parent_order_opened"), instrument_id),
+        of(run.table("new_order"), instrument_id),
+        of(run.table("order_filled"), instrument_id),
+        of(run.rfq_trades, instrument_id),
+    )
+
+
+def _marks_against(
+    run: Run, fair: Sequence[pd.DataFrame], start_ns: Ns, end_ns: Ns
+) -> tuple[float, float]:
+    """Dispersion of prudent marks across agents, and mean write-down below fair value, in per cent of value."""
+    marks = run.table("mark")
+    grid = np.arange(start_ns, end_ns, _GRID_NS, dtype=np.int64)
+    dispersions, write_downs = [], []
+    for i, values in enumerate(fair):
+        prudent: list[Floats] = []
+        for _, rows in of(marks, i).groupby("agent_id", sort=True):
+            price = floats(rows, "price_ticks") - floats(rows, "adjustment_ticks")
+            prudent.append(value_at(ints(rows, "ts_event_ns"), price, grid))
+        if not prudent:
+            continue
+        value = value_at(ints(values, "ts_event_ns"), floats(values, "value_ticks"), grid)
+        paths = 100 * np.array(prudent) / value
+        known = ~np.isnan(paths).any(axis=0)
+        if known.any():
+            dispersions.append(float(paths[:, known].std(axis=0).mean()))
+            write_downs.append(float((100 - paths[:, known]).mean()))
+    if not dispersions:
+        return math.nan, math.nan
+    return float(np.mean(dispersions)), float(np.mean(write_downs))
+
+
+def _tier1_loss(run: Run, start_ns: Ns, end_ns: Ns) -> float:
+    sheets = run.table("balance_sheet")
+    if not len(sheets):
+        return math.nan
+    unit = _cash_unit(run)
+    return float(sum(tier1_loss_cash(sheets, start_ns, end_ns).values())) * unit
+
+
+def _cash_unit(run: Run) -> float:
+    first = run.header.instruments[0]
+    value = first.tick_size * first.lot_size / first.price_per
+    return float(value) / first.cash_per_tick_lot
+
+
+def _recovery_s(run: Run, instrument_id: int, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> float:
+    prices = _prices(run, instrument_id)
+    times: Ints = ints(prices, "ts_event_ns")
+    if not times.size:
+        return (end_ns - start_ns) / NS_PER_S
+    value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), times)
+    deviation = floats(prices, "price_ticks") / value - 1
+    found = recovery_ns(times, deviation, _RECOVERY_TOLERANCE, start_ns, end_ns, _RECOVERY_HOLD_NS)
+    return min(found, float(end_ns - start_ns)) / NS_PER_S

@@ -1,0 +1,76 @@
+"""Run a scenario and keep its log: in memory, or in a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lob_sim.log import (
+    AgentEntry,
+    DirectoryRecorder,
+    MemoryRecorder,
+    NullRecorder,
+    Run,
+    RunHeader,
+    open_run,
+    run_in_memory,
+)
+from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
+from lob_sim.simulation.runner import Observer, advance
+from lob_sim.simulation.world import World
+
+
+def run(
+    scenario: Scenario | str | Path,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> Run:
+    """Run a scenario to its horizon and return its log.
+
+    Args:
+        scenario: A scenario, a file, or the name of a packaged one.
+        seed: Non-negative; the scenario's own if not given. The same scenario and seed give the same log, byte
+            for byte.
+        out: Directory for the log, new or empty; without it the log is kept in memory.
+        overrides: Changes as ``"path=value"``, when ``scenario`` is a file or a name.
+        observer: Shown the world at about 200 equal steps of simulated time.
+
+    Returns:
+        The log, whose tables are pandas DataFrames: ``run.trades``, ``run.orders``, ``run.table("belief")``, ...
+
+    Raises:
+        ScenarioError: The scenario does not hold; nothing has been written then.
+        OutputError: ``out`` is not empty or cannot be written.
+        StrategyError: A strategy raised; what was logged until then is in ``out``.
+    """
+    if not isinstance(scenario, Scenario):
+        scenario = load_scenario(scenario, overrides)
+    # The world is built before anything is written, so that bad input leaves no directory behind.
+    world = World(scenario, scenario.seed if seed is None else seed, NullRecorder())
+    header = header_of(world)
+    if out is None:
+        memory = MemoryRecorder()
+        world.market.recorder = memory
+        advance(world, observer)
+        return run_in_memory(memory, header)
+    with DirectoryRecorder(out, header) as directory:
+        world.market.recorder = directory
+        advance(world, observer)
+    return open_run(out)
+
+
+def header_of(world: World) -> RunHeader:
+    """What is known of a run before it begins."""
+    return RunHeader(
+        scenario_to_dict(world.scenario),
+        world.seed,
+        tuple(
+            AgentEntry(i, member.name, member.group.name, member.group.strategy)
+            for i, member in enumerate(world.members)
+        ),
+        world.instruments,
+        world.dealer_ids,
+    )
