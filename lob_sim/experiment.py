@@ -268,7 +268,14 @@ class Experiment:
     @staticmethod
     def options(case: Mapping[str, Any]) -> str:
         """A case as options of the command line."""
-        return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in case.items())
+        words: list[str] = []
+        for key, value in case.items():
+            name = key.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{name}" if value else f"--no-{name}")
+            else:
+                words.append(f"--{name} {value}")
+        return " ".join(words)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The command line: exit code 0 if every claim holds, 1 if one fails, 2 for bad input."""

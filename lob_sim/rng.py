@@ -51,9 +51,14 @@ class Stream:
     def __init__(self, seed: int, name: str) -> None:
         self.seed = seed
         self.name = name
-        self.uniform = _lazy(self, "uniform", lambda g, n: g.random(n))
-        self.normal = _lazy(self, "normal", lambda g, n: g.standard_normal(n))
-        self.exponential = _lazy(self, "exponential", lambda g, n: g.standard_exponential(n))
+
+    def __getattr__(self, kind: str) -> Callable[[], float]:
+        # Asked for a kind of draw for the first time: most components use one kind, many use none.
+        if kind not in _KINDS:
+            raise AttributeError(f"a stream has no {kind!r}: it draws {', '.join(_KINDS)}")
+        draw = chain.from_iterable(_blocks(self.generator(kind), _KINDS[kind])).__next__
+        setattr(self, kind, draw)
+        return draw
 
     def generator(self, kind: str) -> np.random.Generator:
         """A numpy generator of its own for draws of another kind; the same ``kind`` gives the same draws."""
@@ -72,15 +77,17 @@ class Stream:
         return median * math.exp(sigma * self.normal())
 
 
-def _lazy(
-    stream: Stream, kind: str, draw: Callable[[np.random.Generator, int], NDArray[np.float64]]
-) -> Callable[[], float]:
-    # The generator is made at the first draw: most components use one kind, many use none.
-    def blocks() -> Iterator[list[float]]:
-        generator = stream.generator(kind)
-        size = _FIRST_BLOCK
-        while True:
-            yield draw(generator, size).tolist()
-            size = min(2 * size, _LARGEST_BLOCK)
+_KINDS: dict[str, Callable[[np.random.Generator, int], NDArray[np.float64]]] = {
+    "uniform": lambda generator, size: generator.random(size),
+    "normal": lambda generator, size: generator.standard_normal(size),
+    "exponential": lambda generator, size: generator.standard_exponential(size),
+}
 
-    return chain.from_iterable(blocks()).__next__
+
+def _blocks(
+    generator: np.random.Generator, draw: Callable[[np.random.Generator, int], NDArray[np.float64]]
+) -> Iterator[list[float]]:
+    size = _FIRST_BLOCK
+    while True:
+        yield draw(generator, size).tolist()
+        size = min(2 * size, _LARGEST_BLOCK)

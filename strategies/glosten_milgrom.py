@@ -178,9 +178,18 @@ class GlostenMilgromDealer(QuotingDealer):
         belief = view.belief_log.record(ctx.now_ns, ctx.agent_id, instrument_id, view.belief, alpha)
         if belief is not None:
             ctx.log(belief)
-        quote = quote_record(
-            ctx.now_ns, ctx.agent_id, instrument_id, bid if bid_lots else None, ask if ask_lots else None
-        )
+        self.log_quote(ctx, instrument_id, bid if bid_lots else None, ask if ask_lots else None)
+
+    def log_quote(
+        self,
+        ctx: Context,
+        instrument_id: int,
+        bid: SpreadDecomposition | None,
+        ask: SpreadDecomposition | None,
+    ) -> None:
+        """Put the quotes in the lit book on the log, when they have changed."""
+        view = self.views[instrument_id]
+        quote = quote_record(ctx.now_ns, ctx.agent_id, instrument_id, bid, ask)
         if (quote.bid_ticks, quote.ask_ticks) != view.quoted:
             view.quoted = (quote.bid_ticks, quote.ask_ticks)
             ctx.log(quote)

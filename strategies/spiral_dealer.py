@@ -123,6 +123,7 @@ class SpiralDealer(GlostenMilgromDealer):
             super().requote(ctx, instrument_id)
         else:
             keep_quotes(ctx, instrument_id, 0, 0, 0, 0)
+            self.log_quote(ctx, instrument_id, None, None)
 
     def adverse_ticks(self, belief: Belief, alpha: float) -> float:
         """What breaks even against elastic flow; where nothing does, what would against inelastic flow."""

@@ -10,7 +10,7 @@ import msgspec
 from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import OrderType, Side
+from lob_sim.messages import OrderType, SelfTradePrevention, Side
 from lob_sim.units import NS_PER_S
 
 
@@ -93,7 +93,14 @@ class ZeroIntelligenceTrader(Strategy):
     def _place_market(self, ctx: Context) -> None:
         side = Side.BUY if ctx.random.uniform() < 0.5 else Side.SELL
         if accepts_orders(ctx, self.instrument_id):
-            ctx.place(self.instrument_id, side, self.params.size_lots, order_type=OrderType.MARKET)
+            # One trader stands for a whole crowd: its market orders trade with its own limit orders too.
+            ctx.place(
+                self.instrument_id,
+                side,
+                self.params.size_lots,
+                order_type=OrderType.MARKET,
+                self_trade=SelfTradePrevention.NONE,
+            )
 
     def _cancel(self, ctx: Context, index: int) -> None:
         # An order filled since the draw leaves its share of the rate without effect, as it should.

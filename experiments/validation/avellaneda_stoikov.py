@@ -1,18 +1,19 @@
-"""Do Avellaneda and Stoikov's strategies earn what their paper says, and what do they earn in continuous time?
+"""Do Avellaneda and Stoikov's strategies earn what their paper says, and what in continuous time?
 
-The strategies quote into our book; customers hit a quote at distance δ from the mid at the rate A·exp(-kδ); the
-mid is a random walk with steps dt. Profit and final inventory are compared with the published tables, and with
-values derived for the very same process.
+The strategies quote into our book; customers hit a quote at distance δ from the mid at the rate A·exp(-kδ);
+the mid is a random walk with steps dt. Profit and final inventory are compared with the published tables,
+and with values derived for the very same process.
 
-Source: Avellaneda and Stoikov (2008), Quantitative Finance 8, section 3.3, tables 1 and 2: s=100, T=1, sigma=2,
-k=1.5, A=140, dt=.005, 1,000 paths.
+Source: Avellaneda and Stoikov (2008), Quantitative Finance 8, section 3.3, tables 1 and 2: s=100, T=1,
+sigma=2, k=1.5, A=140, dt=.005, 1,000 paths.
 
-The clock matters. The paper's simulation tosses a coin for each side in each step (Bernoulli), so that a side is
-hit at most once in dt and the number of hits has variance N·p(1-p). An event-driven market has no steps: hits
-are a Poisson process with variance N·p. With p = A·exp(-kδ)·dt ≈ .23, symmetric quotes end with an inventory
-of standard deviation sqrt(2·200·.23·.77) = 8.4 on the paper's clock, and of sqrt(2·200·.23) = 9.6 on ours. In
-general, let m(q,t), w(q,t) and u(q,t) be the expected gain, squared gain and squared final inventory from time t
-on with inventory q, quotes at distances b and a, and hit rates B and A of bid and ask. Then
+The clock matters. The paper's simulation tosses a coin for each side in each step (Bernoulli), so that a
+side is hit at most once in dt and the number of hits has variance N·p(1-p). An event-driven market has no
+steps: hits are a Poisson process with variance N·p. With p = A·exp(-kδ)·dt ≈ .23, symmetric quotes end with
+an inventory of standard deviation sqrt(2·200·.23·.77) = 8.4 on the paper's clock, and of sqrt(2·200·.23) =
+9.6 on ours. In general, let m(q,t), w(q,t) and u(q,t) be the expected gain, squared gain and squared final
+inventory from time t on with inventory q, quotes at distances b and a, and hit rates B and A of bid and
+ask. Then
 
     -dm/dt = B[b + m(q+1) - m] + A[a + m(q-1) - m]
     -dw/dt = σ²q² + B[b² + 2b·m(q+1) + w(q+1) - w] + A[a² + 2a·m(q-1) + w(q-1) - w]
@@ -43,7 +44,7 @@ SOURCE = "Avellaneda & Stoikov 2008, tables 1-2"
 PRICE, SIGMA, DECAY, RATE, HORIZON, STEP = 100.0, 2.0, 1.5, 140.0, 1.0, 0.005
 TICK = 1e-4
 _MOST_RATE = 1e6
-"""Hit rates are cut here in the derivation: inventories at which quotes lie so far inside are never reached."""
+"""Hit rates are cut here in the derivation: the inventories with quotes so far inside are never met."""
 
 
 class Kind(StrEnum):
@@ -145,7 +146,9 @@ def _derive_poisson(gamma: float, kind: Kind, q: np.ndarray) -> np.ndarray:
         up, down = ([np.roll(f, shift) for f in (m, w, u)] for shift in (-1, 1))
         dm = bid_rate * (b + up[0] - m) + ask_rate * (a + down[0] - m)
         dw = (SIGMA * q) ** 2
-        dw += bid_rate * (b**2 + 2 * b * up[0] + up[1] - w) + ask_rate * (a**2 + 2 * a * down[0] + down[1] - w)
+        dw += bid_rate * (b**2 + 2 * b * up[0] + up[1] - w) + ask_rate * (
+            a**2 + 2 * a * down[0] + down[1] - w
+        )
         du = bid_rate * (up[2] - u) + ask_rate * (down[2] - u)
         return np.concatenate([dm, dw, du])
 
@@ -174,9 +177,7 @@ def _derive_bernoulli(gamma: float, kind: Kind, q: np.ndarray) -> np.ndarray:
     return np.array([m, w, u])
 
 
-def judge(
-    profits: np.ndarray, inventories: np.ndarray, gamma: float, kind: Kind, clock: Clock
-) -> list[Row]:
+def judge(profits: np.ndarray, inventories: np.ndarray, gamma: float, kind: Kind, clock: Clock) -> list[Row]:
     """Hold a sample against the derived values for a clock and, on the paper's clock, against the paper."""
     names = ("mean profit", "s.d. of profit", "s.d. of final inventory (lots)")
     measured = (mean_of(profits), sd_of(profits), sd_of(inventories))
@@ -189,7 +190,11 @@ def judge(
     if published is None:
         return rows
     mean, sd, inventory_sd = published
-    errors = (sd / sqrt(PUBLISHED_PATHS), sd / sqrt(2 * PUBLISHED_PATHS), inventory_sd / sqrt(2 * PUBLISHED_PATHS))
+    errors = (
+        sd / sqrt(PUBLISHED_PATHS),
+        sd / sqrt(2 * PUBLISHED_PATHS),
+        inventory_sd / sqrt(2 * PUBLISHED_PATHS),
+    )
     if clock is Clock.BERNOULLI:
         # The published figures are sample values of 1,000 paths, printed to one decimal.
         rows += [
@@ -198,13 +203,17 @@ def judge(
         ]
     elif kind is Kind.SYMMETRIC:
         error = sqrt(measured[2].se ** 2 + errors[2] ** 2)
-        rows.append(exceeds(f"{names[2]} above the paper's: {label}", measured[2].value, inventory_sd, error, SOURCE))
+        rows.append(
+            exceeds(f"{names[2]} above the paper's: {label}", measured[2].value, inventory_sd, error, SOURCE)
+        )
     return rows
 
 
 def run(
     gamma: Annotated[float, typer.Option(help="Risk aversion.", min=0.001, max=1.0)] = 0.1,
-    strategy: Annotated[Kind, typer.Option(help="Quotes around the reservation price, or the mid.")] = Kind.INVENTORY,
+    strategy: Annotated[
+        Kind, typer.Option(help="Quotes around the reservation price, or the mid.")
+    ] = Kind.INVENTORY,
     clock: Annotated[Clock, typer.Option(help="When hits can come.")] = Clock.BERNOULLI,
     runs: Annotated[int, typer.Option(help="Paths.", min=10)] = 1000,
 ) -> Outcome:
@@ -219,7 +228,7 @@ def run(
         left.axvline(derived(gamma, kind, clock)[0], color="black", label="derived mean")
         left.set(xlabel="profit", ylabel="paths", title=f"Profit: {kind}, gamma={gamma:g}, {clock} clock")
         left.legend()
-        edges = np.arange(inventories.min() - 0.5, inventories.max() + 1)
+        edges = np.arange(inventories.min() - 0.5, inventories.max() + 1).tolist()
         right.hist(inventories, bins=edges, density=True)
         for name, style in ((Clock.BERNOULLI, "--"), (Clock.POISSON, "-")):
             sd = derived(gamma, kind, name)[2]

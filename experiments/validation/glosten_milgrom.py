@@ -4,8 +4,8 @@ The value is 1 with probability ``delta`` and else 0. Traders come one at a time
 the value, the others buy or sell with equal chance. The dealer sees sides alone, updates by Bayes' rule and
 quotes the expectation of the value given that the next trader buys, or sells.
 
-Source: Glosten and Milgrom (1985), J. Financial Economics 14, sections 2 and 3. With a binary value the ask is
-delta(1+mu) / (1+mu(2 delta-1)), the bid delta(1-mu) / (1-mu(2 delta-1)); a trade moves the log-odds by
+Source: Glosten and Milgrom (1985), J. Financial Economics 14, sections 2 and 3. With a binary value the ask
+is delta(1+mu) / (1+mu(2 delta-1)), the bid delta(1-mu) / (1-mu(2 delta-1)); a trade moves the log-odds by
 ln((1+mu)/(1-mu)); prices are a martingale; the whole spread is adverse selection.
 
 All prices are shifted up by one, because a price must be positive.
@@ -35,7 +35,7 @@ HERE = "experiments.validation.glosten_milgrom"
 SOURCE = "Glosten & Milgrom 1985"
 TICKS_PER_UNIT = 10**8
 _MIN_VARIANCE = 0.01
-"""Log-odds are compared where p(1-p) is at least this: nearer to 0 and 1 rounding to ticks is all there is."""
+"""Log-odds are compared where p(1-p) is at least this: nearer to 0 and 1 rounding is all there is."""
 
 
 class BinaryDealer(Strategy):
@@ -146,7 +146,7 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
         jumps=[(1, (1 + value) / initial - 1)],
     )
     _, tape = taped(scenario, spec.seed, Trade, NewOrder)
-    quotes = [order for order in tape.of(NewOrder)[:2]]
+    quotes = tape.of(NewOrder)[:2]
     first = {order.side: order.price_ticks / TICKS_PER_UNIT - 1 for order in quotes}
     trades = tape.of(Trade)
     prices = np.array([trade.price_ticks for trade in trades]) / TICKS_PER_UNIT - 1
@@ -165,7 +165,7 @@ def _price_metrics(prices: np.ndarray, sides: np.ndarray, delta: float, value: f
         "largest_step": float(steps.max()) if len(steps) else float("nan"),
         "drift": float(changes.sum()),
         "predicted": float(sides[:-1] @ changes[1:]),
-        # The price of a trade is the dealer's expectation after it, so the one before is its expectation before.
+        # A trade's price is the dealer's expectation after it, so the one before is its expectation before.
         "effective": float(sides @ changes),
         "realised": float(sides @ (prices - value)),
     }
@@ -185,7 +185,9 @@ def run(
     delta: Annotated[float, typer.Option(help="Probability of the high value.", min=0.01, max=0.99)] = 0.5,
     traders: Annotated[int, typer.Option(help="Traders in a market.", min=2)] = 30,
     runs: Annotated[int, typer.Option(help="Markets.", min=10)] = 4000,
-    assumed_mu: Annotated[float, typer.Option(help="Share that the dealer reckons with; 0: the true one.")] = 0.0,
+    assumed_mu: Annotated[
+        float, typer.Option(help="Share that the dealer reckons with; 0: the true one.")
+    ] = 0.0,
 ) -> Outcome:
     """Run many markets and hold their prices against the theory."""
     point = {"mu": mu, "assumed_mu": assumed_mu or mu, "delta": delta, "traders": traders}
@@ -195,7 +197,8 @@ def run(
     bid = delta * (1 - mu) / (1 - mu * (2 * delta - 1))
     step = log((1 + mu) / (1 - mu))
     lows, highs = (frame.filter(regex=rf"^{edge}\[") for edge in ("low", "high"))
-    by_net = {int(c[4:-1]): (lows[c].min(), highs[f"high[{c[4:-1]}]"].max()) for c in lows}
+    nets = [int(str(column)[4:-1]) for column in lows]
+    by_net = {n: (float(lows[f"low[{n}]"].min()), float(highs[f"high[{n}]"].max())) for n in nets}
     steps = frame[["least_step", "largest_step"]].to_numpy()
     steps = steps[~np.isnan(steps)]
     realised = mean_of(frame["realised"] / frame["n"])
@@ -226,13 +229,15 @@ def run(
 
     def draw(path: Path) -> None:
         figure, (panel,) = new_figure()
-        nets = sorted(by_net)
+        nets.sort()
         theory = np.linspace(nets[0], nets[-1], 200)
         odds = log(delta / (1 - delta)) + theory * step
         panel.plot(theory, 1 / (1 + np.exp(-odds)), label="theory")
         panel.plot(nets, [by_net[n][0] for n in nets], "o", ms=4, label="trades in the book")
         panel.set(
-            xlabel="net buys so far", ylabel="price", title=f"Prices after n net buys (mu={mu:g}, delta={delta:g})"
+            xlabel="net buys so far",
+            ylabel="price",
+            title=f"Prices after n net buys (mu={mu:g}, delta={delta:g})",
         )
         panel.legend()
         save(figure, path)

@@ -1,12 +1,13 @@
-"""Is Guéant, Lehalle and Fernandez-Tapia's closed form as good as they say, and does it hold inventory as it must?
+"""Are Guéant, Lehalle and Fernandez-Tapia's closed-form quotes nearly exact, and is inventory as implied?
 
 The market maker quotes the closed form into our book, where customers hit it at the rate A·exp(-kδ). Its
-quotes, read off the log by inventory, are compared with the exact optimal quotes far from the horizon, and the
-time that it spends at each inventory with the stationary law of the birth-death chain that these quotes imply.
+quotes, read off the log by inventory, are compared with the exact optimal quotes far from the horizon, and
+the time that it spends at each inventory with the stationary law of the birth-death chain that these quotes
+imply.
 
-Source: Guéant, Lehalle and Fernandez-Tapia (2013), Mathematics and Financial Economics 7: the exact quotes by
-theorem 1 and its limit (theorem 2: the eigenvector of the smallest eigenvalue of the matrix M), the closed form
-by section 4; parameters of their figures: sigma=.3, A=.9, k=.3, gamma=.01, inventory up to 30.
+Source: Guéant, Lehalle and Fernandez-Tapia (2013), Mathematics and Financial Economics 7: the exact quotes
+by theorem 1 and its limit (theorem 2: the eigenvector of the smallest eigenvalue of the matrix M), the
+closed form by section 4; parameters of their figures: sigma=.3, A=.9, k=.3, gamma=.01, inventory up to 30.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def _quoted(messages: list[object]) -> dict[str, float]:
 
 
 def exact_distances(gamma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Optimal bid and ask distances far from the horizon, for inventories -Q .. Q (NaN where there is none)."""
+    """Optimal bid and ask distances far from the horizon, for inventories -Q .. Q (NaN: no quote)."""
     q = np.arange(-MOST_LOTS, MOST_LOTS + 1)
     eta = RATE * (1 + gamma / DECAY) ** -(1 + DECAY / gamma)
     matrix = np.diag(DECAY * gamma * SIGMA**2 / 2 * q**2.0)
@@ -149,10 +150,15 @@ def run(
     rows = [
         stays_below(
             "largest error of a quoted distance, as a share of the markup (1/γ)ln(1+γ/k)",
-            float(np.nanmax(np.abs(off))), 0.01, 0.0, f"{SOURCE}, section 4",
+            float(np.nanmax(np.abs(off))),
+            0.01,
+            0.0,
+            f"{SOURCE}, section 4",
         ),
-        agrees("mean squared inventory", square.value, variance, square.se, "birth-death chain of these quotes"),
-    ]  # fmt: skip
+        agrees(
+            "mean squared inventory", square.value, variance, square.se, "birth-death chain of these quotes"
+        ),
+    ]
     for i in (0, 2, 5):
         share = mean_of((frame[f"share[{i}]"] + frame[f"share[{-i}]"]) / 2)
         expected = float(shares[MOST_LOTS + i])
@@ -172,7 +178,9 @@ def run(
         left.plot(q, exact[1], label="exact ask")
         left.plot(q[visited], quoted[0][visited], "o", ms=4, label="quoted bid")
         left.plot(q[visited], quoted[1][visited], "s", ms=4, label="quoted ask")
-        left.set(xlabel="inventory (lots)", ylabel="distance from fair value (ticks)", title="Quotes in the book")
+        left.set(
+            xlabel="inventory (lots)", ylabel="distance from fair value (ticks)", title="Quotes in the book"
+        )
         left.legend()
         right.bar(q, [frame[f"share[{i}]"].mean() for i in q], label="simulated")
         right.plot(q, shares, "k.-", label="stationary law")

@@ -17,11 +17,11 @@ HIT_FLOW = "experiments.validation.hits:HitFlow"
 
 
 class HitFlow(Strategy):
-    """Sends market orders for one lot, at the rate A·exp(-kδ) on a side whose best quote lies δ off the fair value.
+    """Sends market orders for one lot, at rate A·exp(-kδ) where the best quote lies δ off the fair value.
 
-    On the Bernoulli clock each side is hit at most once in each step, with probability rate times step, as in a
-    simulation by time steps. On the Poisson clock hits come at exponential waiting times, redrawn whenever the
-    quotes change, which the exponential law allows.
+    On the Bernoulli clock each side is hit at most once in each step, with probability rate times step, as
+    in a simulation by time steps. On the Poisson clock hits come at exponential waiting times, redrawn
+    whenever the quotes change, which the exponential law allows.
 
     Source: Avellaneda and Stoikov (2008), Quantitative Finance 8, section 2.5 (rates) and 3.3 (simulation).
     """
@@ -78,8 +78,12 @@ class HitFlow(Strategy):
     def _measure(self, ctx: Context) -> None:
         p, top, fair = self.params, ctx.top(0), ctx.fair_value(0)
         ask_off, bid_off = top.ask_ticks - fair, fair - top.bid_ticks
-        self.rates[Side.BUY] = p.hit_rate_per_s * exp(-p.hit_decay_per_tick * ask_off) if top.ask_ticks else 0.0
-        self.rates[Side.SELL] = p.hit_rate_per_s * exp(-p.hit_decay_per_tick * bid_off) if top.bid_ticks else 0.0
+        self.rates[Side.BUY] = (
+            p.hit_rate_per_s * exp(-p.hit_decay_per_tick * ask_off) if top.ask_ticks else 0.0
+        )
+        self.rates[Side.SELL] = (
+            p.hit_rate_per_s * exp(-p.hit_decay_per_tick * bid_off) if top.bid_ticks else 0.0
+        )
 
 
 def maker_result(fills: list[OrderFilled], fair_values: list[FairValue]) -> tuple[float, int]:

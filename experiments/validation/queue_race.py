@@ -1,9 +1,9 @@
 """Which way does the mid move next, given the two best queues?
 
 Limit orders join each of the two best queues at rate λ, market orders take from each at rate μ, and every
-resting order is cancelled at rate θ, all in our book. Whichever queue is empty first, the mid moves its way. The
-share of races that the ask loses (an upward move) is compared with the exact solution of the linear system that
-the probabilities of all pairs of queues solve.
+resting order is cancelled at rate θ, all in our book. Whichever queue is empty first, the mid moves its
+way. The share of races that the ask loses (an upward move) is compared with the exact solution of the
+linear system that the probabilities of all pairs of queues solve.
 
 Source: Cont, Stoikov and Talreja (2010), Operations Research 58, section 4.2 (a birth-death race of two
 independent queues at a spread of one tick) and their calibrated rates: λ=1.85, μ=.94, θ=.71.
@@ -146,7 +146,9 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
     return _races(tape.messages, bid, ask)
 
 
-def _races(messages: list[OrderAccepted | OrderCanceled | OrderFilled], bid: int, ask: int) -> dict[str, float]:
+def _races(
+    messages: list[OrderAccepted | OrderCanceled | OrderFilled], bid: int, ask: int
+) -> dict[str, float]:
     sides: dict[tuple[int, int], Side] = {}
     queues = {Side.BUY: 0, Side.SELL: 0}
     start_ns, ups, durations = -1, 0, []
@@ -156,10 +158,9 @@ def _races(messages: list[OrderAccepted | OrderCanceled | OrderFilled], bid: int
             if message.price_ticks:
                 sides[key] = message.side
                 queues[message.side] += 1
-        elif isinstance(message, OrderCanceled) or message.is_maker:
-            # A market order's rest that found nobody was never in a queue.
-            if key in sides:
-                queues[sides.pop(key)] -= 1
+        elif key in sides and (isinstance(message, OrderCanceled) or message.is_maker):
+            # A market order whose rest found nobody is not among them: it was never in a queue.
+            queues[sides.pop(key)] -= 1
         if start_ns >= 0 and min(queues.values()) == 0:
             ups += queues[Side.SELL] == 0
             durations.append((message.ts_event_ns - start_ns) / NS_PER_S)
@@ -196,14 +197,22 @@ def exact_race(bid: int, ask: int) -> tuple[float, float]:
     return float(up), float(length)
 
 
-def judge(races: float, ups: float, time: float, time_squared: float, exact: tuple[float, float]) -> list[Row]:
+def judge(
+    races: float, ups: float, time: float, time_squared: float, exact: tuple[float, float]
+) -> list[Row]:
     """Hold sums over races against a probability and an expected length."""
     share, length = ups / races, time / races
     share_se = sqrt(share * (1 - share) / races)
     length_se = sqrt((time_squared / races - length**2) / races)
     return [
         agrees("probability that the mid moves up", share, exact[0], share_se, SOURCE),
-        agrees("mean time until it moves (s)", length, exact[1], length_se, "the same chain: mean time to absorption"),
+        agrees(
+            "mean time until it moves (s)",
+            length,
+            exact[1],
+            length_se,
+            "the same chain: mean time to absorption",
+        ),
     ]
 
 
@@ -215,8 +224,9 @@ def run(
 ) -> Outcome:
     """Run races and hold the share of upward moves against the exact probability."""
     frame = run_cells(one_market, [{"bid": bid, "ask": ask, "horizon_s": horizon_s}], runs)
-    sums = [float(frame[name].sum()) for name in ("races", "ups", "time", "time_squared")]
-    races, ups = sums[:2]
+    races, ups, time, squares = (
+        float(frame[name].sum()) for name in ("races", "ups", "time", "time_squared")
+    )
 
     def draw(path: Path) -> None:
         figure, (panel,) = new_figure()
@@ -229,7 +239,7 @@ def run(
         panel.legend()
         save(figure, path)
 
-    return Outcome(judge(*sums, exact_race(bid, ask)), draw)
+    return Outcome(judge(races, ups, time, squares, exact_race(bid, ask)), draw)
 
 
 EXPERIMENT = Experiment(

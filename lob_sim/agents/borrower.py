@@ -7,7 +7,6 @@ first; what nobody lends is due and must be repaid that very day, out of cash or
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -38,7 +37,7 @@ class LenderTerms(msgspec.Struct, frozen=True):
 
 
 class _Request(msgspec.Struct, frozen=True):
-    """A loan asked for in place of another one."""
+    """A loan asked for in place of another one (``old_id``), or, where that is 0, to pay what is due."""
 
     old_id: int
     instrument_id: int
@@ -106,6 +105,16 @@ class Borrower:
                 SheetDisclosed(ctx.now_ns, ctx.agent_id, lender_id, sheet.assets_cash, sheet.tier1_cash),
             )
 
+    def refinance(self, ctx: Context, sheet: BalanceSheet) -> None:
+        """Ask for new loans to pay what is due, against collateral that is free and that somebody lends on."""
+        asked_for = sum(r.amount_cash for r in self._requests.values() if r.old_id == 0)
+        missing = sheet.due_cash - sheet.cash - asked_for
+        for i, limit in enumerate(sheet.repo_limits()):
+            amount = min(missing, limit - sheet.repo_cash[i])
+            if amount > 0:
+                self._seek(ctx, _Request(0, i, amount, False, ()), sheet)
+                missing -= amount
+
     def follow(self, ctx: Context, sheet: BalanceSheet) -> None:
         """The sheet's debts have changed: tell the lenders of what was borrowed from and repaid to them."""
         best = min(self._lenders, key=lambda k: (sum(self._quotes[k]), k))
@@ -161,6 +170,11 @@ class Borrower:
 
     def _on_granted(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
         request = self._requests.pop(event.loan_id)
+        if request.old_id == 0:
+            i, granted = event.instrument_id, event.amount_cash
+            sheet.borrow(granted, i)
+            self.ladder.add(event.lender_id, i, granted, event.haircut, event.maturity_ns, event.loan_id)
+            return SheetCause.BORROWED
         old = self.ladder.find(request.old_id)
         moved = min(event.amount_cash, old.amount_cash) if old is not None else 0
         new = Loan(
@@ -191,8 +205,7 @@ class Borrower:
         if loan is None:
             return None
         called = min(event.amount_cash, loan.amount_cash)
-        carried = sum(math.floor((1 - h) * max(0, sheet.value(i))) for i, h in enumerate(sheet.haircuts))
-        lacking = max(0, sum(sheet.repo_cash) + sheet.due_cash - carried)
+        lacking = max(0, sum(sheet.repo_cash) + sheet.due_cash - sum(sheet.repo_limits()))
         pledged = called - min(called, lacking)
         if pledged:
             self._tell(ctx, FundingKind.PLEDGED, loan, pledged)
@@ -249,5 +262,6 @@ class Borrower:
         )
 
     def _set_haircuts(self, sheet: BalanceSheet) -> None:
-        for i in range(len(sheet.haircuts)):
-            sheet.haircuts[i] = self.ladder.haircut(i, min(quotes[i] for quotes in self._quotes.values()))
+        new = [min(quotes) for quotes in zip(*self._quotes.values(), strict=True)]
+        sheet.haircuts = [self.ladder.haircut(i, haircut) for i, haircut in enumerate(new)]
+        sheet.new_haircuts = new if new != sheet.haircuts else []

@@ -47,8 +47,8 @@ class StandingRepoFacility(RepoLending):
     def on_wake(self, ctx: Context, tag: int) -> None:
         if tag == _OPEN:
             self.is_open = True
-            if ctx.switches.funding:
-                self._announce(ctx)
+            for borrower_id in self._announced if ctx.switches.funding else ():
+                self._announce(ctx, borrower_id)
         else:
             super().on_wake(ctx, tag)
 

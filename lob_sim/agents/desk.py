@@ -129,6 +129,8 @@ class Desk(Strategy):
             assert self.borrower is not None
             ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
             self.borrower.disclose(ctx, self.sheet)
+            if not self.defaulted:
+                self.borrower.refinance(ctx, self.sheet)
         elif tag != _MARK:
             self.sales.on_wake(ctx, tag)
         else:

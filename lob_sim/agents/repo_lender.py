@@ -110,7 +110,8 @@ class RepoLending(Strategy):
         ctx.wake_in(self.params.interval, _MEASURE)
         self._look(ctx)
         if ctx.switches.funding:
-            self._announce(ctx)
+            for borrower_id in self._announced:
+                self._announce(ctx, borrower_id)
             for lent in self.book.values():
                 self._margin(ctx, lent)
 
@@ -119,30 +120,32 @@ class RepoLending(Strategy):
             tier1 = event.tier1_cash
             self.leverages[event.agent_id] = event.assets_cash / tier1 if tier1 > 0 else math.inf
             self._announced.setdefault(event.agent_id, [-1.0] * len(ctx.instruments))
+            if ctx.switches.funding:
+                self._announce(ctx, event.agent_id)
         elif isinstance(event, FundingEvent):
             self._answers[event.kind](ctx, event)
 
     # --- haircuts and margins ------------------------------------------------------------------------------
     def haircut(self, ctx: Context, instrument_id: int, borrower_id: int) -> float:
-        """What a new loan would bear; 0 without collateral."""
-        if instrument_id == UNSECURED:
-            return 0.0
+        """What a new loan would bear; 1 where it would not be granted."""
         leverage = self.leverages.get(borrower_id, 0.0)
+        if leverage > self.params.refuse_above_leverage or not self.lender.has_room:
+            return 1.0
         return self.lender.haircut(instrument_id, self.volatility.volatility(instrument_id), leverage)
 
     def _look(self, ctx: Context) -> None:
         marks = [max(1, round(visible_price_ticks(ctx, i.instrument_id))) for i in ctx.instruments]
         self.volatility.observe(ctx.now_ns, marks)
 
-    def _announce(self, ctx: Context) -> None:
-        for borrower_id, announced in self._announced.items():
-            for i, before in enumerate(announced):
-                haircut = self.haircut(ctx, i, borrower_id)
-                if abs(haircut - before) >= _NOTICEABLE:
-                    announced[i] = haircut
-                    kind = FundingKind.HAIRCUT_CHANGED
-                    event = FundingEvent(ctx.now_ns, ctx.agent_id, borrower_id, i, kind, 0, haircut, 0)
-                    ctx.tell(borrower_id, event)
+    def _announce(self, ctx: Context, borrower_id: int) -> None:
+        announced = self._announced[borrower_id]
+        for i, before in enumerate(announced):
+            haircut = self.haircut(ctx, i, borrower_id)
+            if abs(haircut - before) >= _NOTICEABLE:
+                announced[i] = haircut
+                kind = FundingKind.HAIRCUT_CHANGED
+                event = FundingEvent(ctx.now_ns, ctx.agent_id, borrower_id, i, kind, 0, haircut, 0)
+                ctx.tell(borrower_id, event)
 
     def _carried(self, ctx: Context, lent: Lent) -> float:
         """What the collateral of a loan carries at the price that the lender sees."""

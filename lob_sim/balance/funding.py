@@ -297,6 +297,11 @@ class RepoLender:
         self.lent_cash += granted
         return granted
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it is below its own limit."""
+        return self.lent_cash < self._limit_cash
+
     def repaid(self, amount_cash: Cash) -> None:
         """Take note of a repayment."""
         self.lent_cash -= amount_cash
@@ -309,12 +314,8 @@ def leverage_of(sheet: BalanceSheet) -> float:
 
 def margin_calls(sheet: BalanceSheet) -> Mapping[int, Cash]:
     """What lenders call, by instrument: the loan beyond (1 - haircut) × value, rounded up."""
-    calls = {}
-    for i, loan in enumerate(sheet.repo_cash):
-        call = loan - math.floor((1 - sheet.haircuts[i]) * max(0, sheet.value(i)))
-        if call > 0:
-            calls[i] = call
-    return calls
+    limits = sheet.repo_limits()
+    return {i: loan - limits[i] for i, loan in enumerate(sheet.repo_cash) if loan > limits[i]}
 
 
 def pay_calls(sheet: BalanceSheet) -> Cash:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from lob_sim.balance.debt import retire
+from lob_sim.balance.debt import borrowable, retire
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError, InvariantError
 from lob_sim.messages import BalanceSheetRecord, SheetCause
@@ -60,6 +60,7 @@ class BalanceSheet:
         "lots",
         "marks_ticks",
         "may_short",
+        "new_haircuts",
         "other_assets_cash",
         "repo_cash",
         "short_term_cash",
@@ -91,6 +92,8 @@ class BalanceSheet:
         self.due_cash: Cash = 0
         self.repo_cash = list(repo_cash) if repo_cash is not None else [0] * n
         self.haircuts = list(haircuts) if haircuts is not None else [0.0] * n
+        self.new_haircuts: list[float] = []
+        """Haircuts of new loans, set by lenders; while empty, those of old loans hold for new ones too."""
         self.may_short = may_short
         if not len(self.lots) == len(self.marks_ticks) == len(self.repo_cash) == len(self.haircuts) == n:
             raise InputError(
@@ -159,7 +162,7 @@ class BalanceSheet:
         cost = self._trade(instrument_id, qty_lots, price_ticks)
         paid = min(cost, self.cash)
         self.cash -= paid
-        carried = int((1 - self.haircuts[instrument_id]) * cost)
+        carried = int((1 - (self.new_haircuts or self.haircuts)[instrument_id]) * cost)
         financed = min(cost - paid, carried)
         self.repo_cash[instrument_id] += financed
         self.short_term_cash += cost - paid - financed
@@ -231,12 +234,20 @@ class BalanceSheet:
         """Retire debt from cash, in the order of :func:`.debt.retire`; returns what was retired."""
         _not_negative(amount_cash)
         amount = min(amount_cash, self.cash)
-        limits = [int((1 - h) * max(0, self.value(i))) for i, h in enumerate(self.haircuts)]
+        limits = self.repo_limits()
         left, self.due_cash, self.short_term_cash = retire(
             amount, self.repo_cash, limits, self.due_cash, self.short_term_cash, first
         )
         self.cash -= amount - left
         return amount - left
+
+    def repo_limits(self) -> list[Cash]:
+        """What can be borrowed in all against each instrument, in whole cash units."""
+        new = self.new_haircuts or self.haircuts
+        return [
+            int(borrowable(self.value(i), loan, self.haircuts[i], new[i]))
+            for i, loan in enumerate(self.repo_cash)
+        ]
 
     def delever_with_cash(self, amount_cash: Cash) -> Cash:
         """Retire debt from cash for good: the working level of cash falls too; returns what was retired."""
@@ -290,6 +301,8 @@ class BalanceSheet:
             self.tier1_cash,
             [*self.haircuts],
             covariances,
+            True,
+            [*self.new_haircuts],
         )
 
     def record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lob_sim.balance.debt import retire
+from lob_sim.balance.debt import borrowable, retire
 from lob_sim.units import CashUnit, Instrument
 
 
@@ -44,6 +44,7 @@ class SheetView(msgspec.Struct):
         haircuts: Repo haircut of each instrument, as a fraction; 1 where nobody lends.
         covariances: Covariances of mark returns per interval of the volatility estimator.
         retires_debt: Whether proceeds of sales retire debt. If not they are kept as cash.
+        new_haircuts: Haircuts of new loans, where they differ from those of old ones; empty where they do not.
     """
 
     cash: float
@@ -58,6 +59,7 @@ class SheetView(msgspec.Struct):
     haircuts: list[float]
     covariances: list[list[float]]
     retires_debt: bool = True
+    new_haircuts: list[float] = []
 
     def copy(self) -> SheetView:
         """An independent copy."""
@@ -74,6 +76,7 @@ class SheetView(msgspec.Struct):
             self.haircuts.copy(),
             self.covariances,
             self.retires_debt,
+            self.new_haircuts,
         )
 
     @property
@@ -92,11 +95,22 @@ class SheetView(msgspec.Struct):
         return self.cash + self.other_assets_cash + self.inventory_cash
 
     def repo_limits(self) -> list[float]:
-        """What the collateral carries: (1 - haircut) × value, by instrument."""
+        """What the collateral carries by instrument: (1 - haircut) × value, or :func:`.debt.borrowable`."""
+        if not self.new_haircuts:
+            return [
+                (1 - h) * q * u if q > 0 else 0.0
+                for h, q, u in zip(self.haircuts, self.lots, self.unit_cash, strict=True)
+            ]
         return [
-            (1 - h) * q * u if q > 0 else 0.0
-            for h, q, u in zip(self.haircuts, self.lots, self.unit_cash, strict=True)
+            borrowable(q * u, loan, h, new)
+            for q, u, loan, h, new in zip(
+                self.lots, self.unit_cash, self.repo_cash, self.haircuts, self.new_haircuts, strict=True
+            )
         ]
+
+    def new_haircut(self, instrument_id: int) -> float:
+        """The haircut of a new loan."""
+        return (self.new_haircuts or self.haircuts)[instrument_id]
 
     def sell(self, instrument_id: int, lots: float, proceeds_cash: float | None = None) -> None:
         """Change the view as a sale of ``lots`` held would.
@@ -131,7 +145,7 @@ class SheetView(msgspec.Struct):
         self.tier1_cash -= lots * self.adjustment_unit_cash[instrument_id]
         paid = min(cost, max(self.cash, 0.0))
         self.cash -= paid
-        financed = min(cost - paid, (1 - self.haircuts[instrument_id]) * cost)
+        financed = min(cost - paid, (1 - self.new_haircut(instrument_id)) * cost)
         self.repo_cash[instrument_id] += financed
         self.short_term_cash += cost - paid - financed
 

@@ -1,4 +1,5 @@
-"""The limit order book: orders, price levels, two sides, waiting stops. It knows the queues, not the rules of trading."""
+"""The limit order book: orders, price levels, two sides, waiting stops. It knows queues, not trading
+rules."""
 
 from __future__ import annotations
 

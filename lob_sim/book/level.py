@@ -17,11 +17,12 @@ _MIN_SWEEP = 64
 class PriceLevel:
     """The orders at one price, in priority order.
 
-    An order that leaves from the middle of a queue is only marked dead (``open_lots == 0``); the queue drops it
-    when it comes to the front, or in a sweep once the dead outnumber the living. So every operation is O(1),
-    amortised, and a queue is never longer than twice its live orders and a constant.
+    An order that leaves from the middle of a queue is only marked dead (``open_lots == 0``); the queue drops
+    it when it comes to the front, or in a sweep once the dead outnumber the living. So every operation is
+    O(1), amortised, and a queue is never longer than twice its live orders and a constant.
 
-    A level is empty, and its side drops it, when nothing is shown and nothing is dark.
+    A level is empty, and its side drops it, when nothing is shown and nothing is dark. From then on its
+    queues do not matter any more.
 
     Attributes:
         displayed: Queue of displayed orders, dead entries included.
@@ -75,19 +76,22 @@ class PriceLevel:
             order = queue[0]
         return order
 
-    def remove(self, order: Order) -> None:
-        """Take a live order out, wherever it stands."""
+    def remove(self, order: Order) -> bool:
+        """Take a live order out, wherever it stands. Returns whether the level is now empty."""
         if order.hidden:
             self.dark_lots -= order.open_lots
-        elif order.reserve_lots:
-            self.dark_lots -= order.reserve_lots
-            self.shown_lots -= order.open_lots - order.reserve_lots
         else:
-            self.shown_lots -= order.open_lots
+            reserve_lots = order.reserve_lots
+            if reserve_lots:
+                self.dark_lots -= reserve_lots
+            self.shown_lots -= order.open_lots - reserve_lots
         order.open_lots = 0
+        if not self.shown_lots and not self.dark_lots:
+            return True
         self.n_dead = n_dead = self.n_dead + 1
         if n_dead >= _MIN_SWEEP and 2 * n_dead > len(self.displayed) + len(self.hidden):
             self._sweep()
+        return False
 
     def reduce(self, order: Order, qty_lots: Lots) -> None:
         """Take less than the open quantity off an order that keeps its place; the reserve goes first."""
@@ -100,22 +104,27 @@ class PriceLevel:
             self.dark_lots -= from_reserve_lots
             self.shown_lots -= qty_lots - from_reserve_lots
 
-    def fill_front(self, order: Order, qty_lots: Lots) -> None:
-        """Trade against :meth:`front`, at most its slice. A spent slice is refilled at the back of the queue."""
+    def fill_front(self, order: Order, qty_lots: Lots) -> bool:
+        """Trade against :meth:`front`, at most its slice; a spent slice is refilled at the back of the queue.
+
+        Returns:
+            Whether the level is now empty.
+        """
         order.open_lots = open_lots = order.open_lots - qty_lots
         if order.hidden:
             self.dark_lots -= qty_lots
             if not open_lots:
                 self.hidden.popleft()
-            return
-        self.shown_lots -= qty_lots
-        if not open_lots:
-            self.displayed.popleft()
-        elif open_lots == order.reserve_lots:
-            self.displayed.popleft()
-            self.dark_lots -= open_lots
-            order.set_reserve()
-            self.append(order)
+        else:
+            self.shown_lots -= qty_lots
+            if not open_lots:
+                self.displayed.popleft()
+            elif open_lots == order.reserve_lots:
+                self.displayed.popleft()
+                self.dark_lots -= open_lots
+                order.set_reserve()
+                self.append(order)
+        return not self.shown_lots and not self.dark_lots
 
     def lots_of(self, agent_id: int) -> Lots:
         """Open quantity of one agent; O(orders)."""

@@ -12,7 +12,7 @@ MAX_PRICE_TICKS: Ticks = 2**30 - 1
 MAX_QTY_LOTS: Lots = 2**30 - 1
 """No order is larger than this."""
 MARKET_BUY_TICKS: Ticks = MAX_PRICE_TICKS + 1
-"""Stands for the price of a buy order at any price: above every limit price, so it comes first in its queue."""
+"""Stands for the price of a buy order at any price: above every limit price, so it comes first."""
 MARKET_SELL_TICKS: Ticks = 0
 """Stands for the price of a sell order at any price."""
 

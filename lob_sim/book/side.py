@@ -27,9 +27,9 @@ class BookSide:
         self.side = side
         self.levels: dict[Ticks, PriceLevel] = {}
         self.best: PriceLevel | None = None
-        # Prices times this sign, ascending: the best price comes last, so both sides share one code path, and a
-        # change near the best price moves few elements. A plain list is several times faster than a sorted container
-        # up to tens of thousands of levels.
+        # Prices times this sign, ascending: the best price comes last, so both sides share one code path, and
+        # a change near the best price moves few elements. A plain list is several times faster than a sorted
+        # container up to tens of thousands of levels.
         self._sign = 1 if side is Side.BUY else -1
         self._keys: list[int] = []
 

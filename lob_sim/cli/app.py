@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lob_sim import __version__
-from lob_sim.cli import listing, running
+from lob_sim.cli import listing, logs, running, sweeping
 from lob_sim.errors import InputError, LobSimError
 
 EXIT_FAILED = 1
@@ -24,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 running.register(app)
+logs.register(app)
+sweeping.register(app)
 listing.register(app)
 
 

@@ -7,14 +7,14 @@ never on when something was written, so the digest of a run is the same in memor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lob_sim.log.schema import Dataset, Int64, canonical_bytes, dataset_of
+from lob_sim.log.schema import Columns, Dataset, Int64, canonical_bytes, dataset_of
 from lob_sim.messages import Command, Event, Message
 from lob_sim.units import Ns
 
@@ -50,76 +50,100 @@ def _codes_of(messages: Sequence[Message]) -> Int64:
     return np.fromiter(map(_CODES.__getitem__, map(type, messages)), np.int64, len(messages))
 
 
-def _by_dataset(codes: Int64) -> Iterator[tuple[Dataset, Int64]]:
-    order = np.argsort(codes, kind="stable")
-    present, starts = np.unique(codes[order], return_index=True)
-    return zip((_CODES.datasets[code] for code in present), np.split(order, starts[1:]), strict=False)
+class BatchBuilder:
+    """Columns of every dataset, built up from rows in order of ``seq``, of any type."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Columns] = {}
+
+    def add(self, messages: Sequence[Message], codes: Int64, seq: Int64, added: Int64) -> None:
+        """Add rows; ``codes`` are those of the messages' classes."""
+        order = np.argsort(codes, kind="stable")
+        present, starts = np.unique(codes[order], return_index=True)
+        for code, positions in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
+            dataset = _CODES.datasets[code]
+            columns = self._columns.get(dataset.name)
+            if columns is None:
+                columns = self._columns[dataset.name] = Columns(dataset)
+            chosen = list(map(messages.__getitem__, positions.tolist()))
+            columns.add(chosen, seq[positions], added[positions])
+
+    def build(self) -> Batches:
+        """All rows added so far, in order of the datasets' names."""
+        return {name: self._columns[name].build() for name in sorted(self._columns)}
 
 
 def encode_events(events: Sequence[Event], seq: Int64, cause_seq: Int64) -> Batches:
     """Columns of events of any type, given in order of ``seq``."""
-    batches: Batches = {}
-    for dataset, positions in _by_dataset(_codes_of(events)):
-        chosen = list(map(events.__getitem__, positions.tolist()))
-        batches[dataset.name] = dataset.encode(chosen, seq[positions], cause_seq[positions])
-    return batches
+    builder = BatchBuilder()
+    if events:
+        builder.add(events, _codes_of(events), seq, cause_seq)
+    return builder.build()
 
 
-class Block:
-    """Consecutive rows, at least one, as the messages that they are; turned into columns when somebody asks.
+class Rows:
+    """Consecutive rows, at least one, as the messages that they are.
 
     Args:
         first_seq: Number of the first row.
-        rows: The messages.
-        times: Arrival times of the commands among them, in order.
+        messages: The messages.
+        times: Arrival times of the commands among them, in order; there may be more.
         loose: Positions of the events that no command caused.
-        cause_seq: Number of the last command before this block, or 0.
+        cause_seq: Number of the last command before these rows, or 0.
 
     Attributes:
-        commands: Number of commands.
-        last_cause_seq: Number of the last command up to the end of this block, or 0.
+        first_seq: Number of the first row.
+        last_seq: Number of the last row.
         last_ts_ns: Time of the last row.
+        commands: Number of commands.
+        last_cause_seq: Number of the last command up to the last row, or 0.
     """
 
     def __init__(
-        self, first_seq: int, rows: list[Message], times: Sequence[Ns], loose: Sequence[int], cause_seq: int
+        self,
+        first_seq: int,
+        messages: Sequence[Message],
+        times: Sequence[Ns],
+        loose: Sequence[int],
+        cause_seq: int,
     ) -> None:
         self.first_seq = first_seq
-        self.rows = rows
-        codes = _codes_of(rows)
+        self.last_seq = first_seq + len(messages) - 1
+        self._messages = messages
+        self._codes = codes = _codes_of(messages)
         is_command = _CODES.is_command[codes]
-        seq = np.arange(first_seq, first_seq + len(rows), dtype=np.int64)
-        self.commands = int(is_command.sum())
-        self.last_ts_ns: Ns = times[self.commands - 1] if is_command[-1] else cast(Any, rows[-1]).ts_event_ns
-        added = np.maximum.accumulate(np.where(is_command, seq, cause_seq))
+        self.commands = int(np.count_nonzero(is_command))
+        self.last_ts_ns: Ns = (
+            times[self.commands - 1] if is_command[-1] else cast(Any, messages[-1]).ts_event_ns
+        )
+        self._seq = seq = np.arange(first_seq, self.last_seq + 1, dtype=np.int64)
+        self._added = added = np.maximum.accumulate(np.where(is_command, seq, cause_seq))
         self.last_cause_seq = int(added[-1])
         added[np.fromiter(loose, np.int64, len(loose))] = 0
         added[is_command] = times[: self.commands]
-        self._seq = seq
-        self._added = added
-        self._positions = {dataset.name: (dataset, positions) for dataset, positions in _by_dataset(codes)}
 
-    @property
-    def last_seq(self) -> int:
-        """Number of the last row."""
-        return self.first_seq + len(self.rows) - 1
-
-    @property
     def counts(self) -> dict[str, int]:
         """Rows by name of dataset."""
-        return {name: len(positions) for name, (_, positions) in self._positions.items()}
+        numbers = np.bincount(self._codes)
+        return {_CODES.datasets[code].name: int(numbers[code]) for code in np.flatnonzero(numbers).tolist()}
 
-    def batch(self, name: str) -> pa.RecordBatch | None:
+    def add_to(self, builder: BatchBuilder) -> None:
+        """Add these rows to columns."""
+        builder.add(self._messages, self._codes, self._seq, self._added)
+
+    def batch(self, dataset: Dataset) -> pa.RecordBatch | None:
         """The rows of one dataset as columns, or None if there are none."""
-        if name not in self._positions:
+        positions = np.flatnonzero(self._codes == _CODES[dataset.message_type])
+        if not len(positions):
             return None
-        dataset, positions = self._positions[name]
-        messages = list(map(self.rows.__getitem__, positions.tolist()))
-        return dataset.encode(messages, self._seq[positions], self._added[positions])
+        chosen = list(map(self._messages.__getitem__, positions.tolist()))
+        return dataset.encode(chosen, self._seq[positions], self._added[positions])
 
     def batches(self) -> Batches:
         """All rows as columns."""
-        return {name: batch for name in sorted(self._positions) if (batch := self.batch(name)) is not None}
+        builder = BatchBuilder()
+        self.add_to(builder)
+        return builder.build()
 
 
 def digest_block(first_seq: int, batches: Mapping[str, pa.RecordBatch]) -> bytes:
@@ -143,19 +167,14 @@ def chain_digest(blocks: Iterable[bytes]) -> str:
     return link.hex()
 
 
-class BlockRecorder:
-    """Collects messages in the order of the global sequence and hands them on in blocks.
+class HotRecorder:
+    """The two methods that a simulation calls: they append references, in the order of the global sequence."""
 
-    The two methods that a simulation calls only append references; everything else happens a block at a time.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self._rows: list[Message] = []
         self._times: list[Ns] = []
         self._loose: list[int] = []
-        self._limit = BLOCK_ROWS
-        self._next_seq = 1
-        self._cause_seq = 0
+        self._limit = limit
 
     def batch(self, ts_ns: Ns, command: Command, events: Sequence[Event]) -> None:
         """Log a command as it arrived at its venue, and the events that it caused.
@@ -180,27 +199,5 @@ class BlockRecorder:
         if len(rows) >= self._limit:
             self._full()
 
-    @property
-    def rows(self) -> int:
-        """Rows logged so far; also the number of the last one."""
-        return self._next_seq - 1 + len(self._rows)
-
     def _full(self) -> None:
-        self._take_whole_blocks()
-
-    def _take_whole_blocks(self) -> None:
-        while len(self._rows) >= BLOCK_ROWS:
-            self._take(self._cut(BLOCK_ROWS))
-
-    def _cut(self, n: int) -> Block:
-        cut = sum(1 for position in self._loose if position < n)
-        block = Block(self._next_seq, self._rows[:n], self._times, self._loose[:cut], self._cause_seq)
-        # In place: ``batch`` may hold a reference to these lists.
-        del self._rows[:n], self._times[: block.commands]
-        self._loose[:] = [position - n for position in self._loose[cut:]]
-        self._next_seq += n
-        self._cause_seq = block.last_cause_seq
-        return block
-
-    def _take(self, block: Block) -> None:
         raise NotImplementedError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from bisect import bisect_left
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,22 +12,25 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from lob_sim.errors import OutputError
-from lob_sim.log.blocks import BLOCK_ROWS, Block, BlockRecorder
+from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, Rows
 from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, Manifest, RunHeader
 from lob_sim.log.parts import ChunkWriter, claim_folder
+from lob_sim.units import Ns
 
+SLICE_ROWS = 4_096
+"""Rows that are turned into columns at a time; a whole number of slices makes a block."""
 _MOST_QUEUED_BLOCKS = 2
 
 
-class DirectoryRecorder(BlockRecorder):
+class DirectoryRecorder(HotRecorder):
     """Writes a run directory while the run goes on, in bounded memory.
 
     Use it as a context manager: the directory is ``complete`` when the ``with`` block ends normally,
     ``interrupted`` after Ctrl-C and ``failed`` after any other error, and what was logged until then is in it.
     Inside the ``with`` block of the main thread the first Ctrl-C takes effect between two commands, a second at once.
 
-    Columns are made on the caller's thread, a block at a time. Digests, compression and the disk are the
-    business of a second thread, which is never more than two blocks behind.
+    Columns are made on the caller's thread, a few thousand rows at a time, while those are still in the processor's cache.
+    Digests, compression and the disk are the business of a second thread, which is never more than two blocks behind.
 
     Args:
         path: The directory: new or empty.
@@ -37,11 +41,15 @@ class DirectoryRecorder(BlockRecorder):
     """
 
     def __init__(self, path: str | Path, header: RunHeader) -> None:
-        super().__init__()
+        super().__init__(SLICE_ROWS)
         self.path = Path(path)
         claim_folder(self.path)
         self._chunks = ChunkWriter(self.path, header)
         self._thread = ThreadPoolExecutor(1, "log-writer")
+        self._next_seq = 1
+        self._cause_seq = 0
+        self._last_ts_ns: Ns = 0
+        self._builder = BatchBuilder()
         self._pending: deque[Future[None]] = deque()
         self._stop_requested = False
         self._signal_before: Any = None
@@ -79,6 +87,11 @@ class DirectoryRecorder(BlockRecorder):
         """The run digest of what is on disk; final once closed."""
         return self._chunks.manifest.digest
 
+    @property
+    def rows(self) -> int:
+        """Rows logged so far; also the number of the last one."""
+        return self._next_seq - 1 + len(self._rows)
+
     def request_stop(self) -> None:
         """Let the next call that logs something raise ``KeyboardInterrupt``, as soon as that is logged whole."""
         self._stop_requested = True
@@ -96,9 +109,9 @@ class DirectoryRecorder(BlockRecorder):
             OutputError: The rest cannot be written; what was written before stays readable.
         """
         try:
-            self._take_whole_blocks()
-            if self._rows:
-                self._take(self._cut(len(self._rows)))
+            while self._rows:
+                self._take_slice()
+            self._hand_on()
             self._drain(0)
             self._chunks.write(status, error)
         finally:
@@ -109,18 +122,37 @@ class DirectoryRecorder(BlockRecorder):
         self.request_stop()
 
     def _full(self) -> None:
-        self._take_whole_blocks()
-        self._limit = BLOCK_ROWS
+        self._take_slices()
+        self._limit = SLICE_ROWS
         if self._stop_requested:
             self._stop_requested = False
             raise KeyboardInterrupt
 
-    def _take(self, block: Block) -> None:
-        batches = block.batches()
+    def _take_slices(self) -> None:
+        while len(self._rows) >= SLICE_ROWS:
+            self._take_slice()
+
+    def _take_slice(self) -> None:
+        """Move the first rows into columns; hand a block on once it is whole."""
+        room = BLOCK_ROWS - (self._next_seq - 1) % BLOCK_ROWS
+        messages = self._rows[: min(SLICE_ROWS, room)]
+        n = len(messages)
+        cut = bisect_left(self._loose, n)
+        rows = Rows(self._next_seq, messages, self._times, self._loose[:cut], self._cause_seq)
+        # In place, because ``batch`` holds a reference to the list while it calls this.
+        del self._rows[:n], self._times[: rows.commands]
+        self._loose[:] = [position - n for position in self._loose[cut:]]
+        self._next_seq += n
+        self._cause_seq = rows.last_cause_seq
+        rows.add_to(self._builder)
+        self._last_ts_ns = rows.last_ts_ns
+        if n == room:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        builder, self._builder = self._builder, BatchBuilder()
         self._drain(_MOST_QUEUED_BLOCKS - 1)
-        self._pending.append(
-            self._thread.submit(self._chunks.add, block.first_seq, block.last_ts_ns, batches)
-        )
+        self._pending.append(self._thread.submit(self._chunks.add, builder, self._last_ts_ns))
 
     def _drain(self, most: int) -> None:
         while len(self._pending) > most:

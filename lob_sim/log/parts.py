@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lob_sim.errors import DataError, OutputError
-from lob_sim.log.blocks import Batches, digest_block
+from lob_sim.log.blocks import BatchBuilder, Batches, digest_block
 from lob_sim.log.manifest import FAILED, RUNNING, Manifest, Part, RunHeader, write_file, write_manifest
 from lob_sim.log.schema import dataset_named
 from lob_sim.units import Ns
@@ -50,12 +50,15 @@ class ChunkWriter:
         self._counts: Counter[str] = Counter()
         self._last_ts_ns = self.manifest.last_ts_ns
 
-    def add(self, first_seq: int, last_ts_ns: Ns, batches: Batches) -> None:
-        """Take a block; write the chunk if it has enough of them."""
+    def add(self, builder: BatchBuilder, last_ts_ns: Ns) -> None:
+        """Take a block, or nothing; write the chunk if it has enough blocks."""
         if self._failure:
             raise self._failure
+        batches = builder.build()
+        if not batches:
+            return
         self._blocks.append(batches)
-        self._digests.append(digest_block(first_seq, batches))
+        self._digests.append(digest_block(self.manifest.rows + self._counts.total() + 1, batches))
         self._counts.update({name: batch.num_rows for name, batch in batches.items()})
         self._last_ts_ns = last_ts_ns
         if len(self._blocks) >= min(_MOST_BLOCKS_PER_CHUNK, max(1, len(self.manifest.blocks))):

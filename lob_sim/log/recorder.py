@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
 from collections.abc import Sequence
 
-from lob_sim.log.blocks import Block, BlockRecorder, chain_digest, digest_block
-from lob_sim.log.manifest import COMPLETE, Manifest, RunHeader
+import numpy as np
+
+from lob_sim.log.blocks import BLOCK_ROWS, HotRecorder, Rows, chain_digest, digest_block
 from lob_sim.messages import Command, Event
 from lob_sim.units import Ns
 
@@ -21,40 +22,36 @@ class NullRecorder:
         """Forget an event."""
 
 
-class MemoryRecorder(BlockRecorder):
+class MemoryRecorder(HotRecorder):
     """Keeps every message, for a result in the same process: see :func:`lob_sim.log.run.run_in_memory`.
 
     Messages become columns only when somebody asks for their dataset.
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self._sealed: list[Block] = []
+        super().__init__(sys.maxsize)
 
-    def blocks(self) -> list[Block]:
-        """Everything logged so far, in order."""
-        if not self._rows:
-            return list(self._sealed)
-        rest = Block(self._next_seq, list(self._rows), list(self._times), list(self._loose), self._cause_seq)
-        return [*self._sealed, rest]
+    @property
+    def rows(self) -> int:
+        """Rows logged so far; also the number of the last one."""
+        return len(self._rows)
 
-    def block_digests(self) -> list[bytes]:
-        """The digest of each block of everything logged so far."""
-        return [digest_block(block.first_seq, block.batches()) for block in self.blocks()]
+    def blocks(self) -> list[Rows]:
+        """Everything logged so far, in blocks."""
+        blocks: list[Rows] = []
+        commands = cause_seq = 0
+        loose = np.array(self._loose, np.int64)
+        for start in range(0, len(self._rows), BLOCK_ROWS):
+            low, high = np.searchsorted(loose, (start, start + BLOCK_ROWS))
+            rows = self._rows[start : start + BLOCK_ROWS]
+            times = self._times[commands : commands + len(rows)]
+            block = Rows(start + 1, rows, times, (loose[low:high] - start).tolist(), cause_seq)
+            commands += block.commands
+            cause_seq = block.last_cause_seq
+            blocks.append(block)
+        return blocks
 
     @property
     def digest(self) -> str:
         """The run digest of everything logged so far."""
-        return chain_digest(self.block_digests())
-
-    def manifest(self, header: RunHeader, status: str = COMPLETE) -> Manifest:
-        """What the manifest of a run directory would say of this log, but for the digests and parts."""
-        counts: Counter[str] = Counter()
-        last_ts_ns = 0
-        for block in self.blocks():
-            counts.update(block.counts)
-            last_ts_ns = block.last_ts_ns
-        return Manifest.of(header, status).with_rows(last_ts_ns, counts, ())
-
-    def _take(self, block: Block) -> None:
-        self._sealed.append(block)
+        return chain_digest(digest_block(block.first_seq, block.batches()) for block in self.blocks())

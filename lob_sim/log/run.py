@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError
+from lob_sim.log.blocks import chain_digest, digest_block
 from lob_sim.log.book_index import BookIndex, BookSnapshot
 from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, RUNNING, Manifest, RunHeader
 from lob_sim.log.recorder import MemoryRecorder
@@ -60,6 +61,14 @@ class Run:
     def header(self) -> RunHeader:
         """What was known before the run began: scenario, seed, agents, instruments."""
         return self.source.manifest.header
+
+    @cached_property
+    def digest(self) -> str:
+        """The run digest: the same for every log with the same content, wherever it is kept."""
+        if self.path is not None:
+            return self.manifest.digest
+        blocks = self.source.blocks(list(self.counts))
+        return chain_digest(digest_block(first_seq, batches) for first_seq, batches in blocks)
 
     # --- condition ------------------------------------------------------------------------------------------------
     @property

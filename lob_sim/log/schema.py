@@ -29,7 +29,6 @@ SCHEMA_VERSION = 1
 """Version of the run directory's format, counted up with every change that an older reader cannot read."""
 
 Int64 = NDArray[np.int64]
-_WHOLE_NUMBERS = (pa.int64(), pa.int8(), pa.bool_())
 _NUMPY_OF = {pa.int64(): np.int64, pa.int8(): np.int8, pa.bool_(): np.bool_}
 
 
@@ -60,7 +59,6 @@ class Dataset:
         ]
         added = ["seq", "ts_event_ns" if self.is_command else "cause_seq"]
         self.schema = pa.schema([*(pa.field(name, pa.int64(), False) for name in added), *own])
-        self._all_whole = all(f.type in _WHOLE_NUMBERS for f in own)
 
     def _names_of(self, field: str) -> dict[str, str] | None:
         enum = self._enums.get(field)
@@ -77,34 +75,9 @@ class Dataset:
         Raises:
             InvariantError: A value that its column cannot hold.
         """
-        try:
-            columns = self._encode_whole(messages) if self._all_whole else self._encode_mixed(messages)
-        except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-            raise InvariantError(
-                f"a {self.message_type.__name__} does not fit its dataset: {error}"
-            ) from error
-        return pa.RecordBatch.from_arrays([pa.array(seq), pa.array(added), *columns], schema=self.schema)
-
-    def _encode_whole(self, messages: Sequence[Message]) -> list[pa.Array]:
-        # One pass over all fields of all rows is a third faster than one pass per field; and an array, unlike numpy,
-        # refuses a float where a whole number should be.
-        values = array("q", list(chain.from_iterable(map(msgspec.structs.astuple, messages))))
-        columns = np.ascontiguousarray(np.frombuffer(values, np.int64).reshape(len(messages), -1).T)
-        types = self.schema.types[2:]
-        return [
-            pa.array(column.astype(_NUMPY_OF[t], copy=False))
-            for column, t in zip(columns, types, strict=True)
-        ]
-
-    def _encode_mixed(self, messages: Sequence[Message]) -> list[pa.Array]:
-        columns = zip(*map(msgspec.structs.astuple, messages), strict=True)
-        types = self.schema.types[2:]
-        return [
-            pa.array(np.array(array("q", column)).astype(_NUMPY_OF[t]))
-            if t in _NUMPY_OF
-            else pa.array(column, t)
-            for column, t in zip(columns, types, strict=True)
-        ]
+        columns = Columns(self)
+        columns.add(messages, seq, added)
+        return columns.build()
 
     def decode(self, batch: pa.RecordBatch) -> list[Message]:
         """Make messages of columns; the inverse of :meth:`encode`."""
@@ -126,6 +99,67 @@ class Dataset:
             found = ", ".join(f"{f.name}: {f.type}" for f in schema)
             expected = ", ".join(f"{f.name}: {f.type}" for f in self.schema)
             raise DataError(f"has the columns ({found}); expected ({expected})", where)
+
+
+class Columns:
+    """Columns of one dataset that grow by a few thousand messages at a time.
+
+    Args:
+        dataset: Of which dataset.
+
+    Raises:
+        InvariantError: From both methods: a value that its column cannot hold.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._types = dataset.schema.types[2:]
+        self._is_whole = all(t in _NUMPY_OF for t in self._types)
+        self._seq: list[Int64] = []
+        self._added: list[Int64] = []
+        self._values = array("q")
+        self._rows: list[tuple[Any, ...]] = []
+
+    def add(self, messages: Sequence[Message], seq: Int64, added: Int64) -> None:
+        """Add messages of the dataset's type, in order of ``seq``."""
+        self._seq.append(seq)
+        self._added.append(added)
+        rows = map(msgspec.structs.astuple, messages)
+        if not self._is_whole:
+            self._rows += rows
+            return
+        try:
+            # One pass over all fields of all rows is a third faster than one pass per field; and an array, unlike
+            # numpy, refuses a float where a whole number should be.
+            self._values.extend(array("q", list(chain.from_iterable(rows))))
+        except (TypeError, OverflowError) as error:
+            raise self._misfit(error) from error
+
+    def build(self) -> pa.RecordBatch:
+        """All rows added so far."""
+        try:
+            columns = self._whole_columns() if self._is_whole else self._mixed_columns()
+        except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+            raise self._misfit(error) from error
+        added = [pa.array(np.concatenate(parts)) for parts in (self._seq, self._added)]
+        return pa.RecordBatch.from_arrays([*added, *columns], schema=self._dataset.schema)
+
+    def _whole_columns(self) -> list[pa.Array]:
+        table = np.frombuffer(self._values, np.int64).reshape(-1, len(self._types))
+        columns = zip(np.ascontiguousarray(table.T), self._types, strict=True)
+        return [pa.array(column.astype(_NUMPY_OF[t], copy=False)) for column, t in columns]
+
+    def _mixed_columns(self) -> list[pa.Array]:
+        columns = zip(zip(*self._rows, strict=True), self._types, strict=True)
+        return [
+            pa.array(np.array(array("q", values)).astype(_NUMPY_OF[t]))
+            if t in _NUMPY_OF
+            else pa.array(values, t)
+            for values, t in columns
+        ]
+
+    def _misfit(self, error: Exception) -> InvariantError:
+        return InvariantError(f"a {self._dataset.message_type.__name__} does not fit its dataset: {error}")
 
 
 class _Members(dict[int, int]):

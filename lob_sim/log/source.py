@@ -5,7 +5,7 @@ Both give blocks, the unit of the digest, as columns; everything else is built o
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -80,7 +80,11 @@ class MemorySource:
         self.path: Path | None = None
         self.problems: tuple[Problem, ...] = ()
         self._blocks = recorder.blocks()
-        self.manifest = recorder.manifest(header, status)
+        counts: Counter[str] = Counter()
+        for block in self._blocks:
+            counts.update(block.counts())
+        last_ts_ns = self._blocks[-1].last_ts_ns if self._blocks else 0
+        self.manifest = Manifest.of(header, status).with_rows(last_ts_ns, counts, ())
 
     def counts(self) -> dict[str, int]:
         """Rows by dataset."""
@@ -88,15 +92,16 @@ class MemorySource:
 
     def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of a dataset."""
-        batches = [batch for block in self._blocks if (batch := block.batch(name)) is not None]
-        table = pa.Table.from_batches(batches, dataset_named(name).schema)
+        dataset = dataset_named(name)
+        batches = [batch for block in self._blocks if (batch := block.batch(dataset)) is not None]
+        table = pa.Table.from_batches(batches, dataset.schema)
         return table.select(columns) if columns else table
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
         """The blocks' first ``seq`` and their rows in the datasets of these names, from the block of ``from_seq`` on."""
         for block in self._blocks:
             if block.last_seq >= from_seq:
-                found = {name: block.batch(name) for name in names}
+                found = {name: block.batch(dataset_named(name)) for name in names}
                 yield block.first_seq, {name: batch for name, batch in found.items() if batch is not None}
 
 

@@ -1,4 +1,4 @@
-"""What the parts of a scenario must be to one another: names that exist, amounts on the grid, times that fit."""
+"""What the parts of a scenario must be to one another: names exist, amounts are on the grid, times fit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def known_name(name: str, known: Sequence[str], kind: str, where: str) -> None:
     """
     if name not in known:
         raise ScenarioError(
-            f"no {kind} named {name!r}" + did_you_mean(name, known) + f"; there are: {', '.join(known)}", where
+            f"no {kind} named {name!r}" + did_you_mean(name, known) + f"; there are: {', '.join(known)}",
+            where,
         )
 
 
@@ -109,7 +110,9 @@ def _check_amounts(
         if _whole(instrument.to_lots, holding * scale, place) < 0 and not may_short:
             raise ScenarioError(f"expected 0 or more where positions may not be short, got {holding}", place)
     if _whole(unit.to_cash, group.cash * scale, f"{where}.cash") < 0 and not group.may_overdraw:
-        raise ScenarioError(f"expected 0 or more where may_overdraw is false, got {group.cash}", f"{where}.cash")
+        raise ScenarioError(
+            f"expected 0 or more where may_overdraw is false, got {group.cash}", f"{where}.cash"
+        )
     if sheet is not None:
         amounts = {"other_assets": sheet.other_assets, "short_term_funding": sheet.short_term_funding}
         amounts |= {f"repo.{name}": loan for name, loan in sheet.repo.items()}

@@ -13,6 +13,7 @@ import msgspec
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, struct_fields
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.scenario.checks import check_scenario, unique_names
+from lob_sim.scenario.inherit import resolve_likes
 from lob_sim.scenario.overrides import apply_overrides
 from lob_sim.scenario.specs import InstrumentSpec, Scenario
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of
@@ -45,7 +46,7 @@ def load_scenario(source: str | Path, overrides: Sequence[str] = ()) -> Scenario
     if "folder" in raw:
         raise ScenarioError("unknown key 'folder'", f"{source}: folder")
     raw["folder"] = str(path.resolve().parent)
-    return parse_scenario(apply_overrides(raw, overrides), f"{source}: ")
+    return parse_scenario(apply_overrides(resolve_likes(raw, f"{source}: "), overrides), f"{source}: ")
 
 
 def find_scenario(source: str | Path) -> Path:

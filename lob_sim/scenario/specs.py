@@ -1,8 +1,8 @@
 """What a scenario file may say: TOML, strictly typed, in human units.
 
 A scenario gives endowments, behaviour parameters and exogenous shocks, and nothing else: no spread, price or
-withdrawal can be set in it. Everything is checked before anything runs, and an error names the file, the field
-and what was expected.
+withdrawal can be set in it. Everything is checked before anything runs, and an error names the file, the
+field and what was expected.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class LitSpec(Spec, frozen=True, kw_only=True):
     Attributes:
         opening_auction: Length of a call auction before continuous trading; 0 for none.
         closing_auction: Length of a call auction at the end of the horizon; 0 for none.
-        batch_interval: Time between uncrossings where frequent batch auctions replace continuous trading; 0: continuous.
+        batch_interval: Time between uncrossings where frequent batch auctions replace continuous trading;
+            0: continuous.
         price_band: Half-width of the volatility band around the reference price, as a fraction; 0 for none.
         halt: How long a halt lasts before the re-opening auction uncrosses.
     """
@@ -91,7 +92,8 @@ class FairValueSpec(Spec, frozen=True, kw_only=True):
 
     Attributes:
         daily_volatility: Standard deviation of the log return over a trading day of eight hours.
-        common_loading: Correlation with the factor that all instruments share; two instruments' correlation is the product.
+        common_loading: Correlation with the factor that all instruments share; the correlation of two
+            instruments is the product.
         jumps_per_day: Mean number of unscheduled jumps in a trading day.
         jump_sd: Standard deviation of the log size of an unscheduled jump.
         news_interval: Mean time between public signals; 0 for no news.
@@ -177,10 +179,11 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         short_term_funding: Deposits and short-term funding. Tier 1 is what balances the sheet.
         repo: Opening loans against each instrument.
         haircuts: Repo haircuts at the opening, as fractions.
-        scale: Multiplies every amount of the sheet, cash and holdings included, so that one table serves dealers of
-            several sizes.
+        scale: Multiplies every amount of the sheet, cash and holdings included, so that one table serves
+            dealers of several sizes.
         constraints: Its limits; what binds is their union.
-        sale_order: ``most_liquid_first``, ``cash_first``, ``pro_rata``, or a user's own as ``"module:Class"``.
+        sale_order: ``most_liquid_first``, ``cash_first``, ``pro_rata``, or a user's own
+            as ``"module:Class"``.
         liquidation: ``immediate``, ``twap``, ``participation``, ``book_watching``, or ``"module:Class"``.
         liquidation_params: Parameters of the liquidation strategy.
         work_interval: Time between two looks at parent orders.
@@ -194,11 +197,11 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         opening_volatility: Volatility of each instrument's mark per interval, as measured in calm.
         sale_patience: A parent order that has been open for so long is worked with full urgency.
         resolution_horizon: Time over which the book is sold after a default; 0 sells it at once.
-        lenders: Groups of repo lenders that it borrows from; none named means all of the scenario. Opening loans are
-            shared equally between them. Without lenders haircuts stay what they are at the opening.
+        lenders: Groups of repo lenders that it borrows from; none named means all of the scenario.
+            Opening loans are shared equally between them. Without lenders haircuts stay what they are at the opening.
         rungs: Maturities over which its opening loans are spread, evenly over each lender's term.
-        runnable_share: Share of short-term funding that these lenders lend unsecured and may refuse to roll; the rest
-            is deposits, which stay.
+        runnable_share: Share of short-term funding that these lenders lend unsecured and may refuse to
+            roll; the rest is deposits, which stay.
         disclosure_interval: Time between two disclosures of its leverage to its lenders.
         redemptions: Makes it a fund, whose Tier 1 is its net asset value, and says how its investors behave.
     """
@@ -261,6 +264,9 @@ class SwitchSpec(Spec, frozen=True, kw_only=True):
 
 class AgentGroupSpec(Spec, frozen=True, kw_only=True):
     """A group of like agents, named ``name-1`` ... ``name-count``.
+
+    In a file a group may say ``like = "other"``: it is then as the group of that name before it, but for
+    the keys that it gives itself.
 
     Attributes:
         name: The group's name; on RFQ it is the client class that dealers know.

@@ -1,4 +1,4 @@
-"""The context that a component is handed: views delayed by the agent's latency, actions that become commands."""
+"""The context that a component is handed: views as late as its latency, actions that become commands."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class AgentContext:
         self.name = host.name
         self.random = random
 
-    # --- who and when, and the market as seen ------------------------------------------------------------------
+    # --- who and when, and the market as seen ---------------------------------------------------------------
     @property
     def now_ns(self) -> Ns:
         return self._kernel.now_ns
@@ -125,7 +125,7 @@ class AgentContext:
     def requests(self, instrument_id: int) -> Mapping[int, RfqOpened]:
         return self._books.requests[instrument_id]
 
-    # --- lit orders ---------------------------------------------------------------------------------------------
+    # --- lit orders -----------------------------------------------------------------------------------------
     def place(
         self,
         instrument_id: int,
@@ -219,7 +219,7 @@ class AgentContext:
             )
         )
 
-    # --- request for quote ----------------------------------------------------------------------------------------
+    # --- request for quote ----------------------------------------------------------------------------------
     def request_quote(
         self,
         instrument_id: int,
@@ -313,7 +313,7 @@ class AgentContext:
             raise IndexError(f"there is no instrument {instrument_id}")
         self._outbox.append(WalkAway(instrument_id, self.agent_id, rfq_id, self._kernel.now_ns))
 
-    # --- wake-ups and observations ----------------------------------------------------------------------------------
+    # --- wake-ups and observations --------------------------------------------------------------------------
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
         if type(delay_ns) is not int:  # what is written as a real number must not make the clock one
             delay_ns = int(delay_ns)
@@ -364,6 +364,12 @@ class AgentContext:
     ) -> None:
         self.log(
             OrderRefused(
-                self._kernel.now_ns, instrument_id, self.agent_id, side, qty_lots, price_ticks, parent_order_id
+                self._kernel.now_ns,
+                instrument_id,
+                self.agent_id,
+                side,
+                qty_lots,
+                price_ticks,
+                parent_order_id,
             )
         )

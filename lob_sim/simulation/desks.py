@@ -156,7 +156,8 @@ class DeskBuilder:
             return known[name]
         if ":" not in name:
             raise ScenarioError(
-                f'expected one of {", ".join(known)} or "module:Class", got {name!r}{did_you_mean(name, known)}',
+                f'expected one of {", ".join(known)} or "module:Class", got {name!r}'
+                f"{did_you_mean(name, known)}",
                 where,
             )
         try:

@@ -1,8 +1,8 @@
 """Pre-trade limits of one agent: it cannot sell what it does not hold, nor pay with cash that it lacks.
 
 What a working order, an open request or a standing quote may still take is reserved until its owner knows
-that it has ended. The owner's knowledge lags the venue's, always in the safe direction: a fill that is still under
-way is both in the known position and in the reservation.
+that it has ended. The owner's knowledge lags the venue's, always in the safe direction: a fill that is still
+under way is both in the known position and in the reservation.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
@@ -49,7 +50,11 @@ HOOK_OF: dict[type[Message], str] = {
 
 def has_hook(component: Strategy, name: str) -> bool:
     """Whether the component's class defines the hook, rather than inheriting the empty one."""
-    return getattr(type(component), name) is not getattr(Strategy, name)
+    return _defines(type(component), name)
+
+
+def _defines(component: type[Strategy], name: str) -> bool:
+    return getattr(component, name) is not getattr(Strategy, name)
 
 
 def hooks_by_message(components: Sequence[Strategy]) -> dict[type[Message], tuple[tuple[int, Hook], ...]]:
@@ -63,9 +68,14 @@ def hooks_by_message(components: Sequence[Strategy]) -> dict[type[Message], tupl
 
 
 def waking_messages(components: Sequence[Strategy]) -> frozenset[type[Message]]:
-    """Message types on whose arrival the agent must be awake: heard by a component that is not patient about them."""
+    """Message types on whose arrival the agent must be awake: a component hears them and is not patient."""
+    return _waking_messages(tuple(type(component) for component in components))
+
+
+@cache
+def _waking_messages(components: tuple[type[Strategy], ...]) -> frozenset[type[Message]]:
     return frozenset(
         message_type
         for message_type, name in HOOK_OF.items()
-        if any(has_hook(c, name) and name not in c.patient for c in components)
+        if any(_defines(c, name) and name not in c.patient for c in components)
     )

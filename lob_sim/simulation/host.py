@@ -2,9 +2,9 @@
 
 An agent consists of one or more components, each a :class:`~lob_sim.agents.strategy.Strategy`: the trading
 strategy and, for a dealer with a balance sheet, the desk that watches its limits. Messages travel down to the
-agent into an inbox. The agent is woken on arrival only when a component has a hook for the message that is not
-patient; anything else waits in the inbox until the agent is next awake, which nobody can tell from its having
-been read at once.
+agent into an inbox. The agent is woken on arrival only when a component has a hook for the message that is
+not patient; anything else waits in the inbox until the agent is next awake, which nobody can tell from its
+having been read at once.
 """
 
 from __future__ import annotations
@@ -70,6 +70,38 @@ class AgentHost:
         sees_fair_value: Whether it knows the exogenous fair value.
     """
 
+    # Slots, because with thousands of agents most of the time goes into fetching their state from memory.
+    __slots__ = (
+        "_book_notice_hooks",
+        "_connection",
+        "_contexts",
+        "_drain_due_ns",
+        "_draw_down",
+        "_draw_up",
+        "_draw_view",
+        "_hooks",
+        "_inbox",
+        "_kernel",
+        "_last_down_ns",
+        "_last_letter_ns",
+        "_last_up_ns",
+        "_market",
+        "_view_ns",
+        "_wake_hooks",
+        "_waking",
+        "agent_id",
+        "books",
+        "components",
+        "dealers",
+        "group",
+        "headroom",
+        "ids",
+        "name",
+        "outbox",
+        "sees_fair_value",
+        "silenced",
+    )
+
     def __init__(
         self,
         market: Market,
@@ -96,6 +128,7 @@ class AgentHost:
         self._market = market
         self._kernel = market.kernel
         self._connection = connection
+        self._draw_up, self._draw_down, self._draw_view = connection.up, connection.down, connection.view
         self._inbox: deque[tuple[Ns, Event]] = deque()
         self._hooks = hooks_by_message(components)
         self._waking = waking_messages(components)
@@ -126,12 +159,12 @@ class AgentHost:
 
     def view_ns(self) -> Ns:
         """The time as of which this agent sees the market now; never moves backwards."""
-        seen_ns = self._kernel.now_ns - self._connection.view()
+        seen_ns = self._kernel.now_ns - self._draw_view()
         if seen_ns > self._view_ns:
             self._view_ns = seen_ns
         return self._view_ns
 
-    # --- what its desk may do to it (see lob_sim.agents.desk.Controls) ------------------------------------------
+    # --- what its desk may do to it (see lob_sim.agents.desk.Controls) --------------------------------------
     def finance(self, amount: Cash) -> None:
         """Take up cash from the outside world, or pay it back."""
         self.books.cash += amount
@@ -160,13 +193,15 @@ class AgentHost:
         """Of the components, only desks hear anything from now on."""
         awake = {i for i, c in enumerate(self.components) if isinstance(c, Desk)}
         self._hooks = {
-            message: kept for message, hooks in self._hooks.items() if (kept := tuple(h for h in hooks if h[0] in awake))
+            message: kept
+            for message, hooks in self._hooks.items()
+            if (kept := tuple(h for h in hooks if h[0] in awake))
         }
         self._book_notice_hooks = tuple(h for h in self._book_notice_hooks if h[0] in awake)
         self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
         self.silenced = True
 
-    # --- letters from agent to agent ------------------------------------------------------------------------------
+    # --- letters from agent to agent ------------------------------------------------------------------------
     def tell(self, agent_id: int, event: Event) -> None:
         """Send a letter, and put it on the log."""
         self._market.recorder.record(event)
@@ -187,7 +222,7 @@ class AgentHost:
         if self.outbox:
             self._send()
 
-    # --- waking -------------------------------------------------------------------------------------------------
+    # --- waking ---------------------------------------------------------------------------------------------
     def start(self) -> None:
         """The market opens."""
         for component, ctx in zip(self.components, self._contexts, strict=True):
@@ -211,7 +246,7 @@ class AgentHost:
     def deliver(self, event: Event) -> None:
         """A message leaves a venue for this agent."""
         now_ns = self._kernel.now_ns
-        arrival_ns = now_ns + self._connection.down()
+        arrival_ns = now_ns + self._draw_down()
         if arrival_ns < self._last_down_ns:
             arrival_ns = self._last_down_ns
         else:
@@ -224,7 +259,7 @@ class AgentHost:
     def notify_book(self, instrument_id: int) -> None:
         """The top of a book has changed: tell the components that watch it, one latency later."""
         now_ns = self._kernel.now_ns
-        arrival_ns = max(self._last_down_ns, now_ns + self._connection.down())
+        arrival_ns = max(self._last_down_ns, now_ns + self._draw_down())
         self._last_down_ns = arrival_ns
         self._kernel.call_in(arrival_ns - now_ns, self._book_changed, (instrument_id, now_ns))
 
@@ -257,11 +292,12 @@ class AgentHost:
         inbox, now_ns, books = self._inbox, self._kernel.now_ns, self.books
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
-            note = OWN_AFFAIRS.get(type(event))
+            kind = type(event)
+            note = OWN_AFFAIRS.get(kind)
             if note is not None:
                 note(books, event)
-            hearing = self._hooks.get(type(event))
-            if hearing is None or (type(event) is RfqOpened and event.agent_id == self.agent_id):
+            hearing = self._hooks.get(kind)
+            if hearing is None or (kind is RfqOpened and event.agent_id == self.agent_id):  # type: ignore[attr-defined]
                 continue
             for component, hook in hearing:
                 # A desk that hears of the event first may have failed upon it.
@@ -282,7 +318,7 @@ class AgentHost:
     def _send(self) -> None:
         """Everything said in one waking travels together."""
         now_ns = self._kernel.now_ns
-        arrival_ns = now_ns + self._connection.up()
+        arrival_ns = now_ns + self._draw_up()
         if arrival_ns < self._last_up_ns:
             arrival_ns = self._last_up_ns
         else:

@@ -48,15 +48,15 @@ class Kernel(simpy.Environment):
         heappush(self._queue, (self._now + delay_ns, NORMAL, next(self._eid), notice))
 
     def call_first_in(self, delay_ns: Ns, action: Callable[[Notice], None], payload: Any = None) -> None:
-        """Like :meth:`call_in`, ahead of all else that is due at that time: the exogenous world moves first."""
+        """Like :meth:`call_in`, ahead of all else due at that time: the exogenous world moves first."""
         self.schedule(cast(Event, Notice((action,), payload)), URGENT, delay_ns)
 
     def run_until(self, ts_ns: Ns) -> None:
         """Process everything due before ``ts_ns``, nothing due at it, and set the clock to it."""
         if ts_ns <= self.now_ns:
             return
-        # SimPy's own stop ranks with urgent events, so that what else is urgent at ``ts_ns`` would come before or
-        # after it depending on when each was scheduled, and a run in steps would differ from a run in one go.
+        # SimPy's own stop ranks with urgent events, so that what else is urgent at that time would come before
+        # or after it depending on when each was scheduled: a run in steps would differ from a run in one go.
         stop = Event(self)
         stop._ok, stop._value = True, None
         self.schedule(stop, _BEFORE_ALL, ts_ns - self.now_ns)

@@ -1,7 +1,7 @@
 """Who owns what: the settlement ledger of the market.
 
-Trades settle at the venue's time of execution. Every entry is double: what one account gains another loses, so
-cash and securities are conserved exactly, at every event.
+Trades settle at the venue's time of execution. Every entry is double: what one account gains another loses,
+so cash and securities are conserved exactly, at every event.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from lob_sim.messages import Side
 from lob_sim.units import Cash, Instrument, Lots, Ticks
 
 EXTERNAL = -1
-"""The account of everybody outside the market: repo lenders' funds, fund investors, depositors. Agents' numbers start at 0."""
+"""The account of everybody outside the market: repo lenders' funds, fund investors, depositors.
+
+Agents' numbers start at 0."""
 
 
 class Ledger:
@@ -38,7 +40,9 @@ class Ledger:
         self._total_cash = sum(self.cash)
         self._total_lots = self._lots_by_instrument()
 
-    def settle(self, agent_id: int, instrument_id: int, side: Side, price_ticks: Ticks, qty_lots: Lots) -> None:
+    def settle(
+        self, agent_id: int, instrument_id: int, side: Side, price_ticks: Ticks, qty_lots: Lots
+    ) -> None:
         """One side of a trade; the caller settles the other side at the same event."""
         value = price_ticks * qty_lots * self._tick_values[instrument_id]
         if side is Side.BUY:
@@ -62,7 +66,9 @@ class Ledger:
         if sum(self.cash) != self._total_cash:
             raise InvariantError(f"cash is not conserved: {sum(self.cash)} != {self._total_cash}")
         if self._lots_by_instrument() != self._total_lots:
-            raise InvariantError(f"securities are not conserved: {self._lots_by_instrument()} != {self._total_lots}")
+            raise InvariantError(
+                f"securities are not conserved: {self._lots_by_instrument()} != {self._total_lots}"
+            )
 
     def _lots_by_instrument(self) -> list[Lots]:
         return [sum(column) for column in zip(*self.positions, strict=True)]

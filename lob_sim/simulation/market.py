@@ -18,13 +18,7 @@ from lob_sim.messages import (
     Event,
     ExpireRfqs,
     NewOrder,
-    OrderAccepted,
-    OrderCanceled,
-    OrderExpired,
     OrderFilled,
-    OrderRejected,
-    OrderReplaced,
-    OrderTriggered,
     Phase,
     PhaseChanged,
     ReduceOrder,
@@ -34,8 +28,6 @@ from lob_sim.messages import (
     RfqDeclined,
     RfqOpened,
     RfqPrint,
-    RfqQuoted,
-    RfqRejected,
     RfqTraded,
     SetPhase,
     SubmitQuote,
@@ -108,22 +100,15 @@ class Market:
         self._tape_readers: tuple[AgentHost, ...] = ()
         self._print_readers: tuple[AgentHost, ...] = ()
         self._book_watchers: tuple[AgentHost, ...] = ()
+        # What is not here concerns the agent that it names, and nobody else.
         self._routes: dict[type[Event], Callable[[Any], None]] = {
-            OrderAccepted: self._to_owner,
-            OrderRejected: self._to_owner,
-            OrderCanceled: self._to_owner,
-            OrderReplaced: self._to_owner,
-            OrderTriggered: self._to_owner,
-            OrderExpired: self._to_owner,
             OrderFilled: self._filled,
             Trade: self._traded,
             PhaseChanged: self._phase_changed,
             RfqOpened: self._rfq_opened,
-            RfqQuoted: self._to_owner,
             RfqDeclined: self._rfq_declined,
             RfqTraded: self._rfq_traded,
             RfqClosed: self._rfq_closed,
-            RfqRejected: self._to_owner,
             RfqPrint: self._rfq_print,
             AuctionUncrossed: _nobody,
         }
@@ -136,13 +121,15 @@ class Market:
         self._book_watchers = tuple(h for h in hosts if h.watches_book)
         dealers = tuple(h.agent_id for h in hosts if h.answers_rfqs)
         for host in hosts:
-            host.dealers = tuple(d for d in dealers if d != host.agent_id)
+            host.dealers = (
+                tuple(d for d in dealers if d != host.agent_id) if host.agent_id in dealers else dealers
+            )
 
     def group_of(self, agent_id: int) -> str:
         """The name of an agent's group."""
         return self.hosts[agent_id].group
 
-    # --- commands -----------------------------------------------------------------------------------------------
+    # --- commands -------------------------------------------------------------------------------------------
     def receive(self, notice: Notice) -> None:
         """Commands of one agent arrive."""
         for command in notice.payload:
@@ -154,11 +141,15 @@ class Market:
         instrument_id = command.instrument_id
         rfqs = self._rfq_venues.get(type(command))
         venue: Venue = self.books[instrument_id] if rfqs is None else rfqs[instrument_id]
-        events = venue.process(command, now_ns)
+        events: list[Any] = venue.process(command, now_ns)
         self.recorder.batch(now_ns, command, events)
         routes = self._routes
         for event in events:
-            routes[type(event)](event)
+            route = routes.get(type(event))
+            if route is None:
+                self.hosts[event.agent_id].deliver(event)
+            else:
+                route(event)
         if rfqs is not None:
             self._schedule_rfq_clock(instrument_id, now_ns)
         elif self.books[instrument_id].top_changed:
@@ -182,14 +173,9 @@ class Market:
             self._rfq_clock_due[instrument_id] = None
             self.execute(ExpireRfqs(instrument_id))
 
-    # --- events, by type ----------------------------------------------------------------------------------------
-    def _to_owner(self, event: Any) -> None:
-        self.hosts[event.agent_id].deliver(event)
-
+    # --- events, by type ------------------------------------------------------------------------------------
     def _filled(self, event: OrderFilled) -> None:
-        self.ledger.settle(
-            event.agent_id, event.instrument_id, event.side, event.price_ticks, event.qty_lots
-        )
+        self.ledger.settle(event.agent_id, event.instrument_id, event.side, event.price_ticks, event.qty_lots)
         self.hosts[event.agent_id].deliver(event)
 
     def _traded(self, event: Trade) -> None:

@@ -24,13 +24,14 @@ class History(Generic[T]):
         retention_ns: How far back anybody may look.
     """
 
-    __slots__ = ("_retention_ns", "_times", "_values", "current")
+    __slots__ = ("_retention_ns", "_times", "_trim_at", "_values", "current")
 
     def __init__(self, initial: T, retention_ns: Ns) -> None:
         self.current = initial
         self._times: list[Ns] = [-1]
         self._values: list[T] = [initial]
         self._retention_ns = retention_ns
+        self._trim_at = _TRIM_AT
 
     def set(self, ts_ns: Ns, value: T) -> None:
         """Record a change; amortised O(1)."""
@@ -38,12 +39,12 @@ class History(Generic[T]):
         times = self._times
         times.append(ts_ns)
         self._values.append(value)
-        if len(times) > _TRIM_AT:
+        if len(times) > self._trim_at:
             # Keep the last change at or before the oldest time that may still be asked for.
             keep = max(0, bisect_right(times, ts_ns - self._retention_ns) - 1)
-            if keep > _TRIM_AT // 2:
-                del times[:keep]
-                del self._values[:keep]
+            del times[:keep]
+            del self._values[:keep]
+            self._trim_at = max(_TRIM_AT, 2 * len(times))
 
     def at(self, ts_ns: Ns) -> T:
         """The value as of ``ts_ns``, changes at that very time included; O(log n)."""

@@ -40,7 +40,16 @@ class OwnBooks:
         guard: Reservations behind working orders and quotes; ``None`` for an agent without pre-trade limits.
     """
 
-    __slots__ = ("_agent_id", "_tick_values", "_unanswered", "cash", "guard", "orders", "positions", "requests")
+    __slots__ = (
+        "_agent_id",
+        "_tick_values",
+        "_unanswered",
+        "cash",
+        "guard",
+        "orders",
+        "positions",
+        "requests",
+    )
 
     def __init__(
         self,
@@ -57,8 +66,8 @@ class OwnBooks:
         self.orders: list[dict[int, WorkingOrder]] = [{} for _ in positions]
         self.requests: list[dict[int, RfqOpened]] = [{} for _ in positions]
         self.guard = guard
-        # By client order id, what was sent about an order since and is not answered: the terms of a replacement, or
-        # None for a reduction or a cancel. Answers come in this order. Kept for guarded agents alone.
+        # By client order id, what was sent about an order since and is not answered: terms of a replacement,
+        # or None for a reduction or a cancel. Answers come in this order. Kept for guarded agents alone.
         self._unanswered: dict[int, list[Terms | None]] = {}
 
     # --- commitments ----------------------------------------------------------------------------------------
@@ -67,8 +76,8 @@ class OwnBooks:
     ) -> tuple[Lots, Cash]:
         """The most that an order may still sell (lots) or cost (cash units), whatever is under way.
 
-        A replacement gives a new *open* quantity, and whatever trades before it arrives comes on top: all but one
-        lot of the quantity that it replaces, because of an order that is complete nothing can be replaced.
+        A replacement gives a new *open* quantity, and whatever trades before it arrives comes on top: all but
+        one lot of the quantity that it replaces, for of an order that is complete nothing can be replaced.
 
         Args:
             instrument_id: What it trades.
@@ -91,12 +100,10 @@ class OwnBooks:
     def reserve_order(self, instrument_id: int, order: WorkingOrder) -> None:
         """Reserve for the worst that an order may still do."""
         if self.guard is not None:
-            self.guard.reserve(
-                order.client_order_id, instrument_id, *self.commitment(instrument_id, order)
-            )
+            self.guard.reserve(order.client_order_id, instrument_id, *self.commitment(instrument_id, order))
 
     def sent(self, order: WorkingOrder, terms: Terms | None) -> None:
-        """Note a replacement by ``terms``, or a reduction or cancel (``None``), that the venue will answer."""
+        """Note a replacement by ``terms``, or a reduction or cancel (``None``): the venue will answer."""
         if self.guard is not None:
             self._unanswered.setdefault(order.client_order_id, []).append(terms)
 
@@ -111,7 +118,7 @@ class OwnBooks:
         if unanswered:
             del unanswered[0]
 
-    # --- messages ---------------------------------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------------------------
     def _accepted(self, event: OrderAccepted) -> None:
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
@@ -186,7 +193,7 @@ class OwnBooks:
         if event.client_rfq_id:
             self.guard.release(("rfq", event.client_rfq_id))
         elif event.reason in (RejectReason.UNKNOWN_RFQ, RejectReason.NOT_ASKED):
-            # The request is over, or this agent is out of it. Any other refusal leaves an earlier quote standing.
+            # The request is over, or this agent is out of it. Any other refusal lets an earlier quote stand.
             self.guard.release(("quote", event.instrument_id, event.rfq_id))
 
     def _move(self, instrument_id: int, is_buy: bool, price_ticks: Ticks, qty_lots: Lots) -> None:

@@ -19,9 +19,7 @@ class Observer(Protocol):
         """Look at the world as it is at ``ts_ns``."""
 
 
-def simulate(
-    scenario: Scenario, seed: int, recorder: Recorder, observer: Observer | None = None
-) -> World:
+def simulate(scenario: Scenario, seed: int, recorder: Recorder, observer: Observer | None = None) -> World:
     """Build the scenario's market and run it to its horizon.
 
     Args:

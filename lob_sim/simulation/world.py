@@ -34,7 +34,7 @@ from lob_sim.venue.rfq import RfqVenue
 from lob_sim.venue.transparency import Transparency, TransparencyRegime
 
 _LONGEST_VIEW_NS: Ns = 10_000_000_000
-"""No agent sees the market older than this, ten simulated seconds, or ten times its median latency if that is longer."""
+"""A lognormal latency of market data is cut to this, or to ten times its median if that is longer."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -76,16 +76,17 @@ class World:
             SheetContext(self.instruments, self.cash_unit), initial_ticks, scenario.switches, scenario.folder
         )
         plugins = {group.name: load_strategy(group, scenario.folder) for group in scenario.agents}
-        components = [
-            self._build_components(member, *plugins[member.group.name]) for member in self.members
-        ]
+        components = [self._build_components(member, *plugins[member.group.name]) for member in self.members]
         self.dealer_ids = tuple(i for i, parts in enumerate(components) if any(c.answers_rfqs for c in parts))
         self.market = Market(
             self.kernel,
             recorder,
             self.instruments,
             initial_ticks,
-            [build_engine(i, spec, ticks) for i, (spec, ticks) in enumerate(zip(specs, initial_ticks, strict=True))],
+            [
+                build_engine(i, spec, ticks)
+                for i, (spec, ticks) in enumerate(zip(specs, initial_ticks, strict=True))
+            ],
             [build_rfq_venue(i, spec, self.dealer_ids) for i, spec in enumerate(specs)],
             Ledger(self.instruments, [m.cash for m in self.members], [m.lots for m in self.members]),
             max((_longest_view_ns(group) for group in scenario.agents), default=0),
@@ -162,7 +163,9 @@ class World:
         return Connection(
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/down")),
-            delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/view"), _longest_view_ns(member.group)),
+            delay_source(
+                spec.from_venue, Stream(self.seed, f"latency/{name}/view"), _longest_view_ns(member.group)
+            ),
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/letter-up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/letter-down")),
         )
@@ -183,7 +186,8 @@ def enrol(scenario: Scenario, instruments: tuple[Instrument, ...], unit: CashUni
             lots = tuple(i.to_lots(group.holdings.get(i.name, Decimal(0)) * scale) for i in instruments)
         except InputError as error:
             raise ScenarioError(error.message, where) from None
-        # A name never depends on how many others there are: adding an agent must not rename, and so reseed, the rest.
+        # A name never depends on how many others there are: adding an agent must not rename, and so reseed,
+        # the rest.
         members += [Member(f"{group.name}-{i}", group, cash, lots) for i in range(1, group.count + 1)]
     return members
 
@@ -208,13 +212,22 @@ def load_strategy(group: AgentGroupSpec, folder: str) -> tuple[type[Strategy], m
 
 def _longest_view_ns(group: AgentGroupSpec) -> Ns:
     """How far back the market data may be that an agent of the group sees."""
-    return max(_LONGEST_VIEW_NS, 10 * group.connection.from_venue.median)
+    spec = group.connection.from_venue
+    return (
+        spec.median + spec.spread
+        if spec.distribution != "lognormal"
+        else max(_LONGEST_VIEW_NS, 10 * spec.median)
+    )
 
 
 def build_engine(instrument_id: int, spec: InstrumentSpec, initial_ticks: Ticks) -> MatchingEngine:
     """One instrument's order book."""
     lit = spec.lit
-    band = PriceBand(width_ticks=max(1, round(lit.price_band * initial_ticks)), halt_ns=lit.halt) if lit.price_band else None
+    band = (
+        PriceBand(width_ticks=max(1, round(lit.price_band * initial_ticks)), halt_ns=lit.halt)
+        if lit.price_band
+        else None
+    )
     return MatchingEngine(
         instrument_id, phase=opening_phase(lit), price_band=band, reference_price_ticks=initial_ticks
     )

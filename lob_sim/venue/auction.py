@@ -22,10 +22,10 @@ class Clearing(msgspec.Struct, frozen=True, gc=False):
 
 
 def clearing(bids: BookSide, asks: BookSide, reference_ticks: Ticks, step_ticks: Ticks) -> Clearing | None:
-    """Find the price of maximum volume, then least imbalance, then closest to the reference, then the lower one.
+    """Find the price of most volume, then least imbalance, then closest to the reference, then the lower.
 
-    Hidden orders and iceberg reserves count in full. The middle of the best limit prices stands in for a missing
-    reference. O(crossing levels × log).
+    Hidden orders and iceberg reserves count in full. The middle of the best limit prices stands in for a
+    missing reference. O(crossing levels × log).
 
     Args:
         bids: Buy orders; orders at any price stand above every limit price.
@@ -59,8 +59,8 @@ def clearing(bids: BookSide, asks: BookSide, reference_ticks: Ticks, step_ticks:
 def _candidates(
     bids: BookSide, asks: BookSide, reference_ticks: Ticks, step_ticks: Ticks, lowest: Ticks, highest: Ticks
 ) -> set[Ticks]:
-    # Between two neighbouring limit prices volume and imbalance are constant. So the best price is a limit price, or
-    # next to one, or next to the reference.
+    # Between two neighbouring limit prices volume and imbalance are constant. So the best price is a limit
+    # price, or next to one, or next to the reference.
     below_ticks = reference_ticks // step_ticks * step_ticks
     prices = {below_ticks, below_ticks + step_ticks}
     for price_ticks in (*_limits(bids, lowest), *_limits(asks, highest)):

@@ -10,8 +10,9 @@ from lob_sim.errors import InvariantError
 class IdLedger:
     """The ids of one agent's orders that were ever accepted, exactly and in little memory.
 
-    The ids ever accepted are all from 1 to ``last_id`` but those in the gaps, so an agent that counts upwards costs a
-    constant amount of memory however many orders it sends; one that skips pays for each gap that is open.
+    The ids ever accepted are all from 1 to ``last_id`` but those in the gaps, so an agent that counts upwards
+    costs a constant amount of memory however many orders it sends; one that skips pays for each gap that is
+    open.
 
     Attributes:
         last_id: The highest ``client_order_id`` ever accepted.

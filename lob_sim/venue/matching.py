@@ -5,33 +5,35 @@ Pure: no clock, no randomness, no input or output. The same commands give the sa
 Rules where venues differ, decided here (price-time priority, trades at the maker's price, and the rest of the
 usual rules apart):
 
-*Entry.* The first flaw of a command is its reject reason, in this order: its own fields (side, quantity, price,
-trigger, others), a closed session, the order that it names (unknown, another's) or the id that it repeats, a
-post-only order that crosses the best opposite price, hidden or not, whoever owns it. A market order's price is 0.
-Hidden, iceberg and post-only orders must be able to rest: GTC limit or stop-limit (post-only: limit only), and a
-hidden iceberg does not exist. An id counts as used once its order has been accepted.
+*Entry.* The first flaw of a command is its reject reason, in this order: its own fields (side, quantity,
+price, trigger, others), a closed session, the order that it names (unknown, another's) or the id that it
+repeats, a post-only order that crosses the best opposite price, hidden or not, whoever owns it. A market
+order's price is 0. Hidden, iceberg and post-only orders must be able to rest: GTC limit or stop-limit
+(post-only: limit only), and a hidden iceberg does not exist. An id counts as used once its order has been
+accepted.
 
-*Fill or kill.* Executes exactly if doing so fills it completely: meeting an own order under any prevention mode
-but CANCEL_MAKER, or a price outside the band, kills it with no other effect.
+*Fill or kill.* Executes exactly if doing so fills it completely: meeting an own order under any prevention
+mode but CANCEL_MAKER, or a price outside the band, kills it with no other effect.
 
-*Self-trade prevention.* The incoming order's mode rules. DECREMENT works like a reduce on the resting order: it
-keeps its place and an iceberg's reserve goes first. Auctions ignore prevention: the call is anonymous.
+*Self-trade prevention.* The incoming order's mode rules. DECREMENT works like a reduce on the resting order:
+it keeps its place and an iceberg's reserve goes first. Auctions ignore prevention: the call is anonymous.
 
 *Icebergs.* An incoming iceberg trades with all of its quantity. A reduce takes from the reserve first.
 
-*Stops.* A trade triggers every stop that its price has reached. Triggered stops fire one by one after the command,
-or the firing, that triggered them is complete, always the earliest arrival first. They fire in continuous trading
-only; what triggers before (a print of an auction, or an arrival already through the last trade) fires when it
-resumes. A replaced stop that does not keep its place counts as arriving anew.
+*Stops.* A trade triggers every stop that its price has reached. Triggered stops fire one by one after the
+command, or the firing, that triggered them is complete, always the earliest arrival first. They fire in
+continuous trading only; what triggers before (a print of an auction, or an arrival already through the last
+trade) fires when it resumes. A replaced stop that does not keep its place counts as arriving anew.
 
 *Auctions and halts.* Both collect orders. Market and IOC orders take part too, undisplayed and, for market
-orders, ahead of every limit price; what is left of them after the uncrossing is cancelled. FOK is refused (session closed).
-Moving on to continuous trading, to a closed session, or from one call to the next uncrosses; between AUCTION and
-HALTED orders are carried over. In the uncrossing the best orders of both sides trade pairwise, slice by slice.
-The uncrossing price becomes the reference; a reference in the command breaks ties before and stands if nothing trades.
+orders, ahead of every limit price; what is left of them after the uncrossing is cancelled. FOK is refused
+(session closed). Moving on to continuous trading, to a closed session, or from one call to the next
+uncrosses; between AUCTION and HALTED orders are carried over. In the uncrossing the best orders of both sides
+trade pairwise, slice by slice. The uncrossing price becomes the reference; a reference in the command breaks
+ties before and stands if nothing trades.
 
-*Bands.* Where the next trade of an incoming order would print outside the band, the book halts instead; what is
-left of the order is collected for the re-opening. The band does not restrict an uncrossing.
+*Bands.* Where the next trade of an incoming order would print outside the band, the book halts instead; what
+is left of the order is collected for the re-opening. The band does not restrict an uncrossing.
 """
 
 from __future__ import annotations
@@ -100,8 +102,8 @@ class MatchingEngine:
     """
 
     __slots__ = (
-        "_asks", "_bids", "_by_client_id", "_handlers", "_ledgers", "_n_arrivals", "_orders", "_step_ticks", "_taken_top", "_trading",
-        "book", "instrument_id",
+        "_asks", "_bids", "_by_client_id", "_handlers", "_ledgers", "_n_arrivals", "_orders", "_step_ticks",
+        "_taken_top", "_trading", "book", "instrument_id",
     )  # fmt: skip
 
     def __init__(
@@ -135,7 +137,8 @@ class MatchingEngine:
 
         Args:
             command: A NewOrder, CancelOrder, ReduceOrder, ReplaceOrder or SetPhase. Its ``instrument_id`` and
-                ``agent_id`` are the venue's and trusted; every other field of an agent's command may hold anything.
+                ``agent_id`` are the venue's and trusted; every other field of an agent's command may hold
+                anything.
             ts_ns: The time that the events carry.
 
         Returns:
@@ -163,11 +166,12 @@ class MatchingEngine:
 
     @property
     def top_changed(self) -> bool:
-        """Whether the best prices or the quantities displayed there differ from what :meth:`take_top` last returned."""
+        """Whether the best prices or the quantities shown there differ from the last :meth:`take_top`;
+        O(1)."""
         return self.book.top() != self._taken_top
 
     def take_top(self) -> tuple[Ticks, Lots, Ticks, Lots]:
-        """Best bid, its displayed quantity, best ask, its displayed quantity; zeros for an empty side. O(1)."""
+        """Best bid, its displayed quantity, best ask, its displayed quantity; zeros for an empty side."""
         self._taken_top = self.book.top()
         return self._taken_top
 
@@ -181,11 +185,12 @@ class MatchingEngine:
         for ledger in self._ledgers.values():
             ledger.check()
 
-    # --- commands -----------------------------------------------------------------------------------------------
+    # --- commands -------------------------------------------------------------------------------------------
     def _new(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
         """Rest a plain limit order that meets nothing; everything else, flaws included, goes the long way."""
-        # Most of the flow comes through here: one condition sees that no other rule of the engine can apply. Identity
-        # with 0 is the quick way to see a default; whatever else stands there is looked at by value on the long way.
+        # Most of the flow comes through here: one condition sees that no other rule of the engine can apply.
+        # Identity with 0 is the quick way to see a default; whatever else stands there is looked at by value
+        # on the long way.
         if command.order_type is not _LIMIT or command.time_in_force is not _GTC:
             return self._new_special(command, ts_ns)
         agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
@@ -221,9 +226,7 @@ class MatchingEngine:
 
         self._n_arrivals = order_id = self._n_arrivals + 1
         ledger.last_id = client_order_id
-        order = Order(
-            order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade
-        )
+        order = Order(order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade)
         try:
             level = own.levels[price_ticks]
         except KeyError:
@@ -391,6 +394,7 @@ class MatchingEngine:
     ) -> list[Event]:
         # The log has whole numbers here, so whatever else the command holds is left out.
         client_order_id = command.client_order_id if type(command.client_order_id) is int else 0
-        order_id = 0 if isinstance(command, NewOrder) or type(command.order_id) is not int else command.order_id
+        order_id = (
+            0 if isinstance(command, NewOrder) or type(command.order_id) is not int else command.order_id
+        )
         return [OrderRejected(ts_ns, self.instrument_id, command.agent_id, client_order_id, order_id, reason)]
-

@@ -60,7 +60,6 @@ class Trading:
         "_asks",
         "_band",
         "_bids",
-        "by_client_id",
         "_for_auction",
         "_high_ticks",
         "_instrument_id",
@@ -69,6 +68,7 @@ class Trading:
         "_orders",
         "_step_ticks",
         "book",
+        "by_client_id",
         "last_trade_ticks",
         "phase",
         "reference_ticks",
@@ -76,7 +76,12 @@ class Trading:
     )
 
     def __init__(
-        self, instrument_id: int, phase: Phase, band: PriceBand | None, reference_ticks: Ticks, step_ticks: Ticks
+        self,
+        instrument_id: int,
+        phase: Phase,
+        band: PriceBand | None,
+        reference_ticks: Ticks,
+        step_ticks: Ticks,
     ) -> None:
         self._instrument_id = instrument_id
         self._band = band
@@ -94,7 +99,7 @@ class Trading:
         self.last_trade_ticks: Ticks = 0
         self.set_reference(reference_ticks)
 
-    # --- an order's way in --------------------------------------------------------------------------------------
+    # --- an order's way in ----------------------------------------------------------------------------------
     def crosses(self, side: Side, price_ticks: Ticks) -> bool:
         """Whether an order could trade with the best one opposite; O(1)."""
         if side is _BUY:
@@ -104,7 +109,7 @@ class Trading:
         return best is not None and best.price_ticks >= price_ticks
 
     def enter(self, order: Order, ts_ns: Ns, events: Events) -> None:
-        """Let an order in: trade it as far as it may; rest it, collect it for an auction or cancel what is left."""
+        """Trade an order as far as it may; rest it, collect it for an auction or cancel what is left."""
         if self.phase is _CONTINUOUS:
             if order.time_in_force is _FOK and self._takeable_lots(order) < order.open_lots:
                 events.append(self.canceled(order, order.open_lots, 0, CancelReason.FOK_NOT_FILLED, ts_ns))
@@ -132,7 +137,9 @@ class Trading:
             order.stop_price_ticks = 0
             self._forget(order)
             events.append(
-                OrderTriggered(ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id)
+                OrderTriggered(
+                    ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id
+                )
             )
             self.enter(order, ts_ns, events)
 
@@ -172,8 +179,7 @@ class Trading:
             if qty_lots > open_lots:
                 qty_lots = open_lots
             taker.open_lots = open_lots = open_lots - qty_lots
-            level.fill_front(maker, qty_lots)
-            if not level.shown_lots and not level.dark_lots:
+            if level.fill_front(maker, qty_lots):
                 makers.drop_level(level)
             self._print(taker, maker, price_ticks, qty_lots, ts_ns, events)
             last_ticks = price_ticks
@@ -186,7 +192,7 @@ class Trading:
     def _print(
         self, taker: Order, maker: Order, price_ticks: Ticks, qty_lots: Lots, ts_ns: Ns, events: Events
     ) -> None:
-        """Put an execution that has taken place on the tape, tell both owners, and forget a maker that is done."""
+        """Put an execution on the tape, tell both owners, and forget a maker that is done."""
         instrument_id = self._instrument_id
         self._n_trades = trade_id = self._n_trades + 1
         maker_id, maker_leaves_lots = maker.order_id, maker.open_lots
@@ -203,7 +209,9 @@ class Trading:
             ),
         )  # fmt: skip
         if not maker_leaves_lots:
-            self._forget(maker)
+            del self._orders[maker_id]
+            if self.by_client_id:
+                self._forget_client_id(maker)
 
     def _prevent(self, taker: Order, maker: Order, ts_ns: Ns, events: Events) -> Lots:
         """Apply the incoming order's self-trade prevention to an own order that it has met.
@@ -222,7 +230,7 @@ class Trading:
         return taker.open_lots
 
     def _takeable_lots(self, taker: Order) -> Lots:
-        """What an order could trade at once, counted until that is enough for it; O(orders that it reaches)."""
+        """What an order could trade at once, counted until that is enough; O(orders that it reaches)."""
         makers = self._asks if taker.side is _BUY else self._bids
         mode, agent_id = taker.self_trade, taker.agent_id
         takeable_lots = 0
@@ -237,18 +245,20 @@ class Trading:
                 break
         return takeable_lots
 
-    # --- an order's way out -------------------------------------------------------------------------------------
+    # --- an order's way out ---------------------------------------------------------------------------------
     def take_out(self, order: Order) -> None:
-        """Remove a live order, resting or waiting; O(1), or O(log levels) where it was the last at its price."""
+        """Remove a live order, resting or waiting; O(1), or O(better levels) if it was the last at its
+        price."""
         if order.stop_price_ticks:
             self.book.stops.remove(order)
         else:
             side = self._bids if order.side is _BUY else self._asks
             level = side.levels[order.price_ticks]
-            level.remove(order)
-            if not level.shown_lots and not level.dark_lots:
+            if level.remove(order):
                 side.drop_level(level)
-        self._forget(order)
+        del self._orders[order.order_id]
+        if self.by_client_id:
+            self._forget_client_id(order)
 
     def lower(self, order: Order, qty_lots: Lots) -> None:
         """Take less than the open quantity off a live order, which keeps its place."""
@@ -280,7 +290,7 @@ class Trading:
         reason = CancelReason.IOC_REMAINDER if order.has_limit else CancelReason.MARKET_REMAINDER
         return self.canceled(order, order.open_lots, 0, reason, ts_ns)
 
-    # --- the index ----------------------------------------------------------------------------------------------
+    # --- the index ------------------------------------------------------------------------------------------
     def find(self, agent_id: int, client_order_id: int) -> Order | None:
         """An agent's live order by its own id; O(1), but for the first time, which is O(orders)."""
         if agent_id not in self.by_client_id:
@@ -295,10 +305,15 @@ class Trading:
 
     def _forget(self, order: Order) -> None:
         del self._orders[order.order_id]
-        if self.by_client_id and order.agent_id in self.by_client_id:
-            del self.by_client_id[order.agent_id][order.client_order_id]
+        if self.by_client_id:
+            self._forget_client_id(order)
 
-    # --- phases -------------------------------------------------------------------------------------------------
+    def _forget_client_id(self, order: Order) -> None:
+        index = self.by_client_id.get(order.agent_id)
+        if index is not None:
+            del index[order.client_order_id]
+
+    # --- phases ---------------------------------------------------------------------------------------------
     @property
     def is_collecting(self) -> bool:
         """Whether orders are collected for an auction, so that the book may be crossed."""
@@ -347,7 +362,7 @@ class Trading:
         self._for_auction.clear()
 
     def _trade_fronts(self, price_ticks: Ticks, ts_ns: Ns, events: Events) -> Lots:
-        """Trade the best buy order's slice with the best sell order's; the later arrival counts as the aggressor."""
+        """Trade the best buy slice with the best sell slice; the later arrival counts as the aggressor."""
         bids, asks = self.book.bids, self.book.asks
         bid_level, ask_level = bids.best, asks.best
         assert bid_level is not None
@@ -355,8 +370,7 @@ class Trading:
         buy, sell = bid_level.front(), ask_level.front()
         qty_lots = min(buy.open_lots - buy.reserve_lots, sell.open_lots - sell.reserve_lots)
         for side, level, order in ((bids, bid_level, buy), (asks, ask_level, sell)):
-            level.fill_front(order, qty_lots)
-            if not level.total_lots:
+            if level.fill_front(order, qty_lots):
                 side.drop_level(level)
         taker, maker = (buy, sell) if buy.arrival > sell.arrival else (sell, buy)
         self._print(taker, maker, price_ticks, qty_lots, ts_ns, events)

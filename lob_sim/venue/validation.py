@@ -15,11 +15,11 @@ _ZERO = 0
 
 
 def flaw_of(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
-    """Why an order can never be accepted, or None. The first flaw counts: side, quantity, prices, other fields.
+    """Why an order can never be accepted, or None. The first flaw counts: side, quantity, prices, others.
 
     Args:
-        command: The order; its fields may hold anything, but ``agent_id`` and ``instrument_id``, which are the
-            venue's.
+        command: The order; its fields may hold anything, but for the two that are the venue's, ``agent_id``
+            and ``instrument_id``.
         step_ticks: The price grid.
     """
     side = command.side
@@ -87,4 +87,3 @@ def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | Non
     if (command.hidden and display_lots) or (command.post_only and order_type is _STOP_LIMIT):
         return RejectReason.INVALID_FIELDS
     return None
-

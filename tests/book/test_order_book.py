@@ -28,8 +28,7 @@ def add(side: BookSide, resting: Order) -> Order:
 
 def remove(side: BookSide, resting: Order) -> None:
     level = side.levels[resting.price_ticks]
-    level.remove(resting)
-    if not level.total_lots:
+    if level.remove(resting):
         side.drop_level(level)
 
 
@@ -66,7 +65,8 @@ def test_the_queue_survives_any_order_of_removals() -> None:
     for i in range(1, 5_000):
         if expected and rng.random() < 0.5:
             gone = expected.pop(rng.randrange(len(expected)))
-            level.remove(gone)
+            if level.remove(gone):
+                level = PriceLevel(100)
         else:
             expected.append(order(i))
             level.append(expected[-1])

@@ -157,5 +157,5 @@ def cheap_stream(n: int) -> Iterator[tuple[int, Command]]:
 
 def use_small_blocks(patch: Any, rows: int) -> None:
     """Let a block have this many rows, so that a short stream makes many of them."""
-    for module in ("blocks", "directory", "replay", "source"):
+    for module in ("directory", "recorder", "replay", "source"):
         patch.setattr(f"lob_sim.log.{module}.BLOCK_ROWS", rows)

@@ -1,8 +1,10 @@
 """Single faults of the engine, as changes of its source text, and engines that have them.
 
-A mutant is loaded from the changed text under the real module names, which are put back at once: the real engine and
-the mutants live side by side.
+A mutant is loaded from the changed text under the real module names, which are put back at once: the real
+engine and the mutants live side by side.
 """
+# A fault stands on one line, however long.
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -99,7 +101,7 @@ _VALIDATION, _LEDGER, _ORDER = "lob_sim.venue.validation", "lob_sim.venue.id_led
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("time priority: last in, first out", _MATCHING, "level.displayed.append(order)", "level.displayed.appendleft(order)"),
     Mutant("price priority: best bid is not moved up", _SIDE, "or key > keys[-1]", "or key < keys[-1]"),
-    Mutant("price: trades at the taker's limit", _TRADING, "level.fill_front(maker, qty_lots)\n            if not", "level.fill_front(maker, qty_lots)\n            price_ticks = limit_ticks\n            if not"),
+    Mutant("price: trades at the taker's limit", _TRADING, "                makers.drop_level(level)\n", "                makers.drop_level(level)\n            price_ticks = limit_ticks\n"),
     Mutant("limit: a sell trades one tick below it", _TRADING, "price_ticks < limit_ticks:", "price_ticks < limit_ticks - 1:"),
     Mutant("limit: equal prices do not trade", _MATCHING, "best.price_ticks <= price_ticks:", "best.price_ticks < price_ticks:"),
     Mutant("remainder: a market order's rest stays", _TRADING, "order.time_in_force is _GTC and order.has_limit:", "order.time_in_force is _GTC:"),
@@ -107,8 +109,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("remainder: wrong reason", _TRADING, "CancelReason.IOC_REMAINDER if order.has_limit", "CancelReason.IOC_REMAINDER if not order.has_limit"),
     Mutant("partial fill: the maker loses one lot more", _LEVEL, "order.open_lots - qty_lots\n        if order.hidden:\n            self.dark_lots -= qty_lots\n            if not", "order.open_lots - qty_lots - (order.open_lots > qty_lots + 1)\n        if order.hidden:\n            self.dark_lots -= qty_lots\n            if not"),
     Mutant("hidden before displayed", _LEVEL, "self.displayed if self.shown_lots else self.hidden", "self.hidden if self.dark_lots and self.hidden else self.displayed"),
-    Mutant("iceberg: a refilled slice keeps its place", _LEVEL, "            order.set_reserve()\n            self.append(order)", "            order.set_reserve()\n            self.displayed.appendleft(order)\n            self.dark_lots += order.reserve_lots\n            self.shown_lots += order.open_lots - order.reserve_lots"),
-    Mutant("iceberg: the refill shows everything", _LEVEL, "            order.set_reserve()\n", "            order.reserve_lots = 0\n"),
+    Mutant("iceberg: a refilled slice keeps its place", _LEVEL, "                self.append(order)\n", "                self.displayed.appendleft(order)\n                self.dark_lots += order.reserve_lots\n                self.shown_lots += order.open_lots - order.reserve_lots\n"),
+    Mutant("iceberg: the refill shows everything", _LEVEL, "                order.set_reserve()\n", "                order.reserve_lots = 0\n"),
     Mutant("iceberg: a reduce takes from the slice", _LEVEL, "min(order.reserve_lots, qty_lots)", "max(0, qty_lots - (order.open_lots - order.reserve_lots) + 1) if order.reserve_lots else 0"),
     Mutant("iceberg: a refill miscounts the reserve", _LEVEL, "self.dark_lots -= open_lots\n", "self.dark_lots -= open_lots - 1\n"),
     Mutant("STP: ignored", _TRADING, "prevents = taker.self_trade is not _NO_PREVENTION", "prevents = False"),
@@ -128,8 +130,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("stops: trigger beyond their price only", _STOPS, "peekitem(0)[0][0] <= reached", "peekitem(0)[0][0] < reached"),
     Mutant("stops: only the last print triggers", _TRADING, "on_prints(first_ticks, last_ticks)", "on_prints(last_ticks, last_ticks)"),
     Mutant("stops: one already through waits", _STOPS, "if last_price_ticks and", "if False and"),
-    Mutant("stops: fire before continuous trading", _TRADING, "while self._triggered and self.phase is _CONTINUOUS:", "while self._triggered and self.phase is not Phase.CLOSED:"),
-    Mutant("stops: one fires per command", _TRADING, "            self._execute(order, ts_ns, events)\n\n    def rest", "            self._execute(order, ts_ns, events)\n            break\n\n    def rest"),
+    Mutant("stops: fire before continuous trading", _TRADING, "while self.triggered and self.phase is _CONTINUOUS:", "while self.triggered and self.phase is not Phase.CLOSED:"),
+    Mutant("stops: one fires per command", _TRADING, "            self.enter(order, ts_ns, events)\n\n", "            self.enter(order, ts_ns, events)\n            break\n\n"),
     Mutant("replace: always keeps its place", _MATCHING, "price_ticks == order.price_ticks and qty_lots <= order.open_lots", "price_ticks == order.price_ticks"),
     Mutant("replace: never keeps its place", _MATCHING, "price_ticks == order.price_ticks and qty_lots <= order.open_lots", "price_ticks == order.price_ticks and qty_lots < order.open_lots"),
     Mutant("replace: a better price keeps its arrival", _MATCHING, "open_lots=qty_lots, arrival=arrival,", "open_lots=qty_lots, arrival=order.arrival,"),
@@ -141,7 +143,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("auction: only limit prices are tried", _AUCTION, "{price_ticks - step_ticks, price_ticks, price_ticks + step_ticks}", "{price_ticks}"),
     Mutant("auction: hidden quantity does not count", _AUCTION, "level.total_lots for level", "level.shown_lots or level.total_lots for level"),
     Mutant("auction: the earlier order is the aggressor", _TRADING, "if buy.arrival > sell.arrival", "if buy.arrival < sell.arrival"),
-    Mutant("auction: what was in for it only stays", _TRADING, "for order in list(self._for_auction.values()):", "for order in []:"),
+    Mutant("auction: what was in for it only stays", _TRADING, "for order in self._for_auction:\n            if order.open_lots:\n                events", "for order in []:\n            if order.open_lots:\n                events"),
     Mutant("auction: the reference stays", _TRADING, "            self.set_reference(price_ticks)\n", ""),
     Mutant("phase: the close does not uncross", _TRADING, "goes_on = phase is _HALTED or", "goes_on = phase is _HALTED or phase is Phase.CLOSED or"),
     Mutant("phase: a halt uncrosses the call before it", _TRADING, "goes_on = phase is _HALTED or (", "goes_on = ("),
@@ -161,12 +163,12 @@ MUTANTS: tuple[Mutant, ...] = (
 
 def caught_by(mutant: Mutant, seeds: Sequence[int], n_operations: int) -> str:
     """How the differential check catches a mutant, or "" if it does not."""
-    from differential import Divergence, run
+    from differential import DivergenceError, run
 
     loaded = MutantEngine(mutant)
     for seed in seeds:
         try:
             run(seed, n_operations, 5, loaded.engine_class, make_band=loaded.band_class)
-        except Divergence as divergence:
+        except DivergenceError as divergence:
             return str(divergence)
     return ""

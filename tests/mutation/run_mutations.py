@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "venue_matching"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mutants import MUTANTS, caught_by  # noqa: E402
+from mutants import MUTANTS, caught_by
 
 
 def table(n_operations: int = 2_000) -> list[tuple[str, str]]:

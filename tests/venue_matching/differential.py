@@ -5,16 +5,16 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from command_stream import MIDDLE, CommandStream
+from naive_engine import NaiveEngine
+
 from lob_sim.book import MARKET_BUY_TICKS, Order
 from lob_sim.messages import Event, OrderFilled, Phase, Side, Trade
 from lob_sim.venue.bands import PriceBand
 from lob_sim.venue.matching import MatchingEngine
 
-from command_stream import MIDDLE, CommandStream
-from naive_engine import NaiveEngine
 
-
-class Divergence(AssertionError):
+class DivergenceError(AssertionError):
     """The engines disagree, or an invariant or a conservation law is broken."""
 
 
@@ -51,7 +51,7 @@ class Pair:
         expected = self.naive.process(command, self.now_ns)
         actual = self.engine.process(command, self.now_ns)
         if actual != expected:
-            raise Divergence(f"{command}:\n  expected {expected}\n  but got  {actual}")
+            raise DivergenceError(f"{command}:\n  expected {expected}\n  but got  {actual}")
         _require_balanced(actual)
         self.n_events += len(actual)
         return actual
@@ -62,11 +62,11 @@ class Pair:
         engine, naive = self.engine, self.naive
         state = (engine.phase, engine.reference_price_ticks, engine.last_trade_ticks)
         if state != (naive.phase, naive.reference, naive.last):
-            raise Divergence(f"state {state}, expected {(naive.phase, naive.reference, naive.last)}")
+            raise DivergenceError(f"state {state}, expected {(naive.phase, naive.reference, naive.last)}")
         if snapshot(engine) != naive.snapshot():
-            raise Divergence(f"book {snapshot(engine)}, expected {naive.snapshot()}")
+            raise DivergenceError(f"book {snapshot(engine)}, expected {naive.snapshot()}")
         if engine.book.top() != _naive_top(naive):
-            raise Divergence(f"top {engine.book.top()}, expected {_naive_top(naive)}")
+            raise DivergenceError(f"top {engine.book.top()}, expected {_naive_top(naive)}")
 
 
 def snapshot(engine: Any) -> list[list[tuple[int, int, int, int]]]:
@@ -83,11 +83,13 @@ def snapshot(engine: Any) -> list[list[tuple[int, int, int, int]]]:
     return [*([row(order) for order in sides[side]] for side in Side), sorted(stops)]
 
 
-def run(seed: int, n_operations: int, compare_every: int, make_engine: Any = MatchingEngine, **kwargs: Any) -> Pair:
+def run(
+    seed: int, n_operations: int, compare_every: int, make_engine: Any = MatchingEngine, **kwargs: Any
+) -> Pair:
     """Compare the engines over a seeded stream; the seed also decides band, price grid and first phase.
 
     Raises:
-        Divergence: With the seed and the number of the operation.
+        DivergenceError: With the seed and the number of the operation.
     """
     rng = Random(f"rules {seed}")
     band = (rng.choice((3, 8)), 5) if rng.random() < 0.5 else None
@@ -104,7 +106,7 @@ def run(seed: int, n_operations: int, compare_every: int, make_engine: Any = Mat
             if i % compare_every == 0 or i == n_operations:
                 pair.compare_books()
         except Exception as error:
-            raise Divergence(f"seed {seed}, operation {i}, {command}: {error}") from error
+            raise DivergenceError(f"seed {seed}, operation {i}, {command}: {error}") from error
     return pair
 
 
@@ -113,15 +115,15 @@ def _require_balanced(events: list[Event]) -> None:
     trades = {e.trade_id: e for e in events if isinstance(e, Trade)}
     fills = [e for e in events if isinstance(e, OrderFilled)]
     if len(fills) != 2 * len(trades):
-        raise Divergence(f"{len(fills)} fills of {len(trades)} trades")
+        raise DivergenceError(f"{len(fills)} fills of {len(trades)} trades")
     position: dict[int, int] = dict.fromkeys(trades, 0)
     for fill in fills:
         trade = trades[fill.trade_id]
         if (fill.price_ticks, fill.qty_lots) != (trade.price_ticks, trade.qty_lots):
-            raise Divergence(f"{fill} is not of {trade}")
+            raise DivergenceError(f"{fill} is not of {trade}")
         position[fill.trade_id] += fill.side * fill.qty_lots
     if any(position.values()):
-        raise Divergence(f"bought and sold quantities differ: {position}")
+        raise DivergenceError(f"bought and sold quantities differ: {position}")
 
 
 def _naive_top(naive: NaiveEngine) -> tuple[int, ...]:

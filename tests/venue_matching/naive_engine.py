@@ -1,8 +1,8 @@
 """A second matching engine, slow and obvious, to compare the real one with.
 
-Written from the rules alone: one list of orders, sorted again whenever somebody asks who is first, a set of every id
-ever used, fill-or-kill by trying it out on a copy, auction prices by trying every price. It shares nothing with the
-real engine but the messages.
+Written from the rules alone: one list of orders, sorted again whenever somebody asks who is first, a set of
+every id ever used, fill-or-kill by trying it out on a copy, auction prices by trying every price. It shares
+nothing with the real engine but the messages.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class NaiveEngine:
         return sorted((o for o in self.orders if o.place == "book" and o.side is side), key=key)
 
     def snapshot(self) -> list[list[tuple[int, int, int, int]]]:
-        """Both queues as (order, limit or 0, open, shown), then the waiting stops as (order, trigger, open, fired)."""
+        """Both queues as (order, limit or 0, open, shown), then the waiting stops as (order, trigger, open,
+        fired)."""
         rows = [[(o.order_id, o.limit or 0, o.open, o.shown) for o in self.queue(side)] for side in Side]
         stops = [o for o in self.orders if o.place in ("stop", "triggered")]
         stops.sort(key=lambda o: o.order_id)
@@ -141,7 +142,9 @@ class NaiveEngine:
             return RejectReason.INVALID_SIDE
         if self.bad_qty(c.qty_lots):
             return RejectReason.INVALID_QTY
-        has_limit = c.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) and isinstance(c.order_type, OrderType)
+        has_limit = c.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) and isinstance(
+            c.order_type, OrderType
+        )
         if has_limit and self.bad_price(c.price_ticks):
             return self.bad_price(c.price_ticks)
         if not has_limit and (type(c.price_ticks) is not int or c.price_ticks != 0):
@@ -161,7 +164,9 @@ class NaiveEngine:
             return RejectReason.INVALID_PRICE
         if type(c.display_qty_lots) is not int or not 0 <= c.display_qty_lots <= LIMIT:
             return RejectReason.INVALID_QTY
-        if (c.hidden or c.post_only or c.display_qty_lots) and not (has_limit and c.time_in_force is TimeInForce.GTC):
+        if (c.hidden or c.post_only or c.display_qty_lots) and not (
+            has_limit and c.time_in_force is TimeInForce.GTC
+        ):
             return RejectReason.INVALID_FIELDS
         if c.hidden and c.display_qty_lots:
             return RejectReason.INVALID_FIELDS
@@ -396,9 +401,7 @@ class NaiveEngine:
             if order.open == 0 and order in self.orders:
                 self.orders.remove(order)
         ids = (maker.order_id, taker.order_id)
-        self.events.append(
-            Trade(self.now, self.instrument_id, self.n_trades, price, qty, taker.side, *ids)
-        )
+        self.events.append(Trade(self.now, self.instrument_id, self.n_trades, price, qty, taker.side, *ids))
         self.say(OrderFilled, maker, maker.side, price, qty, maker.open, True, self.n_trades)
         self.say(OrderFilled, taker, taker.side, price, qty, taker.open, False, self.n_trades)
         self.last = price

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from differential import DivergenceError, Pair, run
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -21,8 +22,6 @@ from lob_sim.messages import (
     Side,
     TimeInForce,
 )
-
-from differential import Divergence, Pair, run
 
 SHORT_SEEDS, SHORT_OPERATIONS = range(40), 2_600
 LONG_SEEDS, LONG_OPERATIONS = range(1_000, 1_100), 50_000
@@ -56,7 +55,7 @@ def test_a_divergence_is_seen() -> None:
     pair.process(NewOrder(0, 1, 1, Side.BUY, 5, 100))
     pair.compare_books()
     pair.naive.process(NewOrder(0, 1, 2, Side.BUY, 5, 100), 2)
-    with pytest.raises(Divergence):
+    with pytest.raises(DivergenceError):
         pair.compare_books()
 
 
@@ -129,7 +128,10 @@ class EnginesAgree(RuleBasedStateMachine):
         price_ticks = price_ticks or order.limit or 0
         self.pair.process(ReplaceOrder(0, order.agent_id, qty_lots, price_ticks, order_id=order.order_id))
 
-    @rule(phase=st.sampled_from([*Phase, Phase.CONTINUOUS, Phase.CONTINUOUS]), reference=st.sampled_from([0, 101]))
+    @rule(
+        phase=st.sampled_from([*Phase, Phase.CONTINUOUS, Phase.CONTINUOUS]),
+        reference=st.sampled_from([0, 101]),
+    )
     def set_phase(self, phase: Phase, reference: int) -> None:
         self.pair.process(SetPhase(0, phase, reference))
 

@@ -1,4 +1,5 @@
-"""The rules of the matching engine, one small example each. Agents are numbers; ``#n`` is a venue order id."""
+"""The rules of the matching engine, one small example each. Agents are numbers; ``#n`` is a venue order
+id."""
 
 from __future__ import annotations
 
@@ -95,7 +96,8 @@ def in_words(events: list[Event]) -> Iterator[str]:
             case Trade():
                 fills = []
                 side = e.aggressor_side.name.lower()
-                yield f"trade {e.qty_lots}@{e.price_ticks} #{e.taker_order_id} {side} from #{e.maker_order_id}"
+                taker, maker = e.taker_order_id, e.maker_order_id
+                yield f"trade {e.qty_lots}@{e.price_ticks} #{taker} {side} from #{maker}"
             case OrderFilled():
                 fills.append(e)
                 assert [f.is_maker for f in fills] == [True, False][: len(fills)]
@@ -110,12 +112,14 @@ def desk() -> Desk:
     return Desk()
 
 
-# --- the messages in full ------------------------------------------------------------------------------------
+# --- the messages in full -----------------------------------------------------------------------------------
 
 
 def test_a_trade_is_told_to_the_tape_and_to_both_owners() -> None:
     engine = MatchingEngine(7)
-    assert engine.process(NewOrder(7, 1, 1, SELL, 5, 101), 10) == [OrderAccepted(10, 7, 1, 1, 1, SELL, 101, 5)]
+    assert engine.process(NewOrder(7, 1, 1, SELL, 5, 101), 10) == [
+        OrderAccepted(10, 7, 1, 1, 1, SELL, 101, 5)
+    ]
     assert engine.process(NewOrder(7, 2, 1, BUY, 3, 102), 20) == [
         OrderAccepted(20, 7, 2, 1, 2, BUY, 102, 3),
         Trade(20, 7, 1, 101, 3, BUY, 1, 2),
@@ -125,7 +129,7 @@ def test_a_trade_is_told_to_the_tape_and_to_both_owners() -> None:
     assert engine.last_trade_ticks == 101
 
 
-# --- price, time, remainder ----------------------------------------------------------------------------------
+# --- price, time, remainder ---------------------------------------------------------------------------------
 
 
 def test_better_prices_come_first_then_earlier_orders_at_the_makers_price(desk: Desk) -> None:
@@ -152,7 +156,9 @@ def test_the_rest_of_a_limit_order_stays_at_its_price(desk: Desk) -> None:
     ("fields", "reason"),
     [({"order_type": MARKET}, "MARKET_REMAINDER"), ({"price": 102, "time_in_force": IOC}, "IOC_REMAINDER")],
 )
-def test_the_rest_of_market_and_ioc_orders_is_cancelled(desk: Desk, fields: dict[str, Any], reason: str) -> None:
+def test_the_rest_of_market_and_ioc_orders_is_cancelled(
+    desk: Desk, fields: dict[str, Any], reason: str
+) -> None:
     desk.new(1, SELL, 5, 101)
     desk.new(1, SELL, 5, 102)
     assert desk.new(2, BUY, 12, **fields) == [
@@ -165,13 +171,19 @@ def test_the_rest_of_market_and_ioc_orders_is_cancelled(desk: Desk, fields: dict
 
 
 def test_a_market_order_in_an_empty_book_is_accepted_and_cancelled(desk: Desk) -> None:
-    assert desk.new(1, SELL, 4, order_type=MARKET) == ["accepted #1", "canceled #1 4 leaves 0 MARKET_REMAINDER"]
+    assert desk.new(1, SELL, 4, order_type=MARKET) == [
+        "accepted #1",
+        "canceled #1 4 leaves 0 MARKET_REMAINDER",
+    ]
 
 
 def test_fill_or_kill_is_all_or_nothing_at_its_limit(desk: Desk) -> None:
     desk.new(1, SELL, 5, 101)
     desk.new(1, SELL, 5, 103)
-    assert desk.new(2, BUY, 6, 102, time_in_force=FOK) == ["accepted #3", "canceled #3 6 leaves 0 FOK_NOT_FILLED"]
+    assert desk.new(2, BUY, 6, 102, time_in_force=FOK) == [
+        "accepted #3",
+        "canceled #3 6 leaves 0 FOK_NOT_FILLED",
+    ]
     assert desk.queue(SELL) == [(1, 101, 5), (2, 103, 5)]
     assert desk.new(2, BUY, 6, 103, time_in_force=FOK)[1:] == [
         "trade 5@101 #4 buy from #1",
@@ -187,7 +199,8 @@ def test_fill_or_kill_counts_reserves_and_hidden_orders(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "fills"), [(STP.NONE, True), (STP.CANCEL_MAKER, False), (STP.CANCEL_TAKER, False), (STP.DECREMENT, False)]
+    ("mode", "fills"),
+    [(STP.NONE, True), (STP.CANCEL_MAKER, False), (STP.CANCEL_TAKER, False), (STP.DECREMENT, False)],
 )
 def test_fill_or_kill_counts_only_what_prevention_lets_it_take(desk: Desk, mode: STP, fills: bool) -> None:
     desk.new(1, SELL, 5, 101)
@@ -218,7 +231,7 @@ def test_post_only_rests_or_is_refused(desk: Desk) -> None:
     assert desk.queue(BUY) == [(2, 100, 5)]
 
 
-# --- hidden orders and icebergs ------------------------------------------------------------------------------
+# --- hidden orders and icebergs -----------------------------------------------------------------------------
 
 
 def test_displayed_comes_before_hidden_at_a_price(desk: Desk) -> None:
@@ -262,7 +275,7 @@ def test_a_reduce_takes_from_an_icebergs_reserve_first(desk: Desk) -> None:
     assert desk.engine.book.top() == (0, 0, 101, 2)
 
 
-# --- cancel, reduce, replace ---------------------------------------------------------------------------------
+# --- cancel, reduce, replace --------------------------------------------------------------------------------
 
 
 def test_reduce_keeps_priority_and_removes_at_the_open_quantity(desk: Desk) -> None:
@@ -318,7 +331,7 @@ def test_orders_are_named_by_either_id(desk: Desk) -> None:
     assert desk.send(ReduceOrder(7, 1, 1, client_order_id=3)) == ["canceled #4 1 leaves 4 BY_OWNER"]
 
 
-# --- self-trade prevention -----------------------------------------------------------------------------------
+# --- self-trade prevention ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -371,7 +384,7 @@ def test_decrement_leaves_a_larger_resting_order_its_place(desk: Desk) -> None:
     assert desk.engine.book.top() == (0, 0, 101, 8)
 
 
-# --- stops ---------------------------------------------------------------------------------------------------
+# --- stops --------------------------------------------------------------------------------------------------
 
 
 def quote_and_trade(desk: Desk, price: int) -> None:
@@ -395,7 +408,10 @@ def test_a_stop_waits_for_a_trade_at_its_price_or_beyond(desk: Desk) -> None:
 
 def test_a_stop_that_the_last_trade_is_through_fires_at_once(desk: Desk) -> None:
     quote_and_trade(desk, 100)
-    assert desk.new(1, SELL, 5, 98, order_type=STOP_LIMIT, stop_price_ticks=100) == ["accepted #3", "triggered #3"]
+    assert desk.new(1, SELL, 5, 98, order_type=STOP_LIMIT, stop_price_ticks=100) == [
+        "accepted #3",
+        "triggered #3",
+    ]
     assert desk.queue(SELL) == [(3, 98, 5)]
     assert desk.new(1, BUY, 5, order_type=STOP, stop_price_ticks=101) == ["accepted #4"]
 
@@ -443,7 +459,7 @@ def test_a_waiting_stop_can_be_cancelled_reduced_and_replaced(desk: Desk) -> Non
     assert desk.queue(BUY) == [(1, 108, 3)]
 
 
-# --- refusals ------------------------------------------------------------------------------------------------
+# --- refusals -----------------------------------------------------------------------------------------------
 
 BAD_NUMBERS = [0, -1, 1.0, True, None, "5", 2**30]
 
@@ -518,7 +534,11 @@ def test_an_id_that_was_ever_accepted_is_refused(desk: Desk) -> None:
 
 def test_unknown_orders_and_orders_of_others_are_refused(desk: Desk) -> None:
     desk.new(1, SELL, 5, 101)
-    for send in (lambda a, i: desk.cancel(a, i), lambda a, i: desk.reduce(a, i, 1), lambda a, i: desk.replace(a, i, 1, 9)):
+    for send in (
+        desk.cancel,
+        lambda a, i: desk.reduce(a, i, 1),
+        lambda a, i: desk.replace(a, i, 1, 9),
+    ):
         assert send(2, 1) == ["rejected NOT_OWNER"]
         assert send(1, 2) == ["rejected UNKNOWN_ORDER"]
     assert desk.cancel(1, True) == ["rejected UNKNOWN_ORDER"]
@@ -541,7 +561,7 @@ def test_a_senseless_schedule_is_an_input_error(desk: Desk, command: SetPhase) -
         desk.engine.process(command, 1)
 
 
-# --- call auctions -------------------------------------------------------------------------------------------
+# --- call auctions ------------------------------------------------------------------------------------------
 
 
 def collect(*orders: tuple[Side, int, int], reference: int = 0) -> Desk:
@@ -569,7 +589,8 @@ def test_an_auction_collects_and_uncrosses_at_one_price() -> None:
     [
         # Maximum volume comes first, whatever the imbalance.
         ([(BUY, 9, 102), (SELL, 2, 100), (SELL, 3, 102)], 100, "uncrossed 5@102 imbalance 4"),
-        # Then least imbalance: 5 lots trade at any price from 100 to 103, all of what is wanted above 101 only.
+        # Then least imbalance: 5 lots trade at any price from 100 to 103, all of what is wanted above 101
+        # only.
         ([(BUY, 5, 103), (BUY, 4, 101), (SELL, 5, 100)], 100, "uncrossed 5@102 imbalance 0"),
         # Then closest to the reference.
         ([(BUY, 5, 105), (SELL, 5, 95)], 98, "uncrossed 5@98 imbalance 0"),
@@ -638,7 +659,7 @@ def test_stops_wait_for_continuous_trading() -> None:
     ]
 
 
-# --- price bands ---------------------------------------------------------------------------------------------
+# --- price bands --------------------------------------------------------------------------------------------
 
 
 def banded() -> Desk:
@@ -690,7 +711,7 @@ def test_without_a_reference_the_band_is_not_active() -> None:
     assert desk.new(2, BUY, 5, 999)[1:] == ["trade 5@999 #2 buy from #1"]
 
 
-# --- top of the book -----------------------------------------------------------------------------------------
+# --- top of the book ----------------------------------------------------------------------------------------
 
 
 def test_the_top_is_known_and_so_is_whether_it_changed(desk: Desk) -> None:

@@ -22,7 +22,8 @@ class FundingConstraint(Constraint):
     Own funds are cash and the part of the positions that is not borrowed against; what is due because lenders
     refuse to roll comes off them. So headroom is cash + Σ(value - haircut·|value|) - Σ repo - due: what could
     be borrowed against the inventory, less what has been. A lender that will not lend against an instrument
-    at all is a haircut of 1.
+    at all is a haircut of 1. Where new loans bear another haircut than old ones, old ones keep theirs
+    (:func:`lob_sim.balance.debt.borrowable`).
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,9 +35,10 @@ class FundingConstraint(Constraint):
         """Unused borrowing capacity in cash units."""
         total = view.cash - view.due_cash
         scale = abs(view.cash) + view.due_cash
-        for q, u, h, loan in zip(view.lots, view.unit_cash, view.haircuts, view.repo_cash, strict=True):
+        limits = view.repo_limits()
+        for i, (q, u, loan) in enumerate(zip(view.lots, view.unit_cash, view.repo_cash, strict=True)):
             value = q * u
-            total += value - h * abs(value) - loan
+            total += limits[i] - loan if q > 0 else value * (1 + view.haircuts[i]) - loan
             scale += abs(value) + loan
         return snapped(total, scale)
 
@@ -51,7 +53,7 @@ class FundingConstraint(Constraint):
         if shortfall <= 0:
             return 0.0
         values = [max(0.0, q * u) for q, u in zip(view.lots, view.unit_cash, strict=True)]
-        needed = sum(h * v for h, v in zip(view.haircuts, values, strict=True))
+        needed = sum(values) - sum(view.repo_limits())
         return sum(values) * min(1.0, shortfall / needed) if needed > 0 else 0.0
 
     def sale_lots(self, view: SheetView, instrument_id: int) -> Lots:
@@ -60,6 +62,8 @@ class FundingConstraint(Constraint):
         headroom = self.headroom(view)
         if held <= 0 or headroom >= 0:
             return 0
+        if view.new_haircuts:
+            return super().sale_lots(view, instrument_id)
         freed = view.haircuts[instrument_id] * view.unit_cash[instrument_id]
         freed -= view.adjustment_unit_cash[instrument_id]
         if -headroom <= freed * held:
@@ -80,6 +84,6 @@ class FundingConstraint(Constraint):
         room = self.headroom(view)
         if room < 0:
             return 0
-        needed = view.haircuts[instrument_id] * view.unit_cash[instrument_id]
+        needed = view.new_haircut(instrument_id) * view.unit_cash[instrument_id]
         needed += view.adjustment_unit_cash[instrument_id]
         return min(UNLIMITED_LOTS, int(room // needed)) if needed > 0 else UNLIMITED_LOTS

@@ -1,0 +1,331 @@
+"""When does a lit market close for fear of informed traders, and does the flagship's dealer leave it then?
+
+Two parts. In the first the value is +1 or -1 in each round; a share ``mu`` of the traders knows it, the
+others want to trade for a private value uniform on [0, 1] and do so only if it covers the half-spread. A
+dealer who knows nothing of this charges what its trades have turned out to cost. Where theory has a
+zero-profit half-spread, mu/(1-mu), it must find it; from mu = 1/2 on there is none, and it must lose all
+its uninformed customers.
+
+In the second part the flagship's dealer, with a Gaussian belief, is asked from which share of informed flow
+on it pulls its lit quotes and answers requests for quote instead: by bisection, each step a run of the
+market. The reference is found by search: the largest share at which some half-spread would still earn its
+cost.
+
+Source: Glosten and Milgrom (1985), J. Financial Economics 14, section 4 (closure); Bhattacharya and Spiegel
+(1991), Review of Financial Studies 4. Zero profit with V = ±1: h = mu / (mu + (1-mu)(1-h)), so h =
+mu/(1-mu) or 1.
+
+All prices are shifted up by ten, because a price must be positive.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import typer
+from scipy.stats import norm
+
+from experiments.validation.common import group, market, new_figure, save, seconds, taped
+from lob_sim.agents.context import Context
+from lob_sim.agents.quoting import keep_quotes
+from lob_sim.agents.strategy import Strategy
+from lob_sim.experiment import Experiment, Outcome, Row, agrees, identical, mean_of, run_cells, stays_below
+from lob_sim.information.retreat import UniformReservations, gaussian_elastic_half_spread
+from lob_sim.messages import (
+    NewOrder,
+    OrderFilled,
+    RetreatRecord,
+    RfqQuoted,
+    Side,
+    TimeInForce,
+    WithdrawalCause,
+)
+from lob_sim.sweep.task import TaskSpec
+from lob_sim.units import NS_PER_S
+
+HERE = "experiments.validation.market_closure"
+SOURCE = "Glosten & Milgrom 1985, section 4"
+TICKS_PER_UNIT = 10**6
+CENTRE_TICKS = 10 * TICKS_PER_UNIT
+CLOSED = 0.97
+"""A half-spread above this has no customers left but one in thirty: the market counts as closed."""
+
+
+class LearningDealer(Strategy):
+    """Charges the mean of what its trades have cost so far, the later ones weighing more.
+
+    After trade n the round's value is known, and the half-spread h moves by gain/(caution + n) of the way
+    to what this trade has cost. Its mean motion is dh = F(h) - h, where F(h) is the expected cost of a
+    trade at h: the only rest point from which it is not driven away is the theory's."""
+
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters.
+
+        Attributes:
+            gain: Weight of the later trades against the earlier ones.
+            caution: Keeps the first trades from moving it much.
+        """
+
+        gain: float
+        caution: float
+
+    params: Params
+
+    def __init__(self, params: msgspec.Struct | None = None) -> None:
+        super().__init__(params)
+        self.half_spread = 0.0
+        self.trades = 0
+
+    def on_start(self, ctx: Context) -> None:
+        self._quote(ctx)
+
+    def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
+        value = 1.0 if ctx.fair_value(0) > CENTRE_TICKS else -1.0
+        cost = fill.side.opposite * value
+        self.trades += 1
+        weight = self.params.gain / (self.params.caution + self.trades)
+        self.half_spread = min(1.0, max(0.0, self.half_spread + weight * (cost - self.half_spread)))
+        self._quote(ctx)
+
+    def _quote(self, ctx: Context) -> None:
+        half = max(1, round(self.half_spread * TICKS_PER_UNIT))
+        keep_quotes(ctx, 0, CENTRE_TICKS - half, 1, CENTRE_TICKS + half, 1)
+
+
+class ElasticPassers(Strategy):
+    """Traders who come one a second: informed, or with a private value that must cover the spread."""
+
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters.
+
+        Attributes:
+            informed_share: Probability that a trader knows the value.
+            elastic: Whether uninformed traders mind the spread at all.
+        """
+
+        informed_share: float
+        elastic: bool = True
+
+    params: Params
+
+    def on_start(self, ctx: Context) -> None:
+        ctx.wake_in(NS_PER_S // 2)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        ctx.wake_in(NS_PER_S)
+        if ctx.random.uniform() < self.params.informed_share:
+            side = Side.BUY if ctx.fair_value(0) > CENTRE_TICKS else Side.SELL
+            limit = CENTRE_TICKS + side * TICKS_PER_UNIT
+            ctx.place(0, side, 1, limit, time_in_force=TimeInForce.IOC)
+        else:
+            side = Side.BUY if ctx.random.uniform() < 0.5 else Side.SELL
+            private = ctx.random.uniform() if self.params.elastic else 1.0
+            ctx.place(
+                0,
+                side,
+                1,
+                round(CENTRE_TICKS + side * private * TICKS_PER_UNIT),
+                time_in_force=TimeInForce.IOC,
+            )
+
+
+class Asker(Strategy):
+    """Asks every dealer for a two-sided quote, once."""
+
+    def on_start(self, ctx: Context) -> None:
+        ctx.wake_in(NS_PER_S // 2)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        ctx.request_quote(0, None, 1, ctx.dealers, NS_PER_S)
+
+
+def one_market(spec: TaskSpec) -> dict[str, float]:
+    """A learning dealer and its customers for many rounds: its half-spread in the last quarter of them."""
+    mu, rounds = float(spec.overrides["mu"]), int(spec.overrides["rounds"])
+    values = np.where(np.random.default_rng([spec.seed, 1]).random(rounds) < 0.5, 1.0, -1.0)
+    levels = np.concatenate([[10.0], 10.0 + values])
+    scenario = market(
+        seconds(rounds),
+        [
+            group("dealer", f"{HERE}:LearningDealer", informed=True, gain=5.0, caution=150.0),
+            group(
+                "passers",
+                f"{HERE}:ElasticPassers",
+                informed=True,
+                informed_share=mu,
+                elastic=bool(spec.overrides["elastic"]),
+            ),
+        ],
+        tick="0.000001",
+        initial="10",
+        jumps=[(k * NS_PER_S + 1, levels[k + 1] / levels[k] - 1) for k in range(rounds)],
+    )
+    _, tape = taped(scenario, spec.seed, OrderFilled)
+    fills = [fill for fill in tape.messages if fill.is_maker]
+    charged = np.array([abs(fill.price_ticks - CENTRE_TICKS) / TICKS_PER_UNIT for fill in fills])
+    return {"late": float(charged[-(len(charged) // 4) :].mean()), "last": float(charged[-1])}
+
+
+# --- the flagship's dealer --------------------------------------------------------------------------------
+
+BELIEF_SD, RESERVATION, PROCESSING = 20.0, 12.0, 0.5
+_PRECISION = 1e-6
+
+
+def one_dealer(alpha: float, seed: int) -> tuple[int, int, bool]:
+    """The flagship's dealer that takes a share ``alpha`` of flow for informed: what does it do?
+
+    Returns:
+        Its orders in the lit book, its answers to a request, and whether it left for adverse selection.
+    """
+    scenario = market(
+        NS_PER_S,
+        [
+            group("asker", f"{HERE}:Asker"),
+            group(
+                "dealer",
+                "strategies.spiral_dealer:SpiralDealer",
+                prior_sd_ticks=BELIEF_SD,
+                prior_alpha=alpha,
+                learning_weight=0.0,
+                processing_ticks=PROCESSING,
+                risk_aversion_per_tick_lot=0.0,
+                reservation_ticks=RESERVATION,
+                retreat={"appetite_tick_lots": 1e9, "min_share_paying": 1e-6},
+                rfq={"max_alpha": 1.0},
+                requote_interval="10s",
+            ),
+        ],
+        tick="0.01",
+        initial="100",
+    )
+    _, tape = taped(scenario, seed, NewOrder, RetreatRecord, RfqQuoted)
+    causes = [record.cause for record in tape.of(RetreatRecord)]
+    left = causes == [WithdrawalCause.ADVERSE_SELECTION]
+    return len(tape.of(NewOrder)), len(tape.of(RfqQuoted)), left
+
+
+def bisection(spec: TaskSpec) -> dict[str, float]:
+    """Where the flagship's dealer leaves the lit book, and what it does on either side of that."""
+    stays, leaves = 0.0, 0.99
+    while leaves - stays > _PRECISION:
+        middle = (stays + leaves) / 2
+        if one_dealer(middle, spec.seed)[2]:
+            leaves = middle
+        else:
+            stays = middle
+    below, above = one_dealer(stays, spec.seed), one_dealer(leaves, spec.seed)
+    return {
+        "alpha": (stays + leaves) / 2,
+        "lit_below": below[0],
+        "lit_above": above[0],
+        "rfq_above": above[1],
+    }
+
+
+def critical_alpha() -> float:
+    """The largest share of informed flow at which some half-spread earns its cost, by search."""
+    x = np.linspace(1e-6, (RESERVATION - PROCESSING) / BELIEF_SD, 2_000_001)
+    lost = norm.pdf(x) - x * norm.sf(x)
+    earned = x * (1 - (PROCESSING + BELIEF_SD * x) / RESERVATION) / 2
+    odds = float(np.max(earned / lost))
+    return odds / (1 + odds)
+
+
+class Dealer(StrEnum):
+    """Which part."""
+
+    LEARNING = "learning"
+    FLAGSHIP = "flagship"
+
+
+def run(
+    dealer: Annotated[Dealer, typer.Option(help="The learning dealer, or the flagship's.")] = Dealer.LEARNING,
+    mu: Annotated[
+        float, typer.Option(help="Share of informed traders (learning dealer).", min=0.02, max=0.9)
+    ] = 0.3,
+    runs: Annotated[int, typer.Option(help="Markets (learning dealer).", min=4)] = 30,
+    rounds: Annotated[int, typer.Option(help="Traders in each (learning dealer).", min=100)] = 5000,
+    elastic: Annotated[bool, typer.Option(help="Uninformed traders mind the spread.")] = True,
+) -> Outcome:
+    """Hold the half-spread, or the onset of the retreat, against theory."""
+    if Dealer(dealer) is Dealer.FLAGSHIP:
+        return _flagship()
+    frame = run_cells(one_market, [{"mu": mu, "rounds": rounds, "elastic": elastic}], runs)
+    return Outcome(judge(frame["late"].to_numpy(), frame["last"].to_numpy(), mu))
+
+
+def judge(late: np.ndarray, last: np.ndarray, mu: float) -> list[Row]:
+    """Hold half-spreads, the mean of the later trades and the last one's of each market, against theory."""
+    spread, end = mean_of(late), mean_of(last)
+    if mu >= 0.5:
+        return [
+            identical(
+                f"half-spread in the end (1: the market is closed), mu={mu:g}",
+                end.value,
+                1,
+                SOURCE,
+                1 - CLOSED,
+            )
+        ]
+    theory = mu / (1 - mu)
+    # To second order a noisy half-spread settles off the rest point by F''/(2(1-F')) of its variance.
+    slack = theory / (1 - theory) * float(last.var(ddof=1))
+    return [
+        agrees(
+            f"half-spread that the dealer finds, mu={mu:g}", spread.value, theory, spread.se, SOURCE, slack
+        ),
+        stays_below(
+            f"half-spread in the end (1: the market is closed), mu={mu:g}", end.value, CLOSED, end.se, SOURCE
+        ),
+    ]
+
+
+def _flagship() -> Outcome:
+    found = run_cells(bisection, [{}], 1).iloc[0]
+    alpha = critical_alpha()
+    source = f"{SOURCE}, with a Gaussian belief: by search"
+    rows = [
+        identical(
+            "share of informed flow at which it leaves the lit book",
+            found["alpha"],
+            alpha,
+            source,
+            _PRECISION,
+        ),
+        identical("orders in the lit book just below it", found["lit_below"], 2, SOURCE),
+        identical("orders in the lit book just above it", found["lit_above"], 0, SOURCE),
+        identical("requests for quote answered just above it", found["rfq_above"], 1, SOURCE),
+    ]
+
+    def draw(path: Path) -> None:
+        figure, (panel,) = new_figure()
+        alphas = np.linspace(0.01, 1.5 * alpha, 40)
+        policy = UniformReservations(RESERVATION)
+        spreads = [gaussian_elastic_half_spread(a, BELIEF_SD, PROCESSING, policy) for a in alphas]
+        panel.plot(alphas, [np.nan if h is None else h for h in spreads], label="half-spread in the lit book")
+        panel.axvline(alpha, color="black", ls="--", label=f"no half-spread earns its cost: {alpha:.4f}")
+        panel.plot(
+            [found["alpha"]], [0], "rv", label=f"the dealer leaves: {found['alpha']:.4f}", clip_on=False
+        )
+        panel.set(xlabel="share of informed flow", ylabel="half-spread (ticks)", title="Retreat to RFQ")
+        panel.legend()
+        save(figure, path)
+
+    return Outcome(rows, draw)
+
+
+EXPERIMENT = Experiment(
+    "market_closure",
+    run,
+    quick={"runs": 8, "rounds": 800},
+    cases=[*({"mu": mu} for mu in (0.1, 0.2, 0.3, 0.4, 0.6, 0.7)), {"dealer": Dealer.FLAGSHIP}],
+)
+main = EXPERIMENT.main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""Run every experiment with all of its cases, in parallel, and write the results to ``docs/validation.md``.
+
+    python -m experiments.validation.report [--quick] [--only NAME] [--workers N]
+
+An experiment is found by being there: any module beside this one, or one folder up, with an ``EXPERIMENT``.
+Nothing in the report is typed by hand: every line is a row that a run returned.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+import traceback
+from concurrent.futures import as_completed
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from lob_sim.errors import InputError
+from lob_sim.experiment import Experiment, Row
+from lob_sim.sweep.executors import Processes, available_cores
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("experiments.validation", "experiments")
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One case of one experiment.
+
+    Attributes:
+        module: The experiment's module.
+        case: Number of the case; -1 for the quick version.
+        figure: Where its figure goes.
+    """
+
+    module: str
+    case: int
+    figure: str
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of a job.
+
+    Attributes:
+        job: Which.
+        title: The experiment's question.
+        command: What to type to get the same.
+        rows: The claims; empty where the run failed.
+        error: Why it failed, or empty.
+        has_figure: Whether a figure was drawn.
+        took_s: Wall time in seconds.
+    """
+
+    job: Job
+    title: str
+    command: str
+    rows: list[Row]
+    error: str
+    has_figure: bool
+    took_s: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it ran and every claim holds."""
+        return bool(self.rows) and all(row.holds for row in self.rows)
+
+
+def experiment_modules() -> list[str]:
+    """Names of the modules that have an experiment."""
+    found = []
+    for package in PACKAGES:
+        folder = ROOT.joinpath(*package.split("."))
+        for path in sorted(folder.glob("*.py")):
+            if path.stem != "__init__" and "EXPERIMENT = " in path.read_text(encoding="utf-8"):
+                found.append(f"{package}.{path.stem}")
+    return found
+
+
+def load(module: str) -> Experiment:
+    """The experiment of a module."""
+    experiment = importlib.import_module(module).EXPERIMENT
+    assert isinstance(experiment, Experiment)
+    return experiment
+
+
+def do(job: Job) -> Result:
+    """Run one case in this process and draw its figure."""
+    started = time.perf_counter()
+    experiment = load(job.module)
+    case: dict[str, Any] = experiment.quick if job.case < 0 else experiment.cases[job.case]
+    command = f"python -m {job.module} {experiment.options(case)}".strip()
+    rows: list[Row] = []
+    error, has_figure = "", False
+    try:
+        outcome = experiment.run(**case)
+        rows = outcome.rows
+        if outcome.draw is not None:
+            mpl.use("agg")
+            outcome.draw(Path(job.figure))
+            plt.close("all")
+            has_figure = True
+    except Exception as failure:
+        error = f"{type(failure).__name__}: {failure}"
+        traceback.print_exc()
+    took_s = time.perf_counter() - started
+    return Result(job, experiment.title, command, rows, error, has_figure, took_s)
+
+
+def table(results: list[Result], page: Path) -> str:
+    """The report as Markdown."""
+    rows = [row for result in results for row in result.rows]
+    held = sum(row.holds for row in rows)
+    lines = [
+        "# Validation",
+        "",
+        "Written by `python -m experiments.validation.report` (`make validate`); every line is what a run gave.",
+        "A value agrees if it is within three standard errors of its reference, and `exact` ones if they are equal",
+        "to it but for the stated rounding. `>` and `<` say that it lies beyond a bound by more than three standard",
+        "errors.",
+        "",
+        f"**{held} of {len(rows)} claims hold**, in {len(results)} cases"
+        f" of {len({result.job.module for result in results})} experiments.",
+        "",
+        "| claim | source | reference | measured | verdict | command |",
+        "|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        command = f"`{result.command}`"
+        if result.error:
+            cells = [result.title, "", "", result.error.splitlines()[0], "**failed to run**", command]
+            lines.append(_line(cells))
+        for row in result.rows:
+            verdict = row.verdict if row.holds else f"**{row.verdict}**"
+            lines.append(_line([row.claim, row.source, _reference(row), _measured(row), verdict, command]))
+    lines += ["", "## Figures", ""]
+    for result in results:
+        if result.has_figure:
+            link = Path(result.job.figure).relative_to(page.parent).as_posix()
+            lines += [f"### {result.title}", "", f"`{result.command}`", "", f"![{result.title}]({link})", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _reference(row: Row) -> str:
+    slack = f" ± {row.slack:.2g}" if row.slack else ""
+    return f"{row.relation} {row.reference:.6g}{slack}"
+
+
+def _measured(row: Row) -> str:
+    return (
+        f"{row.measured:.6g} ± {row.standard_error:.2g}"
+        if row.standard_error
+        else f"{row.measured:.6g} (exact)"
+    )
+
+
+def plan(only: list[str], quick: bool, figures: Path) -> list[Job]:
+    """The jobs.
+
+    Raises:
+        InputError: An experiment is asked for that does not exist.
+    """
+    modules = experiment_modules()
+    names = {module.rpartition(".")[2]: module for module in modules}
+    unknown = sorted(set(only) - set(names))
+    if unknown:
+        raise InputError(
+            f"no experiment {unknown[0]!r}: expected one of {', '.join(sorted(names))}", "--only"
+        )
+    jobs = []
+    for name, module in names.items():
+        if not only or name in only:
+            for case in [-1] if quick else range(len(load(module).cases)):
+                suffix = "" if case < 1 else f"-{case + 1}"
+                jobs.append(Job(module, case, str(figures / f"{name}{suffix}.png")))
+    return jobs
+
+
+def run_all(jobs: list[Job], workers: int) -> list[Result]:
+    """Do jobs in parallel, with progress; the results come in the order of the jobs."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    results: dict[Job, Result] = {}
+    with Processes(workers) as executor, Progress(*columns, console=console) as progress:
+        bar = progress.add_task("experiments", total=len(jobs))
+        for future in as_completed([executor.submit(do, job) for job in jobs]):
+            result = future.result()
+            results[result.job] = result
+            verdict = "holds" if result.holds else result.error.partition("\n")[0] or "FAILS"
+            progress.console.print(f"{result.took_s:6.1f} s  {verdict:6}  {result.command}", highlight=False)
+            progress.advance(bar)
+    return [results[job] for job in jobs]
+
+
+def report(
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="An experiment's name; repeatable.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The versions that take seconds.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 is one per core.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = ROOT
+    / "docs"
+    / "validation.md",
+) -> None:
+    """Run the experiments and write the report; exit code 1 if a claim fails or a run does."""
+    figures = out.parent / "figures" / "validation"
+    try:
+        jobs = plan(only or [], quick, figures)
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    results = run_all(jobs, workers or available_cores())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(table(results, out), encoding="utf-8")
+    failing = [result.command for result in results if not result.holds]
+    typer.echo(f"{out}: {len(results) - len(failing)} of {len(results)} cases hold")
+    raise typer.Exit(1 if failing else 0)
+
+
+if __name__ == "__main__":
+    typer.run(report)

@@ -1,0 +1,193 @@
+"""Does a value-at-risk limit make a dealer sell when a price merely moves more?
+
+Book VaR is 10 million with a limit of 15. Volatility doubles: VaR is 20, a third over the limit.
+
+Expected (Adrian and Shin 2010, "Liquidity and leverage"): the cut is 1 - 15/20 = 25 %, or 21.875 % when prices have
+fallen by 4 % as well. In the running market a price swings up and down by twice its calm volatility and is always
+back where it was: nobody loses anything and the dealer sells all the same, along
+n_t = limit / (z·σ_t·p_t), σ_t² = d^t·σ_0² + (1 - d^t)·(2σ_0)², because volatility is measured with memory d. Stated
+before the first run: with price impact (``--impact``) it sells more, because its own sales are in the volatility that
+it measures. Control: without swings it sells nothing.
+
+Learnt: the path of the position is that of the formula to the lot, and each sale happens at the upper end of a swing,
+when the position is worth most. The stated sign was wrong: the limit is on value, so the lower price that a sale leaves
+relieves it, and the dealer sells *fewer* lots than at infinite depth (243 instead of 250 at one tick a lot). Its own
+sales do add to its volatility: it sells more than the lower price alone would make it (232).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from statistics import NormalDist
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from experiments.drawing import COLOURS, new_figure, save
+from lob_sim.balance.constraints import VarConstraint
+from lob_sim.balance.sheet import BalanceSheet
+from lob_sim.balance.view import SheetContext
+from lob_sim.experiment import Experiment, Outcome, Row, Tape, exceeds, identical, run_cells
+from lob_sim.messages import OrderFilled, RfqTraded
+from lob_sim.scenario import Scenario, load_scenario, open_market, parse_scenario, scenario_to_dict
+from lob_sim.simulation.runner import simulate
+from lob_sim.sweep.scenario_task import ScenarioTask
+from lob_sim.sweep.task import TaskResult
+from lob_sim.units import NS_PER_S, Lots
+
+SCENARIO = Path(__file__).with_suffix(".toml")
+M = 1_000_000
+_LOTS = 1_000
+_PRICE = 10_000
+_INTERVAL_S = 10
+_DECAY = 0.94
+_SOURCE = "Adrian and Shin (2010)"
+_SAMPLES = 70
+
+
+def swinging(scenario: Scenario, swing_ticks: int) -> Scenario:
+    """The scenario with a price that goes up by ``swing_ticks`` and back, in the middle of every interval."""
+    raw = scenario_to_dict(scenario)
+    ratio = (_PRICE + swing_ticks) / _PRICE
+    raw["shocks"] = [
+        {"instrument": "bond", "at": f"{_INTERVAL_S * k + 5}s", "size": ratio - 1 if k % 2 else 1 / ratio - 1}
+        for k in range(1, _SAMPLES)
+    ]
+    return parse_scenario(raw)
+
+
+def expected_path(swing_ticks: int, volatility: float, limit: float, z: float) -> list[Lots]:
+    """Lots held after each interval: what the limit admits at the volatility so far, never more than before."""
+    variance, held, path = volatility**2, _LOTS, []
+    for k in range(_SAMPLES):
+        # The first price of an interval is what the last swing left; its second half is the other end.
+        price, before = (_PRICE + swing_ticks * (i > 1 and i % 2 == 0) for i in (k, k - 1))
+        if k > 0:
+            variance = _DECAY * variance + (1 - _DECAY) * (price / before - 1) ** 2
+        highest = _PRICE + swing_ticks * (k > 0)
+        held = min(held, math.floor(limit / (z * math.sqrt(variance) * highest * 100) + 1e-9))
+        path.append(held)
+    return path
+
+
+def relieved_lots(price: float, impact: float, held_without: float) -> float:
+    """Lots held when sales of s lots lower the price by impact·s ticks and leave volatility alone.
+
+    The limit is on value: (N - s)·(p - impact·s) = n·p, of which s is the smaller root.
+    """
+    # impact·s² - (p + impact·N)·s + (N - n)·p = 0
+    half = (price + impact * _LOTS) / 2
+    return _LOTS - (_LOTS - held_without) * price / (
+        half + math.sqrt(half * half - impact * (_LOTS - held_without) * price)
+    )
+
+
+def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
+    """One run: lots held at the end of each interval."""
+    tape = Tape(OrderFilled, RfqTraded)
+    world = simulate(scenario, seed, tape)
+    dealer = next(k for k, member in enumerate(world.members) if member.group.name == "dealer")
+    sold = [0] * (_SAMPLES + 10)
+    for deal in tape.messages:
+        if deal.agent_id == dealer:
+            sold[deal.ts_event_ns // (_INTERVAL_S * NS_PER_S)] += deal.qty_lots
+    held = _LOTS - np.cumsum(sold[:_SAMPLES])
+    metrics = {f"lots_{k:03d}": float(lots) for k, lots in enumerate(held)}
+    return TaskResult(metrics | {"lots_last": float(held[-1])}, "")
+
+
+def _exact_rows(var: float, limit: float, factor: float, fall: float) -> list[Row]:
+    """The worked example on a balance sheet of the program, for any numbers."""
+    instruments, unit, _ = open_market(load_scenario(SCENARIO))
+    context = SheetContext(instruments, unit)
+    constraint = VarConstraint(VarConstraint.Params(limit=limit * M), context)
+    z = NormalDist().inv_cdf(0.99)
+    volatility = var * M / (z * _LOTS * M)
+    rows = []
+    for price_fall, name in ((0.0, "volatility alone"), (fall, f"a fall of {100 * fall:g} % too")):
+        lots = 10**9  # so many that the cut is a real number to nine places
+        sheet = BalanceSheet(instruments, cash=0, lots=[lots], marks_ticks=[_PRICE], short_term_cash=0)
+        sheet.mark(0, round(_PRICE * (1 - price_fall)))
+        scale = _LOTS / lots
+        view = sheet.view([[(factor * volatility * scale) ** 2]])
+        after = var * factor * (1 - price_fall)
+        rows += [
+            _same(f"VaR after, {name} (million)", constraint.value_at_risk(view) * float(unit.size) / M, after),
+            _same(
+                f"cut, {name} (share of the book)",
+                constraint.sale_lots(view, 0) / lots,
+                max(0.0, 1 - limit / after),
+                2e-9,
+            ),
+        ]
+    return rows
+
+
+def _same(claim: str, measured: float, expected: float, slack: float = 0.0) -> Row:
+    return identical(claim, measured, expected, "1 - limit / VaR", slack=slack + 1e-9 * max(1.0, abs(expected)))
+
+
+def run(
+    var: Annotated[float, typer.Option(help="VaR of the book before, million.")] = 10.0,
+    limit: Annotated[float, typer.Option(help="Limit, million.")] = 15.0,
+    factor: Annotated[float, typer.Option(help="By how much volatility is multiplied.")] = 2.0,
+    fall: Annotated[float, typer.Option(help="Fall of prices, as a fraction of whole ticks.")] = 0.04,
+    impact: Annotated[float, typer.Option(help="Impact in the market's second case, ticks a lot.")] = 1.0,
+) -> Outcome:
+    """Compare the cut with the formula, and the position in a swinging market with its path."""
+    rows = _exact_rows(var, limit, factor, fall)
+    z = NormalDist().inv_cdf(0.99)
+    volatility = var * M / (z * _LOTS * M)
+    swing = round(factor * volatility * _PRICE)
+    base = {
+        "agents.dealer.balance_sheet.constraints.0.params.limit": limit * M,
+        "agents.dealer.balance_sheet.opening_volatility.bond": volatility,
+    }
+    risk = "agents.maker.params.risk_price_ticks_per_lot"
+    calm = load_scenario(SCENARIO)
+    task = ScenarioTask(scenario_to_dict(swinging(calm, swing)), measure)
+    leaning = {risk: 8 * impact, "agents.maker.params.size_lots": 10}
+    frame = run_cells(task, [base, base | leaning], 2)
+    quiet = run_cells(ScenarioTask(scenario_to_dict(calm), measure), [base], 2)
+    expected = expected_path(swing, volatility, limit * M, z)
+    paths = [frame[frame["point"] == k].iloc[0] for k in (0, 1)]
+    held = [[path[f"lots_{k:03d}"] for k in range(_SAMPLES)] for path in paths]
+    worst = max(abs(a - b) for a, b in zip(held[0], expected, strict=True))
+    asymptotic = min(_LOTS, limit / (var * factor) * _LOTS)
+    rows += [
+        identical("market: largest distance from the formula's path (lots)", worst, 0.0, _SOURCE, slack=1.0),
+        # Sold at the top of a swing, when the position is worth most: so that much less is held.
+        identical(
+            "market: held at the end (lots)",
+            paths[0]["lots_last"],
+            asymptotic,
+            "limit / VaR",
+            slack=asymptotic * swing / _PRICE + 0.05 * (_LOTS - asymptotic) + 1,
+        ),
+        identical("market without swings: sold (lots)", _LOTS - quiet["lots_last"].min(), 0.0, "control"),
+    ]
+    if asymptotic < _LOTS:
+        sold = _LOTS - paths[1]["lots_last"]
+        relieved = _LOTS - relieved_lots(_PRICE + swing, impact, asymptotic)
+        claim = "market with impact: sold, against the formula at the price that its sales leave (lots)"
+        rows.append(exceeds(claim, sold, relieved, 0.0, "its own sales are in its volatility"))
+    return Outcome(rows, lambda path: _draw(path, held, expected))
+
+
+def _draw(path: Path, held: list[list[float]], expected: list[Lots]) -> None:
+    figure, axis = new_figure()
+    minutes = [k * _INTERVAL_S / 60 for k in range(_SAMPLES)]
+    axis.step(minutes, expected, color=COLOURS[6], where="post", label="formula", linewidth=3, alpha=0.3)
+    axis.step(minutes, held[0], color=COLOURS[0], where="post", label="order book, infinite depth")
+    axis.step(minutes, held[1], color=COLOURS[1], where="post", label="order book, with impact")
+    axis.set(xlabel="time since the price began to swing (min)", ylabel="held (million of face value)")
+    axis.legend()
+    save(figure, path)
+
+
+EXPERIMENT = Experiment("var_procyclicality", run)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

@@ -1,0 +1,69 @@
+"""``lob-sim sweep`` and ``lob-sim sweep-report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lob_sim.cli.running import Overrides
+from lob_sim.sweep.commands import SweepOptions, sweep, sweep_report
+
+MEASURE = "lob_sim.sweep.measure:measure_crisis"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("sweep")(sweep_command)
+    app.command("sweep-report")(report_command)
+
+
+def sweep_command(
+    source: Annotated[str, typer.Argument(help="A scenario (file or packaged name), or a sweep file.")],
+    out: Annotated[Path, typer.Option(help="The sweep's folder.")],
+    over: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH=VALUES", help="An axis: path=a,b,c or path=lo:hi:n (lo:hi when sampled)."),
+    ] = None,
+    overrides: Overrides = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds per point.")] = None,
+    design: Annotated[str | None, typer.Option(help="grid, sobol or lhs.")] = None,
+    n: Annotated[int | None, typer.Option(min=1, help="Points of a sampled design.")] = None,
+    root_seed: Annotated[int | None, typer.Option(min=0, help="Root of all seeds.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on dask.distributed: a scheduler's address, or local.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that the folder holds.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="With --resume, repeat failed runs.")] = False,
+    keep_logs: Annotated[bool, typer.Option("--keep-logs", help="Keep every run's event log.")] = False,
+    measure: Annotated[
+        str, typer.Option(metavar="MODULE:FUNCTION", help="What to measure in each run.")
+    ] = MEASURE,
+) -> None:
+    """Run a scenario at many points of its parameter space, with many seeds at each."""
+    options = SweepOptions(
+        over=over or (),
+        overrides=overrides or (),
+        seeds=seeds,
+        design=design,
+        n=n,
+        root_seed=root_seed,
+        cluster=cluster,
+        workers=workers,
+        resume=resume,
+        retry_failed=retry_failed,
+        keep_logs=keep_logs,
+    )
+    sweep(source, out, options, measure, Console())
+
+
+def report_command(
+    directory: Annotated[Path, typer.Argument(help="The sweep's folder.")],
+    metric: Annotated[list[str] | None, typer.Option(help="Only this metric; may be given again.")] = None,
+) -> None:
+    """Show a sweep's summary, complete or not, and write its page with curves and heat maps."""
+    page = sweep_report(directory, metric or (), Console())
+    typer.echo(str(page))

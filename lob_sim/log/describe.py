@@ -1,0 +1,78 @@
+"""What replay, comparison and a book have to say, as lines of text for people."""
+
+from __future__ import annotations
+
+from lob_sim.log.book_index import BookSnapshot
+from lob_sim.log.diff import RunDiff
+from lob_sim.log.lobster_replay import LobsterReport
+from lob_sim.log.replay import Verification
+from lob_sim.log.source import LogRow
+from lob_sim.units import format_time
+
+
+def describe_row(row: LogRow | None) -> str:
+    """A row on one line."""
+    if row is None:
+        return "nothing"
+    cause = f", caused by {row.cause_seq}" if row.cause_seq else ""
+    return f"{row.seq} at {format_time(row.ts_ns)}{cause}: {row.message}"
+
+
+def describe_verification(checked: Verification) -> list[str]:
+    """What a verified replay has found: one line if all is well, else the first difference with its context."""
+    lines = [f"problem: {problem}" for problem in checked.problems]
+    difference = checked.difference
+    if difference is not None:
+        lines.append(f"first difference at row {difference.seq}: {difference.what}")
+        if difference.expected is not None:
+            lines.append(f"  expected {describe_row(difference.expected)}")
+        for row in difference.context:
+            lines.append(f"  {'>' if row.seq == difference.seq else ' '} {describe_row(row)}")
+    done = f"{checked.rows} rows, {checked.commands} commands driven anew, {checked.events} events compared"
+    lines.append(f"{'verified' if checked.ok else 'NOT verified'}: {done}; the run is {checked.status}")
+    return lines
+
+
+def describe_diff(compared: RunDiff) -> list[str]:
+    """Where two runs part and how they differ."""
+    if compared.same:
+        lines = [f"the same {compared.same_rows} rows"]
+    else:
+        lines = [f"the first {compared.same_rows} rows are the same"]
+        lines += [f"    {describe_row(row)}" for row in compared.context]
+        lines += [f"  1 {describe_row(compared.first)}", f"  2 {describe_row(compared.second)}"]
+    for title, changes in (("given", compared.inputs), ("result", compared.summaries)):
+        lines += [f"{title} {change.what}: {change.first} -> {change.second}" for change in changes]
+    return lines
+
+
+def describe_book(book: BookSnapshot, levels: int) -> list[str]:
+    """A book in decimal prices, best levels in the middle, asks above bids: price, displayed amount, orders."""
+    instrument = book.instrument
+    decimals = max(0, -instrument.tick_size.as_tuple().exponent)  # type: ignore[operator]
+    lines = [
+        f"{instrument.name} after row {book.seq}, at {format_time(book.ts_ns)}, {book.phase.name.lower()}"
+    ]
+    for side, depth in (("ask", book.asks[:levels][::-1]), ("bid", book.bids[:levels])):
+        for ticks, lots, orders in depth:
+            price, amount = instrument.price(ticks), instrument.amount(lots)
+            lines.append(f"  {side} {price:14.{decimals}f} {amount:18,.0f} {orders:6d}")
+        if not depth:
+            lines.append(f"  no {side}s")
+    return lines
+
+
+def describe_lobster(report: LobsterReport) -> list[str]:
+    """How a replayed LOBSTER day compares with its orderbook file."""
+    lines = [
+        f"{report.matched_rows} of {report.rows} rows exact, "
+        f"{report.matched_cells} of {report.predicted_cells} predicted cells; "
+        f"{report.adopted_cells} cells unknown before they came into sight, not scored",
+        ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in report.messages.items() if n),
+        f"{report.old_orders} messages about orders that the file does not introduce, "
+        f"{report.hidden_matched} hidden executions matched and {report.hidden_prints} printed, "
+        f"{report.out_of_turn} executions out of turn, {report.unexplained} messages unexplained",
+    ]
+    if report.first_mismatch:
+        lines.append(f"first mismatch: {report.first_mismatch}")
+    return lines

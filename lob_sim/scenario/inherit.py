@@ -1,0 +1,48 @@
+"""Groups of agents that are like another: ``like = "dealer_a"`` and only what differs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import ScenarioError
+
+
+def resolve_likes(raw: dict[str, Any], where: str) -> dict[str, Any]:
+    """Replace every group that says ``like`` by the group it names with its own keys over it, table by table.
+
+    A group can be like one that stands before it in the file, and that may itself be like another.
+
+    Raises:
+        ScenarioError: No group of that name stands before it.
+    """
+    groups = raw.get("agents")
+    if not isinstance(groups, list):
+        return raw
+    known: dict[str, dict[str, Any]] = {}
+    resolved = []
+    for group in groups:
+        if isinstance(group, dict) and "like" in group:
+            own = {key: value for key, value in group.items() if key != "like"}
+            model = group["like"]
+            if not isinstance(model, str) or model not in known:
+                raise ScenarioError(
+                    f"no group of this name stands before it{did_you_mean(str(model), known)}",
+                    f"{where}agents.{group.get('name', '?')}.like",
+                )
+            group = _merged(known[model], own)
+        resolved.append(group)
+        if isinstance(group, dict) and isinstance(group.get("name"), str):
+            known[group["name"]] = group
+    return {**raw, "agents": resolved}
+
+
+def _merged(model: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    result = copy.deepcopy(model)
+    for key, value in own.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = _merged(result[key], value)
+        else:
+            result[key] = value
+    return result

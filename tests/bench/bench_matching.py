@@ -1,0 +1,214 @@
+"""Matching speed: this engine and two packages from the index, fed the same stream; and growth with the book.
+
+The stream is 50% limit orders that rest, 40% cancels of live orders and 10% market orders, around a book of
+steady size. Limit prices are uniform over ``width_ticks`` on each side of a fixed middle, so the width sets
+how many orders stand at a price. Wider books favour us over ``lightmatchingengine``, which searches all
+prices for the best one, so several widths are reported.
+
+What is timed: the calls and reading what they return. Every engine gets its arguments ready made, in blocks
+that are prepared outside the clock. ``bourse`` is told the time of every operation, as ours is, and emits no
+events, so its trades and its orders are read once at the end. Times are of the processor, not of the wall:
+the machine may be shared.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from random import Random
+from statistics import median
+from time import process_time
+from typing import Any, NamedTuple
+
+from lob_sim.messages import CancelOrder, NewOrder, OrderType, Side, Trade
+from lob_sim.venue.matching import MatchingEngine
+
+MIDDLE_TICKS = 10_000
+BLOCK = 1_000
+LIMIT, CANCEL, MARKET = range(3)
+
+
+class Operation(NamedTuple):
+    """One entry of a stream; ``order`` counts the stream's limit and market orders from 1."""
+
+    kind: int
+    is_buy: bool
+    price_ticks: int
+    qty_lots: int
+    order: int
+
+
+Runner = Callable[[list[Operation], int], tuple[float, int]]
+
+
+def make_stream(n_live: int, n_operations: int, width_ticks: int, seed: int = 1) -> list[Operation]:
+    """``n_live`` limit orders to fill the book, then the mixed stream. Our engine says which orders are
+    live."""
+    rng = Random(seed)
+    engine = MatchingEngine(0)
+    live: list[int] = []
+    stream: list[Operation] = []
+    n_orders = 0
+    while len(stream) < n_live + n_operations:
+        u = 0.0 if len(stream) < n_live else rng.random()
+        is_buy, qty_lots = rng.random() < 0.5, rng.randint(1, 10)
+        if 0.5 <= u < 0.9:
+            order = 0
+            while order not in engine.book.orders:
+                i = rng.randrange(len(live))
+                order, live[i] = live[i], live[-1]
+                live.pop()
+            operation = Operation(CANCEL, False, 0, 0, order)
+        else:
+            n_orders += 1
+            kind = LIMIT if u < 0.5 else MARKET
+            away_ticks = rng.randint(1, width_ticks) if kind == LIMIT else 0
+            price_ticks = MIDDLE_TICKS + (-away_ticks if is_buy else away_ticks) if kind == LIMIT else 0
+            operation = Operation(kind, is_buy, price_ticks, qty_lots, n_orders)
+            if kind == LIMIT:
+                live.append(n_orders)
+        engine.process(_command(operation), 1)
+        stream.append(operation)
+    return stream
+
+
+def _command(operation: Operation) -> NewOrder | CancelOrder:
+    kind, is_buy, price_ticks, qty_lots, order = operation
+    if kind == CANCEL:
+        return CancelOrder(0, 1, 0, order)
+    order_type = OrderType.LIMIT if kind == LIMIT else OrderType.MARKET
+    return NewOrder(0, 1, order, Side.BUY if is_buy else Side.SELL, qty_lots, price_ticks, order_type)
+
+
+def run_ours(stream: list[Operation], n_untimed: int) -> tuple[float, int]:
+    """Processor seconds after the first ``n_untimed`` operations, and the number of trades over all of
+    them."""
+    engine = MatchingEngine(0)
+    process = engine.process
+    elapsed_s, n_trades, ts_ns = 0.0, 0, 0
+    for start in range(0, len(stream), BLOCK):
+        commands = [_command(operation) for operation in stream[start : start + BLOCK]]
+        began_s = process_time()
+        for command in commands:
+            ts_ns += 1
+            for event in process(command, ts_ns):
+                n_trades += type(event) is Trade
+        elapsed_s += process_time() - began_s if start >= n_untimed else 0.0
+    engine.check()
+    return elapsed_s, n_trades
+
+
+def run_lightmatchingengine(stream: list[Operation], n_untimed: int) -> tuple[float, int]:
+    """The same for the ``lightmatchingengine`` package."""
+    from lightmatchingengine.lightmatchingengine import LightMatchingEngine
+
+    engine = LightMatchingEngine()
+    elapsed_s, n_makers = 0.0, 0
+    for start in range(0, len(stream), BLOCK):
+        calls = [
+            (kind == CANCEL, order, price_ticks, qty_lots, 1 if is_buy else 2)
+            for kind, is_buy, price_ticks, qty_lots, order in stream[start : start + BLOCK]
+        ]
+        began_s = process_time()
+        for is_cancel, order, price_ticks, qty_lots, side in calls:
+            if is_cancel:
+                engine.cancel_order(order, "X")
+                continue
+            _, trades = engine.add_order("X", price_ticks, qty_lots, side)
+            for trade in trades:
+                n_makers += trade.trade_side != side
+        elapsed_s += process_time() - began_s if start >= n_untimed else 0.0
+    # It reports one trade for the taker at each price and one for every maker: count the makers' alone.
+    return elapsed_s, n_makers
+
+
+def run_bourse(stream: list[Operation], n_untimed: int) -> tuple[float, int]:
+    """The same for the ``bourse`` package, which is written in Rust."""
+    from bourse.core import OrderBook
+
+    book = OrderBook(0, True)
+    elapsed_s, ts_ns = 0.0, 0
+    for start in range(0, len(stream), BLOCK):
+        calls = [
+            (kind == CANCEL, order - 1, is_buy, qty_lots, price_ticks or None)
+            for kind, is_buy, price_ticks, qty_lots, order in stream[start : start + BLOCK]
+        ]
+        began_s = process_time()
+        for is_cancel, order, is_buy, qty_lots, price_ticks in calls:
+            ts_ns += 1
+            book.set_time(ts_ns)
+            if is_cancel:
+                book.cancel_order(order)
+            else:
+                book.place_order(is_buy, qty_lots, 0, price_ticks)
+        elapsed_s += process_time() - began_s if start >= n_untimed else 0.0
+    began_s = process_time()
+    for records in (book.get_trades(), book.get_orders()):
+        for _record in records:
+            pass
+    return elapsed_s + process_time() - began_s, len(book.get_trades())
+
+
+def compare(n_operations: int = 200_000, repeats: int = 5) -> list[dict[str, Any]]:
+    """Medians over interleaved repeats, in operations per microsecond, for several widths of the book."""
+    runners: dict[str, Runner] = {
+        "ours": run_ours,
+        "lightmatchingengine": run_lightmatchingengine,
+        "bourse": run_bourse,
+    }
+    rows = []
+    for width_ticks in (50, 100, 200, 400):
+        stream = make_stream(2_000, n_operations, width_ticks)
+        seconds: dict[str, list[float]] = {name: [] for name in runners}
+        for _ in range(repeats):
+            n_trades = set()
+            for name, runner in runners.items():
+                elapsed_s, trades = runner(stream, 2_000)
+                seconds[name].append(elapsed_s)
+                n_trades.add(trades)
+            if len(n_trades) != 1:
+                raise AssertionError(f"the engines did not do the same work: {n_trades} trades")
+        speed = {name: n_operations / median(values) / 1e6 for name, values in seconds.items()}
+        rows.append(
+            {
+                "width_ticks": width_ticks,
+                **{name: round(value, 3) for name, value in speed.items()},
+                "vs lightmatchingengine": round(speed["ours"] / speed["lightmatchingengine"], 2),
+                "vs bourse": round(speed["ours"] / speed["bourse"], 2),
+            }
+        )
+    return rows
+
+
+def growth(n_operations: int = 100_000, repeats: int = 5) -> list[dict[str, Any]]:
+    """Cost per operation at 200,000 resting orders over that at 2,000, for books that grow in two ways.
+
+    More orders at the same prices lengthen the queues; the same number of orders at more prices adds levels.
+    """
+    sizes = (2_000, 200_000)
+    rows = []
+    for shape, widths_ticks in (("longer queues", (100, 100)), ("more prices", (90, 9_000))):
+        streams = [make_stream(n, n_operations, w) for n, w in zip(sizes, widths_ticks, strict=True)]
+        cost_ns: list[list[float]] = [[], []]
+        for _ in range(repeats):
+            for costs, n_live, stream in zip(cost_ns, sizes, streams, strict=True):
+                costs.append(run_ours(stream, n_live)[0] / n_operations * 1e9)
+        small, large = map(median, cost_ns)
+        ratio = round(large / small, 2)
+        rows.append(
+            {"growth": shape, "ns at 2,000": round(small), "ns at 200,000": round(large), "ratio": ratio}
+        )
+    return rows
+
+
+def main(n_operations: int = 200_000, repeats: int = 5) -> list[dict[str, Any]]:
+    """Print and return both tables."""
+    rows = [*compare(n_operations, repeats), *growth(n_operations // 2, repeats)]
+    for row in rows:
+        print("  ".join(f"{key}: {value}" for key, value in row.items()))
+    return rows
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)
