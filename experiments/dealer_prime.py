@@ -289,10 +289,7 @@ def solve(prime: Prime, context: SheetContext, manager: RiskManager, depth: floa
     view = shocked_sheet(prime, context).view([[0.0, 0.0], [0.0, 0.0]])
     curves = [LinearImpact(depth / unit) if math.isfinite(depth) else NoImpact() for _ in view.lots]
     result = cure(view, manager, ParametricMarket(view.unit_cash, curves))
-    sold = {
-        i.name: result.lots[i.instrument_id] * view.unit_cash[i.instrument_id] * unit
-        for i in context.instruments
-    }
+    sold = {i.name: result.lots[i.instrument_id] * view.unit_cash[i.instrument_id] * unit for i in context.instruments}
     return Reference(result.repay_cash * unit, sold["treasuries"], sold["corporates"], result.cured)
 
 
@@ -308,9 +305,7 @@ def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     tape = Tape(OrderFilled, RfqTraded)
     world = simulate(scenario, seed, tape)
     prime = next(k for k, member in enumerate(world.members) if member.group.name == "prime")
-    fills = [
-        (f.instrument_id, f.qty_lots, f.price_ticks) for f in tape.of(OrderFilled) if f.agent_id == prime
-    ]
+    fills = [(f.instrument_id, f.qty_lots, f.price_ticks) for f in tape.of(OrderFilled) if f.agent_id == prime]
     fills += [(f.instrument_id, f.qty_lots, f.price_ticks) for f in tape.of(RfqTraded) if f.agent_id == prime]
     metrics = {}
     for instrument in world.instruments:
@@ -346,9 +341,7 @@ def _book_rows(prime: Prime, depth: float, seeds: int) -> tuple[list[Row], float
     paid_away = on_curve - frame["received_treasuries"].mean()
     expected = reference(prime, depth).treasuries
     # What is paid away lowers Tier 1 before the sale as the formula sees it.
-    charged = reference(
-        msgspec.structs.replace(prime, funding=prime.funding + paid_away, other=prime.other), depth
-    )
+    charged = reference(msgspec.structs.replace(prime, funding=prime.funding + paid_away, other=prime.other), depth)
     # A sale ends within a lot of its limit, and the mark that decides it within a tick of the curve.
     slack = _LOT_BN + (prime.treasuries - expected) / _PAR_TICKS / prime.minimum
     rows = [
@@ -383,9 +376,7 @@ def run(
     shock: Annotated[float, typer.Option(help="Fall of corporates, as a fraction.")] = 0.04,
     minimum: Annotated[float, typer.Option(help="Minimum of Tier 1 over assets.")] = 0.05,
     depth: Annotated[list[float] | None, typer.Option(help="Depth of the market, bn; repeat.")] = None,
-    price: Annotated[
-        float, typer.Option(help="Price of Treasuries, percent of par; not in the book.")
-    ] = 100.0,
+    price: Annotated[float, typer.Option(help="Price of Treasuries, percent of par; not in the book.")] = 100.0,
     sale_order: Annotated[Order, typer.Option(help="What is sold first.")] = Order.most_liquid_first,
     book: Annotated[bool, typer.Option(help="Also sell into the order book, at each depth.")] = False,
     seeds: Annotated[int, typer.Option(min=2, help="Seeds in the order book.")] = 4,
@@ -414,9 +405,7 @@ def _draw(path: Path, prime: Prime, depths: Sequence[float], in_book: dict[float
     solved = [solve(prime, context, manager, d).treasuries for d in depths]
     axis.plot(depths, solved, "o", color=COLOURS[0], label="Treasuries (program)")
     if in_book:
-        axis.plot(
-            list(in_book), list(in_book.values()), "x", color=COLOURS[6], label="Treasuries (order book)"
-        )
+        axis.plot(list(in_book), list(in_book.values()), "x", color=COLOURS[6], label="Treasuries (order book)")
     if low <= threshold <= grid[-1]:
         axis.axvline(threshold, color="grey", linestyle=":", label=f"threshold {threshold:,.0f}")
     axis.set(xscale="log", xlabel="depth (bn)", ylabel="sold (bn at the price before)")

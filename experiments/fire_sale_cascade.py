@@ -170,9 +170,7 @@ def _only_a(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return (frame["first_a"].to_numpy() < NEVER) & _nobody(frame, GROUPS[1:])
 
 
-def _by_formula(
-    task: ScenarioTask, case: dict[str, Value], impact: float
-) -> tuple[dict[str, float], list[Row]]:
+def _by_formula(task: ScenarioTask, case: dict[str, Value], impact: float) -> tuple[dict[str, float], list[Row]]:
     result = stress_test(task.at(case), dict.fromkeys(("treasury", "corporate", "other"), impact))
     first = [result.first_sale_round(f"{name}-1") or 10**6 for name in GROUPS]
     ordered = first[0] < first[1] < first[2] < first[3] < 10**6
@@ -192,9 +190,7 @@ def _draw(path: Path, frame: pd.DataFrame, formula: dict[str, float]) -> None:
     for k, name in enumerate("abcd"):
         at = np.sort(frame[f"first_{name}"].to_numpy())
         at = at[at < NEVER]
-        left.step(
-            at - 120, np.arange(1, at.size + 1) / len(frame), COLOURS[k], where="post", label=name.upper()
-        )
+        left.step(at - 120, np.arange(1, at.size + 1) / len(frame), COLOURS[k], where="post", label=name.upper())
     left.set(xlabel="time of first forced sale after the shock (s)", ylabel="share of seeds", ylim=(0, 1.02))
     left.legend(title="group", loc="lower right")
     places = np.arange(4)

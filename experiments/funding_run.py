@@ -115,9 +115,7 @@ def _clock_rows(cell: pd.DataFrame, term: float, shock: float, refuse_above: flo
     expected = max(0.0, must_go(shock, refuse_above) - _CASH)
     # Between two disclosures, ten seconds, loans go on maturing; one more matures before the lenders roll again.
     late = one_rung * (1 + 10 / (term * 60 / _RUNGS))
-    rows = [
-        agrees(f"sold, terms of {term:g} min (million)", sold.value, expected, max(sold.se, 1e-9), _CLOCK, late)
-    ]
+    rows = [agrees(f"sold, terms of {term:g} min (million)", sold.value, expected, max(sold.se, 1e-9), _CLOCK, late)]
     if expected:
         reference = half_time_s(shock, refuse_above, term)
         slack = term * 60 / _RUNGS + 15

@@ -81,9 +81,7 @@ def _exact_rows(position: float, haircut: float, new: float) -> list[Row]:
     lots = 10**10  # so many that a share of them is a real number to nine places
     value = lots * 10_000
     loan = round((1 - haircut) * value)
-    sheet = BalanceSheet(
-        instruments, cash=0, lots=[lots], marks_ticks=[10_000], repo_cash=[loan], haircuts=[haircut]
-    )
+    sheet = BalanceSheet(instruments, cash=0, lots=[lots], marks_ticks=[10_000], repo_cash=[loan], haircuts=[haircut])
     sheet.haircuts = [new]
     constraint = FundingConstraint(FundingConstraint.Params(), SheetContext(instruments, unit))
     call = margin_calls(sheet).get(0, 0) / value * position
@@ -122,7 +120,9 @@ def run(
     # Own funds in the end are less than at the start by what the sales have cost.
     held = fast["own_funds"] / (fast["haircut"] * fast["lot_value"])
     rows += [
-        identical("market: haircut in the end", fast["haircut"], max(haircut, new_haircut), "the schedule's maximum", 1e-9),
+        identical(
+            "market: haircut in the end", fast["haircut"], max(haircut, new_haircut), "the schedule's maximum", 1e-9
+        ),
         identical(
             "market: held in the end, given own funds left (lots)",
             _LOTS - fast["sold"],
@@ -131,12 +131,25 @@ def run(
             # Own funds swing with the price; the sale is made at its low end.
             slack=1 + held * swing / fast["haircut"],
         ),
-        exceeds("market: sold (share)", fast["sold"] / _LOTS, 1 - haircut / max(haircut, new_haircut) - 1e-9, 0.0, _SOURCE),
-        exceeds("market: later with the longer term, half of the sale (s)", later["half_s"], fast["half_s"], 0.0, "stated before the first run"),
+        exceeds(
+            "market: sold (share)", fast["sold"] / _LOTS, 1 - haircut / max(haircut, new_haircut) - 1e-9, 0.0, _SOURCE
+        ),
+        exceeds(
+            "market: later with the longer term, half of the sale (s)",
+            later["half_s"],
+            fast["half_s"],
+            0.0,
+            "stated before the first run",
+        ),
         identical("market with the switch off: sold (lots)", off["sold"], 0.0, "control"),
         identical("market without swings: sold (lots)", quiet["sold"].max(), 0.0, "control"),
     ]
-    return Outcome(rows, lambda path: _draw(path, {f"term of {term:g} min": fast, f"term of {long_term:g} min": later, "switch off": off}))
+    return Outcome(
+        rows,
+        lambda path: _draw(
+            path, {f"term of {term:g} min": fast, f"term of {long_term:g} min": later, "switch off": off}
+        ),
+    )
 
 
 def _draw(path: Path, cases: dict[str, object]) -> None:
@@ -146,7 +159,11 @@ def _draw(path: Path, cases: dict[str, object]) -> None:
         held = [case[f"held_{t:04d}"] for t in grid]  # type: ignore[index]
         axis.step(grid / 60, held, color=COLOURS[k], where="post", label=name)
     axis.axhline(_LOTS * 0.4, color="grey", linestyle=":", linewidth=1)
-    axis.set(xlabel="time (min); the price swings from the first minute on", ylabel="held (million of face value)", ylim=(0, None))
+    axis.set(
+        xlabel="time (min); the price swings from the first minute on",
+        ylabel="held (million of face value)",
+        ylim=(0, None),
+    )
     axis.legend()
     save(figure, path)
 

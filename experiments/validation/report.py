@@ -119,10 +119,10 @@ def table(results: list[Result], page: Path) -> str:
     lines = [
         "# Validation",
         "",
-        "Written by `python -m experiments.validation.report` (`make validate`); every line is what a run gave.",
-        "A value agrees if it is within three standard errors of its reference, and `exact` ones if they are equal",
-        "to it but for the stated rounding. `>` and `<` say that it lies beyond a bound by more than three standard",
-        "errors.",
+        "Written by `python -m experiments.validation.report` (`make validate`); every line is what a run",
+        "gave. A value agrees if it is within three standard errors of its reference; an exact one, if it is",
+        "equal to it but for the stated rounding. `>` and `<` say that it lies beyond a bound by more than three",
+        "standard errors.",
         "",
         f"**{held} of {len(rows)} claims hold**, in {len(results)} cases"
         f" of {len({result.job.module for result in results})} experiments.",

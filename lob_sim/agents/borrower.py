@@ -63,9 +63,7 @@ class Borrower:
         self._runnable_share = runnable_share
         self._quotes: dict[int, list[float]] = {}
         self._requests: dict[int, _Request] = {}
-        self._handlers: dict[
-            FundingKind, Callable[[Context, FundingEvent, BalanceSheet], SheetCause | None]
-        ] = {
+        self._handlers: dict[FundingKind, Callable[[Context, FundingEvent, BalanceSheet], SheetCause | None]] = {
             FundingKind.HAIRCUT_CHANGED: self._on_haircut,
             FundingKind.ROLLED: self._on_rolled,
             FundingKind.REFUSED: self._on_refused,
@@ -87,13 +85,9 @@ class Borrower:
         runnable = int(self._runnable_share * sheet.short_term_cash)
         for instrument_id, owed in [*enumerate(sheet.repo_cash), (UNSECURED, runnable)]:
             haircut = sheet.haircuts[instrument_id] if instrument_id >= 0 else 0.0
-            for (terms, maturity_ns), amount in zip(
-                places, split_exactly(owed, [1] * len(places)), strict=True
-            ):
+            for (terms, maturity_ns), amount in zip(places, split_exactly(owed, [1] * len(places)), strict=True):
                 if amount:
-                    loan = self.ladder.add(
-                        terms.lender_id, instrument_id, amount, haircut, max(1, maturity_ns)
-                    )
+                    loan = self.ladder.add(terms.lender_id, instrument_id, amount, haircut, max(1, maturity_ns))
                     self._tell(ctx, FundingKind.BORROWED, loan, amount)
         self.disclose(ctx, sheet)
 
@@ -189,9 +183,7 @@ class Borrower:
             self.ladder.repay_loan(old, moved)
             if not request.refused:
                 self._tell(ctx, FundingKind.REPAID, old, moved)
-            self.ladder.add(
-                new.lender_id, new.instrument_id, moved, new.haircut, new.maturity_ns, event.loan_id
-            )
+            self.ladder.add(new.lender_id, new.instrument_id, moved, new.haircut, new.maturity_ns, event.loan_id)
         if event.amount_cash > moved:
             self._tell(ctx, FundingKind.REPAID, new, event.amount_cash - moved)
         rest = request.amount_cash - event.amount_cash
@@ -218,9 +210,7 @@ class Borrower:
 
     # --- other lenders -------------------------------------------------------------------------------------
     def _move_if_cheaper(self, ctx: Context, loan: Loan, sheet: BalanceSheet) -> None:
-        asked = tuple(
-            k for k, q in self._quotes.items() if q[loan.instrument_id] > loan.haircut - _WORTH_MOVING
-        )
+        asked = tuple(k for k, q in self._quotes.items() if q[loan.instrument_id] > loan.haircut - _WORTH_MOVING)
         being_moved = any(request.old_id == loan.loan_id for request in self._requests.values())
         if len(asked) < len(self._quotes) and not being_moved:
             self._seek(ctx, _Request(loan.loan_id, loan.instrument_id, loan.amount_cash, False, asked), sheet)

@@ -204,8 +204,8 @@ class Context(Protocol):
     def replace(self, instrument_id: int, client_order_id: int, qty_lots: Lots, price_ticks: Ticks) -> None:
         """Send a new open quantity and price for an own order.
 
-        What trades before it arrives comes on top of the new quantity. Where pre-trade limits leave no room for
-        both, an ``OrderRefused`` is logged and the order is cancelled: the old terms are no longer wanted.
+        What trades before it arrives comes on top of the new quantity. Where pre-trade limits leave no room
+        for both, an ``OrderRefused`` is logged and the order is cancelled: the old terms are no longer wanted.
         """
 
     def request_quote(

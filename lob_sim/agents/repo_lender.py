@@ -188,9 +188,7 @@ class RepoLending(Strategy):
         )
         ctx.tell(borrower_id, answer)
 
-    def _enter(
-        self, ctx: Context, event: FundingEvent, amount: Cash, haircut: float, maturity_ns: int
-    ) -> None:
+    def _enter(self, ctx: Context, event: FundingEvent, amount: Cash, haircut: float, maturity_ns: int) -> None:
         i, loan_id = event.instrument_id, event.loan_id
         loan = Loan(maturity_ns, loan_id, ctx.agent_id, i, amount, haircut)
         lent = Lent(event.agent_id, loan, 0.0)
@@ -203,9 +201,7 @@ class RepoLending(Strategy):
         loan = lent.loan
         if loan.instrument_id == UNSECURED or loan.haircut >= 1:
             return
-        unit = ctx.instruments[loan.instrument_id].cash_per_tick_lot * visible_price_ticks(
-            ctx, loan.instrument_id
-        )
+        unit = ctx.instruments[loan.instrument_id].cash_per_tick_lot * visible_price_ticks(ctx, loan.instrument_id)
         lent.collateral_lots = min(most_lots, loan.amount_cash / ((1 - loan.haircut) * unit))
 
     def _on_repaid(self, ctx: Context, event: FundingEvent) -> None:

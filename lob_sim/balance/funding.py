@@ -214,9 +214,7 @@ class LoanLadder:
 
 
 def _change(loan: Loan, change_cash: Cash) -> LoanChange:
-    return LoanChange(
-        loan.loan_id, loan.lender_id, loan.instrument_id, change_cash, loan.haircut, loan.maturity_ns
-    )
+    return LoanChange(loan.loan_id, loan.lender_id, loan.instrument_id, change_cash, loan.haircut, loan.maturity_ns)
 
 
 class RollDecision(msgspec.Struct, frozen=True, gc=False):
@@ -261,9 +259,7 @@ class RepoLender:
         known = {i.name for i in context.instruments}
         for name in params.schedules:
             if name not in known:
-                raise PluginError(
-                    f"unknown instrument {name!r}: expected one of {sorted(known)}", "schedules"
-                )
+                raise PluginError(f"unknown instrument {name!r}: expected one of {sorted(known)}", "schedules")
         self._schedules = [params.schedules.get(i.name) for i in context.instruments]
         self._limit_cash = int(context.cash(params.limit))
         self.lent_cash: Cash = 0

@@ -96,9 +96,7 @@ class BalanceSheet:
         """Haircuts of new loans, set by lenders; while empty, those of old loans hold for new ones too."""
         self.may_short = may_short
         if not len(self.lots) == len(self.marks_ticks) == len(self.repo_cash) == len(self.haircuts) == n:
-            raise InputError(
-                f"a balance sheet needs one position, mark, loan and haircut for each of {n} instruments"
-            )
+            raise InputError(f"a balance sheet needs one position, mark, loan and haircut for each of {n} instruments")
         if min(cash, other_assets_cash, short_term_cash, *self.repo_cash) < 0:
             raise InputError("amounts of a balance sheet must not be negative")
         if any(mark <= 0 for mark in self.marks_ticks):
@@ -138,10 +136,7 @@ class BalanceSheet:
     @property
     def adjustment_cash(self) -> Cash:
         """Prudent valuation adjustment of all positions."""
-        return sum(
-            a * abs(q) * v
-            for a, q, v in zip(self.adjustments_ticks, self.lots, self._tick_values, strict=True)
-        )
+        return sum(a * abs(q) * v for a, q, v in zip(self.adjustments_ticks, self.lots, self._tick_values, strict=True))
 
     @property
     def insolvent(self) -> bool:
@@ -184,9 +179,7 @@ class BalanceSheet:
             InvariantError: More than is held, on a sheet that may not be short.
         """
         if qty_lots > self.lots[instrument_id] and not self.may_short:
-            raise InvariantError(
-                f"sale of {qty_lots} lots of {instrument_id} with {self.lots[instrument_id]} held"
-            )
+            raise InvariantError(f"sale of {qty_lots} lots of {instrument_id} with {self.lots[instrument_id]} held")
         received = -self._trade(instrument_id, -qty_lots, price_ticks)
         self.cash += received
         if proceeds is Proceeds.KEEP_AS_CASH:
@@ -244,10 +237,7 @@ class BalanceSheet:
     def repo_limits(self) -> list[Cash]:
         """What can be borrowed in all against each instrument, in whole cash units."""
         new = self.new_haircuts or self.haircuts
-        return [
-            int(borrowable(self.value(i), loan, self.haircuts[i], new[i]))
-            for i, loan in enumerate(self.repo_cash)
-        ]
+        return [int(borrowable(self.value(i), loan, self.haircuts[i], new[i])) for i, loan in enumerate(self.repo_cash)]
 
     def delever_with_cash(self, amount_cash: Cash) -> Cash:
         """Retire debt from cash for good: the working level of cash falls too; returns what was retired."""
@@ -305,9 +295,7 @@ class BalanceSheet:
             [*self.new_haircuts],
         )
 
-    def record(
-        self, ts_event_ns: Ns, agent_id: int, cause: SheetCause, instrument_id: int = -1
-    ) -> BalanceSheetRecord:
+    def record(self, ts_event_ns: Ns, agent_id: int, cause: SheetCause, instrument_id: int = -1) -> BalanceSheetRecord:
         """The sheet as an event for the log."""
         return BalanceSheetRecord(
             ts_event_ns,

@@ -1,7 +1,8 @@
 """Blocks: the unit in which the log is sorted into datasets, digested and written.
 
-A block is a fixed number of consecutive rows of the global sequence. Where it begins depends on ``seq`` alone,
-never on when something was written, so the digest of a run is the same in memory, on disk and read back.
+A block is a fixed number of consecutive rows of the global sequence. Where it begins depends on ``seq``
+alone, never on when something was written, so the digest of a run is the same in memory, on disk and read
+back.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def chain_digest(blocks: Iterable[bytes]) -> str:
 
 
 class HotRecorder:
-    """The two methods that a simulation calls: they append references, in the order of the global sequence."""
+    """The two methods that a simulation calls: they append references, in order of ``seq``."""
 
     def __init__(self, limit: int) -> None:
         self._rows: list[Message] = []

@@ -19,7 +19,7 @@ def describe_row(row: LogRow | None) -> str:
 
 
 def describe_verification(checked: Verification) -> list[str]:
-    """What a verified replay has found: one line if all is well, else the first difference with its context."""
+    """What a verified replay has found: one line if all is well, else the first difference in context."""
     lines = [f"problem: {problem}" for problem in checked.problems]
     difference = checked.difference
     if difference is not None:
@@ -47,7 +47,7 @@ def describe_diff(compared: RunDiff) -> list[str]:
 
 
 def describe_book(book: BookSnapshot, levels: int) -> list[str]:
-    """A book in decimal prices, best levels in the middle, asks above bids: price, displayed amount, orders."""
+    """A book in decimal prices, asks above bids: price, displayed amount, displayed orders."""
     instrument = book.instrument
     decimals = max(0, -instrument.tick_size.as_tuple().exponent)  # type: ignore[operator]
     lines = [

@@ -26,11 +26,13 @@ class DirectoryRecorder(HotRecorder):
     """Writes a run directory while the run goes on, in bounded memory.
 
     Use it as a context manager: the directory is ``complete`` when the ``with`` block ends normally,
-    ``interrupted`` after Ctrl-C and ``failed`` after any other error, and what was logged until then is in it.
-    Inside the ``with`` block of the main thread the first Ctrl-C takes effect between two commands, a second at once.
+    ``interrupted`` after Ctrl-C and ``failed`` after any other error, and what was logged until then is in
+    it. Inside the ``with`` block of the main thread the first Ctrl-C takes effect between two commands, a
+    second at once.
 
-    Columns are made on the caller's thread, a few thousand rows at a time, while those are still in the processor's cache.
-    Digests, compression and the disk are the business of a second thread, which is never more than two blocks behind.
+    Columns are made on the caller's thread, a few thousand rows at a time, while those are still in the
+    processor's cache. Digests, compression and the disk are the business of a second thread, which is never
+    more than two blocks behind.
 
     Args:
         path: The directory: new or empty.
@@ -93,7 +95,7 @@ class DirectoryRecorder(HotRecorder):
         return self._next_seq - 1 + len(self._rows)
 
     def request_stop(self) -> None:
-        """Let the next call that logs something raise ``KeyboardInterrupt``, as soon as that is logged whole."""
+        """Let the next call that logs something raise ``KeyboardInterrupt``, once that is logged whole."""
         self._stop_requested = True
         # The next row is then at the limit, so that the two hot methods need no test of their own.
         self._limit = 0

@@ -22,9 +22,10 @@ FORMATS = ("csv", "parquet", "lobster")
 def export_run(run: Run, folder: str | Path, format: str) -> list[Path]:
     """Write a run for other tools.
 
-    ``csv`` and ``parquet`` give one file per dataset and one each for the tables ``orders`` and ``quotes``; numbers in CSV
-    are those of the log, and a list is written with spaces between its numbers. ``lobster`` gives a pair of
-    files with 10 levels for each instrument (see :func:`lob_sim.log.lobster_export.export_lobster`).
+    ``csv`` and ``parquet`` give one file per dataset and one each for the tables ``orders`` and ``quotes``;
+    numbers in CSV are those of the log, and a list is written with spaces between its numbers. ``lobster``
+    gives a pair of files with 10 levels for each instrument (see
+    :func:`lob_sim.log.lobster_export.export_lobster`).
 
     Args:
         run: The run.

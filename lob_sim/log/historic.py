@@ -1,16 +1,17 @@
 """Historic order flow, to be injected into a market in which somebody new trades.
 
-Historic commands come with their own times and meet the new agent's orders in the same engine. What can no longer
-happen as it did is handled so:
+Historic commands come with their own times and meet the new agent's orders in the same engine. What can no
+longer happen as it did is handled so:
 
-- A limit order enters as it was. If it now meets the new agent's order, the two trade; if the new agent has taken what it
-  once met, what is left rests, or is cancelled where it was immediate-or-cancel or a market order.
-- A cancel, reduce or replace of an order that is gone is sent all the same, and refused. A reduce of more than is left
-  removes the order.
-- A LOBSTER execution is an incoming order of that size and limit. It trades with what stands first now, the new
-  agent's order if that is ahead; what it does not find is not traded.
-- A hidden LOBSTER execution is a hidden order, the incoming order that met it, and a cancel of what is left of the
-  former, so that nothing stays hidden that was not there.
+- A limit order enters as it was. If it now meets the new agent's order, the two trade; if the new agent has
+  taken what it once met, what is left rests, or is cancelled where it was immediate-or-cancel or a market
+  order.
+- A cancel, reduce or replace of an order that is gone is sent all the same, and refused. A reduce of more
+  than is left removes the order.
+- A LOBSTER execution is an incoming order of that size and limit. It trades with what stands first now, the
+  new agent's order if that is ahead; what it does not find is not traded.
+- A hidden LOBSTER execution is a hidden order, the incoming order that met it, and a cancel of what is left
+  of the former, so that nothing stays hidden that was not there.
 - Nothing that happened is forced to happen again, and historic agents do not react.
 
 How much of history has changed is counted: see :class:`FlowReport`.
@@ -73,13 +74,14 @@ class FlowReport(NamedTuple):
 class HistoricFlow:
     """Historic commands with their times, and the count of what they now do differently.
 
-    Iterate over it once; tell it by :meth:`observe` the private events of the historic orders, or all events of the
-    venue; and ask for the :meth:`report` when what was injected has been answered.
+    Iterate over it once; tell it by :meth:`observe` the private events of the historic orders, or all events
+    of the venue; and ask for the :meth:`report` when what was injected has been answered.
 
     Args:
         steps: Times, commands and what was answered then; prints without a command.
-        agent_id: Sends everything under this one agent, renumbers orders and switches self-trade prevention off. None
-            keeps agents, their numbers and their prevention, for a market in which they have places of their own.
+        agent_id: Sends everything under this one agent, renumbers orders and switches self-trade prevention
+            off. None keeps agents, their numbers and their prevention, for a market in which they have places
+            of their own.
     """
 
     def __init__(self, steps: Iterator[Step], agent_id: int | None) -> None:
@@ -96,7 +98,7 @@ class HistoricFlow:
         self._commands = self._prints = 0
 
     def __iter__(self) -> Iterator[tuple[Ns, Command]]:
-        """The commands in the order in which they must arrive, with the times of their arrival at the venue."""
+        """The commands in the order in which they must arrive at the venue, with their times of arrival."""
         for ts_ns, command, events in self._steps:
             if command is None:
                 self._prints += 1
@@ -135,7 +137,7 @@ class HistoricFlow:
             prints_left_out=self._prints,
         )
 
-    # --- then -----------------------------------------------------------------------------------------------------
+    # --- then ---------------------------------------------------------------------------------------------
     def _remember(self, event: Event) -> None:
         """Take note of what was answered then, under the numbers of now."""
         if isinstance(event, OrderAccepted):
@@ -148,7 +150,7 @@ class HistoricFlow:
             self._refused_then[self._key_now(*self._order_then(event))] += 1
 
     def _order_then(self, named: Any) -> _OrderKey:
-        """The order that a command, or its refusal, names by either number; client order 0 if it had no right to."""
+        """The order that a command, or its refusal, names by either number; 0 if it had no right to."""
         if not named.order_id:
             return named.agent_id, named.client_order_id
         owner = self._owners.get((named.instrument_id, named.order_id))
@@ -243,7 +245,7 @@ def _steps_of_lobster(day: LobsterDay, shift_ns: Ns) -> Iterator[Step]:
 
 
 def _cancel_of(hidden: NewOrder, ts_ns: Ns) -> Step:
-    """Take out what the incoming order has left of a hidden one; in history it left nothing, so this is refused."""
+    """Take out what the incoming order has left of a hidden one; in history it left nothing: refused."""
     cancel = CancelOrder(hidden.instrument_id, hidden.agent_id, client_order_id=hidden.client_order_id)
     refused = OrderRejected(
         ts_ns, hidden.instrument_id, hidden.agent_id, hidden.client_order_id, 0, RejectReason.UNKNOWN_ORDER

@@ -1,8 +1,9 @@
 """LOBSTER files: a pair of a message and an orderbook file, read into arrays and written from them.
 
-Format: "LOBSTER sample files readme" (2013), lobsterdata.com. A message row is time (seconds after midnight with up
-to nine decimals), type, order id, size, price (dollars × 10,000) and direction of the *resting* order; the
-orderbook row of the same number is the visible book after it: ask price, ask size, bid price, bid size per level.
+Format: "LOBSTER sample files readme" (2013), lobsterdata.com. A message row is time (seconds after midnight,
+with up to nine decimals), type, order id, size, price (dollars times 10,000) and direction of the *resting*
+order. The orderbook row of the same number is the visible book after it: ask price, ask size, bid price and
+bid size of each level.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def read_lobster(message_path: str | Path, orderbook_path: str | Path | None = N
 
     Args:
         message_path: The message file.
-        orderbook_path: The orderbook file; if left out, the one with ``_orderbook_`` for ``_message_`` in its name.
+        orderbook_path: The orderbook file; if left out, the one with ``_orderbook_`` for ``_message_`` in its
+            name.
 
     Raises:
         DataError: A file or row is malformed: names file and line, and says what was expected.
@@ -184,7 +186,8 @@ def _times(column: pa.ChunkedArray, path: Path, header: int) -> Int64:
     bad = np.flatnonzero(parts.is_null().to_numpy(zero_copy_only=False))
     if len(bad):
         raise DataError(
-            f"the time is {column[int(bad[0])].as_py()!r}; expected seconds after midnight with at most nine decimals",
+            f"the time is {column[int(bad[0])].as_py()!r}; expected seconds after midnight, "
+            "with at most nine decimals",
             f"{path}:{bad[0] + 1 + header}",
         )
     seconds = parts.field("seconds").cast(pa.int64()).to_numpy()

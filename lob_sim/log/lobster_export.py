@@ -1,10 +1,11 @@
 """One lit book of a run as a LOBSTER pair, for our own importer and any other LOBSTER reader.
 
-The public book is rebuilt from what the venue told: displayed quantity alone, one LOBSTER order per displayed slice (a
-refilled iceberg slice is a new order, as on an exchange's feed). Trades with hidden orders are type 5. An auction's
-trades are type 6, followed by the cancellations (2, 3) that take the filled quantity off display; 7 marks where
-trading stops and resumes. Times count from the start of the run as if that were midnight, sizes are lots. As in
-LOBSTER's own files, messages that change nothing in the visible levels are left out.
+The public book is rebuilt from what the venue told: displayed quantity alone, one LOBSTER order per displayed
+slice (a refilled iceberg slice is a new order, as on an exchange's feed). Trades with hidden orders are type
+5. An auction's trades are type 6, followed by the cancellations (2, 3) that take the filled quantity off
+display; 7 marks where trading stops and resumes. Times count from the start of the run as if that were
+midnight, sizes are lots. As in LOBSTER's own files, messages that change nothing in the visible levels are
+left out.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ class _Tape:
         if order is not None and order.open_lots and order.can_show:
             self._show_slice(order)
 
-    # --- what happened --------------------------------------------------------------------------------------------
+    # --- what happened ------------------------------------------------------------------------------------
     def _on_command(self, command: NewOrder, row: LogRow) -> None:
         self._commands = {row.seq: command}
 
@@ -247,7 +248,7 @@ class _Tape:
             self._write(MessageType.HALT, 0, 0, 1 if is_continuous else -1, Side.SELL)
         self._phase = event.phase
 
-    # --- what is on display ---------------------------------------------------------------------------------------
+    # --- what is on display -------------------------------------------------------------------------------
     def _show_slice(self, order: _Order) -> None:
         self._last_id += 1
         order.lobster_id = self._last_id
@@ -280,7 +281,7 @@ class _Tape:
             del levels[order.ticks]
         self._write(kind, order.lobster_id, abs(change_lots), order.ticks * self._unit, order.side)
 
-    # --- rows -----------------------------------------------------------------------------------------------------
+    # --- rows ---------------------------------------------------------------------------------------------
     def _write(self, kind: MessageType, lobster_id: int, size: Lots, price: int, side: Side) -> None:
         row = self._row()
         if row == self._last_row and kind <= MessageType.DELETION:

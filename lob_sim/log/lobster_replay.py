@@ -1,18 +1,19 @@
 """LOBSTER messages as commands to our matching engine, and the comparison with the orderbook file.
 
-What a LOBSTER file says of the book is limited to a window: its L best levels on each side, of which the first row
-gives the state and each message the change. A level that enters the window because a better one vanished is
-*unknown* before it is seen: it is adopted from the orderbook file, counted apart and never scored. Everything else
-in the window is *predicted* by the messages and must be exact. The rules:
+What a LOBSTER file says of the book is limited to a window: its L best levels on each side, of which the
+first row gives the state and each message the change. A level that enters the window because a better one
+vanished is *unknown* before it is seen: it is adopted from the orderbook file, counted apart and never
+scored. Everything else in the window is *predicted* by the messages and must be exact. The rules:
 
-- Orders older than the file, and quantity that came while a level was out of sight, stand in our book as anonymous
-  orders, at the front of their level where they are older. A message about an order that we do not have, or of more than it
-  has left, takes from them.
-- An execution (4) is an incoming IOC order of that size and limit: our engine must find the same resting quantity.
-- A hidden execution (5) is a hidden order and the IOC order that meets it, where displayed orders leave it that;
-  else, and at prices off the tick grid, a print alone.
-- A cross trade (6) is a print alone. Halts (7) move the engine to HALTED and back; executions in between only take
-  orders away, because the auction has matched them at its own price.
+- Orders older than the file, and quantity that came while a level was out of sight, stand in our book as
+  anonymous orders, at the front of their level where they are older. A message about an order that we do not
+  have, or of more than it has left, takes from them.
+- An execution (4) is an incoming IOC order of that size and limit: our engine must find the same resting
+  quantity.
+- A hidden execution (5) is a hidden order and the IOC order that meets it, where displayed orders leave it
+  that; else, and at prices off the tick grid, a print alone.
+- A cross trade (6) is a print alone. Halts (7) move the engine to HALTED and back; executions in between only
+  take orders away, because the auction has matched them at its own price.
 - Levels that leave the window stay in our book, unseen, until they come back: then the file decides.
 """
 
@@ -53,7 +54,7 @@ TAKER_AGENT_ID = 1
 Level: TypeAlias = tuple[Ticks, Lots]
 Window: TypeAlias = dict[Side, list[Level]]
 Step: TypeAlias = tuple[Ns, Command | None, list[Event]]
-"""Time, a command and what our engine answered; no command where LOBSTER reports a print that our book cannot make."""
+"""Time, a command and what our engine answered; no command for a print that our book cannot make."""
 
 
 _TAKES = (MessageType.PARTIAL_CANCEL, MessageType.DELETION, MessageType.EXECUTION)
@@ -71,7 +72,8 @@ class LobsterReport(msgspec.Struct):
         adopted_levels: Levels whose quantity was taken from the orderbook file; not scored.
         first_mismatch: File and line of the first message after which a predicted cell is wrong, or empty.
         messages: Messages by name of type.
-        old_orders: Messages about orders, or quantity of orders, older than the file or than their level's last time in sight.
+        old_orders: Messages about orders, or quantity of orders, older than the file or than their level's
+            last time in sight.
         hidden_matched: Hidden executions that were matched in our book.
         hidden_prints: Hidden executions that could only be printed.
         out_of_turn: Executions of another order than the one that stood first in our book.
@@ -161,7 +163,7 @@ class LobsterReplay:
             Side.SELL: [(price // unit, size) for price, size, _, _ in book if size],
         }
 
-    # --- commands -------------------------------------------------------------------------------------------------
+    # --- commands -----------------------------------------------------------------------------------------
     def _send(self, command: Command) -> list[Event]:
         events = self.engine.process(command, self._now_ns)
         self._steps.append((self._now_ns, command, events))
@@ -188,7 +190,7 @@ class LobsterReplay:
             self._send(ReduceOrder(self._instrument_id, MAKER_AGENT_ID, taken, **ids))
         return taken
 
-    # --- messages -------------------------------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------------------------
     def _apply(self, kind: MessageType, order_id: int, size: int, price: int, side: Side) -> None:
         self.report.messages[kind.name.lower()] += 1
         ticks = price // self.price_unit
@@ -220,7 +222,8 @@ class LobsterReplay:
         if not left:
             return
         self.report.old_orders += 1
-        # Orders that we know may have gone while their level was out of sight, and unknown ones come in their place.
+        # Orders that we know may have gone while their level was out of sight, and unknown ones come in their
+        # place.
         level = self._side(side).levels.get(ticks)
         known = [] if level is None else [old for old in reversed(list(level)) if not old.hidden]
         for old in (*self._anonymous[side, ticks], *known):
@@ -263,7 +266,7 @@ class LobsterReplay:
     def _side(self, side: Side) -> BookSide:
         return self.engine.book.bids if side is Side.BUY else self.engine.book.asks
 
-    # --- the orderbook file ---------------------------------------------------------------------------------------
+    # --- the orderbook file -------------------------------------------------------------------------------
     def _adopt_initial(self, kind: MessageType, side: Side, ticks: Ticks, size: Lots, after: Window) -> None:
         """Enter the book as it was before the first message: as the first row shows it, less that message."""
         before = {s: dict(levels) for s, levels in after.items()}
@@ -282,7 +285,7 @@ class LobsterReplay:
             self._anonymous[side, ticks] = [*standing, order]
 
     def _score(self, row: int, changed: Side, change: tuple[MessageType, Lots, Ticks], now: Window) -> None:
-        """Compare the window with the row; how much of it is known follows from the files alone, not from our book."""
+        """Compare the window with the row; what of it is known follows from the files, not from our book."""
         report, n_levels = self.report, self.day.levels
         report.rows += 1
         predicted = matched = 0
@@ -346,7 +349,7 @@ class LobsterReplay:
 
 
 def header_of(day: LobsterDay) -> RunHeader:
-    """What the log of an imported day says of it: one instrument, and two agents for all the owners we do not know."""
+    """What the log of an imported day says of it: one instrument, two agents for all unknown owners."""
     tick = Decimal(day.price_unit()) / UNITS_PER_POINT
     instrument = Instrument(0, day.name.split("_")[0], tick, Decimal(1), Decimal(1), 1, 1)
     agents = (

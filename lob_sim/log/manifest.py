@@ -93,7 +93,8 @@ class Manifest(msgspec.Struct, frozen=True):
         last_ts_ns: Time of the last of them.
         counts: Rows by dataset.
         digest: The run digest: a SHA-256 chain over ``blocks``.
-        blocks: SHA-256 of each block of ``block_rows`` rows, the last one shorter; see :mod:`lob_sim.log.blocks`.
+        blocks: SHA-256 of each block of ``block_rows`` rows, the last one shorter; see
+            :mod:`lob_sim.log.blocks`.
         parts: Every finished part.
         block_rows: Rows per block.
         schema_version: Version of the format.
@@ -161,7 +162,7 @@ def chunk_of(file_name: str) -> tuple[int, int]:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a log may depend on; ``source`` for one that is not installed."""
+    """Versions of Python and of what a log may depend on; ``source`` for what is not installed."""
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -25,16 +25,16 @@ _INTEGERS = (pa.int64(), pa.int8())
 class ChunkWriter:
     """Writes blocks as chunks: one part per dataset, and a manifest that lists them once all are on disk.
 
-    A chunk holds one block at first and eight later, so that a run which is killed early has left something, and
-    one of ten million rows does not leave thousands of files.
+    A chunk holds one block at first and eight later, so that a run which is killed early has left something,
+    and one of ten million rows does not leave thousands of files.
 
     Args:
         folder: The run directory, which exists.
         header: What is known of the run.
 
     Raises:
-        OutputError: From every method: the directory cannot be written. What was written before stays readable,
-            the chunk that could not be written whole is taken back, and all later calls fail too.
+        OutputError: From every method: the directory cannot be written. What was written before stays
+            readable, the chunk that could not be written whole is taken back, and all later calls fail too.
     """
 
     def __init__(self, folder: Path, header: RunHeader) -> None:
@@ -113,7 +113,7 @@ def write_part(folder: Path, name: str, first_seq: int, last_seq: int, table: pa
 
 def parquet_bytes(table: pa.Table) -> pa.Buffer:
     """A table as a Parquet file."""
-    # Differences of neighbours: sequence numbers, times and ids take about a byte each, and encode fastest so.
+    # As differences of neighbours, numbers, times and ids take about a byte each, and encode fastest.
     delta = {field.name: "DELTA_BINARY_PACKED" for field in table.schema if field.type in _INTEGERS}
     texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
     sink = pa.BufferOutputStream()

@@ -1,7 +1,8 @@
 """Replay: drive fresh venues with the logged commands and compare everything that they answer.
 
-Three independent checks, so that no edited, dropped, repeated or reordered row goes unseen: the digest of every
-file, the digest of every block of rows, and the events themselves, which only the logged commands can produce.
+Three independent checks, so that no edited, dropped, repeated or reordered row goes unseen: the digest of
+every file, the digest of every block of rows, and the events themselves, which only the logged commands can
+produce.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Verification(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether everything that is there is as it was written; see ``status`` for whether the run is complete."""
+        """Whether all that is there is as it was written; see ``status`` for whether the run is complete."""
         return not self.problems and self.difference is None
 
 
@@ -103,7 +104,7 @@ class _Replay:
             self._run.status, self._rows, self._commands, self._events, tuple(self._problems), difference
         )
 
-    # --- files and digests ----------------------------------------------------------------------------------------
+    # --- files and digests --------------------------------------------------------------------------------
     def _check_files(self) -> None:
         source = self._run.source
         if not isinstance(source, DirectorySource):
@@ -137,7 +138,7 @@ class _Replay:
         if n_blocks < len(manifest.blocks):
             self._problems.append(Problem(MANIFEST_NAME, "has digests of blocks that are not there"))
 
-    # --- rows -----------------------------------------------------------------------------------------------------
+    # --- rows ---------------------------------------------------------------------------------------------
     def _check_rows(self) -> Difference | None:
         difference: Difference | None = None
         next_seq, n_blocks = 1, 0
@@ -169,7 +170,7 @@ class _Replay:
         logged = next((row for row in rows if row.seq == found.seq), None)
         return found._replace(context=rows, logged=logged)
 
-    # --- events ---------------------------------------------------------------------------------------------------
+    # --- events -------------------------------------------------------------------------------------------
     def _drive(self, batches: Batches, end_seq: int) -> Difference | None:
         commands = {name: batch for name, batch in batches.items() if dataset_named(name).is_command}
         seqs, causes, events = self._ahead

@@ -70,16 +70,16 @@ class Run:
         blocks = self.source.blocks(list(self.counts))
         return chain_digest(digest_block(first_seq, batches) for first_seq, batches in blocks)
 
-    # --- condition ------------------------------------------------------------------------------------------------
+    # --- condition ----------------------------------------------------------------------------------------
     @property
     def status(self) -> str:
-        """``complete``, ``interrupted``, ``failed``, ``running`` (which a killed run stays), or ``damaged``."""
+        """``complete``, ``interrupted``, ``failed``, ``running`` (as a killed run stays), or ``damaged``."""
         status = self.manifest.status
         return DAMAGED if self.problems and status in (COMPLETE, INTERRUPTED, FAILED) else status
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What can be seen to be wrong without reading the rows; see :func:`lob_sim.log.replay.verify` for the rest."""
+        """What is wrong without reading the rows; :func:`lob_sim.log.replay.verify` finds the rest."""
         return self.source.problems
 
     @cached_property
@@ -114,7 +114,7 @@ class Run:
         lines += [str(problem) for problem in self.problems]
         return lines
 
-    # --- rows -----------------------------------------------------------------------------------------------------
+    # --- rows ---------------------------------------------------------------------------------------------
     @cached_property
     def counts(self) -> dict[str, int]:
         """Rows by dataset, of the datasets that have any."""
@@ -138,7 +138,7 @@ class Run:
                 if from_seq <= row.seq and (to_seq is None or row.seq <= to_seq):
                     yield row
 
-    # --- tables ---------------------------------------------------------------------------------------------------
+    # --- tables -------------------------------------------------------------------------------------------
     def arrow(self, name: str) -> pa.Table:
         """A dataset as an Arrow table.
 
@@ -186,14 +186,14 @@ class Run:
             [(a.agent_id, a.name, a.group, a.kind) for a in self.header.agents], columns=columns
         )
 
-    # --- books ----------------------------------------------------------------------------------------------------
+    # --- books --------------------------------------------------------------------------------------------
     def book(
         self, instrument: str | int | None = None, *, at: Ns | str | None = None, seq: int | None = None
     ) -> BookSnapshot:
         """A lit book as it was.
 
-        The first call for an instrument drives its engine through the whole log and keeps copies on the way; later
-        ones take a fraction of a second.
+        The first call for an instrument drives its engine through the whole log and keeps copies on the way;
+        later ones take a fraction of a second.
 
         Args:
             instrument: Name or ``instrument_id``; may be left out where there is only one.
@@ -209,7 +209,7 @@ class Run:
         return index.at_seq(self.last_seq if seq is None else seq)
 
     def depth(self, instrument: str | int | None = None, *, levels: int = 5, every: Ns | str) -> pd.DataFrame:
-        """Displayed depth at equal steps of time: columns ``bid_ticks_1``, ``bid_lots_1``, ``ask_ticks_1``, ...
+        """Displayed depth at equal steps of time: columns ``bid_ticks_1``, ``bid_lots_1``, ...
 
         Raises:
             InputError: No such instrument, or rows are missing.

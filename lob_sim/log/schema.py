@@ -129,8 +129,8 @@ class Columns:
             self._rows += rows
             return
         try:
-            # One pass over all fields of all rows is a third faster than one pass per field; and an array, unlike
-            # numpy, refuses a float where a whole number should be.
+            # One pass over all fields of all rows is a third faster than one pass per field; and an array,
+            # unlike numpy, refuses a float where a whole number should be.
             self._values.extend(array("q", list(chain.from_iterable(rows))))
         except (TypeError, OverflowError) as error:
             raise self._misfit(error) from error

@@ -64,7 +64,7 @@ class LogSource(Protocol):
         """All rows of a dataset."""
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
-        """The blocks' first ``seq`` and their rows in the datasets of these names, from the block of ``from_seq`` on."""
+        """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names."""
 
 
 class MemorySource:
@@ -98,7 +98,7 @@ class MemorySource:
         return table.select(columns) if columns else table
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
-        """The blocks' first ``seq`` and their rows in the datasets of these names, from the block of ``from_seq`` on."""
+        """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names."""
         for block in self._blocks:
             if block.last_seq >= from_seq:
                 found = {name: block.batch(dataset_named(name)) for name in names}
@@ -108,8 +108,9 @@ class MemorySource:
 class DirectorySource:
     """The finished parts of a run directory.
 
-    A run that was killed may have left whole files that its manifest does not list yet; they are read too. A file
-    that the manifest of a run which has ended does not list is not of that run: a problem, and left alone.
+    A run that was killed may have left whole files that its manifest does not list yet; they are read too. A
+    file that the manifest of a run which has ended does not list is not of that run: a problem, and left
+    alone.
 
     Args:
         path: The run directory.
@@ -181,7 +182,7 @@ class DirectorySource:
         return table.select(columns) if columns else table
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
-        """The blocks' first ``seq`` and their rows in the datasets of these names, from the block of ``from_seq`` on.
+        """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names.
 
         Raises:
             DataError: A part cannot be read.

@@ -23,8 +23,8 @@ _FROM_COMMAND = [
 def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
     """The life of every accepted order.
 
-    Columns: those of ``order_accepted`` (``seq`` and ``ts_event_ns`` are those of acceptance, price and quantity as
-    entered), what the command said besides, and
+    Columns are those of ``order_accepted`` (``seq`` and ``ts_event_ns`` are those of acceptance, price and
+    quantity as entered), what the command said besides, and
 
     - ``n_fills``, ``filled_lots``, ``filled_ticks_lots`` (sum of price × quantity), ``average_fill_ticks``;
     - ``canceled_lots``: what left without trading; ``n_replaced``: how often price or quantity was replaced;

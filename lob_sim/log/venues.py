@@ -45,7 +45,8 @@ VenueFactory: TypeAlias = Callable[[RunHeader], Venues]
 def venues_of(header: RunHeader) -> Venues:
     """The venues as they were when the run began.
 
-    Those of a log that comes from no scenario are plain: continuous trading, no price bands, no public RFQ prints.
+    Those of a log that comes from no scenario are plain: continuous trading, no price bands, no public RFQ
+    prints.
 
     Raises:
         InputError: The scenario in the manifest is not one that this version reads.

@@ -55,9 +55,16 @@ class Kernel(simpy.Environment):
         """Process everything due before ``ts_ns``, nothing due at it, and set the clock to it."""
         if ts_ns <= self.now_ns:
             return
-        # SimPy's own stop ranks with urgent events, so that what else is urgent at that time would come before
-        # or after it depending on when each was scheduled: a run in steps would differ from a run in one go.
+        # SimPy's own stop ranks with urgent events, so that what else is urgent at that time would come
+        # before or after it depending on when each was scheduled: a run in steps would differ from a run in one go.
         stop = Event(self)
         stop._ok, stop._value = True, None
         self.schedule(stop, _BEFORE_ALL, ts_ns - self.now_ns)
         self.run(until=stop)
+
+    def drop_rest(self) -> None:
+        """Forget what is due and will not happen any more.
+
+        The garbage collector does not look into notices: those that stay would keep the whole world alive.
+        """
+        self._queue.clear()

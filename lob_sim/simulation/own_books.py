@@ -93,7 +93,7 @@ class OwnBooks:
         for qty_lots, price_ticks in terms:
             # What makes no sense is refused by the venue; until then it must not free anything.
             per_lot = 1 if is_sell else max(0, price_ticks)
-            most = max(most, before + max(0, qty_lots) * per_lot)
+            most = max(most, before + qty_lots * per_lot)
             before += max(0, qty_lots - 1) * per_lot
         return (most, 0) if is_sell else (0, most * self._tick_values[instrument_id])
 

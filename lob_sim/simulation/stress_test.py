@@ -60,4 +60,5 @@ def stress_test(
         for component in host.components
         if isinstance(component, Desk)
     ]
+    world.kernel.drop_rest()
     return run_cascade(members, ParametricMarket(units, curves), max_rounds=max_rounds)

@@ -111,6 +111,7 @@ class World:
             timetable.close()
         for host in self.market.hosts:
             host.finish()
+        self.kernel.drop_rest()
         self.market.ledger.check()
 
     def _build_components(

@@ -88,7 +88,7 @@ def writing_and_replay() -> tuple[float, float]:
 
 
 def steady_stream() -> Iterator[tuple[int, Command]]:
-    """Half limit orders, two fifths cancels and a tenth market orders, around a book of steady size, for ever."""
+    """Half limit orders, two fifths cancels, a tenth market orders; a book of steady size, for ever."""
     dice = Random(3)
     live: deque[int] = deque()
     number = ts_ns = 0
@@ -192,7 +192,8 @@ def main() -> list[dict[str, object]]:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         write_log(Path(sys.argv[1]), ROWS_IN_MEMORY_TEST)
-        # Not the resource usage: that one counts the memory of the parent, from which this process was forked.
+        # Not the resource usage: that one counts the memory of the parent, from which this process was
+        # forked.
         status = Path("/proc/self/status").read_text()
         print(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024)  # type: ignore[index]
     else:

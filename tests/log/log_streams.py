@@ -1,4 +1,4 @@
-"""Streams of commands and the driving of plain venues with them: what the tests of the log have for a simulation."""
+"""Streams of commands, and plain venues driven with them: what tests of the log have for a simulation."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def drive(recorder: Any, stream: Iterable[tuple[int, Command]], head: RunHeader)
 
 
 def cheap_stream(n: int) -> Iterator[tuple[int, Command]]:
-    """A long plain stream that costs little to make: half limit orders, two fifths cancels, a tenth market orders."""
+    """A long plain stream that costs little to make: limit orders, cancels and a few market orders."""
     rng = random.Random(5)
     for k in range(1, n + 1):
         side = Side.BUY if rng.random() < 0.5 else Side.SELL

@@ -1,4 +1,4 @@
-"""Historic flow repeats history exactly when nobody new trades, and counts what changes when somebody does."""
+"""Historic flow repeats history when nobody new trades, and counts what changes when somebody does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LOBSTER files: real days replayed exactly, constructed ones with every type, malformed ones refused by line."""
+"""LOBSTER files: real days replayed exactly, constructed ones of every type, malformed ones refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def book_of(path: Path) -> Path:
 
 
 def write_pair(folder: Path, rows: list[tuple[str, str]], levels: int = 2) -> Path:
-    """A message and an orderbook file of (message, book) rows; short book rows are filled with empty levels."""
+    """A message and an orderbook file of (message, book) rows; short book rows are filled up."""
     path = folder / f"TEST_2020-01-01_0_1_message_{levels}.csv"
     path.write_text("".join(message + "\n" for message, _ in rows))
     books = [
@@ -276,7 +276,8 @@ def test_what_we_export_is_read_back_to_the_same_book(
     for mine, original in zip(ours, (theirs.bids, theirs.asks), strict=True):
         assert [(p * ticks_per_ours, q) for p, q, _ in mine] == [(p, q) for p, q, _ in original[:levels]]
     if levels == 50:
-        # Everything is in sight, so every execution must meet the very order that it met, in its place in the queue.
+        # Everything is in sight, so every execution must meet the very order that it met, in its place in the
+        # queue.
         assert (report.adopted_levels, report.out_of_turn, report.old_orders, report.unexplained) == (
             0,
             0,

@@ -1,4 +1,4 @@
-"""What goes on the log comes back from it: in memory, on disk, through typed rows, tables and a verified replay."""
+"""What goes on the log comes back: in memory, on disk, as typed rows and tables, by verified replay."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def test_any_stream_survives_memory_disk_and_replay(
 def test_types_of_messages_come_back_as_they_were() -> None:
     memory = Listing()
     drive(memory, mixed_stream(3, 500), header())
-    for (_, given), row in zip(memory.given, run_in_memory(memory, header()).messages(), strict=True):
-        assert type(given) is type(row.message)
-        for field in given.__struct_fields__:
-            assert type(getattr(given, field)) is type(getattr(row.message, field)), field
+    for (_, logged), row in zip(memory.given, run_in_memory(memory, header()).messages(), strict=True):
+        assert type(logged) is type(row.message)
+        for field in logged.__struct_fields__:
+            assert type(getattr(logged, field)) is type(getattr(row.message, field)), field
 
 
 def test_the_digest_does_not_depend_on_how_rows_were_cut_into_parts(

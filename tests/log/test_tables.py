@@ -33,7 +33,7 @@ def run() -> Run:
 
 
 def test_trades_are_the_prints(run: Run) -> None:
-    prints = [row for row in run.messages(Trade)]
+    prints = list(run.messages(Trade))
     assert len(run.trades) == len(prints) > 100
     assert run.trades["seq"].tolist() == [row.seq for row in prints]
     assert run.trades["price_ticks"].tolist() == [row.message.price_ticks for row in prints]  # type: ignore[attr-defined]

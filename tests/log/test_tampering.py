@@ -1,4 +1,4 @@
-"""Every kind of damage to a run directory is seen, by a careless hand and by one that also mends the digests."""
+"""Every kind of damage to a run directory is seen, even where somebody also mends the digests."""
 
 from __future__ import annotations
 

@@ -62,9 +62,7 @@ def stress_scenario(
         [
             instrument("bond", lit={"opening_auction": "50ms", "closing_auction": "100ms", **halts}),
             instrument("bill", 40, lit=halts, rfq={"transparency": "delayed", "delay": "20ms"}),
-            instrument(
-                "note", 70, lit={"batch_interval": "25ms", **halts}, rfq={"transparency": "immediate"}
-            ),
+            instrument("note", 70, lit={"batch_interval": "25ms", **halts}, rfq={"transparency": "immediate"}),
         ],
         horizon=f"{seconds}s",
     )
@@ -104,9 +102,7 @@ def test_nothing_is_lost_and_nobody_goes_short_or_overdraws_at_any_event_of_a_st
     assert counts[AuctionUncrossed] > 20
     phases = {event.phase for event in log.of(PhaseChanged)}
     assert phases == set(Phase)
-    reasons = {event.reason for event in log.of(OrderRejected)} | {
-        event.reason for event in log.of(RfqRejected)
-    }
+    reasons = {event.reason for event in log.of(OrderRejected)} | {event.reason for event in log.of(RfqRejected)}
     assert reasons >= {
         RejectReason.INVALID_QTY,
         RejectReason.INVALID_PRICE,
@@ -128,21 +124,14 @@ def test_in_the_end_agents_know_what_the_ledger_says_and_reserve_what_they_have_
         assert host.books.cash == world.market.ledger.cash[host.agent_id]
         assert host.books.requests == [{}, {}, {}]
         resting = [
-            [o for o in engine.book.orders.values() if o.agent_id == host.agent_id]
-            for engine in world.market.books
+            [o for o in engine.book.orders.values() if o.agent_id == host.agent_id] for engine in world.market.books
         ]
-        known = [
-            [(o.client_order_id, o.leaves_lots) for o in orders.values()] for orders in host.books.orders
-        ]
-        assert [sorted(k) for k in known] == [
-            sorted((o.client_order_id, o.open_lots) for o in r) for r in resting
-        ]
+        known = [[(o.client_order_id, o.leaves_lots) for o in orders.values()] for orders in host.books.orders]
+        assert [sorted(k) for k in known] == [sorted((o.client_order_id, o.open_lots) for o in r) for r in resting]
         guard = host.books.guard
         assert guard is not None
         assert guard.lots == [sum(o.open_lots for o in orders if o.side is Side.SELL) for orders in resting]
-        assert guard.cash == sum(
-            o.open_lots * o.price_ticks for r in resting for o in r if o.side is Side.BUY
-        )
+        assert guard.cash == sum(o.open_lots * o.price_ticks for r in resting for o in r if o.side is Side.BUY)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

@@ -111,9 +111,7 @@ def test_an_unguarded_agent_is_refused_nothing() -> None:
 
 @pytest.mark.parametrize("qty", [-1000, -1, 0])
 @pytest.mark.parametrize("side", [BUY, SELL])
-def test_a_quantity_that_makes_no_sense_frees_nothing_before_the_venue_has_refused_it(
-    side: Side, qty: int
-) -> None:
+def test_a_quantity_that_makes_no_sense_frees_nothing_before_the_venue_has_refused_it(side: Side, qty: int) -> None:
     def greedy(ctx: Context) -> int:
         ctx.place(0, side, qty, 100)
         ctx.request_quote(0, side, qty, ctx.dealers, MS)
@@ -161,9 +159,7 @@ class Taker(Strategy):
 
 
 @pytest.mark.parametrize(("holding", "sold"), [(10, 9), (19, 18)])
-def test_a_replacement_that_crosses_a_fill_under_way_cannot_make_its_owner_short(
-    holding: int, sold: int
-) -> None:
+def test_a_replacement_that_crosses_a_fill_under_way_cannot_make_its_owner_short(holding: int, sold: int) -> None:
     def replace(ctx: Context) -> None:
         if ctx.orders(0):
             ctx.replace(0, order_of(ctx), 10, 101)
@@ -220,6 +216,15 @@ def test_a_refused_reduction_does_not_stand_for_the_answer_to_a_replacement() ->
     run(scenario([spec], horizon="100ms"))
     # Refused just after the replacement was sent: one of the two lots and six more may still be sold.
     assert seen == [7]
+
+
+def test_an_accepted_reduction_is_not_mistaken_for_the_answer_to_a_later_replacement() -> None:
+    _, world = play(
+        lambda ctx: ctx.place(0, SELL, 4, 100),
+        lambda ctx: ctx.reduce(0, order_of(ctx), 1),
+        lambda ctx: ctx.replace(0, order_of(ctx), 2, 101),
+    )
+    assert reserved(world) == (2, 0)
 
 
 # --- request for quote -------------------------------------------------------------------------------------
@@ -311,6 +316,26 @@ def test_a_quote_beyond_the_means_leaves_the_earlier_one_covered() -> None:
     assert [m.reason for m in log.of(RfqRejected)] == [RejectReason.QUOTE_IS_FIRM]
     assert log.of(RfqDeclined) == []
     assert len(log.of(OrderRefused)) == 2
+    assert strategy_of(world, "dealer-1").bought == 0
+    assert world.market.ledger.cash[0] == 0
+
+
+class Lowers(Strategy):
+    """Bids with all of its cash, then lower so that the venue refuses it: the higher bid is what stands."""
+
+    answers_rfqs = True
+
+    def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
+        ctx.quote(request, 100, 0, 40 * MS)
+        ctx.quote(request, 50, 0, 0)
+        self.bought = ctx.place(0, BUY, 5, 100)
+
+
+def test_a_lower_quote_frees_nothing_while_the_higher_one_may_stand() -> None:
+    dealer = group("dealer", Lowers, may_overdraw=False, cash=1000)
+    agents = [dealer, group("offers", Quoter), group("seller", Seller, holdings={"bond": 10})]
+    log, world = run(scenario(agents, horizon="100ms"))
+    assert [m.reason for m in log.of(RfqRejected)] == [RejectReason.INVALID_FIELDS]
     assert strategy_of(world, "dealer-1").bought == 0
     assert world.market.ledger.cash[0] == 0
 

@@ -48,9 +48,7 @@ class Reader(Strategy):
 
     def on_wake(self, ctx: Context, tag: int) -> None:
         self.at_wake.append((ctx.now_ns, len(self.heard), ctx.position(0)))
-        ctx.place(
-            0, Side.BUY if self.net < 0 else Side.SELL, 1, ctx.initial_ticks(0), time_in_force=TimeInForce.IOC
-        )
+        ctx.place(0, Side.BUY if self.net < 0 else Side.SELL, 1, ctx.initial_ticks(0), time_in_force=TimeInForce.IOC)
         ctx.wake_in(10 * MS)
 
     def on_trade(self, ctx: Context, trade: Trade) -> None:
@@ -97,7 +95,7 @@ def test_a_message_is_heard_one_latency_after_it_happened() -> None:
 
 
 def test_messages_that_meet_at_one_instant_without_latency_are_all_heard_then() -> None:
-    """The orders reach the venue at one time, one by one: all fills are heard at that time, none later."""
+    """Each fill calls forth the next order at the same time: all of them are heard then, none later."""
 
     class Fills(Strategy):
         def on_start(self, ctx: Context) -> None:
@@ -114,11 +112,14 @@ def test_messages_that_meet_at_one_instant_without_latency_are_all_heard_then() 
         def on_wake(self, ctx: Context, tag: int) -> None:
             ctx.place(0, Side.BUY, 1, 100)
 
+        def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
+            ctx.place(0, Side.BUY, 1, 100)
+
     for cls in (Fills, Buyer):
         globals()[cls.__name__] = cls
         cls.__module__, cls.__qualname__ = __name__, cls.__name__
-    _, world = run(scenario([group("fills", Fills), group("x", Buyer, count=4)], horizon="5ms"))
-    assert strategy_of(world, "fills-1").fills == [(MS, 1)] * 4
+    _, world = run(scenario([group("fills", Fills), group("x", Buyer)], horizon="5ms"))
+    assert strategy_of(world, "fills-1").fills == [(MS, 1)] * 5
 
 
 # --- which hooks -------------------------------------------------------------------------------------------

@@ -94,9 +94,7 @@ def test_messages_on_one_connection_never_overtake_each_other(law: dict[str, obj
         assert len(set(up)) > 5
         assert len(set(down)) > 5
         # Negative control: drawn delays alone, at these sending times, would overtake.
-        free = delay_source(
-            LatencySpec(distribution="lognormal", median=2 * MS, sigma=1.0), Stream(1, "free")
-        )
+        free = delay_source(LatencySpec(distribution="lognormal", median=2 * MS, sigma=1.0), Stream(1, "free"))
         due = [ts + free() for ts in burst.sent]
         assert due != sorted(due)
     else:

@@ -137,9 +137,7 @@ def test_an_unknown_parameter_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("value", [0, -2, "two", 1.5, True])
 def test_a_parameter_of_the_wrong_type_or_range_is_named(value: object) -> None:
-    error = build_error(
-        strategy="strategies.fixed_spread:FixedSpreadDealer", params={"half_spread_ticks": value}
-    )
+    error = build_error(strategy="strategies.fixed_spread:FixedSpreadDealer", params={"half_spread_ticks": value})
     assert "agents.g.params.half_spread_ticks" in error.where
     assert "expected" in error.message
 
@@ -159,8 +157,4 @@ def test_an_unknown_constraint_or_policy_is_named_with_the_nearest() -> None:
 
 def test_a_parameter_that_names_no_instrument_is_bad_input_that_names_the_agent() -> None:
     with pytest.raises(InputError, match=r"agent t-1.*no instrument 'bnod'.*did you mean 'bond'"):
-        run(
-            scenario(
-                [group("t", "strategies.twap:TwapTrader", params={"instrument": "bnod"}), group("i", Idle)]
-            )
-        )
+        run(scenario([group("t", "strategies.twap:TwapTrader", params={"instrument": "bnod"}), group("i", Idle)]))

@@ -1,0 +1,69 @@
+"""Every experiment in its quick version; in full with ``-m validate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from experiments.validation import (
+    avellaneda_stoikov,
+    glosten_milgrom,
+    gode_sunder,
+    gueant_lehalle,
+    kyle,
+    market_closure,
+    pin_vpin,
+    queue_race,
+    spread_measures,
+    zero_intelligence,
+)
+from lob_sim.experiment import Experiment, Outcome
+
+EXPERIMENTS = [
+    module.EXPERIMENT
+    for module in (
+        avellaneda_stoikov,
+        glosten_milgrom,
+        gode_sunder,
+        gueant_lehalle,
+        kyle,
+        market_closure,
+        pin_vpin,
+        queue_race,
+        spread_measures,
+        zero_intelligence,
+    )
+]
+CASES = [
+    pytest.param(experiment, case, id=f"{experiment.name} {experiment.options(case)}".strip())
+    for experiment in EXPERIMENTS
+    for case in experiment.cases
+]
+
+
+def failures(outcome: Outcome) -> list[str]:
+    return [f"{row.claim}: {row.measured} {row.relation} {row.reference}" for row in outcome.rows if not row.holds]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_quick(experiment: Experiment) -> None:
+    outcome = experiment.run(**experiment.quick)
+    assert outcome.rows
+    assert failures(outcome) == []
+
+
+def test_flagship_dealer_leaves_where_no_half_spread_earns_its_cost() -> None:
+    outcome = market_closure.run(dealer=market_closure.Dealer.FLAGSHIP)
+    assert failures(outcome) == []
+
+
+def test_a_market_of_mostly_informed_traders_closes() -> None:
+    assert failures(market_closure.run(mu=0.6, **market_closure.EXPERIMENT.quick)) == []
+
+
+@pytest.mark.validate
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("experiment", "case"), CASES)
+def test_in_full(experiment: Experiment, case: dict[str, Any]) -> None:
+    assert failures(experiment.run(**case)) == []
