@@ -1,21 +1,24 @@
 """A leverage limit turns a loss into a sale: how much must Dealer Prime shed, and what does selling itself cost?
 
-Dealer Prime, in billions: cash 50, Treasuries 200, corporates 150, other assets 100; funding 475; Tier 1 25: a
-leverage ratio of 5.0 %, its minimum. Corporates fall by 4 %.
+Dealer Prime, in billions: cash 50, Treasuries 200, corporates 150, other assets 100; funding 475; Tier 1 25:
+a leverage ratio of 5.0 %, its minimum. Corporates fall by 4 %.
 
 Expected (arithmetic of the leverage ratio; linear permanent impact as in Greenwood, Landier and Thesmar 2015,
-"Vulnerable banks"): Tier 1 19, ratio 3.846 %, 114 to be shed, 19 times the loss. Proceeds kept as cash cure nothing;
-retiring debt they cure, and funding falls to 361. Under cash first only 64 is sold. When a sale of x moves the price by
-x/depth of itself, what must be sold is the root of E(x) = λ·A(x): 131.18 at a depth of 20,000, 150.84 at 10,000,
-193.67 at 5,000; below a depth of 4,651.16 Treasuries alone cannot cure it, and the sale spills into the next asset.
-All of this for any balance sheet, shock, minimum, depth and sale order that the options name.
+"Vulnerable banks"): Tier 1 19, ratio 3.846 %, 114 to be shed, 19 times the loss. Proceeds kept as cash cure
+nothing; retiring debt they cure, and funding falls to 361. Under cash first only 64 is sold. When a sale of x
+moves the price by x/depth of itself, what must be sold is the root of E(x) = λ·A(x): 131.18 at a depth of
+20,000, 150.84 at 10,000, 193.67 at 5,000; below a depth of 4,651.16 Treasuries alone cannot cure it, and the
+sale spills into the next asset. All of this for any balance sheet, shock, minimum, depth and sale order that
+the options name.
 
-``--book`` sells into the running order book instead, against four makers who lean against their inventory by the
-same slope. Stated before the first run: more is sold there than by the formula, because makers charge for immediacy.
+``--book`` sells into the running order book instead, against four makers who lean against their inventory by
+the same slope. Stated before the first run: more is sold there than by the formula, because makers charge for
+immediacy.
 
-Learnt: that is so, by the amount that a half-spread of some ticks costs: each tick paid away is capital, and 19 times as much
-has to be shed for it. A dealer that finds its limit by steps, re-evaluating after each sale, arrives where one that
-solves the equation in advance does: permanent impact does not depend on how a sale is cut into pieces.
+Learnt: that is so, by the amount that a half-spread of some ticks costs: each tick paid away is capital, and
+19 times as much has to be shed for it. A dealer that finds its limit by steps, re-evaluating after each sale,
+arrives where one that solves the equation in advance does: permanent impact does not depend on how a sale is
+cut into pieces.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +42,7 @@ from lob_sim.balance.sale_order import SALE_ORDERS
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetContext
 from lob_sim.experiment import Experiment, Outcome, Row, Tape, agrees, identical, mean_of, run_cells
-from lob_sim.messages import OrderFilled, RfqTraded, Side
+from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
 from lob_sim.sweep.scenario_task import ScenarioTask
@@ -56,7 +59,7 @@ _ARITHMETIC = "arithmetic of the leverage ratio"
 _ROOT = "root of E(x) = λ·A(x), linear impact"
 
 
-class Order(str, Enum):
+class Order(StrEnum):
     """Sale orders."""
 
     cash_first = "cash_first"
@@ -393,6 +396,8 @@ def run(
 
 
 def _draw(path: Path, prime: Prime, depths: Sequence[float], in_book: dict[float, float]) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     figure, axis = new_figure()
     threshold = depth_threshold(prime)
     low = min([*depths, threshold if math.isfinite(threshold) else depths[0]]) * 0.8
@@ -409,6 +414,9 @@ def _draw(path: Path, prime: Prime, depths: Sequence[float], in_book: dict[float
     if low <= threshold <= grid[-1]:
         axis.axvline(threshold, color="grey", linestyle=":", label=f"threshold {threshold:,.0f}")
     axis.set(xscale="log", xlabel="depth (bn)", ylabel="sold (bn at the price before)")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.legend(fontsize="small")
     save(figure, path)
 

@@ -1,33 +1,36 @@
 """How far does a fall of corporate bonds travel through balance sheets that hold none?
 
-A holds corporates and Treasuries and is thin. B, C and D hold Treasuries alone, with headroom for a fall of 40, 85
-and 105 ticks. E is as thin as B and holds what nobody else does. Makers lean against what they have bought, so a
-sale lowers the price by ``--impact`` ticks a lot; nothing else does.
+A holds corporates and Treasuries and is thin. B, C and D hold Treasuries alone, with headroom for a fall of
+40, 85 and 105 ticks. E is as thin as B and holds what nobody else does. Makers lean against what they have
+bought, so a sale lowers the price by ``--impact`` ticks a lot; nothing else does.
 
 Expected, before the first run (Greenwood, Landier and Thesmar 2015, "Vulnerable banks"; Cont and Schaanning
-2017, "Fire sales, indirect contagion and systemic stress testing"): corporates fall, A's leverage limit binds, A sells
-what is most liquid, Treasuries, whose price takes B over its limit; B's sales take C, and C's take D. First forced
-sales in the order A, B, C, D in at least 95 % of seeds, in the order book and in the stress test by formula.
-Negative controls: with a deep D, D never sells; with makers who do not lean (infinite depth) only A does; where A
-holds no Treasuries only A does; E never does; without the shock nobody does.
+2017, "Fire sales, indirect contagion and systemic stress testing"): corporates fall, A's leverage limit
+binds, A sells what is most liquid, Treasuries, whose price takes B over its limit; B's sales take C, and C's
+take D. First forced sales in the order A, B, C, D in at least 95 % of seeds, in the order book and in the
+stress test by formula. Negative controls: with a deep D, D never sells; with makers who do not lean (infinite
+depth) only A does; where A holds no Treasuries only A does; E never does; without the shock nobody does.
 
-Calibration, by two targets. The impact of 0.1 ticks a lot makes the price fall by 73 ticks when A has done what the
-shock alone demands, so that B is within reach of A, and C and D are not. Headrooms are nine or more
+Calibration, by two targets. The impact of 0.1 ticks a lot makes the price fall by 73 ticks when A has done
+what the shock alone demands, so that B is within reach of A, and C and D are not. Headrooms are nine or more
 standard deviations of the calm price (4 ticks over 15 minutes), so that calm cannot set anything off.
 
-Learnt: with these holdings each tick of fall makes A to D sell 19·Λ/10,000 lots, Λ the lots that they hold, which is
-about one tick more: the cascade is near its critical point and the price falls five times as far as by A's first
-sale. The order book reproduces the formula to some percent: makers' charge for immediacy (a tick or two a lot)
-is all that it adds while somebody bids at every price. Time is what it adds: the four groups sell within 20 s.
+Learnt: with these holdings each tick of fall makes A to D sell 19·Λ/10,000 lots, Λ the lots that they hold,
+which is about one tick more: the cascade is near its critical point and the price falls five times as far as
+by A's first sale. The order book reproduces the formula to some percent: makers' charge for immediacy (a tick
+or two a lot) is all that it adds while somebody bids at every price. Time is what it adds: the four groups
+sell within 20 s.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from experiments.drawing import COLOURS, new_figure, save
 from lob_sim.experiment import Experiment, Outcome, Row, Tape, exceeds, identical, mean_of, run_cells
@@ -42,6 +45,7 @@ from lob_sim.units import NS_PER_S
 if TYPE_CHECKING:
     import pandas as pd
 
+Flags = NDArray[np.bool_]
 SCENARIO = Path(__file__).with_suffix(".toml")
 GROUPS = ("a", "b", "c", "d", "e")
 NEVER = 1e9
@@ -152,21 +156,22 @@ def run(
 
 def _order_rows(frame: pd.DataFrame) -> list[Row]:
     first = [frame[f"first_{name}"].to_numpy() for name in "abcd"]
-    ordered = np.logical_and.reduce([x < y for x, y in zip(first, first[1:], strict=False)])
+    ordered = np.logical_and.reduce([x < y for x, y in pairwise(first)])
     sells = first[-1] < NEVER
     return [_share("order book: share of seeds with first forced sales A < B < C < D", ordered & sells)]
 
 
-def _share(claim: str, holds: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Row:
+def _share(claim: str, holds: Flags) -> Row:
     share = mean_of(holds)
     return exceeds(f"{claim} (at least 0.95)", share.value, 0.95 - 1e-9, share.se, _SOURCE)
 
 
-def _nobody(frame: pd.DataFrame, groups: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.logical_and.reduce([frame[f"first_{name}"].to_numpy() == NEVER for name in groups])
+def _nobody(frame: pd.DataFrame, groups: tuple[str, ...]) -> Flags:
+    quiet: Flags = np.logical_and.reduce([frame[f"first_{name}"].to_numpy() == NEVER for name in groups])
+    return quiet
 
 
-def _only_a(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _only_a(frame: pd.DataFrame) -> Flags:
     return (frame["first_a"].to_numpy() < NEVER) & _nobody(frame, GROUPS[1:])
 
 

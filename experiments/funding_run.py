@@ -1,17 +1,18 @@
 """How fast does a run of repo lenders force a dealer to sell, and does the speed matter for the price?
 
-A dealer leveraged 25 times loses 2 %, is leveraged 48 times, and its lenders, who roll nobody above 30 times, roll
-none of its loans as they mature, until it is small enough again.
+A dealer leveraged 25 times loses 2 %, is leveraged 48 times, and its lenders, who roll nobody above 30 times,
+roll none of its loans as they mature, until it is small enough again.
 
-Expected (Copeland, Martin and Walker 2014, "Repo Runs"; Duffie 2010, "The Failure Mechanics of Dealer Banks"): what
-must go is what takes leverage back to 30, A - 30·E, whatever the terms. The terms are the clock: with loans L that
-mature in equal parts over a term T, half of it has gone by 300 s + T·k/12, k the number of twelfths of L
-that exceed half of what must go and the cash that pays first. Stated before the first run: the shorter the
-terms, the deeper the price falls below fair value, because slow buyers have had less time; with a standing repo facility
-nobody sells, and with the switch ``funding`` off nobody sells.
+Expected (Copeland, Martin and Walker 2014, "Repo Runs"; Duffie 2010, "The Failure Mechanics of Dealer
+Banks"): what must go is what takes leverage back to 30, A - 30·E, whatever the terms. The terms are the
+clock: with loans L that mature in equal parts over a term T, half of it has gone by 300 s + T·k/12, k the
+number of twelfths of L that exceed half of what must go and the cash that pays first. Stated before the first
+run: the shorter the terms, the deeper the price falls below fair value, because slow buyers have had less
+time; with a standing repo facility nobody sells, and with the switch ``funding`` off nobody sells.
 
-Learnt: that is so. Very short terms make the dealer sell more than it must, too: loans mature while its lenders still go by
-the leverage that it disclosed before its last sale. A run overshoots by what travels between two disclosures.
+Learnt: that is so. Very short terms make the dealer sell more than it must, too: loans mature while its
+lenders still go by the leverage that it disclosed before its last sale. A run overshoots by what travels
+between two disclosures.
 """
 
 from __future__ import annotations

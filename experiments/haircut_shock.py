@@ -2,16 +2,16 @@
 
 A position of 200 billion financed in repo at a haircut of 2 %: own funds of 4. The haircut rises to 5 %.
 
-Expected (Brunnermeier and Pedersen 2009, "Market Liquidity and Funding Liquidity": m·|x| ≤ W): with the same own
-funds the position falls to 2/5, a sale of 60 %, or else 6 billion are called. In the running market two
-lenders measure volatility from the prices that they see; a price swings, their haircut goes from 2 % to 5 %, and
-the dealer, whose loans mature one after the other over ``--term``, sells as they do. Stated before the first run: in the end
-1 - 0.02/0.05 = 60 % of its position, the faster the shorter the terms; nothing when haircuts do not move
-(the switch ``funding``), and nothing without the swings.
+Expected (Brunnermeier and Pedersen 2009, "Market Liquidity and Funding Liquidity": m·|x| ≤ W): with the same
+own funds the position falls to 2/5, a sale of 60 %, or else 6 billion are called. In the running market two
+lenders measure volatility from the prices that they see; a price swings, their haircut goes from 2 % to 5 %,
+and the dealer, whose loans mature one after the other over ``--term``, sells as they do. Stated before the
+first run: in the end 1 - 0.02/0.05 = 60 % of its position, the faster the shorter the terms; nothing when
+haircuts do not move (the switch ``funding``), and nothing without the swings.
 
-Learnt: the market sells somewhat more than 60 %, by what the sales themselves cost: own funds pay the half-spread on
-everything that is sold, and each unit of them carries 20 of position at 5 %. A longer term does not make the sale
-smaller, it makes it later: the run is not prevented, it has a clock.
+Learnt: the market sells somewhat more than 60 %, by what the sales themselves cost: own funds pay the
+half-spread on everything that is sold, and each unit of them carries 20 of position at 5 %. A longer term
+does not make the sale smaller, it makes it later: the run is not prevented, it has a clock.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, open_market, parse_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
 from lob_sim.sweep.scenario_task import ScenarioTask
-from lob_sim.sweep.task import TaskResult
+from lob_sim.sweep.task import TaskResult, Value
 from lob_sim.units import NS_PER_S
 
 SCENARIO = Path(__file__).with_suffix(".toml")
@@ -105,14 +105,14 @@ def run(
     calm = load_scenario(SCENARIO)
     loan = round(_LOTS * 10_000 * (1 - haircut)) * 100
     schedule = "agents.lender.params.schedules.bond"
-    base = {
+    base: dict[str, Value] = {
         "agents.dealer.balance_sheet.repo.bond": loan,
         "agents.dealer.balance_sheet.haircuts.bond": haircut,
         f"{schedule}.base": haircut,
         f"{schedule}.maximum": max(haircut, new_haircut),
         "agents.lender.params.term": f"{term}min",
     }
-    slow = {"agents.lender.params.term": f"{long_term}min"}
+    slow: dict[str, Value] = {"agents.lender.params.term": f"{long_term}min"}
     task = ScenarioTask(scenario_to_dict(swinging(calm, swing)), measure)
     frame = run_cells(task, [base, base | slow, base | {"switches.funding": False}], 2)
     quiet = run_cells(ScenarioTask(scenario_to_dict(calm), measure), [base], 2)

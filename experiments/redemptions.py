@@ -1,19 +1,20 @@
 """Investors leave funds that have lost: what do the funds sell, and does the selling make more of them leave?
 
-Two funds hold a bond that falls by 2 %. Investors redeem β·max(0, -return) of net asset value (β = 5 here) at its next
-calculation. A cash buffer pays first; the rest is sold, the price falls by ``--impact`` ticks a lot, and that is the
-next return.
+Two funds hold a bond that falls by 2 %. Investors redeem β·max(0, -return) of net asset value (β = 5 here) at
+its next calculation. A cash buffer pays first; the rest is sold, the price falls by ``--impact`` ticks a lot,
+and that is the next return.
 
-Expected (Coval and Stafford 2007, "Asset Fire Sales (and Purchases) in Equity Markets"; Goldstein, Jiang and Ng 2017 for
-bond funds): the first redemption is β·|return|·NAV exactly; then a geometric spiral with the ratio
-g = β·impact·Q/p (Q lots in all funds, price p), so that without a buffer the sales add up to 1/(1 - g) of the first
-round's. Each round follows from the last by arithmetic, which is the reference for all of them. Stated before the
-first run: a buffer larger than the first redemption stops everything; swing pricing by f pays 1 - f of it and so damps the
-spiral; β = 0 and the switch ``redemptions`` off leave the funds alone.
+Expected (Coval and Stafford 2007, "Asset Fire Sales (and Purchases) in Equity Markets"; Goldstein, Jiang and
+Ng 2017 for bond funds): the first redemption is β·|return|·NAV exactly; then a geometric spiral with the
+ratio g = β·impact·Q/p (Q lots in all funds, price p), so that without a buffer the sales add up to 1/(1 - g)
+of the first round's. Each round follows from the last by arithmetic, which is the reference for all of them.
+Stated before the first run: a buffer larger than the first redemption stops everything; swing pricing by f
+pays 1 - f of it and so damps the spiral; β = 0 and the switch ``redemptions`` off leave the funds alone.
 
-Learnt: the spiral of the order book is that of the arithmetic within a per cent or two, which is the makers' half-spread: funds
-sell at the bid, and what they lose there is a negative return too. The buffer does more than its size: it
-delays the first sale, and investors who are paid in cash leave behind a fund with more of the bond.
+Learnt: the spiral of the order book is that of the arithmetic within a per cent or two, which is the makers'
+half-spread: funds sell at the bid, and what they lose there is a negative return too. The buffer does more
+than its size: it delays the first sale, and investors who are paid in cash leave behind a fund with more of
+the bond.
 """
 
 from __future__ import annotations

@@ -2,17 +2,18 @@
 
 Book VaR is 10 million with a limit of 15. Volatility doubles: VaR is 20, a third over the limit.
 
-Expected (Adrian and Shin 2010, "Liquidity and leverage"): the cut is 1 - 15/20 = 25 %, or 21.875 % when prices have
-fallen by 4 % as well. In the running market a price swings up and down by twice its calm volatility and is always
-back where it was: nobody loses anything and the dealer sells all the same, along
-n_t = limit / (z·σ_t·p_t), σ_t² = d^t·σ_0² + (1 - d^t)·(2σ_0)², because volatility is measured with memory d. Stated
-before the first run: with price impact (``--impact``) it sells more, because its own sales are in the volatility that
-it measures. Control: without swings it sells nothing.
+Expected (Adrian and Shin 2010, "Liquidity and leverage"): the cut is 1 - 15/20 = 25 %, or 21.875 % when
+prices have fallen by 4 % as well. In the running market a price swings up and down by twice its calm
+volatility and is always back where it was: nobody loses anything and the dealer sells all the same, along n_t
+= limit / (z·σ_t·p_t), σ_t² = d^t·σ_0² + (1 - d^t)·(2σ_0)², because volatility is measured with memory d.
+Stated before the first run: with price impact (``--impact``) it sells more, because its own sales are in the
+volatility that it measures. Control: without swings it sells nothing.
 
-Learnt: the path of the position is that of the formula to the lot, and each sale happens at the upper end of a swing,
-when the position is worth most. The stated sign was wrong: the limit is on value, so the lower price that a sale leaves
-relieves it, and the dealer sells *fewer* lots than at infinite depth (243 instead of 250 at one tick a lot). Its own
-sales do add to its volatility: it sells more than the lower price alone would make it (232).
+Learnt: the path of the position is that of the formula to the lot, and each sale happens at the upper end of
+a swing, when the position is worth most. The stated sign was wrong: the limit is on value, so the lower price
+that a sale leaves relieves it, and the dealer sells *fewer* lots than at infinite depth (243 instead of 250
+at one tick a lot). Its own sales do add to its volatility: it sells more than the lower price alone would
+make it (232).
 """
 
 from __future__ import annotations

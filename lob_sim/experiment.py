@@ -19,7 +19,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -29,11 +29,13 @@ import numpy as np
 import typer
 from numpy.typing import ArrayLike
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lob_sim.errors import InputError, LobSimError
 from lob_sim.messages import Command, Event
 from lob_sim.sweep.executors import Processes, Serial, available_cores
+from lob_sim.sweep.progress import progress_bar
 from lob_sim.sweep.runner import run_many
 from lob_sim.sweep.task import Task, Value
 from lob_sim.units import Ns
@@ -61,6 +63,8 @@ class Row(msgspec.Struct, frozen=True):
         slack: Difference that rounding, or a stated approximation, accounts for.
         verdict: ``holds`` or ``fails``.
         source: Where the reference comes from.
+        low: Lower end of an interval around ``measured``, where the verdict rests on one.
+        high: Its upper end.
     """
 
     claim: str
@@ -71,6 +75,8 @@ class Row(msgspec.Struct, frozen=True):
     slack: float
     verdict: Literal["holds", "fails"]
     source: str
+    low: float | None = None
+    high: float | None = None
 
     @property
     def holds(self) -> bool:
@@ -189,15 +195,24 @@ class Tape:
         return [message for message in self.messages if type(message) is kind]
 
 
-def run_cells(task: Task, points: Sequence[Mapping[str, Value]], seeds: int) -> pd.DataFrame:
+def run_cells(
+    task: Task, points: Sequence[Mapping[str, Value]], seeds: int, title: str | None = None
+) -> pd.DataFrame:
     """Do a task at every point with seeds 1 .. n (the same for all points) and return the table of results.
+
+    Args:
+        task: The task.
+        points: Overrides, one mapping per point.
+        seeds: Number of seeds.
+        title: What is shown beside a bar on the terminal while it runs; without it nothing is.
 
     Raises:
         LobSimError: A run failed; shows the first.
     """
     workers = _workers.get()
-    with Serial() if workers == 1 else Processes(workers) as executor:
-        frame = run_many(task, points, range(1, seeds + 1), executor)
+    bar = nullcontext(None) if title is None else progress_bar(title)
+    with bar as progress, Serial() if workers == 1 else Processes(workers) as executor:
+        frame = run_many(task, points, range(1, seeds + 1), executor, progress)
     failed = frame[frame["status"] != "ok"]
     if len(failed):
         first = failed.iloc[0]
@@ -219,16 +234,32 @@ def in_processes(workers: int) -> typing.Iterator[None]:
 # --- experiments ----------------------------------------------------------------------------------------
 
 
+class ResultTable(msgspec.Struct, frozen=True):
+    """Measured quantities about which nothing is claimed, for people and for ``--json``.
+
+    Attributes:
+        title: What is shown.
+        columns: Headings.
+        rows: Cells: text, numbers, or estimates with their interval.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What a run of an experiment gave.
 
     Attributes:
         rows: The claims.
         draw: Draws the figure and saves it to the path that it is given.
+        tables: What else was measured.
     """
 
     rows: list[Row]
     draw: Callable[[Path], None] | None = None
+    tables: list[ResultTable] = []
 
     @property
     def holds(self) -> bool:
@@ -327,6 +358,7 @@ class Experiment:
             "title": self.title,
             "parameters": dict(options),
             "rows": outcome.rows,
+            "tables": outcome.tables,
             "holds": outcome.holds,
         }
         return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
@@ -345,15 +377,30 @@ def _common_options(
 
 
 def show(title: str, outcome: Outcome) -> None:
-    """Print the rows as a table."""
+    """Print the tables, then the rows as one."""
+    # A table in a pipe or a file is not cut to the width of a terminal that is not there.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    for measured in outcome.tables:
+        console.print(_render(measured))
     table = Table(title=title, title_justify="left")
-    for column in ("claim", "measured", "", "reference", "s.e.", "verdict", "source"):
-        table.add_column(column, justify="right" if column in ("measured", "reference", "s.e.") else "left")
+    for column in ("claim", "measured", "", "reference", "s.e. or interval", "verdict", "source"):
+        table.add_column(column, justify="right" if column in ("measured", "reference", "s.e. or interval") else "left")
     for row in outcome.rows:
         reference = f"{row.reference:.6g}" + (f" ± {row.slack:.2g}" if row.slack else "")
         error = f"{row.standard_error:.2g}" if row.standard_error else "exact"
+        if row.low is not None and row.high is not None:
+            error = f"\\[{row.low:.3g}, {row.high:.3g}]"
         colour = "green" if row.holds else "red"
         verdict = f"[{colour}]{row.verdict}[/]"
         table.add_row(row.claim, f"{row.measured:.6g}", row.relation, reference, error, verdict, row.source)
-    # A table in a pipe or a file is not cut to the width of a terminal that is not there.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console.print(table)
+
+
+def _render(measured: ResultTable) -> Table:
+    table = Table(title=measured.title, title_justify="left")
+    for k, column in enumerate(measured.columns):
+        table.add_column(column, justify="right" if k else "left")
+    for row in measured.rows:
+        cells = (f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row)
+        table.add_row(*(escape(cell) for cell in cells))
+    return table

@@ -194,7 +194,7 @@ def run(
     return Outcome(rows, draw)
 
 
-EXPERIMENT = Experiment("pin_vpin", run, quick={"runs": 6, "days": 60})
+EXPERIMENT = Experiment("pin_vpin", run, quick={"runs": 5, "days": 40})
 main = EXPERIMENT.main
 
 if __name__ == "__main__":

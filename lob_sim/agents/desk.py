@@ -27,6 +27,7 @@ from lob_sim.messages import (
     ConstraintCured,
     Event,
     FundingEvent,
+    FundingKind,
     MarkRecord,
     MarkSource,
     OrderCanceled,
@@ -141,6 +142,9 @@ class Desk(Strategy):
     def on_message(self, ctx: Context, event: Event) -> None:
         if not isinstance(event, FundingEvent) or self.borrower is None:
             return
+        if event.kind is FundingKind.MARGIN_CALL:
+            # A call is answered by what the positions are worth now, not at the last scheduled mark.
+            self._mark_all(ctx)
         cause = self.borrower.on_message(ctx, event, self.sheet)
         if cause is not None:
             self._settle_funding(ctx, cause)

@@ -114,9 +114,7 @@ class Rows:
         self._codes = codes = _codes_of(messages)
         is_command = _CODES.is_command[codes]
         self.commands = int(np.count_nonzero(is_command))
-        self.last_ts_ns: Ns = (
-            times[self.commands - 1] if is_command[-1] else cast(Any, messages[-1]).ts_event_ns
-        )
+        self.last_ts_ns: Ns = times[self.commands - 1] if is_command[-1] else cast(Any, messages[-1]).ts_event_ns
         self._seq = seq = np.arange(first_seq, self.last_seq + 1, dtype=np.int64)
         self._added = added = np.maximum.accumulate(np.where(is_command, seq, cause_seq))
         self.last_cause_seq = int(added[-1])

@@ -117,9 +117,7 @@ class BookIndex:
         """
         if seq < 0:
             raise DataError(f"{seq} is not the number of a row")
-        return self._drive(
-            bisect_right(self._copies, seq, key=lambda c: c.seq) - 1, lambda at, _: at > seq, seq
-        )
+        return self._drive(bisect_right(self._copies, seq, key=lambda c: c.seq) - 1, lambda at, _: at > seq, seq)
 
     def at_time(self, ts_ns: Ns) -> BookSnapshot:
         """The book after everything up to a time, inclusive.
@@ -134,9 +132,7 @@ class BookIndex:
             bisect_right(self._copies, ts_ns, key=lambda c: c.ts_ns) - 1, lambda _, at_ns: at_ns > ts_ns, None
         )
 
-    def _drive(
-        self, nth_copy: int, is_later: Callable[[int, Ns], bool], asked_seq: int | None
-    ) -> BookSnapshot:
+    def _drive(self, nth_copy: int, is_later: Callable[[int, Ns], bool], asked_seq: int | None) -> BookSnapshot:
         seq, ts_ns, state = self._copies[nth_copy]
         engine: MatchingEngine = pickle.loads(state)
         for command_seq, command_ns, command in self._commands(seq + 1):
@@ -170,10 +166,7 @@ class BookIndex:
                     row += level[:2]
             rows.append(row)
         names = [
-            f"{side}_{what}_{i}"
-            for side in ("bid", "ask")
-            for i in range(1, levels + 1)
-            for what in ("ticks", "lots")
+            f"{side}_{what}_{i}" for side in ("bid", "ask") for i in range(1, levels + 1) for what in ("ticks", "lots")
         ]
         return pd.DataFrame(rows, columns=["ts_event_ns", *names])
 

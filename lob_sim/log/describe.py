@@ -50,9 +50,7 @@ def describe_book(book: BookSnapshot, levels: int) -> list[str]:
     """A book in decimal prices, asks above bids: price, displayed amount, displayed orders."""
     instrument = book.instrument
     decimals = max(0, -instrument.tick_size.as_tuple().exponent)  # type: ignore[operator]
-    lines = [
-        f"{instrument.name} after row {book.seq}, at {format_time(book.ts_ns)}, {book.phase.name.lower()}"
-    ]
+    lines = [f"{instrument.name} after row {book.seq}, at {format_time(book.ts_ns)}, {book.phase.name.lower()}"]
     for side, depth in (("ask", book.asks[:levels][::-1]), ("bid", book.bids[:levels])):
         for ticks, lots, orders in depth:
             price, amount = instrument.price(ticks), instrument.amount(lots)

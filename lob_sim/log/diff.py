@@ -95,9 +95,7 @@ def summary_of(run: Run) -> dict[str, Any]:
             mine = table[table["instrument_id"] == entry.instrument_id]
             summary[f"{entry.name}.{name}_trades"] = len(mine)
             summary[f"{entry.name}.{name}_volume_lots"] = int(mine["qty_lots"].sum())
-            summary[f"{entry.name}.{name}_last_ticks"] = (
-                int(mine["price_ticks"].iloc[-1]) if len(mine) else None
-            )
+            summary[f"{entry.name}.{name}_last_ticks"] = int(mine["price_ticks"].iloc[-1]) if len(mine) else None
     return summary
 
 
@@ -105,9 +103,7 @@ def _inputs(run: Run) -> dict[str, Any]:
     header = run.header
     inputs = {f"scenario.{path}": value for path, value in _leaves(header.scenario)}
     inputs["seed_entropy"] = header.seed_entropy
-    inputs |= {
-        f"agents.{agent.name}": f"{agent.agent_id} {agent.group} {agent.kind}" for agent in header.agents
-    }
+    inputs |= {f"agents.{agent.name}": f"{agent.agent_id} {agent.group} {agent.kind}" for agent in header.agents}
     inputs |= {f"packages.{name}": version for name, version in run.manifest.packages.items()}
     return inputs
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from lob_sim.errors import OutputError
+from lob_sim.errors import LobSimError
 from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, Rows
 from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, Manifest, RunHeader
 from lob_sim.log.parts import ChunkWriter, claim_folder
@@ -71,9 +71,9 @@ class DirectoryRecorder(HotRecorder):
                 self.close(INTERRUPTED)
             else:
                 self.close(FAILED, f"{type(error).__name__}: {error}")
-        except OutputError:
-            # A disk that failed in the run fails at its end again; the first error tells it.
-            if not isinstance(error, OutputError):
+        except LobSimError as failure:
+            # What failed in the run fails at its end again; the first error tells it.
+            if type(failure) is not kind:
                 raise
         finally:
             if self._signal_before is not None:
@@ -146,7 +146,13 @@ class DirectoryRecorder(HotRecorder):
         self._loose[:] = [position - n for position in self._loose[cut:]]
         self._next_seq += n
         self._cause_seq = rows.last_cause_seq
-        rows.add_to(self._builder)
+        try:
+            rows.add_to(self._builder)
+        except LobSimError:
+            # This slice is in the columns by half, so the block that it belongs to must not be written.
+            self._builder = BatchBuilder()
+            self._rows.clear()
+            raise
         self._last_ts_ns = rows.last_ts_ns
         if n == room:
             self._hand_on()

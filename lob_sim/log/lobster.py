@@ -112,9 +112,7 @@ def read_lobster(message_path: str | Path, orderbook_path: str | Path | None = N
         else messages.with_name(messages.name.replace("_message_", "_orderbook_"))
     )
     if books == messages:
-        raise DataError(
-            "has no _message_ in its name: expected the orderbook file to be named too", str(messages)
-        )
+        raise DataError("has no _message_ in its name: expected the orderbook file to be named too", str(messages))
     n_columns, header = _shape(messages)
     if not len(_MESSAGE_COLUMNS) <= n_columns <= len(_MESSAGE_COLUMNS) + 1:
         raise DataError(f"has {n_columns} columns; expected 6, or 7 with a note", f"{messages}:1")
@@ -125,9 +123,7 @@ def read_lobster(message_path: str | Path, orderbook_path: str | Path | None = N
     book = _read_book(books)
     if len(book) != len(ts_ns):
         raise DataError(f"has {len(book)} rows; the message file has {len(ts_ns)}", str(books))
-    return LobsterDay(
-        messages.stem, str(messages), header + 1, ts_ns, kind, order_id, size, price, direction, book
-    )
+    return LobsterDay(messages.stem, str(messages), header + 1, ts_ns, kind, order_id, size, price, direction, book)
 
 
 def _shape(path: Path) -> tuple[int, int]:
@@ -186,8 +182,7 @@ def _times(column: pa.ChunkedArray, path: Path, header: int) -> Int64:
     bad = np.flatnonzero(parts.is_null().to_numpy(zero_copy_only=False))
     if len(bad):
         raise DataError(
-            f"the time is {column[int(bad[0])].as_py()!r}; expected seconds after midnight, "
-            "with at most nine decimals",
+            f"the time is {column[int(bad[0])].as_py()!r}; expected seconds after midnight, with at most nine decimals",
             f"{path}:{bad[0] + 1 + header}",
         )
     seconds = parts.field("seconds").cast(pa.int64()).to_numpy()

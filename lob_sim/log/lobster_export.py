@@ -97,16 +97,11 @@ def export_lobster(
     entry = run.header.instruments[instrument_id]
     unit = entry.tick_size * UNITS_PER_POINT
     if unit != int(unit):
-        raise DataError(
-            f"the tick of {entry.name} is {entry.tick_size}; LOBSTER's prices are multiples of 0.0001"
-        )
+        raise DataError(f"the tick of {entry.name} is {entry.tick_size}; LOBSTER's prices are multiples of 0.0001")
     if not 1 <= levels <= MAX_LEVELS:
         raise DataError(f"expected 1 to {MAX_LEVELS} levels, got {levels}")
     end_ms = -(-run.manifest.last_ts_ns // 1_000_000)
-    paths = [
-        Path(folder) / f"{entry.name}_{_DATE}_0_{end_ms}_{kind}_{levels}.csv"
-        for kind in ("message", "orderbook")
-    ]
+    paths = [Path(folder) / f"{entry.name}_{_DATE}_0_{end_ms}_{kind}_{levels}.csv" for kind in ("message", "orderbook")]
     phase = venues_of(run.header).books[instrument_id].phase
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -221,9 +216,7 @@ class _Tape:
         maker = self._orders[event.maker_order_id]
         if self._phase is not Phase.CONTINUOUS:
             self.settle()
-            self._write(
-                MessageType.CROSS_TRADE, -1, event.qty_lots, event.price_ticks * self._unit, Side.SELL
-            )
+            self._write(MessageType.CROSS_TRADE, -1, event.qty_lots, event.price_ticks * self._unit, Side.SELL)
             return
         if maker is self._incoming:
             self.settle()

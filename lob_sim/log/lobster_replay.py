@@ -11,7 +11,7 @@ scored. Everything else in the window is *predicted* by the messages and must be
 - An execution (4) is an incoming IOC order of that size and limit: our engine must find the same resting
   quantity.
 - A hidden execution (5) is a hidden order and the IOC order that meets it, where displayed orders leave it
-  that; else, and at prices off the tick grid, a print alone.
+  that; else a print alone.
 - A cross trade (6) is a print alone. Halts (7) move the engine to HALTED and back; executions in between only
   take orders away, because the auction has matched them at its own price.
 - Levels that leave the window stay in our book, unseen, until they come back: then the file decides.
@@ -240,9 +240,7 @@ class LobsterReplay:
         if named is not None and named.open_lots and front is not named:
             self.report.out_of_turn += 1
         self._enter(TAKER_AGENT_ID, side.opposite, size, ticks, time_in_force=TimeInForce.IOC)
-        traded = sum(
-            e.qty_lots for e in self._steps[-1][2] if isinstance(e, Trade) and e.price_ticks == ticks
-        )
+        traded = sum(e.qty_lots for e in self._steps[-1][2] if isinstance(e, Trade) and e.price_ticks == ticks)
         if traded != size:
             self.report.unexplained += 1
 
@@ -319,9 +317,7 @@ class LobsterReplay:
         """Make the window of our book what the file shows: this adopts what was unknown."""
         n_levels = self.day.levels
         wrong = [
-            side
-            for side, shown in levels.items()
-            if [level[:2] for level in self._side(side).depth(n_levels)] != shown
+            side for side, shown in levels.items() if [level[:2] for level in self._side(side).depth(n_levels)] != shown
         ]
         # Away with everything first: what comes might otherwise trade with it.
         for side in wrong:

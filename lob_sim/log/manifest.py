@@ -216,9 +216,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         version = msgspec.json.decode(content, type=_Version).schema_version
         if version != SCHEMA_VERSION:
-            raise DataError(
-                f"has schema version {version}; this program reads version {SCHEMA_VERSION}", str(path)
-            )
+            raise DataError(f"has schema version {version}; this program reads version {SCHEMA_VERSION}", str(path))
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"is not a manifest: {error}", str(path)) from None

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lob_sim.errors import DataError, OutputError
+from lob_sim.errors import DataError, LobSimError, OutputError
 from lob_sim.log.blocks import BatchBuilder, Batches, digest_block
 from lob_sim.log.manifest import FAILED, RUNNING, Manifest, Part, RunHeader, write_file, write_manifest
 from lob_sim.log.schema import dataset_named
@@ -35,12 +35,13 @@ class ChunkWriter:
     Raises:
         OutputError: From every method: the directory cannot be written. What was written before stays
             readable, the chunk that could not be written whole is taken back, and all later calls fail too.
+        InputError: A command holds what no column can; all later calls fail too.
     """
 
     def __init__(self, folder: Path, header: RunHeader) -> None:
         self.folder = folder
         self.manifest = Manifest.of(header, RUNNING)
-        self._failure: OutputError | None = None
+        self._failure: LobSimError | None = None
         self._begin_chunk()
         write_manifest(folder, self.manifest)
 
@@ -54,7 +55,11 @@ class ChunkWriter:
         """Take a block, or nothing; write the chunk if it has enough blocks."""
         if self._failure:
             raise self._failure
-        batches = builder.build()
+        try:
+            batches = builder.build()
+        except LobSimError as failure:
+            self._fail([], failure)
+            raise
         if not batches:
             return
         self._blocks.append(batches)
@@ -83,15 +88,13 @@ class ChunkWriter:
         self.manifest = manifest
         self._begin_chunk()
 
-    def _fail(self, written: list[Part], failure: OutputError) -> None:
+    def _fail(self, written: list[Part], failure: LobSimError) -> None:
         self._failure = failure
         # Taking the chunk back also makes the room to say on a full disk that the run failed.
         for part in written:
             (self.folder / part.path).unlink(missing_ok=True)
         with suppress(OutputError):
-            write_manifest(
-                self.folder, msgspec.structs.replace(self.manifest, status=FAILED, error=str(failure))
-            )
+            write_manifest(self.folder, msgspec.structs.replace(self.manifest, status=FAILED, error=str(failure)))
 
 
 def write_part(folder: Path, name: str, first_seq: int, last_seq: int, table: pa.Table) -> Part:

@@ -112,9 +112,7 @@ class _Replay:
         assert source.path is not None
         for part in source.parts:
             if part.sha256 and file_sha256(Path(source.path, part.path)) != part.sha256:
-                self._problems.append(
-                    Problem(part.path, "is not the file that was written: its SHA-256 differs")
-                )
+                self._problems.append(Problem(part.path, "is not the file that was written: its SHA-256 differs"))
 
     def _check_digest(self, first_seq: int, batches: Batches) -> None:
         if self._run.path is None:
@@ -132,9 +130,7 @@ class _Replay:
         if manifest.digest != chain_digest(map(bytes.fromhex, manifest.blocks)):
             self._problems.append(Problem(MANIFEST_NAME, "its digest is not that of its blocks"))
         if manifest.status != RUNNING and (manifest.rows, manifest.counts) != (self._rows, self._run.counts):
-            self._problems.append(
-                Problem(MANIFEST_NAME, f"counts {manifest.rows} rows; there are {self._rows}")
-            )
+            self._problems.append(Problem(MANIFEST_NAME, f"counts {manifest.rows} rows; there are {self._rows}"))
         if n_blocks < len(manifest.blocks):
             self._problems.append(Problem(MANIFEST_NAME, "has digests of blocks that are not there"))
 
@@ -159,9 +155,7 @@ class _Replay:
         if difference is None and seqs and self._run.manifest.status == COMPLETE:
             answers = encode_events(events[:1], np.array(seqs[:1], np.int64), np.array(causes[:1], np.int64))
             (expected,) = rows_of(answers)
-            difference = self._with_context(
-                Difference(seqs[0], "the log ends before this event", None, expected)
-            )
+            difference = self._with_context(Difference(seqs[0], "the log ends before this event", None, expected))
         return difference
 
     def _with_context(self, found: Difference) -> Difference:
@@ -190,9 +184,7 @@ class _Replay:
         end = bisect_left(seqs, end_seq)
         self._ahead = (seqs[end:], causes[end:], events[end:])
         self._events += end
-        answers = encode_events(
-            events[:end], np.array(seqs[:end], np.int64), np.array(causes[:end], np.int64)
-        )
+        answers = encode_events(events[:end], np.array(seqs[:end], np.int64), np.array(causes[:end], np.int64))
         return _first_difference(answers, batches) or failure
 
 
@@ -235,9 +227,7 @@ def _difference_in(dataset: Dataset, expected: pa.RecordBatch, logged: pa.Record
     n = min(expected.num_rows, logged.num_rows)
     unequal = np.zeros(n, np.bool_)
     for ours, theirs in zip(expected.columns, logged.columns, strict=True):
-        same = np.array(
-            [a == b for a, b in zip(to_list(ours[:n]), to_list(theirs[:n]), strict=True)], np.bool_
-        )
+        same = np.array([a == b for a, b in zip(to_list(ours[:n]), to_list(theirs[:n]), strict=True)], np.bool_)
         unequal |= ~same
     first = int(np.argmax(unequal)) if unequal.any() else n
     ours, theirs = (_row_at(dataset, batch, first) for batch in (expected, logged))

@@ -85,9 +85,7 @@ class Run:
     @cached_property
     def gaps(self) -> tuple[tuple[int, int], ...]:
         """Ranges of ``seq``, inclusive, that are missing before the last row that is there."""
-        present = np.sort(
-            np.concatenate([self._seqs(name) for name in self.counts] or [np.zeros(0, np.int64)])
-        )
+        present = np.sort(np.concatenate([self._seqs(name) for name in self.counts] or [np.zeros(0, np.int64)]))
         edges = np.concatenate(([0], present))
         holes = np.flatnonzero(np.diff(edges) > 1)
         return tuple((int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in holes)
@@ -107,9 +105,7 @@ class Run:
         if self.manifest.error:
             lines.append(f"the run failed: {self.manifest.error}")
         if self.status == RUNNING:
-            lines.append(
-                f"still being written, or its writer was killed: rows after {self.last_seq} are missing"
-            )
+            lines.append(f"still being written, or its writer was killed: rows after {self.last_seq} are missing")
         lines += [f"rows {first} to {last} are missing" for first, last in self.gaps]
         lines += [str(problem) for problem in self.problems]
         return lines
@@ -120,9 +116,7 @@ class Run:
         """Rows by dataset, of the datasets that have any."""
         return self.source.counts()
 
-    def messages(
-        self, *types: type[Message], from_seq: int = 1, to_seq: int | None = None
-    ) -> Iterator[LogRow]:
+    def messages(self, *types: type[Message], from_seq: int = 1, to_seq: int | None = None) -> Iterator[LogRow]:
         """Rows in order of ``seq``, as typed messages.
 
         Args:
@@ -182,9 +176,7 @@ class Run:
     def agents(self) -> pd.DataFrame:
         """Names, groups and kinds of the agents."""
         columns = ["agent_id", "name", "group", "kind"]
-        return pd.DataFrame(
-            [(a.agent_id, a.name, a.group, a.kind) for a in self.header.agents], columns=columns
-        )
+        return pd.DataFrame([(a.agent_id, a.name, a.group, a.kind) for a in self.header.agents], columns=columns)
 
     # --- books --------------------------------------------------------------------------------------------
     def book(
@@ -234,18 +226,14 @@ class Run:
                 raise DataError(f"no instrument has the number {instrument}" + known)
             return instrument
         if instrument not in names:
-            raise DataError(
-                f"no instrument is named {instrument!r}" + did_you_mean(instrument, names) + known
-            )
+            raise DataError(f"no instrument is named {instrument!r}" + did_you_mean(instrument, names) + known)
         return names.index(instrument)
 
     def _index(self, instrument_id: int) -> BookIndex:
         if instrument_id not in self._indices:
             if self.gaps:
                 first, last = self.gaps[0]
-                raise DataError(
-                    f"rows {first} to {last} are missing: no book after them can be known", str(self.path)
-                )
+                raise DataError(f"rows {first} to {last} are missing: no book after them can be known", str(self.path))
             self._indices[instrument_id] = BookIndex(self.source, instrument_id)
         return self._indices[instrument_id]
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lob_sim.convert import did_you_mean
-from lob_sim.errors import DataError, InvariantError
+from lob_sim.errors import DataError, InputError, InvariantError, LobSimError
 from lob_sim.messages import Command, Message
 
 SCHEMA_VERSION = 1
@@ -53,10 +53,7 @@ class Dataset:
         self._fields = tuple(message_type.__struct_fields__)
         self._enums: dict[str, type[IntEnum]] = {f: hints[f] for f in self._fields if _is_enum(hints[f])}
         self._members = {f: _Members({int(m): m for m in enum}) for f, enum in self._enums.items()}
-        own = [
-            pa.field(f, _arrow_type(hints[f], f"{self.name}.{f}"), False, self._names_of(f))
-            for f in self._fields
-        ]
+        own = [pa.field(f, _arrow_type(hints[f], f"{self.name}.{f}"), False, self._names_of(f)) for f in self._fields]
         added = ["seq", "ts_event_ns" if self.is_command else "cause_seq"]
         self.schema = pa.schema([*(pa.field(name, pa.int64(), False) for name in added), *own])
 
@@ -73,7 +70,8 @@ class Dataset:
             added: Time of arrival of commands, ``cause_seq`` of events.
 
         Raises:
-            InvariantError: A value that its column cannot hold.
+            InputError: A command holds a value that its column cannot.
+            InvariantError: An event does.
         """
         columns = Columns(self)
         columns.add(messages, seq, added)
@@ -108,7 +106,8 @@ class Columns:
         dataset: Of which dataset.
 
     Raises:
-        InvariantError: From both methods: a value that its column cannot hold.
+        InputError: From both methods: a command holds a value that its column cannot.
+        InvariantError: From both methods: an event does.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -121,45 +120,58 @@ class Columns:
         self._rows: list[tuple[Any, ...]] = []
 
     def add(self, messages: Sequence[Message], seq: Int64, added: Int64) -> None:
-        """Add messages of the dataset's type, in order of ``seq``."""
+        """Add messages of the dataset's type, in order of ``seq``; adds nothing if it fails."""
+        rows = map(msgspec.structs.astuple, messages)
+        if self._is_whole:
+            try:
+                # One pass over all fields of all rows is a third faster than one pass per field; and an array,
+                # unlike numpy, refuses a float where a whole number should be.
+                self._values.extend(array("q", list(chain.from_iterable(rows))))
+            except (TypeError, OverflowError) as error:
+                raise self._misfit(error, messages) from error
+        else:
+            self._rows += rows
         self._seq.append(seq)
         self._added.append(added)
-        rows = map(msgspec.structs.astuple, messages)
-        if not self._is_whole:
-            self._rows += rows
-            return
-        try:
-            # One pass over all fields of all rows is a third faster than one pass per field; and an array,
-            # unlike numpy, refuses a float where a whole number should be.
-            self._values.extend(array("q", list(chain.from_iterable(rows))))
-        except (TypeError, OverflowError) as error:
-            raise self._misfit(error) from error
 
     def build(self) -> pa.RecordBatch:
         """All rows added so far."""
         try:
             columns = self._whole_columns() if self._is_whole else self._mixed_columns()
         except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-            raise self._misfit(error) from error
+            raise self._misfit(error, ()) from error
         added = [pa.array(np.concatenate(parts)) for parts in (self._seq, self._added)]
         return pa.RecordBatch.from_arrays([*added, *columns], schema=self._dataset.schema)
 
     def _whole_columns(self) -> list[pa.Array]:
         table = np.frombuffer(self._values, np.int64).reshape(-1, len(self._types))
         columns = zip(np.ascontiguousarray(table.T), self._types, strict=True)
-        return [pa.array(column.astype(_NUMPY_OF[t], copy=False)) for column, t in columns]
+        return [pa.array(_narrow(column, t)) for column, t in columns]
 
     def _mixed_columns(self) -> list[pa.Array]:
         columns = zip(zip(*self._rows, strict=True), self._types, strict=True)
         return [
-            pa.array(np.array(array("q", values)).astype(_NUMPY_OF[t]))
-            if t in _NUMPY_OF
-            else pa.array(values, t)
+            pa.array(_narrow(np.array(array("q", values)), t)) if t in _NUMPY_OF else pa.array(values, t)
             for values, t in columns
         ]
 
-    def _misfit(self, error: Exception) -> InvariantError:
-        return InvariantError(f"a {self._dataset.message_type.__name__} does not fit its dataset: {error}")
+    def _misfit(self, error: Exception, messages: Sequence[Message]) -> LobSimError:
+        wrong = next((m for m in messages if not _is_whole(msgspec.structs.astuple(m))), "")
+        what = f"a {self._dataset.message_type.__name__} does not fit the log, which holds whole numbers"
+        # What a strategy sends is not ours to answer for.
+        fault = InputError if self._dataset.is_command else InvariantError
+        return fault(f"{what} of 64 bits: {error} {wrong}".rstrip())
+
+
+def _is_whole(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(value, int) and -(2**63) <= value < 2**63 for value in values)
+
+
+def _narrow(column: Int64, column_type: pa.DataType) -> NDArray[Any]:
+    narrow: NDArray[Any] = column.astype(_NUMPY_OF[column_type], copy=False)
+    if narrow is not column and not np.array_equal(narrow, column):
+        raise ValueError(f"a number too large for {column_type}")
+    return narrow
 
 
 class _Members(dict[int, int]):

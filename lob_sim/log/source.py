@@ -131,9 +131,7 @@ class DirectorySource:
                 problems.append(Problem(part.path, f"is missing, with {part.rows} rows"))
                 continue
             if file.stat().st_size != part.size_bytes:
-                problems.append(
-                    Problem(part.path, f"has {file.stat().st_size} bytes; written were {part.size_bytes}")
-                )
+                problems.append(Problem(part.path, f"has {file.stat().st_size} bytes; written were {part.size_bytes}"))
             self._parts.append(part)
         listed = {part.path for part in self.manifest.parts}
         for file in sorted(path.glob("events/*/part-*.parquet")):

@@ -186,19 +186,22 @@ def bourse_orders_per_s(agents: int = 100, steps: int = 300) -> float:
     return agents * steps / (time.process_time() - started)
 
 
-def median_of(measure: Callable[[], float]) -> float:
-    """The median of several rounds."""
-    return statistics.median(measure() for _ in range(ROUNDS))
+def medians(*measures: Callable[[], float]) -> list[float]:
+    """The median of each over several rounds; in a round all are measured one after another."""
+    rounds = [[measure() for measure in measures] for _ in range(ROUNDS)]
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
 def main() -> list[dict[str, object]]:
     """One row each: what was measured, the figure, and what is required."""
-    ours = median_of(lambda: orders_per_s(market(100, 170), 20 * NS_PER_S))
-    bare = median_of(lambda: timeouts_per_s(100 + DEALERS))
-    random_traders = median_of(lambda: orders_per_s(random_market(300)))
-    peer = median_of(bourse_orders_per_s)
-    # Long enough for nearly every one of the many to have drawn its first random numbers.
-    many = median_of(lambda: orders_per_s(market(10_000, 700), 600 * NS_PER_S))
+    bare, ours, many, peer, random_traders = medians(
+        lambda: timeouts_per_s(100 + DEALERS),
+        lambda: orders_per_s(market(100, 170), 20 * NS_PER_S),
+        # Long enough for nearly every one of the many to have drawn its first random numbers.
+        lambda: orders_per_s(market(10_000, 700), 600 * NS_PER_S),
+        bourse_orders_per_s,
+        lambda: orders_per_s(random_market(300)),
+    )
     return [
         {
             "benchmark": f"simulation of 100 traders and {DEALERS} dealers, orders per bare SimPy timeout",

@@ -88,26 +88,36 @@ def bond(name: str, rank: int, **more: Any) -> dict[str, Any]:
     }
 
 
-MAKER: dict[str, Any] = {
-    "name": "maker",
-    "strategy": "strategies.fixed_spread:FixedSpreadDealer",
-    "count": 2,
-    "params": {"half_spread_ticks": 2, "size_lots": 20, "max_inventory_lots": 10_000, "skew_ticks_per_lot": 0.01},
-}
-TRADERS: dict[str, Any] = {
-    "name": "trader",
-    "strategy": "strategies.liquidity:LiquidityTraders",
-    "params": {"traders": 60, "mean_interval": "60s", "rfq_share": 0.2},
-}
+def maker(size_lots: int = 1_000, lean: float = 0.0, **more: Any) -> dict[str, Any]:
+    """Two makers who know fair value, quote a tick around it, and move by ``lean`` ticks a lot that they hold."""
+    return {
+        "name": "maker",
+        "strategy": "strategies.ho_stoll:HoStollDealer",
+        "count": 2,
+        "sees_fair_value": True,
+        "params": {
+            "mid": "fair_value",
+            "choke_fee_ticks": 2.0,
+            "risk_price_ticks_per_lot": 2 * lean,
+            "size_lots": size_lots,
+            "max_inventory_lots": 10**6,
+            "requote_interval": "100ms",
+        },
+        **more,
+    }
+
+
+DEEP = maker()
+"""Makers who buy any amount at a tick below fair value."""
 
 
 def market(*groups: dict[str, Any], **more: Any) -> Scenario:
-    """A market in two bonds with market makers, traders and the given groups."""
+    """A market in two bonds and the given groups."""
     raw = {
         "name": "test",
         "horizon": "10min",
         "instruments": [bond("treasury", 1), bond("corporate", 2)],
-        "agents": [MAKER, TRADERS, *groups],
+        "agents": list(groups),
         **more,
     }
     return parse_scenario(raw)
@@ -122,3 +132,8 @@ def dealer(name: str, sheet: dict[str, Any], **more: Any) -> dict[str, Any]:
         "balance_sheet": {"constraints": [{"kind": "slr", "params": {"minimum": 0.05}}], **sheet},
         **more,
     }
+
+
+def shock(at: str, size: float, instrument: str = "corporate") -> dict[str, Any]:
+    """A jump of fair value."""
+    return {"instrument": instrument, "at": at, "size": size}

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from market_helpers import agent_id, dealer, desk_of, market, run
+from market_helpers import agent_id, dealer, desk_of, maker, market, run
 
 from lob_sim.messages import Event, OrderFilled, RfqTraded
 
@@ -31,6 +31,12 @@ INFORMED: dict[str, Any] = {
     "strategy": "strategies.informed:InformedTrader",
     "sees_fair_value": True,
     "params": {"mean_interval": "1s", "size_lots": 20},
+}
+
+TRADERS: dict[str, Any] = {
+    "name": "trader",
+    "strategy": "strategies.liquidity:LiquidityTraders",
+    "params": {"traders": 60, "mean_interval": "60s", "rfq_share": 0.2},
 }
 
 amounts = st.integers(0, 120).map(lambda x: x * M)
@@ -83,6 +89,8 @@ def test_books_hold_whatever_happens(
     fund_sheet = {"constraints": [], "redemptions": {"beta": 20.0, "interval": "15s"}}
     fund = dealer("fund", fund_sheet, cash=cash, holdings=held)
     scenario = market(
+        maker(size_lots=20, lean=0.05),
+        TRADERS,
         group,
         fund,
         INFORMED,

@@ -44,15 +44,11 @@ def header(n_instruments: int = 1, seed: int = 1) -> RunHeader:
         Instrument(i, name, Decimal("0.01"), Decimal(1), Decimal(1), i + 1, 1)
         for i, name in enumerate(("BOND", "CORP", "BILL")[:n_instruments])
     )
-    agents = tuple(
-        AgentEntry(i, f"noise-{i + 1}", "noise", "strategies.noise:Noise") for i in range(N_AGENTS)
-    )
+    agents = tuple(AgentEntry(i, f"noise-{i + 1}", "noise", "strategies.noise:Noise") for i in range(N_AGENTS))
     return RunHeader({}, seed, agents, instruments)
 
 
-def mixed_stream(
-    seed: int, n: int, n_instruments: int = 1, auctions: bool = True
-) -> Iterator[tuple[int, Command]]:
+def mixed_stream(seed: int, n: int, n_instruments: int = 1, auctions: bool = True) -> Iterator[tuple[int, Command]]:
     """At least ``n`` commands of every type, good and bad ones, at increasing times with ties."""
     rng = random.Random(seed)
     ts_ns, sent = 0, [0] * N_AGENTS
@@ -108,9 +104,7 @@ def change_of(rng: random.Random, i: int, agent: int, sent: int) -> Command:
         return CancelOrder(i, agent, client_order_id=which)
     if what < 0.8:
         return ReduceOrder(i, agent, rng.randint(1, 20), client_order_id=which)
-    return ReplaceOrder(
-        i, agent, rng.randint(1, 50), START_TICKS + rng.randint(-12, 12), client_order_id=which
-    )
+    return ReplaceOrder(i, agent, rng.randint(1, 50), START_TICKS + rng.randint(-12, 12), client_order_id=which)
 
 
 def inquiry(rng: random.Random, i: int, nth: int) -> list[Command]:

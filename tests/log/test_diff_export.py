@@ -48,12 +48,8 @@ def test_the_first_row_that_differs_is_found(monkeypatch: pytest.MonkeyPatch, po
     assert compared.first.message == stream[position][1]
     assert compared.same_rows == compared.first.seq - 1 == compared.second.seq - 1
     assert list(first.messages(to_seq=compared.same_rows)) == list(second.messages(to_seq=compared.same_rows))
-    assert [row.seq for row in compared.context] == list(
-        range(max(1, compared.same_rows - 4), compared.same_rows + 1)
-    )
-    assert [(change.what, change.first, change.second) for change in compared.inputs] == [
-        ("seed_entropy", 1, 2)
-    ]
+    assert [row.seq for row in compared.context] == list(range(max(1, compared.same_rows - 4), compared.same_rows + 1))
+    assert [(change.what, change.first, change.second) for change in compared.inputs] == [("seed_entropy", 1, 2)]
     assert any(change.what.startswith("rows.") for change in compared.summaries)
 
 
@@ -87,11 +83,7 @@ def test_exported_tables_are_read_back_by_another_tool(run: Run, tmp_path: Path,
     files = export_run(run, tmp_path / "out", format)
     assert {path.stem for path in files} == {*run.counts, "orders", "quotes"}
     for name in ("trade", "new_order", "fair_value", "rfq_opened", "orders", "quotes"):
-        ours = (
-            {"orders": run.orders, "quotes": run.quotes}[name]
-            if name in ("orders", "quotes")
-            else run.table(name)
-        )
+        ours = {"orders": run.orders, "quotes": run.quotes}[name] if name in ("orders", "quotes") else run.table(name)
         theirs = duckdb.sql(f"from '{tmp_path}/out/{name}.{format}'").df()
         assert list(theirs.columns) == list(ours.columns)
         assert len(theirs) == len(ours) > 0
@@ -101,9 +93,7 @@ def test_exported_tables_are_read_back_by_another_tool(run: Run, tmp_path: Path,
                 expected = texts.tolist() if format == "csv" else ours[column].map(list).tolist()
                 assert [x if format == "csv" else list(x) for x in theirs[column]] == expected
             else:
-                pd.testing.assert_series_equal(
-                    theirs[column], ours[column], check_dtype=False, check_index=False
-                )
+                pd.testing.assert_series_equal(theirs[column], ours[column], check_dtype=False, check_index=False)
 
 
 def test_duckdb_reads_a_run_directory_as_it_is(run: Run) -> None:

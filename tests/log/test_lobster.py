@@ -37,10 +37,7 @@ def write_pair(folder: Path, rows: list[tuple[str, str]], levels: int = 2) -> Pa
     """A message and an orderbook file of (message, book) rows; short book rows are filled up."""
     path = folder / f"TEST_2020-01-01_0_1_message_{levels}.csv"
     path.write_text("".join(message + "\n" for message, _ in rows))
-    books = [
-        ",".join([book, EMPTY][:1] if book.count(",") == 4 * levels - 1 else [book, EMPTY])
-        for _, book in rows
-    ]
+    books = [",".join([book, EMPTY][:1] if book.count(",") == 4 * levels - 1 else [book, EMPTY]) for _, book in rows]
     book_of(path).write_text("".join(book + "\n" for book in books))
     return path
 
@@ -211,9 +208,7 @@ def test_every_type_has_its_effect(tmp_path: Path, with_header: bool) -> None:
         (7, "14,7,0,0,5,-1", "price of a halt"),
     ],
 )
-def test_a_malformed_message_names_file_and_line(
-    tmp_path: Path, line: int, message: str, expected: str
-) -> None:
+def test_a_malformed_message_names_file_and_line(tmp_path: Path, line: int, message: str, expected: str) -> None:
     rows = list(ALL_TYPES)
     rows[line - 1] = (message, rows[line - 1][1])
     path = write_pair(tmp_path, rows)

@@ -115,9 +115,7 @@ def test_depth_on_a_grid_of_times_is_the_book_at_those_times(run: Run) -> None:
         book = run.book("CORP", at=row["ts_event_ns"])
         for side, levels in (("bid", book.bids), ("ask", book.asks)):
             padded = [*levels[:3], *[(0, 0, 0)] * 3][:3]
-            assert [(row[f"{side}_ticks_{i}"], row[f"{side}_lots_{i}"]) for i in (1, 2, 3)] == [
-                p[:2] for p in padded
-            ]
+            assert [(row[f"{side}_ticks_{i}"], row[f"{side}_lots_{i}"]) for i in (1, 2, 3)] == [p[:2] for p in padded]
 
 
 def test_times_may_be_written_as_people_do(run: Run) -> None:

@@ -218,9 +218,7 @@ def test_an_edited_manifest_is_seen(folder: Path) -> None:
         (b"\xff\xfe", "not a manifest"),
     ],
 )
-def test_a_manifest_that_is_none_is_an_error_that_names_it(
-    folder: Path, content: bytes, message: str
-) -> None:
+def test_a_manifest_that_is_none_is_an_error_that_names_it(folder: Path, content: bytes, message: str) -> None:
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
         open_run(folder)

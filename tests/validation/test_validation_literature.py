@@ -59,7 +59,7 @@ def test_flagship_dealer_leaves_where_no_half_spread_earns_its_cost() -> None:
 
 
 def test_a_market_of_mostly_informed_traders_closes() -> None:
-    assert failures(market_closure.run(mu=0.6, **market_closure.EXPERIMENT.quick)) == []
+    assert failures(market_closure.run(mu=0.7, runs=6, rounds=1500)) == []
 
 
 @pytest.mark.validate

@@ -1,0 +1,1 @@
+"""The parts of the flagship experiment; its entry is :mod:`experiments.information_spiral`."""

@@ -1,0 +1,81 @@
+"""Verdicts that rest on bootstrap intervals over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import binomtest
+
+from lob_sim.experiment import Row
+from lob_sim.sweep import Estimate, bootstrap
+
+Relation = Literal["=", ">", "<"]
+
+
+def above(claim: str, sample: Any, bound: float, source: str) -> Row:
+    """The mean over seeds exceeds the bound, and so does all of its 95 % interval."""
+    found = bootstrap(sample)
+    return _row(claim, found, bound, ">", 0.0, found.low > bound, sample, source)
+
+
+def below(claim: str, sample: Any, bound: float, source: str) -> Row:
+    """The mean over seeds is under the bound, and so is all of its 95 % interval."""
+    found = bootstrap(sample)
+    return _row(claim, found, bound, "<", 0.0, found.high < bound, sample, source)
+
+
+def within(claim: str, sample: Any, reference: float, slack: float, source: str) -> Row:
+    """The 95 % interval of the mean reaches into reference ± slack: what is off is sampling error or less than that."""
+    found = bootstrap(sample)
+    holds = found.low <= reference + slack and found.high >= reference - slack
+    return _row(claim, found, reference, "=", slack, holds, sample, source)
+
+
+def share(claim: str, holds: Any, at_least: float, source: str) -> Row:
+    """The share of seeds in which something holds is at least so much; Wilson's interval is told with it."""
+    seeds = np.asarray(holds, dtype=bool)
+    value, n = float(seeds.mean()), seeds.size
+    interval = binomtest(int(seeds.sum()), n).proportion_ci(method="wilson")
+    return _row(claim, Estimate(value, float(interval.low), float(interval.high), n, 0.95), at_least, ">", 0.0, value >= at_least, seeds, source)
+
+
+def curve_above(
+    claim: str, samples: np.ndarray[Any, Any], statistic: Callable[[Any], float], bound: float, source: str
+) -> Row:
+    """A statistic of a whole curve exceeds a bound: percentile bootstrap over seeds.
+
+    Args:
+        claim: What is claimed.
+        samples: Shape (seeds, points of the curve).
+        statistic: Takes the mean curve, shape (points,), and does all that depends on the sample anew.
+        bound: The bound.
+        source: By whose word.
+    """
+    rng = np.random.default_rng(0)
+    n = len(samples)
+    drawn = [statistic(samples[rng.integers(0, n, n)].mean(axis=0)) for _ in range(1_000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    found = Estimate(statistic(samples.mean(axis=0)), float(low), float(high), n, 0.95)
+    return Row(
+        claim,
+        found.value,
+        bound,
+        float(np.std(drawn)),
+        ">",
+        0.0,
+        "holds" if found.low > bound else "fails",
+        source,
+        found.low,
+        found.high,
+    )
+
+
+def _row(
+    claim: str, found: Estimate, reference: float, relation: Relation, slack: float, holds: bool, sample: Any, source: str
+) -> Row:
+    x = np.asarray(sample, dtype=np.float64)
+    error = float(x.std(ddof=1) / np.sqrt(x.size)) if x.size > 1 else float("nan")
+    verdict: Literal["holds", "fails"] = "holds" if holds else "fails"
+    return Row(claim, found.value, reference, error, relation, slack, verdict, source, found.low, found.high)

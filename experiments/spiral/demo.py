@@ -1,0 +1,122 @@
+"""The flagship in a minute: four cells, a few seeds, one figure and one table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from experiments.spiral import cells, figures
+from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from experiments.spiral.factorial import interaction
+from lob_sim.errors import LobSimError
+from lob_sim.log import open_run
+from lob_sim.scenario import Scenario
+from lob_sim.sweep import Processes, bootstrap
+from lob_sim.sweep.progress import Meter, format_eta
+from lob_sim.sweep.results import to_frame
+from lob_sim.sweep.runner import iter_runs, plan_runs
+from lob_sim.sweep.task import Run, Value
+
+SHOWN: Mapping[str, tuple[str, float, str]] = {
+    "overshoot_pct": ("worst price below fair value (%)", 1.0, ".2f"),
+    "spread_pct": ("quoted spread (%)", 1.0, ".3f"),
+    "quote_absence": ("dealers not quoting both sides (% of the time)", 100.0, ".0f"),
+    "mark_dispersion_pct": ("disagreement of the dealers' marks (%)", 1.0, ".3f"),
+    "forced_lots": ("sold under a constraint (lots)", 1.0, ".0f"),
+    "forced_sellers": ("dealers forced to sell", 1.0, ".1f"),
+    "failures": ("dealers that failed", 1.0, ".1f"),
+    "recovery_s": ("time to recovery (minutes)", 1 / 60, ".1f"),
+}
+"""Metric → what it is, its factor and its format."""
+_FIGURED = {NEITHER: "nothing constrains, nobody fears", BOTH: "balance-sheet limits and fear of informed flow"}
+_COLUMNS = (NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH)
+
+
+def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
+    """Run the four cells and leave ``spiral.png``, ``table.txt``, ``result.json`` and two logs in a folder.
+
+    Args:
+        out: The folder; what an earlier demo left in it is replaced.
+        seeds: Number of seeds of each cell.
+        workers: Processes; 0 is one per core.
+
+    Raises:
+        LobSimError: A run failed.
+    """
+    console = Console(stderr=True)
+    logs = out / "runs"
+    if logs.exists():
+        shutil.rmtree(logs)
+    out.mkdir(parents=True, exist_ok=True)
+    scenario = cells.flagship()
+    console.print(f"{scenario.description}\nThe same crisis four times with {seeds} seeds: {', '.join(_COLUMNS)}.")
+    by_cell = _run(cells.factorial(scenario), seeds, workers, logs, console)
+    console.print("drawing ...")
+    names = {cell: open_run(logs / _folder(cell)) for cell in _FIGURED}
+    figures.side_by_side(out / "spiral.png", {_FIGURED[cell]: run for cell, run in names.items()})
+    table = _table(by_cell, seeds)
+    with (out / "table.txt").open("w", encoding="utf-8") as file:
+        Console(file=file, width=120).print(table)
+    means = {cell: {m: bootstrap(frame[m]) for m in SHOWN} for cell, frame in by_cell.items()}
+    (out / "result.json").write_bytes(msgspec.json.format(msgspec.json.encode({"seeds": seeds, "cells": means})))
+    Console().print(table)
+    console.print(f"{out}/spiral.png shows the first and the last column, seed 1; their logs are in {logs}")
+
+
+def _folder(cell: str) -> str:
+    return cell.replace(" ", "_")
+
+
+def _run(
+    scenarios: Mapping[str, Scenario], seeds: int, workers: int, logs: Path, console: Console
+) -> dict[str, pd.DataFrame]:
+    points: list[dict[str, Value]] = [{"cell": name} for name in scenarios]
+    runs = [_kept(run, logs) for run in plan_runs(points, range(1, seeds + 1))]
+    meter, records = Meter(len(runs)), []
+    with Processes(workers or None) as executor:
+        for batch in iter_runs(cells.cell_task(scenarios), runs, executor):
+            records += batch
+            for failed in (record for record in batch if not record.ok):
+                raise LobSimError(f"a run failed: {failed.error}\n{failed.trace}")
+            if batch:
+                state = meter.add(len(batch), 0)
+                console.print(f"  {state.done} of {state.total} runs, {format_eta(state.eta_s)} to go")
+    frame = to_frame(records, points)
+    return {name: frame[frame["cell"] == name].set_index("seed") for name in scenarios}
+
+
+def _kept(run: Run, logs: Path) -> Run:
+    """The run, with its log kept if it is one that is drawn."""
+    cell = str(run.spec.overrides["cell"])
+    if run.spec.seed != 1 or cell not in _FIGURED:
+        return run
+    spec = msgspec.structs.replace(run.spec, out=str(logs / _folder(cell)))
+    return msgspec.structs.replace(run, spec=spec) if isinstance(run, msgspec.Struct) else run._replace(spec=spec)
+
+
+def _table(by_cell: Mapping[str, pd.DataFrame], seeds: int) -> Table:
+    table = Table(
+        title=f"What amplifies the shock? Means over {seeds} seeds, with the last column's 95 % interval.",
+        title_justify="left",
+        caption="information: dealers learn from flow, leave the lit book, mark prudently; constraints: leverage, VaR and\n"
+        "funding limits bind; interaction: what both together do beyond the sum of what each does alone",
+        caption_justify="left",
+    )
+    for column in ("after the shock", *_COLUMNS, "interaction"):
+        table.add_column(column, justify="left" if column == "after the shock" else "right")
+    for metric, (text, factor, form) in SHOWN.items():
+        means = [format(factor * float(by_cell[cell][metric].mean()), form) for cell in _COLUMNS]
+        table.add_row(text, *means, _interaction(by_cell, metric, factor, form))
+    return table
+
+
+def _interaction(by_cell: Mapping[str, pd.DataFrame], metric: str, factor: float, form: str) -> str:
+    found = bootstrap(factor * interaction(by_cell, metric))
+    low, high = format(found.low, form), format(found.high, form)
+    return f"{found.value:+{form}} \\[{low}, {high}]"

@@ -1,0 +1,259 @@
+"""What the flagship measures of a run: the crisis metrics, and a number for every cell of the thesis' table.
+
+Windows begin at the first shock (at the start, in a calm run) and end with the run. A *mid* is that of the displayed
+lit book while both sides are quoted, and its *deviation* its distance from fair value, in per cent of that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lob_sim.analysis.liquidity import lit_state, spread_parts
+from lob_sim.analysis.spread_models import kyle_lambda
+from lob_sim.analysis.summary import crisis_metrics, horizon_ns, of, shock_ns
+from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
+from lob_sim.log import Run
+from lob_sim.messages import Side
+from lob_sim.running import run
+from lob_sim.scenario import Scenario
+from lob_sim.sweep.task import TaskResult
+from lob_sim.units import NS_PER_S, Ns
+
+STEP_NS: Ns = 30 * NS_PER_S
+"""Interval of flows and price changes."""
+SETTLING_NS: Ns = 60 * NS_PER_S
+"""After a shock prices move because value did; what is said of their own motion begins so much later."""
+LAST_NS: Ns = 300 * NS_PER_S
+"""End of the run, over which the residual deviation is taken."""
+WARM_UP_NS: Ns = 300 * NS_PER_S
+"""Opening beliefs are wide on purpose; whether the spread is stationary is asked from here on."""
+DEPTH_WITHIN = 0.001
+"""Bids count as depth when they are at most so far below fair value, as a fraction of it."""
+_IMPACT_NS: Ns = 10 * NS_PER_S
+_DEPTH_LEVELS = 10
+
+
+def measure_spiral(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
+    """Run the scenario and measure it: :func:`spiral_metrics`."""
+    finished = run(scenario, seed, out)
+    return TaskResult(spiral_metrics(finished), finished.digest)
+
+
+def spiral_metrics(run: Run) -> dict[str, float]:
+    """:func:`lob_sim.analysis.summary.crisis_metrics` and the rest of the thesis' table, flat.
+
+    ``residual_pct``: mean deviation below fair value over the last five minutes, the worst instrument.
+    ``half_life_s``: from the worst deviation of the mid until half of it is gone, the worst instrument (the rest of the
+    run if it never is). ``trend``: first-order autocorrelation of 30 s changes of the deviation; positive: a trend.
+    ``mid_error_pct``: mean absolute deviation. ``bought_in_falls_lots``: dealers' net purchases in the 30 s intervals
+    in which the price fell. ``dealer_follow``: correlation of their net purchases with the price's change; positive:
+    procyclical. ``feedback_lots_per_pct``: dealers' net sales in an interval for each per cent that prices fell in the
+    one before. ``impact_bp_per_lot``: Kyle's λ over 10 s intervals. ``bid_depth_lots``: displayed within 0.1% below
+    fair value. ``spread_early_pct`` and ``spread_late_pct``: of the two halves of the time after a warm-up.
+    ``adverse_ticks`` and ``dealer_spread_ticks``: a dealer's mean quoted spread and its part for informed flow.
+    ``cost_bp.GROUP``: what a group paid, a lot, beyond fair value. ``forced_sellers.GROUP``.
+    """
+    metrics = crisis_metrics(run)
+    metrics |= _price_metrics(run)
+    metrics |= _dealer_metrics(run)
+    metrics |= _liquidity_metrics(run)
+    metrics |= trading_costs_bp(run)
+    parents = run.table("parent_order_opened")
+    for group in dict.fromkeys(run.header.agents[i].group for i in run.header.dealer_ids):
+        members = [a.agent_id for a in run.header.agents if a.group == group]
+        metrics[f"forced_sellers.{group}"] = float(parents[parents["agent_id"].isin(members)]["agent_id"].nunique())
+    return metrics
+
+
+# --- prices --------------------------------------------------------------------------------------------------
+
+
+def mids(run: Run, instrument_id: int, grid_ns: Ints) -> Floats:
+    """The last two-sided mid at or before each time, in ticks; NaN before the first."""
+    top = of(run.quotes, instrument_id)
+    top = top[(top["bid_ticks"] > 0) & (top["ask_ticks"] > 0)]
+    return value_at(ints(top, "ts_event_ns"), (floats(top, "bid_ticks") + floats(top, "ask_ticks")) / 2, grid_ns)
+
+
+def fair_values(run: Run, instrument_id: int, grid_ns: Ints) -> Floats:
+    """Fair value at each time, in ticks."""
+    fair = of(run.table("fair_value"), instrument_id)
+    return value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), grid_ns)
+
+
+def _deviations(run: Run, instrument_id: int, grid_ns: Ints) -> Floats:
+    deviation = 100 * (mids(run, instrument_id, grid_ns) / fair_values(run, instrument_id, grid_ns) - 1)
+    # A book that has never been two-sided has no price that could deviate.
+    return np.nan_to_num(deviation)
+
+
+def _price_metrics(run: Run) -> dict[str, float]:
+    start_ns, end_ns = shock_ns(run), horizon_ns(run)
+    seconds = np.arange(start_ns, end_ns, NS_PER_S, dtype=np.int64)
+    steps = np.arange(start_ns + SETTLING_NS, end_ns, STEP_NS, dtype=np.int64)
+    residual, half_life, error, first, second = [], [], [], [], []
+    for i in range(len(run.header.instruments)):
+        deviation = _deviations(run, i, seconds)
+        residual.append(-float(deviation[seconds >= end_ns - LAST_NS].mean()))
+        half_life.append(_half_life_s(deviation[seconds >= start_ns + SETTLING_NS]))
+        error.append(float(np.abs(deviation[seconds >= start_ns + SETTLING_NS]).mean()))
+        changes = np.diff(_deviations(run, i, steps))
+        first.append(changes[:-1])
+        second.append(changes[1:])
+    return {
+        "residual_pct": max(residual),
+        "half_life_s": max(half_life),
+        "mid_error_pct": float(np.mean(error)),
+        "trend": _correlation(np.concatenate(first), np.concatenate(second)),
+    }
+
+
+def _half_life_s(deviation: Floats) -> float:
+    """Seconds from the lowest of a path of one value a second until it has come half way back to 0."""
+    worst = int(deviation.argmin())
+    back = np.flatnonzero(deviation[worst:] >= deviation[worst] / 2)
+    return float(back[0] if back.size else deviation.size - worst)
+
+
+def _correlation(x: Floats, y: Floats) -> float:
+    """Correlation; 0 where one of the two does not vary."""
+    return float(np.corrcoef(x, y)[0, 1]) if x.size > 1 and x.std() > 0 and y.std() > 0 else 0.0
+
+
+# --- dealers -------------------------------------------------------------------------------------------------
+
+
+def dealer_purchases(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
+    """Times and signed lots of all dealers' trades in one instrument, in order of time; among dealers they cancel."""
+    dealers = list(run.header.dealer_ids)
+    fills = of(run.table("order_filled"), instrument_id)
+    fills = fills[fills["agent_id"].isin(dealers)]
+    rfq = of(run.rfq_trades, instrument_id)
+    asked, answered = rfq[rfq["agent_id"].isin(dealers)], rfq[rfq["dealer_id"].isin(dealers)]
+    times = np.concatenate([ints(t, "ts_event_ns") for t in (fills, asked, answered)])
+    parts = [sign * ints(t, "side") * ints(t, "qty_lots") for t, sign in ((fills, 1), (asked, 1), (answered, -1))]
+    order = np.argsort(times, kind="stable")
+    return times[order], np.concatenate(parts)[order]
+
+
+def _dealer_metrics(run: Run) -> dict[str, float]:
+    edges = np.arange(shock_ns(run), horizon_ns(run), STEP_NS, dtype=np.int64)
+    bought, moved = [], []
+    for i in range(len(run.header.instruments)):
+        times, lots = dealer_purchases(run, i)
+        bought.append(np.histogram(times, edges, weights=lots)[0])
+        # Where the book has not been two-sided yet there is no price that could move.
+        moved.append(np.nan_to_num(100 * np.diff(mids(run, i, edges)) / fair_values(run, i, edges[:-1])))
+    purchases, changes = np.array(bought), np.array(moved)
+    falls, sales = -changes.mean(axis=0)[:-1], -purchases.sum(axis=0)[1:]
+    variance = float(falls.var())
+    return {
+        "bought_in_falls_lots": float(purchases[changes < 0].sum()),
+        "dealer_follow": _correlation(purchases.ravel(), changes.ravel()),
+        "feedback_lots_per_pct": float(np.cov(falls, sales, bias=True)[0, 1]) / variance if variance else 0.0,
+    }
+
+
+# --- liquidity -----------------------------------------------------------------------------------------------
+
+
+def _liquidity_metrics(run: Run) -> dict[str, float]:
+    start_ns, end_ns = shock_ns(run), horizon_ns(run)
+    warm_ns = start_ns + WARM_UP_NS
+    middle_ns = (warm_ns + end_ns) // 2
+    rows = []
+    for i in range(len(run.header.instruments)):
+        parts = spread_parts(of(run.table("quote"), i), start_ns, end_ns)
+        rows.append(
+            {
+                "impact_bp_per_lot": _impact_bp(run, i, start_ns + SETTLING_NS, end_ns),
+                "bid_depth_lots": _bid_depth(run, i, start_ns),
+                "spread_early_pct": _spread_pct(run, i, warm_ns, middle_ns),
+                "spread_late_pct": _spread_pct(run, i, middle_ns, end_ns),
+                "adverse_ticks": float(parts["adverse"]),
+                "dealer_spread_ticks": float(parts["spread"]),
+            }
+        )
+    return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
+
+
+def _spread_pct(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:
+    spread = lit_state(of(run.quotes, instrument_id), start_ns, end_ns).quoted_spread_ticks
+    return 100 * spread / float(fair_values(run, instrument_id, np.array([start_ns]))[0])
+
+
+def _impact_bp(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:
+    edges = np.arange(start_ns, end_ns, _IMPACT_NS, dtype=np.int64)
+    trades = of(run.trades, instrument_id)
+    signed = ints(trades, "aggressor_side") * ints(trades, "qty_lots")
+    flow = np.histogram(ints(trades, "ts_event_ns"), edges, weights=signed)[0]
+    if not flow.any():
+        return 0.0
+    return kyle_lambda(100 * np.diff(_deviations(run, instrument_id, edges)), flow).value
+
+
+def _bid_depth(run: Run, instrument_id: int, start_ns: Ns) -> float:
+    depth = run.depth(instrument_id, levels=_DEPTH_LEVELS, every=STEP_NS)
+    depth = depth[depth["ts_event_ns"] >= start_ns]
+    floor = fair_values(run, instrument_id, ints(depth, "ts_event_ns")) * (1 - DEPTH_WITHIN)
+    levels = range(1, _DEPTH_LEVELS + 1)
+    near = [(floats(depth, f"bid_ticks_{k}") >= floor) * floats(depth, f"bid_lots_{k}") for k in levels]
+    return float(np.sum(near, axis=0).mean())
+
+
+# --- who pays ------------------------------------------------------------------------------------------------
+
+
+def trading_costs_bp(run: Run) -> dict[str, float]:
+    """What each group paid for a lot beyond fair value at that moment, in basis points, after the shock.
+
+    ``cost_bp.GROUP`` for every group that traded, as volume-weighted mean over buying and selling; a negative cost is a
+    gain. ``cost_bp.forced`` is of sales under a constraint, 0 without any.
+    """
+    flows = _flows(run)
+    group_of = {a.agent_id: a.group for a in run.header.agents}
+    costs = {f"cost_bp.{group}": 0.0 for group in dict.fromkeys(group_of.values())}
+    for group, rows in flows.groupby(flows["agent_id"].map(group_of), sort=True):
+        costs[f"cost_bp.{group}"] = _mean_cost(rows)
+    costs["cost_bp.forced"] = _mean_cost(flows[flows["forced"]])
+    return costs
+
+
+def _mean_cost(rows: pd.DataFrame) -> float:
+    lots = floats(rows, "qty_lots")
+    return float(floats(rows, "cost_bp") @ lots / lots.sum()) if lots.sum() else 0.0
+
+
+def _flows(run: Run) -> pd.DataFrame:
+    """Every agent's trades after the shock: a row for each side of each trade."""
+    columns = ["ts_event_ns", "instrument_id", "agent_id", "side", "price_ticks", "qty_lots"]
+    parents = run.table("parent_order_opened")[["agent_id", "parent_order_id"]].drop_duplicates()
+    keys = set(zip(parents["agent_id"], parents["parent_order_id"], strict=True))
+    orders = run.table("new_order")
+    orders = orders[orders["parent_order_id"] > 0]
+    parent_of = dict(
+        zip(zip(orders["agent_id"], orders["client_order_id"], strict=True), orders["parent_order_id"], strict=True)
+    )
+    fills, rfq = run.table("order_filled"), run.rfq_trades
+    lit = fills[columns].copy()
+    ids = zip(fills["agent_id"], fills["client_order_id"], strict=True)
+    lit["forced"] = [(agent, parent_of.get((agent, order), 0)) in keys for agent, order in ids]
+    asked = rfq[columns].copy()
+    asked["forced"] = [pair in keys for pair in zip(rfq["agent_id"], rfq["parent_order_id"], strict=True)]
+    answered = rfq[columns].assign(agent_id=rfq["dealer_id"], side=-rfq["side"].astype(int), forced=False)
+    flows = pd.concat([lit, asked, answered]).sort_values("ts_event_ns", kind="stable")
+    flows = flows[flows["ts_event_ns"] >= shock_ns(run)]
+    whole = []
+    for i, rows in flows.groupby("instrument_id", sort=True):
+        fair = fair_values(run, int(str(i)), ints(rows, "ts_event_ns"))
+        side, price = ints(rows, "side"), floats(rows, "price_ticks")
+        whole.append(rows.assign(cost_bp=10_000 * side * (price / fair - 1)))
+    return pd.concat(whole) if whole else flows.assign(cost_bp=0.0)
+
+
+def forced_sales(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
+    """Times and lots of sales under a constraint, in order of time."""
+    flows = _flows(run)
+    rows = flows[flows["forced"] & (flows["instrument_id"] == instrument_id) & (flows["side"] == int(Side.SELL))]
+    return ints(rows, "ts_event_ns"), ints(rows, "qty_lots")
