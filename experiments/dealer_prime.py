@@ -52,7 +52,8 @@ from lob_sim.units import Instrument, cash_unit_of
 SCENARIO = Path(__file__).with_suffix(".toml")
 BN = 10**9
 _MAKERS = 4
-_LOT_BN = 0.1
+_LOT_BN = 0.1  # in the order book
+_LOT_TYPED_BN = 1e-6  # of the balance sheet that is typed in
 _PAR_TICKS = 10_000
 _EXACT = 1e-9
 _ARITHMETIC = "arithmetic of the leverage ratio"
@@ -243,7 +244,12 @@ def _exact_rows(prime: Prime) -> list[Row]:
     rows += [
         _same("cash used to retire debt (bn)", plan.repay_cash * unit, by_cash),
         _same("sold at no impact (bn; to a lot)", sold * unit, wanted, slack),
-        _same("face value of the Treasuries in it (bn; to a lot)", lots * one_lot, faces, slack),
+        _same(
+            "face value of the Treasuries in it (bn; to a lot)",
+            lots * one_lot,
+            faces,
+            slack * max(1.0, 100 / prime.price),
+        ),
         _same("debt left (bn; to a lot)", sheet.debt_cash * unit, prime.funding - by_cash - wanted, slack),
     ]
     return rows
@@ -267,7 +273,7 @@ def _impact_rows(prime: Prime, depths: Sequence[float]) -> list[Row]:
                 )
             )
     threshold = depth_threshold(prime)
-    if math.isfinite(threshold) and shed_without_impact(prime)[2] > 0:
+    if 0 < threshold < math.inf and shed_without_impact(prime)[2] > 0:
         rows.append(_threshold_row(prime, context, manager, threshold))
     return rows
 
@@ -283,7 +289,10 @@ def _threshold_row(prime: Prime, context: SheetContext, manager: RiskManager, th
         else:
             high = middle
     claim = "depth below which Treasuries alone do not cure (bn)"
-    return identical(claim, high, threshold, "T²/(2(E - λ(A - T)))", slack=1e-6 * threshold)
+    # Amounts are whole lots: a lot more or less in E - λ(A - T) moves the threshold in proportion.
+    left = prime.treasuries**2 / (2 * threshold)
+    slack = threshold * (1e-6 + _LOT_TYPED_BN / left)
+    return identical(claim, high, threshold, "T²/(2(E - λ(A - T)))", slack=slack)
 
 
 def solve(prime: Prime, context: SheetContext, manager: RiskManager, depth: float) -> Reference:

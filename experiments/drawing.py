@@ -12,12 +12,12 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's (2008) palette, told apart by colour-blind readers."""
 
 
-def new_figure(rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    """A figure with light grids; the axes as from ``Figure.subplots``."""
+def new_figure(rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
+    """A figure with light grids; the axes as from ``Figure.subplots``, which takes ``shared`` (``sharex``, ...)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2 * columns, 3.6 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns)
+    axes = figure.subplots(rows, columns, **shared)
     for axis in figure.axes:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)

@@ -46,7 +46,7 @@ def swinging(scenario: Scenario, swing: float) -> Scenario:
     raw = scenario_to_dict(scenario)
     raw["shocks"] = [
         {"instrument": "bond", "at": f"{_FIRST_SWING_S + 10 * k}s", "size": 1 / (1 + swing) - 1 if k % 2 else swing}
-        for k in range(100)
+        for k in range(114)
     ]
     return parse_scenario(raw)
 

@@ -149,9 +149,7 @@ def sd_of(values: ArrayLike) -> Mean:
     deviations = sample - sample.mean()
     total = float(deviations @ deviations)
     without = np.sqrt(np.maximum(0.0, total - deviations**2 * n / (n - 1)) / (n - 2))
-    return Mean(
-        float(np.sqrt(total / (n - 1))), float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
-    )
+    return Mean(float(np.sqrt(total / (n - 1))), float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))))
 
 
 def ratio_of(above: ArrayLike, below: ArrayLike) -> Mean:
@@ -195,9 +193,7 @@ class Tape:
         return [message for message in self.messages if type(message) is kind]
 
 
-def run_cells(
-    task: Task, points: Sequence[Mapping[str, Value]], seeds: int, title: str | None = None
-) -> pd.DataFrame:
+def run_cells(task: Task, points: Sequence[Mapping[str, Value]], seeds: int, title: str | None = None) -> pd.DataFrame:
     """Do a task at every point with seeds 1 .. n (the same for all points) and return the table of results.
 
     Args:
@@ -368,9 +364,7 @@ def _common_options(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A version that takes seconds.")] = False,
-    figure: Annotated[
-        Path | None, typer.Option("--figure", help="Save a figure to this file (PNG, SVG, PDF).")
-    ] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Save a figure to this file (PNG, SVG, PDF).")] = None,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 is one per core.")] = 0,
 ) -> None:
     """The signature of what is common."""

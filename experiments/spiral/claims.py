@@ -38,7 +38,16 @@ def share(claim: str, holds: Any, at_least: float, source: str) -> Row:
     seeds = np.asarray(holds, dtype=bool)
     value, n = float(seeds.mean()), seeds.size
     interval = binomtest(int(seeds.sum()), n).proportion_ci(method="wilson")
-    return _row(claim, Estimate(value, float(interval.low), float(interval.high), n, 0.95), at_least, ">", 0.0, value >= at_least, seeds, source)
+    return _row(
+        claim,
+        Estimate(value, float(interval.low), float(interval.high), n, 0.95),
+        at_least,
+        ">",
+        0.0,
+        value >= at_least,
+        seeds,
+        source,
+    )
 
 
 def curve_above(
@@ -73,7 +82,14 @@ def curve_above(
 
 
 def _row(
-    claim: str, found: Estimate, reference: float, relation: Relation, slack: float, holds: bool, sample: Any, source: str
+    claim: str,
+    found: Estimate,
+    reference: float,
+    relation: Relation,
+    slack: float,
+    holds: bool,
+    sample: Any,
+    source: str,
 ) -> Row:
     x = np.asarray(sample, dtype=np.float64)
     error = float(x.std(ddof=1) / np.sqrt(x.size)) if x.size > 1 else float("nan")

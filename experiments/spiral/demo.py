@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,17 +25,18 @@ from lob_sim.sweep.runner import iter_runs, plan_runs
 from lob_sim.sweep.task import Run, Value
 
 SHOWN: Mapping[str, tuple[str, float, str]] = {
-    "overshoot_pct": ("worst price below fair value (%)", 1.0, ".2f"),
+    "overshoot_pct": ("worst price below value (%)", 1.0, ".2f"),
     "spread_pct": ("quoted spread (%)", 1.0, ".3f"),
-    "quote_absence": ("dealers not quoting both sides (% of the time)", 100.0, ".0f"),
-    "mark_dispersion_pct": ("disagreement of the dealers' marks (%)", 1.0, ".3f"),
-    "forced_lots": ("sold under a constraint (lots)", 1.0, ".0f"),
+    "quote_absence": ("dealers not quoting (% of time)", 100.0, ".0f"),
+    "mark_dispersion_pct": ("disagreement of marks (%)", 1.0, ".3f"),
+    "forced_lots": ("forced sales (lots)", 1.0, ".0f"),
     "forced_sellers": ("dealers forced to sell", 1.0, ".1f"),
     "failures": ("dealers that failed", 1.0, ".1f"),
-    "recovery_s": ("time to recovery (minutes)", 1 / 60, ".1f"),
+    "recovery_s": ("time to recovery (min)", 1 / 60, ".1f"),
 }
 """Metric → what it is, its factor and its format."""
 _FIGURED = {NEITHER: "nothing constrains, nobody fears", BOTH: "balance-sheet limits and fear of informed flow"}
+_WIDTH = 120
 _COLUMNS = (NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH)
 
 
@@ -49,7 +51,7 @@ def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
     Raises:
         LobSimError: A run failed.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
     logs = out / "runs"
     if logs.exists():
         shutil.rmtree(logs)
@@ -62,10 +64,11 @@ def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
     figures.side_by_side(out / "spiral.png", {_FIGURED[cell]: run for cell, run in names.items()})
     table = _table(by_cell, seeds)
     with (out / "table.txt").open("w", encoding="utf-8") as file:
-        Console(file=file, width=120).print(table)
+        Console(file=file, width=_WIDTH).print(table)
     means = {cell: {m: bootstrap(frame[m]) for m in SHOWN} for cell, frame in by_cell.items()}
     (out / "result.json").write_bytes(msgspec.json.format(msgspec.json.encode({"seeds": seeds, "cells": means})))
-    Console().print(table)
+    # A table in a pipe is not cut to the width of a terminal that is not there.
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
     console.print(f"{out}/spiral.png shows the first and the last column, seed 1; their logs are in {logs}")
 
 
@@ -97,15 +100,15 @@ def _kept(run: Run, logs: Path) -> Run:
     if run.spec.seed != 1 or cell not in _FIGURED:
         return run
     spec = msgspec.structs.replace(run.spec, out=str(logs / _folder(cell)))
-    return msgspec.structs.replace(run, spec=spec) if isinstance(run, msgspec.Struct) else run._replace(spec=spec)
+    return msgspec.structs.replace(run, spec=spec)
 
 
 def _table(by_cell: Mapping[str, pd.DataFrame], seeds: int) -> Table:
     table = Table(
-        title=f"What amplifies the shock? Means over {seeds} seeds, with the last column's 95 % interval.",
+        title=f"What amplifies the shock? Means over {seeds} seeds; the interaction with its 95 % interval.",
         title_justify="left",
-        caption="information: dealers learn from flow, leave the lit book, mark prudently; constraints: leverage, VaR and\n"
-        "funding limits bind; interaction: what both together do beyond the sum of what each does alone",
+        caption="information: dealers learn from flow, leave the lit book, mark prudently; constraints: leverage, VaR\n"
+        "and funding limits bind; interaction: what both together do beyond the sum of what each does alone",
         caption_justify="left",
     )
     for column in ("after the shock", *_COLUMNS, "interaction"):

@@ -15,6 +15,7 @@ from lob_sim.log import Run
 from lob_sim.sweep import Estimate
 
 _SHOWN_BEFORE_MIN = 5.0
+"""Minutes before the shock that are drawn."""
 
 
 def side_by_side(path: Path, runs: Mapping[str, Run]) -> None:
@@ -30,7 +31,6 @@ def side_by_side(path: Path, runs: Mapping[str, Run]) -> None:
     rows = len(names) + 3
     figure, axes = new_figure(rows, len(runs), sharex=True, sharey="row")
     figure.set_size_inches(6.4 * len(runs), 2.3 * rows)
-    mesh = None
     for column, (title, run) in enumerate(runs.items()):
         axis = axes[:, column]
         axis[0].set_title(title, fontweight="bold")
@@ -53,6 +53,7 @@ def side_by_side(path: Path, runs: Mapping[str, Run]) -> None:
     for panel in (left[0], left[-2], left[-1]):
         panel.legend(fontsize="x-small")
     _name_states(figure, mesh, axes[len(names), -1])
+    figure.align_ylabels(axes[:, 0])
     save(figure, path)
 
 
@@ -147,7 +148,9 @@ def heat_map(path: Path, sizes: list[float], factors: list[float], mean: np.ndar
         left.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize="x-small", color="w" if dark else "k")
     figure.colorbar(image, ax=left, label="overshoot below fair value (%)")
     for k, (factor, curve) in enumerate(zip(factors, mean, strict=True)):
-        right.plot([100 * s for s in sizes], curve, "o-", color=COLOURS[k % len(COLOURS)], label=f"headroom × {factor:g}")
+        right.plot(
+            [100 * s for s in sizes], curve, "o-", color=COLOURS[k % len(COLOURS)], label=f"headroom × {factor:g}"
+        )
     right.set(xlabel="fall of fair value (%)", ylabel="overshoot below fair value (%)")
     right.legend(fontsize="small")
     save(figure, path)

@@ -27,7 +27,7 @@ SETTLING_NS: Ns = 60 * NS_PER_S
 LAST_NS: Ns = 300 * NS_PER_S
 """End of the run, over which the residual deviation is taken."""
 WARM_UP_NS: Ns = 300 * NS_PER_S
-"""Opening beliefs are wide on purpose; whether the spread is stationary is asked from here on."""
+"""Opening beliefs are wide on purpose; whether the spread is stationary is asked from here on (or from a quarter)."""
 DEPTH_WITHIN = 0.001
 """Bids count as depth when they are at most so far below fair value, as a fraction of it."""
 _IMPACT_NS: Ns = 10 * NS_PER_S
@@ -160,7 +160,7 @@ def _dealer_metrics(run: Run) -> dict[str, float]:
 
 def _liquidity_metrics(run: Run) -> dict[str, float]:
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
-    warm_ns = start_ns + WARM_UP_NS
+    warm_ns = start_ns + min(WARM_UP_NS, (end_ns - start_ns) // 4)
     middle_ns = (warm_ns + end_ns) // 2
     rows = []
     for i in range(len(run.header.instruments)):

@@ -146,9 +146,7 @@ def _derive_poisson(gamma: float, kind: Kind, q: np.ndarray) -> np.ndarray:
         up, down = ([np.roll(f, shift) for f in (m, w, u)] for shift in (-1, 1))
         dm = bid_rate * (b + up[0] - m) + ask_rate * (a + down[0] - m)
         dw = (SIGMA * q) ** 2
-        dw += bid_rate * (b**2 + 2 * b * up[0] + up[1] - w) + ask_rate * (
-            a**2 + 2 * a * down[0] + down[1] - w
-        )
+        dw += bid_rate * (b**2 + 2 * b * up[0] + up[1] - w) + ask_rate * (a**2 + 2 * a * down[0] + down[1] - w)
         du = bid_rate * (up[2] - u) + ask_rate * (down[2] - u)
         return np.concatenate([dm, dw, du])
 
@@ -203,17 +201,13 @@ def judge(profits: np.ndarray, inventories: np.ndarray, gamma: float, kind: Kind
         ]
     elif kind is Kind.SYMMETRIC:
         error = sqrt(measured[2].se ** 2 + errors[2] ** 2)
-        rows.append(
-            exceeds(f"{names[2]} above the paper's: {label}", measured[2].value, inventory_sd, error, SOURCE)
-        )
+        rows.append(exceeds(f"{names[2]} above the paper's: {label}", measured[2].value, inventory_sd, error, SOURCE))
     return rows
 
 
 def run(
     gamma: Annotated[float, typer.Option(help="Risk aversion.", min=0.001, max=1.0)] = 0.1,
-    strategy: Annotated[
-        Kind, typer.Option(help="Quotes around the reservation price, or the mid.")
-    ] = Kind.INVENTORY,
+    strategy: Annotated[Kind, typer.Option(help="Quotes around the reservation price, or the mid.")] = Kind.INVENTORY,
     clock: Annotated[Clock, typer.Option(help="When hits can come.")] = Clock.BERNOULLI,
     runs: Annotated[int, typer.Option(help="Paths.", min=10)] = 1000,
 ) -> Outcome:
@@ -226,7 +220,7 @@ def run(
         figure, (left, right) = new_figure(2)
         left.hist(profits, bins=40)
         left.axvline(derived(gamma, kind, clock)[0], color="black", label="derived mean")
-        left.set(xlabel="profit", ylabel="paths", title=f"Profit: {kind}, gamma={gamma:g}, {clock} clock")
+        left.set(xlabel="profit (price units)", ylabel="paths", title=f"Profit: {kind}, gamma={gamma:g}, {clock} clock")
         left.legend()
         edges = np.arange(inventories.min() - 0.5, inventories.max() + 1).tolist()
         right.hist(inventories, bins=edges, density=True)
@@ -235,6 +229,7 @@ def run(
             x = np.linspace(edges[0], edges[-1], 200)
             density = np.exp(-(x**2) / (2 * sd**2)) / (sd * sqrt(2 * np.pi))
             right.plot(x, density, style, color="black", label=f"normal, s.d. {sd:.2f} ({name})")
+        right.margins(y=0.3)  # room for the legend
         right.set(xlabel="final inventory (lots)", ylabel="density", title="Final inventory")
         right.legend()
         save(figure, path)

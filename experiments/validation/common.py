@@ -31,9 +31,7 @@ SYMBOL = "X"
 """Name of the instrument, where there is only one."""
 
 
-def group(
-    name: str, strategy: str, *, informed: bool = False, count: int = 1, **params: Any
-) -> AgentGroupSpec:
+def group(name: str, strategy: str, *, informed: bool = False, count: int = 1, **params: Any) -> AgentGroupSpec:
     """A group of agents; ``informed`` agents see the fair value."""
     return AgentGroupSpec(name=name, strategy=strategy, count=count, params=params, sees_fair_value=informed)
 

@@ -185,9 +185,7 @@ def run(
     delta: Annotated[float, typer.Option(help="Probability of the high value.", min=0.01, max=0.99)] = 0.5,
     traders: Annotated[int, typer.Option(help="Traders in a market.", min=2)] = 30,
     runs: Annotated[int, typer.Option(help="Markets.", min=10)] = 4000,
-    assumed_mu: Annotated[
-        float, typer.Option(help="Share that the dealer reckons with; 0: the true one.")
-    ] = 0.0,
+    assumed_mu: Annotated[float, typer.Option(help="Share that the dealer reckons with; 0: the true one.")] = 0.0,
 ) -> Outcome:
     """Run many markets and hold their prices against the theory."""
     point = {"mu": mu, "assumed_mu": assumed_mu or mu, "delta": delta, "traders": traders}

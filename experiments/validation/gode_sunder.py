@@ -111,9 +111,7 @@ def independent(runs: int) -> np.ndarray:
 
 def run(
     runs: Annotated[int, typer.Option(help="Trading periods of each kind.", min=4)] = 150,
-    believed: Annotated[
-        Traders, typer.Option(help="Who plays the part of the constrained.")
-    ] = Traders.CONSTRAINED,
+    believed: Annotated[Traders, typer.Option(help="Who plays the part of the constrained.")] = Traders.CONSTRAINED,
 ) -> Outcome:
     """Compare efficiency with and without a budget."""
     budget = Traders(believed) is Traders.CONSTRAINED
@@ -143,12 +141,8 @@ def run(
             efficiency.se,
             f"{SOURCE}, table 1",
         ),
-        identical(
-            "units traded without a budget", float(without["units"].mean()), sum(map(len, VALUES)), SOURCE
-        ),
-        identical(
-            "efficiency without a budget", free.value, all_units / largest_surplus(), "all units trade", 1e-12
-        ),
+        identical("units traded without a budget", float(without["units"].mean()), sum(map(len, VALUES)), SOURCE),
+        identical("efficiency without a budget", free.value, all_units / largest_surplus(), "all units trade", 1e-12),
         exceeds(
             "efficiency gained by a budget",
             efficiency.value - free.value,
@@ -166,9 +160,7 @@ def run(
             label=["in our book", "independent simulation"],
         )
         panel.axvline(free.value, color="black", ls="--", label="without a budget")
-        panel.set(
-            xlabel="share of the possible surplus", ylabel="trading periods", title="Efficiency with a budget"
-        )
+        panel.set(xlabel="share of the possible surplus", ylabel="trading periods", title="Efficiency with a budget")
         panel.legend()
         save(figure, path)
 

@@ -155,9 +155,7 @@ def run(
             0.0,
             f"{SOURCE}, section 4",
         ),
-        agrees(
-            "mean squared inventory", square.value, variance, square.se, "birth-death chain of these quotes"
-        ),
+        agrees("mean squared inventory", square.value, variance, square.se, "birth-death chain of these quotes"),
     ]
     for i in (0, 2, 5):
         share = mean_of((frame[f"share[{i}]"] + frame[f"share[{-i}]"]) / 2)
@@ -178,9 +176,7 @@ def run(
         left.plot(q, exact[1], label="exact ask")
         left.plot(q[visited], quoted[0][visited], "o", ms=4, label="quoted bid")
         left.plot(q[visited], quoted[1][visited], "s", ms=4, label="quoted ask")
-        left.set(
-            xlabel="inventory (lots)", ylabel="distance from fair value (ticks)", title="Quotes in the book"
-        )
+        left.set(xlabel="inventory (lots)", ylabel="distance from fair value (ticks)", title="Quotes in the book")
         left.legend()
         right.bar(q, [frame[f"share[{i}]"].mean() for i in q], label="simulated")
         right.plot(q, shares, "k.-", label="stationary law")

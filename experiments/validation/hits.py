@@ -78,12 +78,8 @@ class HitFlow(Strategy):
     def _measure(self, ctx: Context) -> None:
         p, top, fair = self.params, ctx.top(0), ctx.fair_value(0)
         ask_off, bid_off = top.ask_ticks - fair, fair - top.bid_ticks
-        self.rates[Side.BUY] = (
-            p.hit_rate_per_s * exp(-p.hit_decay_per_tick * ask_off) if top.ask_ticks else 0.0
-        )
-        self.rates[Side.SELL] = (
-            p.hit_rate_per_s * exp(-p.hit_decay_per_tick * bid_off) if top.bid_ticks else 0.0
-        )
+        self.rates[Side.BUY] = p.hit_rate_per_s * exp(-p.hit_decay_per_tick * ask_off) if top.ask_ticks else 0.0
+        self.rates[Side.SELL] = p.hit_rate_per_s * exp(-p.hit_decay_per_tick * bid_off) if top.bid_ticks else 0.0
 
 
 def maker_result(fills: list[OrderFilled], fair_values: list[FairValue]) -> tuple[float, int]:

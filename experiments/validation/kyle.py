@@ -166,9 +166,7 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
     auctions, slope_factor = int(spec.overrides["auctions"]), float(spec.overrides["slope_factor"])
     theory = equilibrium(auctions)
     slopes = theory.slopes * slope_factor
-    flow_sd = np.sqrt(
-        theory.intensities**2 * np.append(VALUE_SD**2, theory.variances[:-1]) + NOISE_SD**2 / auctions
-    )
+    flow_sd = np.sqrt(theory.intensities**2 * np.append(VALUE_SD**2, theory.variances[:-1]) + NOISE_SD**2 / auctions)
     value = PRICE_TICKS + VALUE_SD * Stream(spec.seed, "value").normal()
     scenario = market(
         seconds(auctions * INTERVAL_S + 10),
@@ -230,10 +228,8 @@ def slope_of(x: np.ndarray, y: np.ndarray) -> Mean:
 
 def run(
     auctions: Annotated[int, typer.Option(help="Number of auctions.", min=1, max=12)] = 1,
-    runs: Annotated[int, typer.Option(help="Values drawn.", min=10)] = 1500,
-    slope_factor: Annotated[
-        float, typer.Option(help="Multiplies the market maker's λ; 1 is the equilibrium.")
-    ] = 1.0,
+    runs: Annotated[int, typer.Option(help="Values drawn.", min=10)] = 1000,
+    slope_factor: Annotated[float, typer.Option(help="Multiplies the market maker's λ; 1 is the equilibrium.")] = 1.0,
 ) -> Outcome:
     """Hold slopes, variances and profit against the equilibrium."""
     frame = run_cells(one_market, [{"auctions": auctions, "slope_factor": slope_factor}], runs)
@@ -281,22 +277,17 @@ def run(
         left.legend()
         after = np.arange(1, auctions + 1)
         shares = [m.value for m in revealed]
-        right.errorbar(
-            after, shares, yerr=[3 * m.se for m in revealed], fmt="o", capsize=3, label="measured ± 3 s.e."
-        )
+        right.errorbar(after, shares, yerr=[3 * m.se for m in revealed], fmt="o", capsize=3, label="measured ± 3 s.e.")
         right.plot(after, 1 - theory.variances / VALUE_SD**2, "k_", ms=14, label="theory")
-        right.set(
-            xlabel="auction", ylabel="share of variance revealed", title="Information in prices", ylim=(0, 1)
-        )
+        right.set_xticks(after)
+        right.set(xlabel="auction", ylabel="share of variance revealed", title="Information in prices", ylim=(0, 1))
         right.legend()
         save(figure, path)
 
     return Outcome(rows, draw)
 
 
-EXPERIMENT = Experiment(
-    "kyle", run, quick={"runs": 150}, cases=[{"auctions": 1}, {"auctions": 2}, {"auctions": 4}]
-)
+EXPERIMENT = Experiment("kyle", run, quick={"runs": 150}, cases=[{"auctions": 1}, {"auctions": 2}, {"auctions": 4}])
 main = EXPERIMENT.main
 
 if __name__ == "__main__":

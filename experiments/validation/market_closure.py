@@ -245,9 +245,7 @@ class Dealer(StrEnum):
 
 def run(
     dealer: Annotated[Dealer, typer.Option(help="The learning dealer, or the flagship's.")] = Dealer.LEARNING,
-    mu: Annotated[
-        float, typer.Option(help="Share of informed traders (learning dealer).", min=0.02, max=0.9)
-    ] = 0.3,
+    mu: Annotated[float, typer.Option(help="Share of informed traders (learning dealer).", min=0.02, max=0.9)] = 0.3,
     runs: Annotated[int, typer.Option(help="Markets (learning dealer).", min=4)] = 30,
     rounds: Annotated[int, typer.Option(help="Traders in each (learning dealer).", min=100)] = 5000,
     elastic: Annotated[bool, typer.Option(help="Uninformed traders mind the spread.")] = True,
@@ -256,7 +254,18 @@ def run(
     if Dealer(dealer) is Dealer.FLAGSHIP:
         return _flagship()
     frame = run_cells(one_market, [{"mu": mu, "rounds": rounds, "elastic": elastic}], runs)
-    return Outcome(judge(frame["late"].to_numpy(), frame["last"].to_numpy(), mu))
+    late, last = frame["late"].to_numpy(), frame["last"].to_numpy()
+
+    def draw(path: Path) -> None:
+        figure, (panel,) = new_figure()
+        shares = np.linspace(0, 0.9, 181)
+        panel.plot(shares, np.minimum(1, shares / (1 - shares)), label="theory: mu/(1-mu), closed from 1/2 on")
+        panel.plot(np.full(len(late), mu), late, "o", ms=4, alpha=0.5, label="found, one dot a market")
+        panel.set(xlabel="share of informed traders", ylabel="half-spread", title="A dealer learns what to charge")
+        panel.legend()
+        save(figure, path)
+
+    return Outcome(judge(late, last, mu), draw)
 
 
 def judge(late: np.ndarray, last: np.ndarray, mu: float) -> list[Row]:
@@ -276,12 +285,8 @@ def judge(late: np.ndarray, last: np.ndarray, mu: float) -> list[Row]:
     # To second order a noisy half-spread settles off the rest point by F''/(2(1-F')) of its variance.
     slack = theory / (1 - theory) * float(last.var(ddof=1))
     return [
-        agrees(
-            f"half-spread that the dealer finds, mu={mu:g}", spread.value, theory, spread.se, SOURCE, slack
-        ),
-        stays_below(
-            f"half-spread in the end (1: the market is closed), mu={mu:g}", end.value, CLOSED, end.se, SOURCE
-        ),
+        agrees(f"half-spread that the dealer finds, mu={mu:g}", spread.value, theory, spread.se, SOURCE, slack),
+        stays_below(f"half-spread in the end (1: the market is closed), mu={mu:g}", end.value, CLOSED, end.se, SOURCE),
     ]
 
 
@@ -309,9 +314,7 @@ def _flagship() -> Outcome:
         spreads = [gaussian_elastic_half_spread(a, BELIEF_SD, PROCESSING, policy) for a in alphas]
         panel.plot(alphas, [np.nan if h is None else h for h in spreads], label="half-spread in the lit book")
         panel.axvline(alpha, color="black", ls="--", label=f"no half-spread earns its cost: {alpha:.4f}")
-        panel.plot(
-            [found["alpha"]], [0], "rv", label=f"the dealer leaves: {found['alpha']:.4f}", clip_on=False
-        )
+        panel.plot([found["alpha"]], [0], "rv", label=f"the dealer leaves: {found['alpha']:.4f}", clip_on=False)
         panel.set(xlabel="share of informed flow", ylabel="half-spread (ticks)", title="Retreat to RFQ")
         panel.legend()
         save(figure, path)

@@ -140,9 +140,7 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
 
 
 def run(
-    event: Annotated[
-        float, typer.Option(help="Chance of an information event a day.", min=0.05, max=0.95)
-    ] = 0.4,
+    event: Annotated[float, typer.Option(help="Chance of an information event a day.", min=0.05, max=0.95)] = 0.4,
     informed: Annotated[float, typer.Option(help="Informed orders on an event day.", min=1)] = 60.0,
     uninformed: Annotated[float, typer.Option(help="Uninformed orders of each side a day.", min=1)] = 40.0,
     days: Annotated[int, typer.Option(help="Days of a market.", min=20)] = 120,
@@ -194,7 +192,7 @@ def run(
     return Outcome(rows, draw)
 
 
-EXPERIMENT = Experiment("pin_vpin", run, quick={"runs": 5, "days": 40})
+EXPERIMENT = Experiment("pin_vpin", run, quick={"runs": 10, "days": 60})
 main = EXPERIMENT.main
 
 if __name__ == "__main__":

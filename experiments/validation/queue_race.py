@@ -146,9 +146,7 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
     return _races(tape.messages, bid, ask)
 
 
-def _races(
-    messages: list[OrderAccepted | OrderCanceled | OrderFilled], bid: int, ask: int
-) -> dict[str, float]:
+def _races(messages: list[OrderAccepted | OrderCanceled | OrderFilled], bid: int, ask: int) -> dict[str, float]:
     sides: dict[tuple[int, int], Side] = {}
     queues = {Side.BUY: 0, Side.SELL: 0}
     start_ns, ups, durations = -1, 0, []
@@ -197,9 +195,7 @@ def exact_race(bid: int, ask: int) -> tuple[float, float]:
     return float(up), float(length)
 
 
-def judge(
-    races: float, ups: float, time: float, time_squared: float, exact: tuple[float, float]
-) -> list[Row]:
+def judge(races: float, ups: float, time: float, time_squared: float, exact: tuple[float, float]) -> list[Row]:
     """Hold sums over races against a probability and an expected length."""
     share, length = ups / races, time / races
     share_se = sqrt(share * (1 - share) / races)
@@ -224,9 +220,7 @@ def run(
 ) -> Outcome:
     """Run races and hold the share of upward moves against the exact probability."""
     frame = run_cells(one_market, [{"bid": bid, "ask": ask, "horizon_s": horizon_s}], runs)
-    races, ups, time, squares = (
-        float(frame[name].sum()) for name in ("races", "ups", "time", "time_squared")
-    )
+    races, ups, time, squares = (float(frame[name].sum()) for name in ("races", "ups", "time", "time_squared"))
 
     def draw(path: Path) -> None:
         figure, (panel,) = new_figure()

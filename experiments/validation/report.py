@@ -77,7 +77,7 @@ def experiment_modules() -> list[str]:
     for package in PACKAGES:
         folder = ROOT.joinpath(*package.split("."))
         for path in sorted(folder.glob("*.py")):
-            if path.stem != "__init__" and "EXPERIMENT = " in path.read_text(encoding="utf-8"):
+            if "\nEXPERIMENT = " in path.read_text(encoding="utf-8"):
                 found.append(f"{package}.{path.stem}")
     return found
 
@@ -156,11 +156,7 @@ def _reference(row: Row) -> str:
 
 
 def _measured(row: Row) -> str:
-    return (
-        f"{row.measured:.6g} ± {row.standard_error:.2g}"
-        if row.standard_error
-        else f"{row.measured:.6g} (exact)"
-    )
+    return f"{row.measured:.6g} ± {row.standard_error:.2g}" if row.standard_error else f"{row.measured:.6g} (exact)"
 
 
 def plan(only: list[str], quick: bool, figures: Path) -> list[Job]:
@@ -173,9 +169,7 @@ def plan(only: list[str], quick: bool, figures: Path) -> list[Job]:
     names = {module.rpartition(".")[2]: module for module in modules}
     unknown = sorted(set(only) - set(names))
     if unknown:
-        raise InputError(
-            f"no experiment {unknown[0]!r}: expected one of {', '.join(sorted(names))}", "--only"
-        )
+        raise InputError(f"no experiment {unknown[0]!r}: expected one of {', '.join(sorted(names))}", "--only")
     jobs = []
     for name, module in names.items():
         if not only or name in only:
@@ -196,20 +190,18 @@ def run_all(jobs: list[Job], workers: int) -> list[Result]:
             result = future.result()
             results[result.job] = result
             verdict = "holds" if result.holds else result.error.partition("\n")[0] or "FAILS"
-            progress.console.print(f"{result.took_s:6.1f} s  {verdict:6}  {result.command}", highlight=False)
+            progress.console.print(
+                f"{result.took_s:6.1f} s  {verdict:6}  {result.command}", highlight=False, soft_wrap=True
+            )
             progress.advance(bar)
     return [results[job] for job in jobs]
 
 
 def report(
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="An experiment's name; repeatable.")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="An experiment's name; repeatable.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The versions that take seconds.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 is one per core.")] = 0,
-    out: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = ROOT
-    / "docs"
-    / "validation.md",
+    out: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = ROOT / "docs" / "validation.md",
 ) -> None:
     """Run the experiments and write the report; exit code 1 if a claim fails or a run does."""
     figures = out.parent / "figures" / "validation"

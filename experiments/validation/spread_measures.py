@@ -239,9 +239,7 @@ def one_pair_of_venues(spec: TaskSpec) -> dict[str, float]:
     # The last price of each side at the end of each second; a quote that need not move leaves no event.
     sides = np.full((steps, 2, 2), np.nan)
     for event in tape.messages:
-        sides[event.ts_event_ns // NS_PER_S, event.instrument_id, int(event.side is Side.BUY)] = (
-            event.price_ticks
-        )
+        sides[event.ts_event_ns // NS_PER_S, event.instrument_id, int(event.side is Side.BUY)] = event.price_ticks
     last = np.maximum.accumulate(np.where(np.isnan(sides), 0, np.arange(steps)[:, None, None]), axis=0)
     mids = np.take_along_axis(sides, last, axis=0).mean(axis=2)
     share = information_share(mids[:, 0].copy(), mids[:, 1].copy(), lags=1)
@@ -249,19 +247,11 @@ def one_pair_of_venues(spec: TaskSpec) -> dict[str, float]:
 
 
 def run(
-    adverse: Annotated[
-        float, typer.Option(help="Adverse-selection share of the spread.", min=0.01, max=0.9)
-    ] = 0.3,
+    adverse: Annotated[float, typer.Option(help="Adverse-selection share of the spread.", min=0.01, max=0.9)] = 0.3,
     inventory: Annotated[float, typer.Option(help="Inventory share of the spread.", min=0.0, max=0.9)] = 0.2,
-    reversal: Annotated[
-        float, typer.Option(help="Chance that the next trade is on the other side.", min=0.6)
-    ] = 0.8,
-    follow_a: Annotated[
-        float, typer.Option(help="Speed at which venue A follows B.", min=0.01, max=0.9)
-    ] = 0.1,
-    follow_b: Annotated[
-        float, typer.Option(help="Speed at which venue B follows A.", min=0.01, max=0.9)
-    ] = 0.3,
+    reversal: Annotated[float, typer.Option(help="Chance that the next trade is on the other side.", min=0.6)] = 0.8,
+    follow_a: Annotated[float, typer.Option(help="Speed at which venue A follows B.", min=0.01, max=0.9)] = 0.1,
+    follow_b: Annotated[float, typer.Option(help="Speed at which venue B follows A.", min=0.01, max=0.9)] = 0.3,
     trades: Annotated[int, typer.Option(help="Trades (seconds) in a market.", min=200)] = 3000,
     runs: Annotated[int, typer.Option(help="Markets of each kind.", min=4)] = 24,
 ) -> Outcome:
@@ -269,9 +259,7 @@ def run(
     plain = {"adverse": 0.0, "inventory": 0.0, "reversal": 0.5, "trades": trades}
     parts = plain | {"adverse": adverse, "inventory": inventory, "reversal": reversal}
     frame = run_cells(one_spread_market, [plain, parts], runs)
-    pairs = run_cells(
-        one_pair_of_venues, [{"follow_a": follow_a, "follow_b": follow_b, "trades": trades}], runs
-    )
+    pairs = run_cells(one_pair_of_venues, [{"follow_a": follow_a, "follow_b": follow_b, "trades": trades}], runs)
     by_a, by_b = (follow_b * NEWS_SD_TICKS[0]) ** 2, (follow_a * NEWS_SD_TICKS[1]) ** 2
     roll = mean_of(frame.loc[frame["point"] == 0, "roll"])
     share = mean_of(pairs["share"])
@@ -289,18 +277,17 @@ def run(
         label = "reversal probability" if what == "reversal" else f"{what} share of the spread"
         rows.append(agrees(f"Huang-Stoll: {label}", estimate.value, truth, estimate.se, "Huang & Stoll 1997"))
     expected = by_a / (by_a + by_b)
-    rows.append(
-        agrees("Hasbrouck's information share of venue A", share.value, expected, share.se, "Hasbrouck 1995")
-    )
+    rows.append(agrees("Hasbrouck's information share of venue A", share.value, expected, share.se, "Hasbrouck 1995"))
 
     def draw(path: Path) -> None:
         figure, (panel,) = new_figure()
+        figure.set_size_inches(8, 4)
         relative = [row.measured / row.reference for row in rows]
         errors = [3 * row.standard_error / abs(row.reference) for row in rows]
         panel.errorbar(relative, range(len(rows)), xerr=errors, fmt="o", capsize=3)
         panel.axvline(1, color="black", lw=1)
         panel.set_yticks(range(len(rows)), [row.claim for row in rows])
-        panel.set(xlabel="estimate / truth (± 3 s.e.)", title="What went in, and what was found")
+        panel.set(xlabel="estimate / truth (± 3 s.e.)", title="Found, over what was put in")
         save(figure, path)
 
     return Outcome(rows, draw)

@@ -165,15 +165,13 @@ def run(
         for e, markets in alone.items()
         for what in ("spread", "variance")
     }
-    return Outcome(judge(measured, independent, epsilons), lambda path: _draw(measured, epsilons, path))
+    return Outcome(judge(measured, independent, epsilons), lambda path: _draw(measured, independent, epsilons, path))
 
 
 Measured = dict[tuple[float, int, str], Mean]
 
 
-def judge(
-    measured: Measured, independent: dict[tuple[float, str], Mean], epsilons: tuple[float, float]
-) -> list[Row]:
+def judge(measured: Measured, independent: dict[tuple[float, str], Mean], epsilons: tuple[float, float]) -> list[Row]:
     """Hold equal granularities equal, different ones different, and our book against none."""
     names = {"spread": "spread / p_c", "variance": "variance of the mid over 1/(4δ), / p_c²"}
     rows: list[Row] = []
@@ -217,24 +215,25 @@ def judge(
     return rows
 
 
-def _draw(measured: Measured, epsilons: tuple[float, float], path: Path) -> None:
+def _draw(
+    measured: Measured, independent: dict[tuple[float, str], Mean], epsilons: tuple[float, float], path: Path
+) -> None:
     figure, panels = new_figure(2)
     for panel, what, label in zip(
         panels, ("spread", "variance"), ("spread / p_c", "variance over 1/(4δ), / p_c²"), strict=True
     ):
-        for s, units in enumerate(SYSTEMS):
-            means = [measured[e, s, what] for e in epsilons]
+        shown = {units.name: [measured[e, s, what] for e in epsilons] for s, units in enumerate(SYSTEMS)}
+        shown["without our book"] = [independent[e, what] for e in epsilons]
+        for i, (name, means) in enumerate(shown.items()):
             panel.errorbar(
-                [e * (1 + 0.04 * (s - 1)) for e in epsilons],
+                [e * (1 + 0.04 * (i - 1.5)) for e in epsilons],
                 [m.value for m in means],
                 yerr=[3 * m.se for m in means],
                 fmt="o",
                 capsize=3,
-                label=units.name,
+                label=name,
             )
-        panel.set(
-            xlabel="granularity ε", ylabel=label, xscale="log", title="Three systems of units (± 3 s.e.)"
-        )
+        panel.set(xlabel="granularity ε", ylabel=label, title="Three systems of units (± 3 s.e.)")
         panel.legend()
     save(figure, path)
 

@@ -10,7 +10,7 @@ from lob_sim.book.order import Order
 from lob_sim.errors import InvariantError
 from lob_sim.units import Lots, Ticks
 
-_MIN_SWEEP = 64
+_MIN_SWEEP = 16
 """A level is not swept for fewer dead entries than this."""
 
 

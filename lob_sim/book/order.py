@@ -39,13 +39,14 @@ class Order(msgspec.Struct, gc=False):
     open_lots: Lots
     arrival: int
     self_trade: SelfTradePrevention = SelfTradePrevention.NONE
-    order_type: OrderType = OrderType.LIMIT
+    # What trading and leaving look at comes first: in a deep book the time goes into fetching cache lines.
     reserve_lots: Lots = 0
     hidden: bool = False
+    stop_price_ticks: Ticks = 0
+    order_type: OrderType = OrderType.LIMIT
     display_lots: Lots = 0
     time_in_force: TimeInForce = TimeInForce.GTC
     post_only: bool = False
-    stop_price_ticks: Ticks = 0
 
     @property
     def shown_lots(self) -> Lots:

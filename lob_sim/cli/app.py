@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lob_sim import __version__
-from lob_sim.cli import listing, logs, running, sweeping
+from lob_sim.cli import history, listing, logs, running, sweeping
 from lob_sim.errors import InputError, LobSimError
 
 EXIT_FAILED = 1
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 running.register(app)
 logs.register(app)
+history.register(app)
 sweeping.register(app)
 listing.register(app)
 

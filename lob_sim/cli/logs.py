@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lob_sim.against import HISTORIC
 from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
 from lob_sim.errors import InputError
-from lob_sim.log import LogRow, Run, open_run, verify
-from lob_sim.log.book_index import BookSnapshot
-from lob_sim.log.diff import Change
+from lob_sim.log import open_run, verify
+from lob_sim.log.describe import describe_book, describe_diff, describe_verification
 from lob_sim.log.diff import diff as compare
-from lob_sim.log.export import export_run
+from lob_sim.log.export import FORMATS, export_run
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.running import run
 from lob_sim.scenario import apply_overrides, parse_scenario
-from lob_sim.units import format_time
 
 RunPath = Annotated[Path, typer.Argument(help="A run directory.")]
 
@@ -41,16 +41,24 @@ def replay_command(
     levels: Annotated[int, typer.Option(min=1, help="Levels of the books to print.")] = 10,
     instrument: Annotated[str | None, typer.Option(help="Only this instrument's book.")] = None,
 ) -> None:
-    """Verify a log by replaying it (exit code 1 at the first difference), or print the books at a time."""
-    if not check and at is None:
-        raise InputError("expected --verify or --at TIME", "replay")
+    """Verify a log by replaying it (exit code 1 at the first difference), or print the books at a time.
+
+    Without either, and for every run that is not complete, say what there is and what is missing.
+    """
     logged = open_run(path)
     if at is not None:
         names = [instrument] if instrument is not None else [i.name for i in logged.header.instruments]
         for name in names:
-            _print_book(logged.book(name, at=at), levels)
+            echo_lines(describe_book(logged.book(name, at=at), levels))
+    ok = True
     if check:
-        _verify(logged)
+        found = verify(logged)
+        ok = found.ok
+        echo_lines(describe_verification(found))
+    if logged.status != COMPLETE or (at is None and not check):
+        echo_lines(logged.condition())
+    if not ok:
+        raise typer.Exit(1)
 
 
 def rerun_command(
@@ -63,6 +71,8 @@ def rerun_command(
     header = logged.header
     if not header.scenario:
         raise InputError("this log comes from no scenario: it cannot be run again", str(path))
+    if any(entry.kind == HISTORIC for entry in header.agents):
+        raise InputError("somebody traded against a log here: use lob-sim against with that log again", str(path))
     scenario = parse_scenario(apply_overrides(header.scenario, overrides or ()), f"{path}: scenario.")
     folder = out if out is not None else default_folder(f"{scenario.name}-rerun", header.seed_entropy)
     refuse_occupied(folder)
@@ -73,67 +83,23 @@ def rerun_command(
 def diff_command(
     first: RunPath, second: Annotated[Path, typer.Argument(help="Another run directory.")]
 ) -> None:
-    """Say where two runs first part, and how their inputs and outcomes differ (exit code 1 if they do)."""
+    """Say where two runs first part, and how what they were given and what came of it differ (exit code 1 if they do)."""
     found = compare(open_run(first), open_run(second))
-    _print_changes("inputs", found.inputs)
-    if found.same:
-        typer.echo(f"the same {found.same_rows} rows")
-        return
-    typer.echo(f"the same {found.same_rows} rows, then:")
-    for row in found.context:
-        typer.echo(f"    {_row_text(row)}")
-    for path, row in ((first, found.first), (second, found.second)):
-        typer.echo(f"  {path}: {_row_text(row) if row is not None else 'no more rows'}")
-    _print_changes("outcomes", found.summaries)
-    raise typer.Exit(1)
+    echo_lines(describe_diff(found))
+    if not found.same:
+        raise typer.Exit(1)
 
 
 def export_command(
     path: RunPath,
-    to: Annotated[str, typer.Option("--format", help="lobster, csv or parquet.")] = "parquet",
+    to: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")] = "parquet",
     out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN/export-FORMAT if not given.")] = None,
 ) -> None:
     """Write a run for other tools."""
-    for file in export_run(open_run(path), out if out is not None else path / f"export-{to}", to):
-        typer.echo(str(file))
+    echo_lines(map(str, export_run(open_run(path), out if out is not None else path / f"export-{to}", to)))
 
 
-def _verify(logged: Run) -> None:
-    found = verify(logged)
-    for problem in found.problems:
-        typer.echo(f"problem: {problem}", err=True)
-    if found.difference is not None:
-        typer.echo(str(found.difference), err=True)
-    counted = f"{found.commands} commands, {found.events} events compared, {found.rows} rows"
-    if not found.ok:
-        typer.echo(f"NOT as it was written: {counted}", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"verified: {counted}, run {found.status}")
-    if found.status != COMPLETE:
-        for line in logged.condition():
-            typer.echo(line)
-
-
-def _print_book(book: BookSnapshot, levels: int) -> None:
-    typer.echo(f"{book.instrument.name} at {format_time(book.ts_ns)} (row {book.seq}), {book.phase.name.lower()}")
-    typer.echo(f"{'orders':>8} {'bid lots':>10} {'bid':>12}   {'ask':<12} {'ask lots':<10} {'orders':<8}")
-    for k in range(min(levels, max(len(book.bids), len(book.asks)))):
-        left, right = " " * 32, ""
-        if k < len(book.bids):
-            price, lots, orders = book.bids[k]
-            left = f"{orders:>8} {lots:>10} {book.instrument.price(price):>12.6g}"
-        if k < len(book.asks):
-            price, lots, orders = book.asks[k]
-            right = f"{book.instrument.price(price):<12.6g} {lots:<10} {orders:<8}"
-        typer.echo(f"{left}   {right}".rstrip())
-
-
-def _row_text(row: LogRow) -> str:
-    return f"row {row.seq} at {format_time(row.ts_ns)}: {row.message}"
-
-
-def _print_changes(title: str, changes: tuple[Change, ...]) -> None:
-    if changes:
-        typer.echo(f"{title}:")
-    for change in changes:
-        typer.echo(f"  {change}")
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        typer.echo(line)

@@ -75,7 +75,12 @@ def check_command(
 
 def default_folder(name: str, seed: int) -> Path:
     """``out/NAME-seedN``, or the first of ``-2``, ``-3``, ... that is not there yet."""
-    base = Path("out") / f"{name}-seed{seed}"
+    return free_folder(f"{name}-seed{seed}")
+
+
+def free_folder(name: str) -> Path:
+    """``out/NAME``, or the first of ``-2``, ``-3``, ... that is not there yet."""
+    base = Path("out") / name
     folder, n = base, 1
     while folder.exists():
         n += 1

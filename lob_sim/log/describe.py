@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lob_sim.log.book_index import BookSnapshot
 from lob_sim.log.diff import RunDiff
+from lob_sim.log.historic import FlowReport
 from lob_sim.log.lobster_replay import LobsterReport
 from lob_sim.log.replay import Verification
 from lob_sim.log.source import LogRow
@@ -73,4 +74,16 @@ def describe_lobster(report: LobsterReport) -> list[str]:
     ]
     if report.first_mismatch:
         lines.append(f"first mismatch: {report.first_mismatch}")
+    return lines
+
+
+def describe_flow(report: FlowReport) -> list[str]:
+    """How far history could be repeated in a market with a newcomer."""
+    lines = [
+        f"{report.commands} historic commands, {report.orders} orders, of which {report.orders_changed} filled otherwise: "
+        f"{report.filled_more_lots} lots more, {report.filled_less_lots} lots less",
+        f"{report.refused_now} commands are refused now that were not then, {report.accepted_now} the other way round",
+    ]
+    if report.prints_left_out:
+        lines.append(f"{report.prints_left_out} prints left out, which no order explains")
     return lines

@@ -12,7 +12,12 @@ longer happen as it did is handled so:
   new agent's order if that is ahead; what it does not find is not traded.
 - A hidden LOBSTER execution is a hidden order, the incoming order that met it, and a cancel of what is left
   of the former, so that nothing stays hidden that was not there.
+- Phases change when they did, for all that the new agent may have moved the price. A halt that its orders cause
+  lasts as long as the venue's rules say, or until history resumes trading.
 - Nothing that happened is forced to happen again, and historic agents do not react.
+
+Fair values and news are of the world outside the market, which no agent moves: they come again as they came.
+Requests for quotes are not repeated, because their answers belonged to those who asked.
 
 How much of history has changed is counted: see :class:`FlowReport`.
 """
@@ -20,7 +25,7 @@ How much of history has changed is counted: see :class:`FlowReport`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,7 +37,9 @@ from lob_sim.messages import (
     CancelOrder,
     Command,
     Event,
+    FairValue,
     NewOrder,
+    News,
     OrderAccepted,
     OrderFilled,
     OrderRejected,
@@ -41,10 +48,13 @@ from lob_sim.messages import (
     ReplaceOrder,
     SelfTradePrevention,
     SetPhase,
+    Trade,
 )
 from lob_sim.units import Lots, Ns
 
-_OrderKey = tuple[int, int]
+_OrderKey = tuple[int, int, int]
+"""Instrument, owner and the owner's number."""
+_OUTSIDE = (FairValue, News)
 
 
 class FlowReport(NamedTuple):
@@ -74,21 +84,25 @@ class FlowReport(NamedTuple):
 class HistoricFlow:
     """Historic commands with their times, and the count of what they now do differently.
 
-    Iterate over it once; tell it by :meth:`observe` the private events of the historic orders, or all events
-    of the venue; and ask for the :meth:`report` when what was injected has been answered.
+    Iterate over it, or over its :meth:`rows`, once; tell it by :meth:`observe` the private events of the historic
+    orders, or all events of the venue; and ask for the :meth:`report` when what was injected has been answered.
 
     Args:
-        steps: Times, commands and what was answered then; prints without a command.
+        steps: Times, commands and what was answered then; without a command prints, fair values and news.
         agent_id: Sends everything under this one agent, renumbers orders and switches self-trade prevention
             off. None keeps agents, their numbers and their prevention, for a market in which they have places
             of their own.
+        instrument_ids: Numbers of the instruments now, by those of then; who is not named keeps its number.
     """
 
-    def __init__(self, steps: Iterator[Step], agent_id: int | None) -> None:
+    def __init__(
+        self, steps: Iterator[Step], agent_id: int | None, instrument_ids: Mapping[int, int] | None = None
+    ) -> None:
         self._steps = steps
         self._agent_id = agent_id
+        self._instrument_ids = instrument_ids or {}
         self._ids: dict[_OrderKey, int] = {}
-        self._owners: dict[tuple[int, int], _OrderKey] = {}
+        self._owners: dict[tuple[int, int], tuple[int, int]] = {}
         self._filled_then: Counter[_OrderKey] = Counter()
         self._filled_now: Counter[_OrderKey] = Counter()
         self._refused_then: Counter[_OrderKey] = Counter()
@@ -99,19 +113,27 @@ class HistoricFlow:
 
     def __iter__(self) -> Iterator[tuple[Ns, Command]]:
         """The commands in the order in which they must arrive at the venue, with their times of arrival."""
+        for ts_ns, message in self.rows():
+            if isinstance(message, Command):
+                yield ts_ns, message
+
+    def rows(self) -> Iterator[tuple[Ns, Command | Event]]:
+        """The commands, and between them the fair values and news of the world outside."""
         for ts_ns, command, events in self._steps:
-            if command is None:
+            if command is not None:
+                self._commands += 1
+                for event in events:
+                    self._remember(event)
+                yield ts_ns, self._rewrite(command)
+            elif isinstance(events[0], _OUTSIDE):
+                yield ts_ns, msgspec.structs.replace(events[0], instrument_id=self._instrument_now(events[0]))
+            else:
                 self._prints += 1
-                continue
-            self._commands += 1
-            for event in events:
-                self._remember(event)
-            yield ts_ns, self._rewrite(command)
 
     def observe(self, event: Event) -> None:
         """Take note of an event in the market of now; of other agents' orders it may be told too."""
         if isinstance(event, OrderFilled | OrderRejected):
-            key = (event.agent_id, event.client_order_id)
+            key = (event.instrument_id, event.agent_id, event.client_order_id)
             if key not in self._injected:
                 return
             if isinstance(event, OrderFilled):
@@ -141,59 +163,68 @@ class HistoricFlow:
     def _remember(self, event: Event) -> None:
         """Take note of what was answered then, under the numbers of now."""
         if isinstance(event, OrderAccepted):
-            then = (event.agent_id, event.client_order_id)
-            self._owners[event.instrument_id, event.order_id] = then
-            self._accepted.add(self._key_now(*then))
+            self._owners[event.instrument_id, event.order_id] = (event.agent_id, event.client_order_id)
+            self._accepted.add(self._key_now(event, event.agent_id, event.client_order_id))
         elif isinstance(event, OrderFilled):
-            self._filled_then[self._key_now(event.agent_id, event.client_order_id)] += event.qty_lots
+            self._filled_then[self._key_now(event, event.agent_id, event.client_order_id)] += event.qty_lots
         elif isinstance(event, OrderRejected):
-            self._refused_then[self._key_now(*self._order_then(event))] += 1
+            self._refused_then[self._key_now(event, *self._order_then(event))] += 1
 
-    def _order_then(self, named: Any) -> _OrderKey:
+    def _order_then(self, named: Any) -> tuple[int, int]:
         """The order that a command, or its refusal, names by either number; 0 if it had no right to."""
         if not named.order_id:
             return named.agent_id, named.client_order_id
         owner = self._owners.get((named.instrument_id, named.order_id))
         return owner if owner is not None and owner[0] == named.agent_id else (named.agent_id, 0)
 
-    def _key_now(self, agent_id: int, client_order_id: int) -> _OrderKey:
+    def _instrument_now(self, message: Any) -> int:
+        return self._instrument_ids.get(message.instrument_id, message.instrument_id)
+
+    def _key_now(self, message: Any, agent_id: int, client_order_id: int) -> _OrderKey:
+        instrument_id = self._instrument_now(message)
         if self._agent_id is None:
-            return agent_id, client_order_id
+            return instrument_id, agent_id, client_order_id
         if client_order_id <= 0:
-            return self._agent_id, client_order_id  # refused then, and so now
-        then = (agent_id, client_order_id)
-        return self._agent_id, self._ids.setdefault(then, len(self._ids) + 1)
+            return instrument_id, self._agent_id, client_order_id  # refused then, and so now
+        then = (instrument_id, agent_id, client_order_id)
+        return instrument_id, self._agent_id, self._ids.setdefault(then, len(self._ids) + 1)
 
     def _rewrite(self, command: Any) -> Command:
         """The command as it must be sent now: the venue's own order numbers are others now."""
-        if isinstance(command, SetPhase):
-            return command
-        changed: dict[str, Any] = {}
-        if isinstance(command, NewOrder):
-            key = self._key_now(command.agent_id, command.client_order_id)
-        else:
-            key = self._key_now(*self._order_then(command))
-            changed = {"order_id": 0}
-        self._injected.add(key)
-        changed |= {"agent_id": key[0], "client_order_id": key[1]}
-        if self._agent_id is not None and isinstance(command, NewOrder):
-            changed["self_trade"] = SelfTradePrevention.NONE
+        changed: dict[str, Any] = {"instrument_id": self._instrument_now(command)}
+        if not isinstance(command, SetPhase):
+            if isinstance(command, NewOrder):
+                key = self._key_now(command, command.agent_id, command.client_order_id)
+                if self._agent_id is not None:
+                    changed["self_trade"] = SelfTradePrevention.NONE
+            else:
+                key = self._key_now(command, *self._order_then(command))
+                changed["order_id"] = 0
+            self._injected.add(key)
+            changed |= {"agent_id": key[1], "client_order_id": key[2]}
         rewritten: Command = msgspec.structs.replace(command, **changed)
         return rewritten
 
 
-def flow_of_run(run: Run, instrument: str | int | None = None, agent_id: int | None = None) -> HistoricFlow:
-    """The order flow of one lit book of an own run.
+def flow_of_run(
+    run: Run,
+    instrument: str | int | None = None,
+    agent_id: int | None = None,
+    instrument_ids: Mapping[int, int] | None = None,
+) -> HistoricFlow:
+    """The order flow of an own run's lit books.
 
     Args:
         run: The run.
-        instrument: Name or number; may be left out where there is only one.
+        instrument: Name or number of the only book that is wanted; all of them if left out.
         agent_id: See :class:`HistoricFlow`.
+        instrument_ids: See :class:`HistoricFlow`.
 
     Raises:
         DataError: There is no such instrument.
     """
-    return HistoricFlow(_steps_of_run(run, run.instrument_id(instrument)), agent_id)
+    wanted = range(len(run.header.instruments)) if instrument is None else (run.instrument_id(instrument),)
+    return HistoricFlow(_steps_of_run(run, wanted), agent_id, instrument_ids)
 
 
 def flow_of_lobster(day: LobsterDay, agent_id: int | None = None, start_ns: Ns = 0) -> HistoricFlow:
@@ -207,30 +238,26 @@ def flow_of_lobster(day: LobsterDay, agent_id: int | None = None, start_ns: Ns =
     return HistoricFlow(_steps_of_lobster(day, start_ns - int(day.ts_ns[0])), agent_id)
 
 
-def _steps_of_run(run: Run, instrument_id: int) -> Iterator[Step]:
-    pending: Step | None = None
-    lit = (
-        NewOrder,
-        CancelOrder,
-        ReduceOrder,
-        ReplaceOrder,
-        SetPhase,
-        OrderAccepted,
-        OrderFilled,
-        OrderRejected,
-    )
-    for _, ts_ns, cause_seq, message in run.messages(*lit):
-        if message.instrument_id != instrument_id:  # type: ignore[attr-defined]
+def _steps_of_run(run: Run, wanted: Iterable[int]) -> Iterator[Step]:
+    instrument_ids = frozenset(wanted)
+    commands = (NewOrder, CancelOrder, ReduceOrder, ReplaceOrder, SetPhase)
+    answers = (OrderAccepted, OrderFilled, OrderRejected)
+    pending: list[Step] = []
+    for _, ts_ns, cause_seq, message in run.messages(*commands, *answers, Trade, *_OUTSIDE):
+        if message.instrument_id not in instrument_ids:  # type: ignore[attr-defined]
             continue
-        if isinstance(message, Command):
-            if pending is not None:
-                yield pending
-            pending = (ts_ns, message, [])
-        elif cause_seq and pending is not None:
+        if isinstance(message, answers):
+            if cause_seq and pending:
+                pending[0][2].append(message)
+        elif isinstance(message, Command):
+            yield from pending
+            pending = [(ts_ns, message, [])]
+        elif not cause_seq:  # neither a print of what orders did: of the world outside, or a print alone
             assert isinstance(message, Event)
-            pending[2].append(message)
-    if pending is not None:
-        yield pending
+            yield from pending
+            pending = []
+            yield ts_ns, None, [message]
+    yield from pending
 
 
 def _steps_of_lobster(day: LobsterDay, shift_ns: Ns) -> Iterator[Step]:

@@ -125,7 +125,6 @@ class MatchingEngine:
         self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
         self._by_client_id = self._trading.by_client_id
         self._handlers: dict[type, Callable[[Any, Ns], list[Event]]] = {
-            NewOrder: self._new,
             CancelOrder: self._cancel,
             ReduceOrder: self._reduce,
             ReplaceOrder: self._replace,
@@ -147,7 +146,61 @@ class MatchingEngine:
         Raises:
             InputError: A SetPhase, from the venue's own schedule, makes no sense.
         """
-        return self._handlers[type(command)](command, ts_ns)
+        if type(command) is not NewOrder:
+            return self._handlers[type(command)](command, ts_ns)
+        # Most of the flow is plain limit orders that meet nothing and rest. They are dealt with here, without
+        # a further call: one condition sees that no other rule of the engine can apply. Identity with 0 is the
+        # quick way to see a default; whatever else stands there is looked at by value on the long way.
+        if command.order_type is not _LIMIT or command.time_in_force is not _GTC:
+            return self._new(command, ts_ns)
+        agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
+        qty_lots, price_ticks, self_trade = command.qty_lots, command.price_ticks, command.self_trade
+        ledger = self._ledgers.get(agent_id)
+        if (
+            type(qty_lots) is not int
+            or not 0 < qty_lots <= MAX_QTY_LOTS
+            or type(price_ticks) is not int
+            or not 0 < price_ticks <= MAX_PRICE_TICKS
+            or (self._step_ticks != 1 and price_ticks % self._step_ticks)
+            or ledger is None
+            or type(client_order_id) is not int
+            or client_order_id != ledger.last_id + 1
+            or command.hidden is not False
+            or command.post_only is not False
+            or command.display_qty_lots is not _ZERO
+            or command.stop_price_ticks is not _ZERO
+            or type(self_trade) is not SelfTradePrevention
+            or self._trading.phase is not _CONTINUOUS
+        ):
+            return self._new(command, ts_ns)
+        if side is _BUY:
+            own, best = self._bids, self._asks.best
+            if best is not None and best.price_ticks <= price_ticks:
+                return self._new(command, ts_ns)
+        elif side is _SELL:
+            own, best = self._asks, self._bids.best
+            if best is not None and best.price_ticks >= price_ticks:
+                return self._new(command, ts_ns)
+        else:
+            return self._new(command, ts_ns)
+
+        self._n_arrivals = order_id = self._n_arrivals + 1
+        ledger.last_id = client_order_id
+        order = Order(order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade)
+        try:
+            level = own.levels[price_ticks]
+        except KeyError:
+            level = own.open_level(price_ticks)
+        level.displayed.append(order)
+        level.shown_lots += qty_lots
+        self._orders[order_id] = order
+        if self._by_client_id and agent_id in self._by_client_id:
+            self._by_client_id[agent_id][client_order_id] = order
+        return [
+            OrderAccepted(
+                ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
+            )
+        ]
 
     @property
     def phase(self) -> Phase:
@@ -187,63 +240,7 @@ class MatchingEngine:
 
     # --- commands -------------------------------------------------------------------------------------------
     def _new(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
-        """Rest a plain limit order that meets nothing; everything else, flaws included, goes the long way."""
-        # Most of the flow comes through here: one condition sees that no other rule of the engine can apply.
-        # Identity with 0 is the quick way to see a default; whatever else stands there is looked at by value
-        # on the long way.
-        if command.order_type is not _LIMIT or command.time_in_force is not _GTC:
-            return self._new_special(command, ts_ns)
-        agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
-        qty_lots, price_ticks, self_trade = command.qty_lots, command.price_ticks, command.self_trade
-        ledger = self._ledgers.get(agent_id)
-        if (
-            type(qty_lots) is not int
-            or not 0 < qty_lots <= MAX_QTY_LOTS
-            or type(price_ticks) is not int
-            or not 0 < price_ticks <= MAX_PRICE_TICKS
-            or (self._step_ticks != 1 and price_ticks % self._step_ticks)
-            or ledger is None
-            or type(client_order_id) is not int
-            or client_order_id != ledger.last_id + 1
-            or command.hidden is not False
-            or command.post_only is not False
-            or command.display_qty_lots is not _ZERO
-            or command.stop_price_ticks is not _ZERO
-            or type(self_trade) is not SelfTradePrevention
-            or self._trading.phase is not _CONTINUOUS
-        ):
-            return self._new_special(command, ts_ns)
-        if side is _BUY:
-            own, best = self._bids, self._asks.best
-            if best is not None and best.price_ticks <= price_ticks:
-                return self._new_special(command, ts_ns)
-        elif side is _SELL:
-            own, best = self._asks, self._bids.best
-            if best is not None and best.price_ticks >= price_ticks:
-                return self._new_special(command, ts_ns)
-        else:
-            return self._new_special(command, ts_ns)
-
-        self._n_arrivals = order_id = self._n_arrivals + 1
-        ledger.last_id = client_order_id
-        order = Order(order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade)
-        try:
-            level = own.levels[price_ticks]
-        except KeyError:
-            level = own.open_level(price_ticks)
-        level.displayed.append(order)
-        level.shown_lots += qty_lots
-        self._orders[order_id] = order
-        if self._by_client_id and agent_id in self._by_client_id:
-            self._by_client_id[agent_id][client_order_id] = order
-        return [
-            OrderAccepted(
-                ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
-            )
-        ]
-
-    def _new_special(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
-        """Enter any order, by the book."""
+        """Enter any order, flaws and all."""
         flaw = flaw_of(command, self._step_ticks)
         if flaw is not None:
             return self._reject(command, ts_ns, flaw)
@@ -274,8 +271,8 @@ class MatchingEngine:
         queue_ticks = price_ticks or (MARKET_BUY_TICKS if side is _BUY else MARKET_SELL_TICKS)
         order = Order(
             order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, order_id,
-            command.self_trade, command.order_type, 0, command.hidden, command.display_qty_lots,
-            time_in_force, command.post_only, command.stop_price_ticks,
+            command.self_trade, 0, command.hidden, command.stop_price_ticks, command.order_type,
+            command.display_qty_lots, time_in_force, command.post_only,
         )  # fmt: skip
         if order.stop_price_ticks:
             trading.wait(order)

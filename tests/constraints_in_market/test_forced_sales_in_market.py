@@ -49,9 +49,7 @@ def sales(log: Auditor, number: int) -> list[tuple[int, int, int, int]]:
 def sold(world: World, log: Auditor, name: str = "prime-1") -> dict[str, int]:
     """Lots sold by instrument."""
     number = agent_id(world, name)
-    return {
-        i.name: sum(q for _, k, q, _ in sales(log, number) if k == i.instrument_id) for i in world.instruments
-    }
+    return {i.name: sum(q for _, k, q, _ in sales(log, number) if k == i.instrument_id) for i in world.instruments}
 
 
 def prime(sheet: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

@@ -71,11 +71,7 @@ def kinds(log: Auditor, kind: FundingKind) -> list[FundingEvent]:
 
 def sold(world: World, log: Auditor, name: str = "prime-1") -> int:
     number = agent_id(world, name)
-    return sum(
-        e.qty_lots
-        for e in log.of(OrderFilled, RfqTraded)
-        if e.agent_id == number and e.side is Side.SELL
-    )
+    return sum(e.qty_lots for e in log.of(OrderFilled, RfqTraded) if e.agent_id == number and e.side is Side.SELL)
 
 
 # --- letters ------------------------------------------------------------------------------------------------
@@ -262,7 +258,7 @@ def test_the_switch_moves_no_random_stream() -> None:
     logs = []
     for on in (True, False):
         group = repo_dealer() | {"strategy": "strategies.fixed_spread:FixedSpreadDealer", "connection": jittery}
-        world, log = run(market(DEEP, traders, moving, group, switches={"funding": on}))
+        _, log = run(market(DEEP, traders, moving, group, switches={"funding": on}))
         assert not log.of(ConstraintBreached)
         told = (FundingEvent, SheetDisclosed, BalanceSheetRecord)
         logs.append(([e for e in log.events if not isinstance(e, told)], log.commands, len(log.of(FundingEvent))))
@@ -286,7 +282,10 @@ def test_a_fund_that_loses_pays_from_its_buffer_and_sells_the_most_liquid_for_th
     nav = 2_100_000 - 50_000
     owed = round(2.0 * 50_000 / 2_100_000 * nav)
     assert (redemption.nav_cash, redemption.redeemed_cash) == (nav, owed)
-    assert (redemption.from_buffer_cash, redemption.to_raise_cash) == (100_000 if owed > 100_000 else owed, max(0, owed - 100_000))
+    assert (redemption.from_buffer_cash, redemption.to_raise_cash) == (
+        100_000 if owed > 100_000 else owed,
+        max(0, owed - 100_000),
+    )
     assert sold(world, log, "fund-1") == 0
     world, log = run(market(DEEP, fund(cash=0), shocks=[shock("30s", -0.05)], horizon="90s"))
     (redemption,) = log.of(Redemption)

@@ -91,8 +91,8 @@ def test_flagship_dealer_that_misjudges_the_flow(monkeypatch: pytest.MonkeyPatch
 # --- Kyle ----------------------------------------------------------------------------------------------------
 
 
-def test_market_maker_with_half_of_the_equilibrium_slope() -> None:
-    outcome = kyle.run(slope_factor=0.5, **kyle.EXPERIMENT.quick)
+def test_market_maker_with_a_third_of_the_equilibrium_slope() -> None:
+    outcome = kyle.run(slope_factor=0.3, **kyle.EXPERIMENT.quick)
     assert_turned(outcome, "λ of price on flow", "share of information revealed", "insider's profit")
 
 
@@ -136,7 +136,7 @@ def test_quotes_that_lean_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         GueantLehalleDealer, "inventory", lambda self, ctx, i: (ctx.position(i) - self.opening_lots[i]) // 3
     )
-    outcome = gueant_lehalle.run(**gueant_lehalle.EXPERIMENT.quick)
+    outcome = gueant_lehalle.run(runs=10, horizon_s=3000.0)
     assert_turned(outcome, "largest error of a quoted distance", "mean squared inventory")
 
 

@@ -1,0 +1,174 @@
+"""Negative controls: without its cause each effect is gone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pandas as pd
+
+from experiments.spiral import cells
+from experiments.spiral.cells import BOTH
+from experiments.spiral.claims import below, share
+from experiments.spiral.factorial import THESIS
+from lob_sim.experiment import Row, identical
+from lob_sim.running import run
+from lob_sim.scenario import Scenario
+
+_DEEP_LOTS = 1_000_000
+_DEEP_CASH = Decimal(10**13)
+_NOISE = 0.05
+"""Overshoot, in per cent of value, that counts as none: five ticks of a corporate bond, ten of a Treasury."""
+
+
+def uninformed(scenario: Scenario) -> Scenario:
+    """Calm, nobody informed, and dealers who are sure of that."""
+    for group in scenario.agents:
+        if cells.class_of(group) == "InformedTrader":
+            scenario = cells.with_group(scenario, group.name, None)
+    return cells.calm(cells.with_params(scenario, "SpiralDealer", prior_alpha=0.0, learning_weight=0.0))
+
+
+def infinitely_deep(scenario: Scenario) -> Scenario:
+    """Outside buyers with all the cash there is, who ask no concession and bid just below value at once."""
+    scenario = cells.with_params(
+        scenario,
+        "SlowCapital",
+        size_lots=_DEEP_LOTS,
+        margin_ticks=4.0,
+        concession_ticks_per_lot=0.0,
+        noise_sd_ticks=0.0,
+        learning_weight=1.0,
+        mean_interval="1s",
+    )
+    for group in scenario.agents:
+        if cells.class_of(group) == "SlowCapital":
+            scenario = cells.with_group(scenario, group.name, msgspec.structs.replace(group, cash=_DEEP_CASH))
+    return scenario
+
+
+def nothing_in_common(scenario: Scenario) -> Scenario:
+    """The thickest group of dealers holds none of what is shocked, and the others hold nothing else.
+
+    What a dealer no longer holds becomes other assets of the same value, so that every balance sheet keeps its size
+    and its capital. Dealers still make markets in both.
+    """
+    groups = cells.leverage_groups(scenario)
+    hit = {shock.instrument for shock in scenario.shocks}
+    spared = thickest(scenario)
+    for name, group in groups.items():
+        value, sheet = cells.holdings(scenario, group), group.balance_sheet
+        assert sheet is not None
+        gone = [i for i in value if (i in hit) == (name == spared)]
+        other = sheet.other_assets + sum((value[i] for i in gone), Decimal(0))
+        changed = msgspec.structs.replace(
+            group,
+            holdings={i: held for i, held in group.holdings.items() if i not in gone},
+            balance_sheet=msgspec.structs.replace(sheet, other_assets=other),
+        )
+        scenario = cells.with_group(scenario, name, changed)
+    return scenario
+
+
+def thickest(scenario: Scenario) -> str:
+    """The group of dealers with the most headroom."""
+    groups = cells.leverage_groups(scenario)
+    return max(groups, key=lambda name: cells.capital(scenario, groups[name]).headroom)
+
+
+def hit_dealers(scenario: Scenario) -> int:
+    """How many dealers the shocks alone take over their leverage limits."""
+    groups = cells.leverage_groups(scenario).values()
+    return sum(group.count for group in groups if cells.capital(scenario, group).breached_by_shock)
+
+
+def control_rows(seeds: int) -> list[Row]:
+    """All negative controls of the flagship."""
+    scenario = cells.flagship()
+    apart = nothing_in_common(scenario)
+    scenarios = {
+        BOTH: scenario,
+        "calm": cells.calm(scenario),
+        "uninformed": uninformed(scenario),
+        "deep": infinitely_deep(scenario),
+        "apart": apart,
+    }
+    frames = cells.run_scenarios(scenarios, seeds, "negative controls")
+    return [
+        *_uninformed_rows(scenario, frames),
+        *_contagion_rows(scenario, frames),
+        *determinism_rows(scenario),
+    ]
+
+
+def _uninformed_rows(scenario: Scenario, frames: dict[str, pd.DataFrame]) -> list[Row]:
+    dealer = next(group for group in scenario.agents if cells.class_of(group) == "SpiralDealer")
+    # Each side is rounded away from the belief, by less than a tick, and then stands on the grid.
+    bound = 2 * (float(dealer.params.get("processing_ticks", 0.5)) + 1)
+    alone, calm = frames["uninformed"], frames["calm"]
+    source = "Glosten and Milgrom (1985), α = 0"
+    return [
+        identical(
+            "nobody informed, α = 0: adverse part of spreads (ticks)", float(alone["adverse_ticks"].max()), 0.0, source
+        ),
+        below(
+            "nobody informed, α = 0: dealers' spread less tick and processing (ticks)",
+            alone["dealer_spread_ticks"] - bound,
+            0.0,
+            source,
+        ),
+        below(
+            "nobody informed, α = 0: dealers' spread less that of calm (ticks)",
+            alone["dealer_spread_ticks"] - calm["dealer_spread_ticks"],
+            0.0,
+            source,
+        ),
+    ]
+
+
+def _contagion_rows(scenario: Scenario, frames: dict[str, pd.DataFrame]) -> list[Row]:
+    hit, spared = hit_dealers(scenario), f"forced_sellers.{thickest(scenario)}"
+    both, deep, apart = frames[BOTH], frames["deep"], frames["apart"]
+    untouched = [i.name for i in scenario.instruments if i.name not in {s.instrument for s in scenario.shocks}]
+    rows = [
+        share(
+            f"infinite depth: share of seeds in which nobody sells but the {hit} that the shock hits",
+            deep["forced_sellers"] <= hit,
+            0.95,
+            THESIS,
+        ),
+        share("no common holdings: share of seeds in which the spared never sell", apart[spared] == 0, 0.95, THESIS),
+        share("infinite depth: share of seeds without a failure", deep["failures"] == 0, 0.95, THESIS),
+    ]
+    fewer = deep["forced_lots"] - both["forced_lots"]
+    rows.append(below("infinite depth: forced sales less those of the crisis (lots)", fewer, 0.0, THESIS))
+    for name in untouched:
+        fall = f"overshoot_pct.{name}"
+        rows += [
+            below(
+                f"infinite depth: overshoot of {name} less that of the crisis (%)",
+                deep[fall] - both[fall],
+                -_NOISE,
+                THESIS,
+            ),
+            below(
+                f"no common holdings: overshoot of {name} less that of the crisis (%)",
+                apart[fall] - both[fall],
+                -_NOISE,
+                THESIS,
+            ),
+        ]
+    return rows
+
+
+def determinism_rows(scenario: Scenario) -> list[Row]:
+    """The same seed gives the same log, whatever the order in which agents are declared; another seed does not."""
+    backwards = msgspec.structs.replace(scenario, agents=scenario.agents[::-1])
+    first = run(scenario, 1).digest
+    same = [run(scenario, 1).digest == first, run(backwards, 1).digest == first, run(scenario, 2).digest != first]
+    claims = (
+        "same seed: the same log, byte for byte (1 is yes)",
+        "agents declared backwards: the same log (1 is yes)",
+        "another seed: another log (1 is yes)",
+    )
+    return [identical(claim, float(holds), 1.0, "digest of the log") for claim, holds in zip(claims, same, strict=True)]

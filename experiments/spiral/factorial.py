@@ -1,0 +1,173 @@
+"""The functioning/stressed table, the 2×2 factorial with its interaction, and the claims that rest on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from experiments.spiral import cells
+from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from experiments.spiral.claims import above, below, share, within
+from experiments.spiral.measure import DEPTH_WITHIN
+from lob_sim.experiment import ResultTable, Row
+from lob_sim.sweep import Estimate, bootstrap, contrasts
+from lob_sim.sweep.statistics import Coalition, Floats
+
+THESIS = "the thesis"
+OUTCOMES: Mapping[str, str] = {
+    "overshoot_pct": "overshoot below fair value (%)",
+    "spread_pct": "quoted spread (%)",
+    "quote_absence": "lit quote absence (share of dealer-time)",
+    "mark_dispersion_pct": "dispersion of marks (%)",
+    "failures": "failures",
+}
+"""The outcomes of the factorial and of the attribution, with what they are."""
+_INTERACTING = ("overshoot_pct", "spread_pct", "quote_absence")
+_WORSE = (*_INTERACTING, "mark_dispersion_pct")
+_COALITIONS: Mapping[str, Coalition] = {
+    NEITHER: frozenset(),
+    INFORMATION_ALONE: frozenset({"information"}),
+    CONSTRAINTS_ALONE: frozenset({"constraints"}),
+    BOTH: frozenset({"information", "constraints"}),
+}
+
+
+class Characteristic(msgspec.Struct, frozen=True):
+    """One measured cell of the thesis' table.
+
+    Attributes:
+        row: Row of the table.
+        metric: Column of the results.
+        text: What it is.
+        stressed: Whether the thesis has it higher or lower in the stressed market.
+    """
+
+    row: str
+    metric: str
+    text: str
+    stressed: Literal["higher", "lower"]
+
+
+CHARACTERISTICS = (
+    Characteristic("price shocks", "overshoot_pct", "worst price below fair value (%)", "higher"),
+    Characteristic("price shocks", "residual_pct", "mid below fair value in the last 5 min (%)", "higher"),
+    Characteristic("price shocks", "trend", "autocorrelation of 30 s price changes", "higher"),
+    Characteristic("dealer behaviour", "bought_in_falls_lots", "dealers' net purchases in falls (lots)", "lower"),
+    Characteristic("dealer behaviour", "dealer_follow", "correlation of purchases with price changes", "higher"),
+    Characteristic("liquidity", "spread_pct", "quoted spread (%)", "higher"),
+    Characteristic("liquidity", "bid_depth_lots", f"bids within {DEPTH_WITHIN:.1%} below value (lots)", "lower"),
+    Characteristic("liquidity", "impact_bp_per_lot", "price impact, Kyle's λ (bp a lot)", "higher"),
+    Characteristic("liquidity", "half_life_s", "resilience: half-life of the worst fall (s)", "higher"),
+    Characteristic("feedback", "feedback_lots_per_pct", "dealers' sales after a fall of 1 % (lots in 30 s)", "higher"),
+    Characteristic("feedback", "forced_lots", "sold under a constraint (lots)", "higher"),
+    Characteristic("information", "quote_absence", "lit quote absence (share of dealer-time)", "higher"),
+    Characteristic("information", "rfq_share", "share of volume dealt on RFQ", "higher"),
+    Characteristic("information", "mid_error_pct", "distance of the mid from fair value (%)", "higher"),
+    Characteristic("information", "mark_dispersion_pct", "dispersion of marks (%)", "higher"),
+)
+
+
+def interaction(by_cell: Mapping[str, pd.DataFrame], metric: str) -> Floats:
+    """Both − information alone − constraints alone + neither, seed by seed."""
+    values = {coalition: by_cell[cell][metric].to_numpy() for cell, coalition in _COALITIONS.items()}
+    found: Floats = contrasts(values)[_COALITIONS[BOTH]]
+    return found
+
+
+def difference(by_cell: Mapping[str, pd.DataFrame], metric: str, treated: str, control: str) -> Floats:
+    """A metric in one cell less that in another, seed by seed."""
+    found: Floats = (by_cell[treated][metric] - by_cell[control][metric]).to_numpy(dtype=np.float64)
+    return found
+
+
+# --- the table of the thesis -----------------------------------------------------------------------------------
+
+
+def thesis_table(by_cell: Mapping[str, pd.DataFrame]) -> tuple[ResultTable, list[Row]]:
+    """Functioning (nothing on) against stressed (everything on), and a claim for every line."""
+    lines, rows = [], []
+    for c in CHARACTERISTICS:
+        functioning, stressed = (bootstrap(by_cell[cell][c.metric]) for cell in (NEITHER, BOTH))
+        sample = difference(by_cell, c.metric, BOTH, NEITHER)
+        lines.append([c.row, c.text, functioning, stressed, bootstrap(sample)])
+        judge = above if c.stressed == "higher" else below
+        rows.append(judge(f"{c.row}: {c.text}: {c.stressed} when stressed", sample, 0.0, THESIS))
+    columns = ["characteristic", "measure", "functioning (neither)", "stressed (both)", "difference, paired"]
+    return ResultTable("The market characteristics, mean [95 % interval] over seeds", columns, lines), rows
+
+
+# --- the factorial -----------------------------------------------------------------------------------------------
+
+
+def factorial_table(by_cell: Mapping[str, pd.DataFrame]) -> ResultTable:
+    """The four cells and the interaction for every outcome."""
+    lines: list[list[str | Estimate]] = []
+    for metric, text in OUTCOMES.items():
+        means = [bootstrap(by_cell[cell][metric]) for cell in _COALITIONS]
+        lines.append([text, *means, bootstrap(interaction(by_cell, metric))])
+    columns = ["outcome", *_COALITIONS, "interaction"]
+    return ResultTable("{information feedback} × {balance-sheet constraints}", columns, lines)
+
+
+def factorial_effects(by_cell: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Estimate]]:
+    """Outcome → what each factor does alone, what both do together, and the interaction, over neither."""
+    found = {}
+    for metric, text in OUTCOMES.items():
+        effects = {cell: difference(by_cell, metric, cell, NEITHER) for cell in list(_COALITIONS)[1:]}
+        effects["interaction"] = interaction(by_cell, metric)
+        found[text] = {name: bootstrap(sample) for name, sample in effects.items()}
+    return found
+
+
+def factorial_rows(by_cell: Mapping[str, pd.DataFrame]) -> list[Row]:
+    """Everything on is worse than nothing on, and the whole is more than the sum of its parts."""
+    rows = [
+        above(f"{OUTCOMES[m]}: both less neither", difference(by_cell, m, BOTH, NEITHER), 0.0, THESIS) for m in _WORSE
+    ]
+    rows += [above(f"{OUTCOMES[m]}: interaction", interaction(by_cell, m), 0.0, THESIS) for m in _INTERACTING]
+    return rows + absorbed("large shock, nothing constrained", by_cell[NEITHER])
+
+
+def absorbed(case: str, frame: pd.DataFrame) -> list[Row]:
+    """A shock is absorbed: more than half of the worst shortfall is gone at the end, and nobody fails."""
+    left = frame["residual_pct"] - frame["overshoot_pct"] / 2
+    return [
+        below(f"{case}: residual less half of the overshoot (%)", left, 0.0, THESIS),
+        share(f"{case}: share of seeds without a failure", frame["failures"] == 0, 0.95, THESIS),
+    ]
+
+
+# --- calm and small shocks ---------------------------------------------------------------------------------------
+
+_SMALL = -0.005
+_DRIFT = 0.1
+"""Part of the mean spread by which the halves of a calm run may differ and count as equal."""
+
+
+def calm_rows(seeds: int) -> tuple[ResultTable, list[Row]]:
+    """Without a shock nothing happens, with everything on; and a small shock is absorbed."""
+    scenario = cells.flagship()
+    scenarios = {"calm": cells.calm(scenario), "small shock": cells.shocked(scenario, _SMALL)}
+    by_cell = cells.run_scenarios(scenarios, seeds, "calm")
+    quiet, small = by_cell["calm"], by_cell["small shock"]
+    spread = quiet["spread_pct"]
+    rows = [
+        share("calm: share of seeds without a forced sale", quiet["forced_lots"] == 0, 0.95, THESIS),
+        above("calm: share of the time in which a dealer quotes both sides", 1 - quiet["quote_absence"], 0.99, THESIS),
+        above("calm: share of the time in which the lit book has both sides", 1 - quiet["lit_absence"], 0.99, THESIS),
+        within(
+            "calm: spread of the second half less that of the first (%)",
+            quiet["spread_late_pct"] - quiet["spread_early_pct"],
+            0.0,
+            _DRIFT * float(spread.mean()),
+            f"stationary, within {_DRIFT:.0%}",
+        ),
+        *absorbed(f"small shock ({_SMALL:.1%})", small),
+    ]
+    metrics = {**OUTCOMES, "forced_lots": "sold under a constraint (lots)", "residual_pct": "residual deviation (%)"}
+    lines = [[text, bootstrap(quiet[m]), bootstrap(small[m])] for m, text in metrics.items()]
+    return ResultTable("Everything on", ["outcome", "no shock", f"shock of {_SMALL:.1%}"], lines), rows
