@@ -146,13 +146,16 @@ def _share(tier1: float, assets: float, minimum: float, total: float, squares: f
 def depth_threshold(prime: Prime) -> float:
     """Depth below which Treasuries alone cannot cure the ratio: T²/(2(E - λ(A - T))); infinite when none can.
 
-    Where all is sold in proportion there is no such thing.
+    Where all is sold in proportion, or nothing has to be, there is no such thing.
     """
     if prime.order is Order.pro_rata:
         return math.inf
     tier1, assets, required = shed_without_impact(prime)
     if prime.order is Order.cash_first:
         assets -= min(prime.cash, required)
+        required -= min(prime.cash, required)
+    if required <= 0:
+        return math.inf
     left = tier1 - prime.minimum * (assets - prime.treasuries)
     return prime.treasuries**2 / (2 * left) if left > 0 else math.inf
 
@@ -273,7 +276,7 @@ def _impact_rows(prime: Prime, depths: Sequence[float]) -> list[Row]:
                 )
             )
     threshold = depth_threshold(prime)
-    if 0 < threshold < math.inf and shed_without_impact(prime)[2] > 0:
+    if 0 < threshold < math.inf:
         rows.append(_threshold_row(prime, context, manager, threshold))
     return rows
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -11,7 +10,9 @@ from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderType, SelfTradePrevention, Side
-from lob_sim.units import NS_PER_S
+from lob_sim.units import NS_PER_S, Duration
+
+_CANCEL_MAKER, _NO_PREVENTION = SelfTradePrevention.CANCEL_MAKER, SelfTradePrevention.NONE
 
 
 class ZeroIntelligenceTrader(Strategy):
@@ -19,17 +20,22 @@ class ZeroIntelligenceTrader(Strategy):
 
     Limit orders fall uniformly on the ``price_range_ticks`` prices on the near side of the best opposite
     quote; each resting order is cancelled at a rate of its own. All of it is one superposed Poisson
-    process, redrawn at every event, which exponential waiting times allow.
+    process, redrawn at every event, which exponential waiting times allow. So a whole population of such
+    traders is one agent, which has all of their orders.
 
     Source: Daniels, Farmer, Gillemot, Iori and Smith (2003), "Quantitative Model of Price Diffusion and
-        Market
-    Friction Based on Trading as a Mechanistic Random Process"; Farmer, Patelli and Zovko (2005).
+        Market Friction Based on Trading as a Mechanistic Random Process"; Farmer, Patelli and Zovko (2005).
+        Arrivals by intervals: Gillespie (2001), "Approximate Accelerated Stochastic Simulation" (tau-leaping),
+        with rates that are kept up to date within the interval.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-        """Parameters of one trader.
+        """Parameters of one trader, and how many there are.
 
         Attributes:
+            traders: Number of traders that the agent stands for; they trade with each other too.
+            interval: The agent looks at the market this often and then sends, together, all orders that arose
+                since; 0 sends every order at its own time.
             instrument: Name of the instrument traded; empty means the market's first.
             limit_orders_per_s: Rate of limit orders, both sides together, over the whole price range.
             market_orders_per_s: Rate of market orders, both sides together.
@@ -38,6 +44,8 @@ class ZeroIntelligenceTrader(Strategy):
             size_lots: Size of every order.
         """
 
+        traders: Annotated[int, msgspec.Meta(ge=1)] = 1
+        interval: Duration = 0
         instrument: str = ""
         limit_orders_per_s: Annotated[float, msgspec.Meta(gt=0)] = 0.5
         market_orders_per_s: Annotated[float, msgspec.Meta(ge=0)] = 0.1
@@ -49,31 +57,53 @@ class ZeroIntelligenceTrader(Strategy):
 
     def __init__(self, params: msgspec.Struct | None = None) -> None:
         super().__init__(params)
+        p = self.params
         self.instrument_id = 0
-        self.resting = 0
+        self.limits_per_s = p.traders * p.limit_orders_per_s
+        self.arrivals_per_s = p.traders * (p.limit_orders_per_s + p.market_orders_per_s)
+        self.rate_per_s = self.arrivals_per_s
+        self.next_ns = 0
+        # Own limit orders, those included that are known to have ended but have not been come across since.
+        self.placed: list[int] = []
 
     def on_start(self, ctx: Context) -> None:
         names = (self.params.instrument,) if self.params.instrument else ()
         self.instrument_id = traded_instruments(ctx, names)[0]
-        self._await_next(ctx)
+        if self.params.interval:
+            self._draw_next(ctx)
+            ctx.wake_in(self.params.interval)
+        else:
+            ctx.wake_in(self._draw_next(ctx))
 
     def on_wake(self, ctx: Context, tag: int) -> None:
-        p = self.params
-        arrivals = p.limit_orders_per_s + p.market_orders_per_s
-        point = ctx.random.uniform() * (arrivals + self.resting * p.cancels_per_order_s)
-        if point < p.limit_orders_per_s:
+        interval_ns = self.params.interval
+        if not interval_ns:
+            self._act(ctx)
+            ctx.wake_in(self._draw_next(ctx))
+            return
+        now_ns = ctx.now_ns
+        while self.next_ns <= now_ns:
+            self._act(ctx)
+            self._draw_next(ctx)
+        ctx.wake_in(interval_ns)
+
+    def _act(self, ctx: Context) -> None:
+        """One arrival: which kind it is goes by the rates as they were when it was drawn."""
+        point = ctx.random.uniform() * self.rate_per_s
+        if point < self.limits_per_s:
             self._place_limit(ctx)
-        elif point < arrivals:
+        elif point < self.arrivals_per_s:
             self._place_market(ctx)
         else:
-            self._cancel(ctx, int((point - arrivals) / p.cancels_per_order_s))
-        self._await_next(ctx)
+            self._cancel(ctx, (point - self.arrivals_per_s) / (self.rate_per_s - self.arrivals_per_s))
 
-    def _await_next(self, ctx: Context) -> None:
-        p = self.params
-        self.resting = len(ctx.orders(self.instrument_id))
-        rate_per_s = p.limit_orders_per_s + p.market_orders_per_s + self.resting * p.cancels_per_order_s
-        ctx.wake_in(ctx.random.delay_ns(NS_PER_S / rate_per_s))
+    def _draw_next(self, ctx: Context) -> int:
+        """Draw when the next arrival is: how long after the last one, in nanoseconds."""
+        resting = len(ctx.orders(self.instrument_id))
+        self.rate_per_s = rate_per_s = self.arrivals_per_s + resting * self.params.cancels_per_order_s
+        delay_ns = ctx.random.delay_ns(NS_PER_S / rate_per_s)
+        self.next_ns += delay_ns
+        return delay_ns
 
     def _place_limit(self, ctx: Context) -> None:
         instrument_id, p = self.instrument_id, self.params
@@ -84,11 +114,19 @@ class ZeroIntelligenceTrader(Strategy):
             best = top.ask_ticks or self._last_price_ticks(ctx) + 1
             price = best - 1 - int(point * p.price_range_ticks)
             if price > 0:
-                ctx.place(instrument_id, Side.BUY, p.size_lots, price)
+                self._rest(ctx, Side.BUY, price)
         else:
             best = top.bid_ticks or self._last_price_ticks(ctx) - 1
             price = best + 1 + int((point - 1) * p.price_range_ticks)
-            ctx.place(instrument_id, Side.SELL, p.size_lots, price)
+            self._rest(ctx, Side.SELL, price)
+
+    def _rest(self, ctx: Context, side: Side, price_ticks: int) -> None:
+        p = self.params
+        # A single trader does not trade with itself; a crowd does.
+        prevention = _CANCEL_MAKER if p.traders == 1 else _NO_PREVENTION
+        number = ctx.place(self.instrument_id, side, p.size_lots, price_ticks, self_trade=prevention)
+        if number:
+            self.placed.append(number)
 
     def _place_market(self, ctx: Context) -> None:
         side = Side.BUY if ctx.random.uniform() < 0.5 else Side.SELL
@@ -99,14 +137,26 @@ class ZeroIntelligenceTrader(Strategy):
                 side,
                 self.params.size_lots,
                 order_type=OrderType.MARKET,
-                self_trade=SelfTradePrevention.NONE,
+                self_trade=_NO_PREVENTION,
             )
 
-    def _cancel(self, ctx: Context, index: int) -> None:
-        # An order filled since the draw leaves its share of the rate without effect, as it should.
-        order = next(islice(ctx.orders(self.instrument_id).values(), index, None), None)
-        if order is not None and not order.cancel_sent:
-            ctx.cancel(self.instrument_id, order.client_order_id)
+    def _cancel(self, ctx: Context, point: float) -> None:
+        """Cancel one of the resting orders, each with the same probability; ``point`` is uniform on [0, 1).
+
+        O(1), amortised: an order that has ended is struck off the list when it is drawn, and another is drawn.
+        """
+        orders, placed = ctx.orders(self.instrument_id), self.placed
+        while placed:
+            index = int(point * len(placed))
+            order = orders.get(placed[index])
+            if order is not None:
+                # One that is being cancelled leaves its share of the rate without effect, as it should.
+                if not order.cancel_sent:
+                    ctx.cancel(self.instrument_id, order.client_order_id)
+                return
+            placed[index] = placed[-1]
+            placed.pop()
+            point = ctx.random.uniform()
 
     def _last_price_ticks(self, ctx: Context) -> int:
         return ctx.last_trade_ticks(self.instrument_id) or ctx.initial_ticks(self.instrument_id)

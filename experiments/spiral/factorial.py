@@ -55,18 +55,18 @@ class Characteristic(msgspec.Struct, frozen=True):
 CHARACTERISTICS = (
     Characteristic("price shocks", "overshoot_pct", "worst price below fair value (%)", "higher"),
     Characteristic("price shocks", "residual_pct", "mid below fair value in the last 5 min (%)", "higher"),
-    Characteristic("price shocks", "trend", "autocorrelation of 30 s price changes", "higher"),
-    Characteristic("dealer behaviour", "bought_in_falls_lots", "dealers' net purchases in falls (lots)", "lower"),
-    Characteristic("dealer behaviour", "dealer_follow", "correlation of purchases with price changes", "higher"),
+    Characteristic("price shocks", "contagion_pct", "the same where value did not fall (%)", "higher"),
+    Characteristic("dealer behaviour", "bought_into_sales_lots", "dealers' net purchases when others sell", "lower"),
+    Characteristic("dealer behaviour", "dealer_follow", "correlation of their purchases with flow", "higher"),
     Characteristic("liquidity", "spread_pct", "quoted spread (%)", "higher"),
     Characteristic("liquidity", "bid_depth_lots", f"bids within {DEPTH_WITHIN:.1%} below value (lots)", "lower"),
     Characteristic("liquidity", "impact_bp_per_lot", "price impact, Kyle's λ (bp a lot)", "higher"),
     Characteristic("liquidity", "half_life_s", "resilience: half-life of the worst fall (s)", "higher"),
-    Characteristic("feedback", "feedback_lots_per_pct", "dealers' sales after a fall of 1 % (lots in 30 s)", "higher"),
+    Characteristic("feedback", "flow_when_cheap_lots", "net flow while price is below value (lots)", "lower"),
     Characteristic("feedback", "forced_lots", "sold under a constraint (lots)", "higher"),
     Characteristic("information", "quote_absence", "lit quote absence (share of dealer-time)", "higher"),
     Characteristic("information", "rfq_share", "share of volume dealt on RFQ", "higher"),
-    Characteristic("information", "mid_error_pct", "distance of the mid from fair value (%)", "higher"),
+    Characteristic("information", "lit_discovery", "information share of the lit book", "lower"),
     Characteristic("information", "mark_dispersion_pct", "dispersion of marks (%)", "higher"),
 )
 

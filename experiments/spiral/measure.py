@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lob_sim.analysis.liquidity import lit_state, spread_parts
+from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import kyle_lambda
 from lob_sim.analysis.summary import crisis_metrics, horizon_ns, of, shock_ns
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
@@ -21,7 +22,9 @@ from lob_sim.sweep.task import TaskResult
 from lob_sim.units import NS_PER_S, Ns
 
 STEP_NS: Ns = 30 * NS_PER_S
-"""Interval of flows and price changes."""
+"""Interval of flows."""
+CHEAP = 0.001
+"""A price is low when it is at least so far below fair value, as a fraction of it."""
 SETTLING_NS: Ns = 60 * NS_PER_S
 """After a shock prices move because value did; what is said of their own motion begins so much later."""
 LAST_NS: Ns = 300 * NS_PER_S
@@ -32,6 +35,8 @@ DEPTH_WITHIN = 0.001
 """Bids count as depth when they are at most so far below fair value, as a fraction of it."""
 _IMPACT_NS: Ns = 10 * NS_PER_S
 _DEPTH_LEVELS = 10
+_DISCOVERY_STEP_S = 10
+_FEWEST_PRICES = 40
 
 
 def measure_spiral(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
@@ -43,19 +48,21 @@ def measure_spiral(scenario: Scenario, seed: int, out: str | None) -> TaskResult
 def spiral_metrics(run: Run) -> dict[str, float]:
     """:func:`lob_sim.analysis.summary.crisis_metrics` and the rest of the thesis' table, flat.
 
-    ``residual_pct``: mean deviation below fair value over the last five minutes, the worst instrument.
-    ``half_life_s``: from the worst deviation of the mid until half of it is gone, the worst instrument (the rest of the
-    run if it never is). ``trend``: first-order autocorrelation of 30 s changes of the deviation; positive: a trend.
-    ``mid_error_pct``: mean absolute deviation. ``bought_in_falls_lots``: dealers' net purchases in the 30 s intervals
-    in which the price fell. ``dealer_follow``: correlation of their net purchases with the price's change; positive:
-    procyclical. ``feedback_lots_per_pct``: dealers' net sales in an interval for each per cent that prices fell in the
-    one before. ``impact_bp_per_lot``: Kyle's λ over 10 s intervals. ``bid_depth_lots``: displayed within 0.1% below
+    ``contagion_pct``: overshoot of the worst instrument that no shock hits. ``residual_pct``: mean deviation below fair
+    value over the last five minutes, the worst instrument. ``half_life_s``: from the worst deviation of the mid until
+    half of it is gone, the worst instrument (the rest of the run if it never is). ``lit_discovery``: Hasbrouck's
+    information share of the lit mid against the last RFQ price. Flow is by who started a trade: the aggressor of a lit
+    trade, the asker on RFQ. ``bought_into_sales_lots``: dealers' net purchases in the 30 s intervals in which flow is
+    net selling. ``dealer_follow``: correlation of their net purchases with flow; -1: they lean against the wind,
+    positive: they are procyclical. ``flow_when_cheap_lots``: net flow in intervals that begin with the mid 0.1% or more
+    below fair value; positive: lower prices attract buyers.
+    ``impact_bp_per_lot``: Kyle's λ over 10 s intervals. ``bid_depth_lots``: displayed within 0.1% below
     fair value. ``spread_early_pct`` and ``spread_late_pct``: of the two halves of the time after a warm-up.
     ``adverse_ticks`` and ``dealer_spread_ticks``: a dealer's mean quoted spread and its part for informed flow.
     ``cost_bp.GROUP``: what a group paid, a lot, beyond fair value. ``forced_sellers.GROUP``.
     """
     metrics = crisis_metrics(run)
-    metrics |= _price_metrics(run)
+    metrics |= _price_metrics(run, metrics)
     metrics |= _dealer_metrics(run)
     metrics |= _liquidity_metrics(run)
     metrics |= trading_costs_bp(run)
@@ -88,25 +95,37 @@ def _deviations(run: Run, instrument_id: int, grid_ns: Ints) -> Floats:
     return np.nan_to_num(deviation)
 
 
-def _price_metrics(run: Run) -> dict[str, float]:
+def _price_metrics(run: Run, overshoots: dict[str, float]) -> dict[str, float]:
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     seconds = np.arange(start_ns, end_ns, NS_PER_S, dtype=np.int64)
-    steps = np.arange(start_ns + SETTLING_NS, end_ns, STEP_NS, dtype=np.int64)
-    residual, half_life, error, first, second = [], [], [], [], []
+    fair = run.table("fair_value")
+    hit = set(fair[fair["is_shock"]]["instrument_id"])
+    residual, half_life, lit = [], [], []
     for i in range(len(run.header.instruments)):
         deviation = _deviations(run, i, seconds)
         residual.append(-float(deviation[seconds >= end_ns - LAST_NS].mean()))
         half_life.append(_half_life_s(deviation[seconds >= start_ns + SETTLING_NS]))
-        error.append(float(np.abs(deviation[seconds >= start_ns + SETTLING_NS]).mean()))
-        changes = np.diff(_deviations(run, i, steps))
-        first.append(changes[:-1])
-        second.append(changes[1:])
+        lit.append(_lit_discovery(run, i, seconds[seconds >= start_ns + SETTLING_NS]))
+    spared = [overshoots[f"overshoot_pct.{i.name}"] for i in run.header.instruments if i.instrument_id not in hit]
     return {
+        "contagion_pct": max(spared, default=0.0),
         "residual_pct": max(residual),
         "half_life_s": max(half_life),
-        "mid_error_pct": float(np.mean(error)),
-        "trend": _correlation(np.concatenate(first), np.concatenate(second)),
+        "lit_discovery": float(np.mean(lit)),
     }
+
+
+def _lit_discovery(run: Run, instrument_id: int, seconds: Ints) -> float:
+    """Information share of the lit mid; 1/2 where one of the two prices never moves, and nothing can be told."""
+    every = seconds[::_DISCOVERY_STEP_S]
+    rfq = of(run.rfq_trades, instrument_id)
+    asked = value_at(ints(rfq, "ts_event_ns"), floats(rfq, "price_ticks"), every) if len(rfq) else every * np.nan
+    lit = mids(run, instrument_id, every)
+    known = ~(np.isnan(asked) | np.isnan(lit))
+    asked, lit = asked[known], lit[known]
+    if asked.size < _FEWEST_PRICES or not (np.ptp(asked) and np.ptp(lit)):
+        return 0.5
+    return information_share(lit, asked).middle
 
 
 def _half_life_s(deviation: Floats) -> float:
@@ -114,11 +133,6 @@ def _half_life_s(deviation: Floats) -> float:
     worst = int(deviation.argmin())
     back = np.flatnonzero(deviation[worst:] >= deviation[worst] / 2)
     return float(back[0] if back.size else deviation.size - worst)
-
-
-def _correlation(x: Floats, y: Floats) -> float:
-    """Correlation; 0 where one of the two does not vary."""
-    return float(np.corrcoef(x, y)[0, 1]) if x.size > 1 and x.std() > 0 and y.std() > 0 else 0.0
 
 
 # --- dealers -------------------------------------------------------------------------------------------------
@@ -137,21 +151,28 @@ def dealer_purchases(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
     return times[order], np.concatenate(parts)[order]
 
 
+def started_flow(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
+    """Times and signed lots by the side of who started the trade: the aggressor, or the asker of a request."""
+    lit, rfq = of(run.trades, instrument_id), of(run.rfq_trades, instrument_id)
+    times = np.concatenate([ints(lit, "ts_event_ns"), ints(rfq, "ts_event_ns")])
+    signed = [ints(lit, "aggressor_side") * ints(lit, "qty_lots"), ints(rfq, "side") * ints(rfq, "qty_lots")]
+    order = np.argsort(times, kind="stable")
+    return times[order], np.concatenate(signed)[order]
+
+
 def _dealer_metrics(run: Run) -> dict[str, float]:
     edges = np.arange(shock_ns(run), horizon_ns(run), STEP_NS, dtype=np.int64)
-    bought, moved = [], []
+    bought, flow, deviation = [], [], []
     for i in range(len(run.header.instruments)):
-        times, lots = dealer_purchases(run, i)
-        bought.append(np.histogram(times, edges, weights=lots)[0])
-        # Where the book has not been two-sided yet there is no price that could move.
-        moved.append(np.nan_to_num(100 * np.diff(mids(run, i, edges)) / fair_values(run, i, edges[:-1])))
-    purchases, changes = np.array(bought), np.array(moved)
-    falls, sales = -changes.mean(axis=0)[:-1], -purchases.sum(axis=0)[1:]
-    variance = float(falls.var())
+        for paths, (times, lots) in ((bought, dealer_purchases(run, i)), (flow, started_flow(run, i))):
+            paths.append(np.histogram(times, edges, weights=lots)[0])
+        deviation.append(_deviations(run, i, edges[:-1]))
+    purchases, started, cheap = np.array(bought), np.array(flow), np.array(deviation) <= -100 * CHEAP
+    varied = purchases.std() > 0 and started.std() > 0
     return {
-        "bought_in_falls_lots": float(purchases[changes < 0].sum()),
-        "dealer_follow": _correlation(purchases.ravel(), changes.ravel()),
-        "feedback_lots_per_pct": float(np.cov(falls, sales, bias=True)[0, 1]) / variance if variance else 0.0,
+        "bought_into_sales_lots": float(purchases[started < 0].sum()),
+        "dealer_follow": float(np.corrcoef(purchases.ravel(), started.ravel())[0, 1]) if varied else 0.0,
+        "flow_when_cheap_lots": float(started[cheap].sum()),
     }
 
 

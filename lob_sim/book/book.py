@@ -40,6 +40,9 @@ class OrderBook:
 
     def top(self) -> tuple[Ticks, Lots, Ticks, Lots]:
         """Best bid, its displayed quantity, best ask, its displayed quantity; zeros for an empty side."""
+        bid, ask = self.bids.best, self.asks.best
+        if bid is not None and ask is not None and bid.shown_lots and ask.shown_lots:
+            return bid.price_ticks, bid.shown_lots, ask.price_ticks, ask.shown_lots
         return self.bids.top() + self.asks.top()
 
     def depth(self, n_levels: int) -> tuple[list[tuple[Ticks, Lots, int]], list[tuple[Ticks, Lots, int]]]:

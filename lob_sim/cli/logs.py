@@ -36,7 +36,8 @@ def replay_command(
         bool, typer.Option("--verify", help="Drive fresh venues with the logged commands and compare every event.")
     ] = False,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="Print the books at this time, for example 12min or 90.5s.")
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Print the books at this time, for example 12min or 90.5s."),
     ] = None,
     levels: Annotated[int, typer.Option(min=1, help="Levels of the books to print.")] = 10,
     instrument: Annotated[str | None, typer.Option(help="Only this instrument's book.")] = None,
@@ -83,7 +84,7 @@ def rerun_command(
 def diff_command(
     first: RunPath, second: Annotated[Path, typer.Argument(help="Another run directory.")]
 ) -> None:
-    """Say where two runs first part, and how what they were given and what came of it differ (exit code 1 if they do)."""
+    """Say where two runs first part, and how inputs and outcomes differ (exit code 1 if the logs do)."""
     found = compare(open_run(first), open_run(second))
     echo_lines(describe_diff(found))
     if not found.same:

@@ -80,7 +80,7 @@ def describe_lobster(report: LobsterReport) -> list[str]:
 def describe_flow(report: FlowReport) -> list[str]:
     """How far history could be repeated in a market with a newcomer."""
     lines = [
-        f"{report.commands} historic commands, {report.orders} orders, of which {report.orders_changed} filled otherwise: "
+        f"{report.commands} historic commands; of {report.orders} orders {report.orders_changed} filled otherwise: "
         f"{report.filled_more_lots} lots more, {report.filled_less_lots} lots less",
         f"{report.refused_now} commands are refused now that were not then, {report.accepted_now} the other way round",
     ]

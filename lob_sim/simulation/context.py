@@ -74,7 +74,7 @@ class AgentContext:
     # --- who and when, and the market as seen ---------------------------------------------------------------
     @property
     def now_ns(self) -> Ns:
-        return self._kernel.now_ns
+        return self._kernel._now
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
@@ -142,6 +142,16 @@ class AgentContext:
         self_trade: SelfTradePrevention = SelfTradePrevention.CANCEL_MAKER,
         parent_order_id: int = 0,
     ) -> int:
+        # A sum of whole numbers is one: three checks at the price of one.
+        if (
+            type(qty_lots) is not int
+            or type(price_ticks) is not int
+            or type(stop_price_ticks + display_qty_lots + parent_order_id) is not int
+        ):
+            qty_lots, price_ticks = _whole(qty_lots, "qty_lots"), _whole(price_ticks, "price_ticks")
+            stop_price_ticks = _whole(stop_price_ticks, "stop_price_ticks")
+            display_qty_lots = _whole(display_qty_lots, "display_qty_lots")
+            parent_order_id = _whole(parent_order_id, "parent_order_id")
         books = self._books
         if books.guard is not None and not self._admits(
             instrument_id, side, qty_lots, price_ticks, parent_order_id, bounded=price_ticks != 0
@@ -164,7 +174,7 @@ class AgentContext:
                 post_only,
                 self_trade,
                 parent_order_id,
-                self._kernel.now_ns,
+                self._kernel._now,
             )
         )
         order = WorkingOrder(client_order_id, side, price_ticks, qty_lots, parent_order_id)
@@ -174,12 +184,14 @@ class AgentContext:
         return client_order_id
 
     def cancel(self, instrument_id: int, client_order_id: int) -> None:
+        if type(client_order_id) is not int:
+            client_order_id = _whole(client_order_id, "client_order_id")
         order = self._books.orders[instrument_id].get(client_order_id)
         if order is not None:
             order.cancel_sent = True
             self._books.sent(order, None)
         self._outbox.append(
-            CancelOrder(instrument_id, self.agent_id, client_order_id, ts_sent_ns=self._kernel.now_ns)
+            CancelOrder(instrument_id, self.agent_id, client_order_id, ts_sent_ns=self._kernel._now)
         )
 
     def cancel_all(self, instrument_id: int, side: Side | None = None) -> None:
@@ -188,15 +200,20 @@ class AgentContext:
                 self.cancel(instrument_id, order.client_order_id)
 
     def reduce(self, instrument_id: int, client_order_id: int, qty_lots: Lots) -> None:
+        client_order_id = _whole(client_order_id, "client_order_id")
+        qty_lots = _whole(qty_lots, "qty_lots")
         order = self._books.orders[instrument_id].get(client_order_id)
         if order is not None:
             self._books.sent(order, None)
-        now_ns = self._kernel.now_ns
+        now_ns = self._kernel._now
         self._outbox.append(
             ReduceOrder(instrument_id, self.agent_id, qty_lots, client_order_id, ts_sent_ns=now_ns)
         )
 
     def replace(self, instrument_id: int, client_order_id: int, qty_lots: Lots, price_ticks: Ticks) -> None:
+        if type(client_order_id) is not int or type(qty_lots) is not int or type(price_ticks) is not int:
+            client_order_id = _whole(client_order_id, "client_order_id")
+            qty_lots, price_ticks = _whole(qty_lots, "qty_lots"), _whole(price_ticks, "price_ticks")
         books = self._books
         order = books.orders[instrument_id].get(client_order_id)
         if books.guard is not None and order is not None:
@@ -212,7 +229,7 @@ class AgentContext:
                 return
             books.sent(order, (qty_lots, price_ticks))
             books.reserve_order(instrument_id, order)
-        now_ns = self._kernel.now_ns
+        now_ns = self._kernel._now
         self._outbox.append(
             ReplaceOrder(
                 instrument_id, self.agent_id, qty_lots, price_ticks, client_order_id, ts_sent_ns=now_ns
@@ -232,7 +249,7 @@ class AgentContext:
         if not 0 <= instrument_id < len(self._market.instruments):
             raise IndexError(f"there is no instrument {instrument_id}")
         # The RFQ venue trusts that these are whole numbers.
-        qty_lots, ttl_ns = index(qty_lots), int(ttl_ns)
+        qty_lots, ttl_ns = _whole(qty_lots, "qty_lots"), int(ttl_ns)
         client_rfq_id = next(self._ids)
         guard = self._books.guard
         if guard is not None and side is not Side.BUY:
@@ -249,7 +266,7 @@ class AgentContext:
                 tuple(sorted(dealer_ids)),
                 ttl_ns,
                 parent_order_id,
-                self._kernel.now_ns,
+                self._kernel._now,
             )
         )
         return client_rfq_id
@@ -278,13 +295,13 @@ class AgentContext:
                 bid_ticks,
                 ask_ticks,
                 ttl_ns,
-                self._kernel.now_ns,
+                self._kernel._now,
             )
         )
 
     def decline(self, request: RfqOpened, reason: DeclineReason = DeclineReason.NO_INTEREST) -> None:
         self._outbox.append(
-            DeclineQuote(request.instrument_id, self.agent_id, request.rfq_id, reason, self._kernel.now_ns)
+            DeclineQuote(request.instrument_id, self.agent_id, request.rfq_id, reason, self._kernel._now)
         )
 
     def accept(self, quote: RfqQuoted, side: Side) -> None:
@@ -304,14 +321,14 @@ class AgentContext:
             guard.raise_to(key, instrument_id, 0, value)
         self._outbox.append(
             AcceptQuote(
-                quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self._kernel.now_ns
+                quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self._kernel._now
             )
         )
 
     def walk_away(self, instrument_id: int, rfq_id: int) -> None:
         if not 0 <= instrument_id < len(self._market.instruments):
             raise IndexError(f"there is no instrument {instrument_id}")
-        self._outbox.append(WalkAway(instrument_id, self.agent_id, rfq_id, self._kernel.now_ns))
+        self._outbox.append(WalkAway(instrument_id, self.agent_id, rfq_id, self._kernel._now))
 
     # --- wake-ups and observations --------------------------------------------------------------------------
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
@@ -364,7 +381,7 @@ class AgentContext:
     ) -> None:
         self.log(
             OrderRefused(
-                self._kernel.now_ns,
+                self._kernel._now,
                 instrument_id,
                 self.agent_id,
                 side,
@@ -373,3 +390,14 @@ class AgentContext:
                 parent_order_id,
             )
         )
+
+
+def _whole(value: object, what: str) -> int:
+    """A whole number as Python's own, such as the venues take; numpy's become one.
+
+    Raises:
+        TypeError: It is something else. The host says whose hook it was.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what} is {value!r}; expected a whole number")
+    return index(value)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lob_sim.agents.context import Headroom
 from lob_sim.agents.desk import Desk
@@ -29,6 +29,11 @@ from lob_sim.units import Cash, Lots, Ns
 
 if TYPE_CHECKING:
     from lob_sim.simulation.market import Market
+
+
+Reaction: TypeAlias = tuple[Callable[[OwnBooks, Any], None] | None, tuple[tuple[int, Hook], ...]]
+"""How the agent's books take note of a message, and which components hear of it."""
+_NO_REACTION: Reaction = (None, ())
 
 
 class Connection:
@@ -86,6 +91,7 @@ class AgentHost:
         "_last_letter_ns",
         "_last_up_ns",
         "_market",
+        "_reactions",
         "_view_ns",
         "_wake_hooks",
         "_waking",
@@ -131,6 +137,7 @@ class AgentHost:
         self._draw_up, self._draw_down, self._draw_view = connection.up, connection.down, connection.view
         self._inbox: deque[tuple[Ns, Event]] = deque()
         self._hooks = hooks_by_message(components)
+        self._reactions = self._react()
         self._waking = waking_messages(components)
         self._last_up_ns: Ns = 0
         self._last_down_ns: Ns = 0
@@ -159,7 +166,7 @@ class AgentHost:
 
     def view_ns(self) -> Ns:
         """The time as of which this agent sees the market now; never moves backwards."""
-        seen_ns = self._kernel.now_ns - self._draw_view()
+        seen_ns = self._kernel._now - self._draw_view()
         if seen_ns > self._view_ns:
             self._view_ns = seen_ns
         return self._view_ns
@@ -197,6 +204,7 @@ class AgentHost:
             for message, hooks in self._hooks.items()
             if (kept := tuple(h for h in hooks if h[0] in awake))
         }
+        self._reactions = self._react()
         self._book_notice_hooks = tuple(h for h in self._book_notice_hooks if h[0] in awake)
         self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
         self.silenced = True
@@ -245,14 +253,14 @@ class AgentHost:
 
     def deliver(self, event: Event) -> None:
         """A message leaves a venue for this agent."""
-        now_ns = self._kernel.now_ns
+        now_ns = self._kernel._now
         arrival_ns = now_ns + self._draw_down()
         if arrival_ns < self._last_down_ns:
             arrival_ns = self._last_down_ns
         else:
             self._last_down_ns = arrival_ns
         self._inbox.append((arrival_ns, event))
-        if arrival_ns != self._drain_due_ns and type(event) in self._waking:
+        if type(event) in self._waking and arrival_ns != self._drain_due_ns:
             self._drain_due_ns = arrival_ns
             self._kernel.call_in(arrival_ns - now_ns, self._arrived)
 
@@ -273,7 +281,7 @@ class AgentHost:
 
     def _arrived(self, notice: Notice) -> None:
         # What is delivered without delay from here on, at this same time, needs another call.
-        if self._drain_due_ns == self._kernel.now_ns:
+        if self._drain_due_ns == self._kernel._now:
             self._drain_due_ns = -1
         self._read_inbox()
         if self.outbox:
@@ -288,21 +296,31 @@ class AgentHost:
         if self.outbox:
             self._send()
 
+    def _react(self) -> dict[type[Event], Reaction]:
+        """What a message does, by its type: to the agent's own books, then to the components that hear it."""
+        types = dict.fromkeys((*OWN_AFFAIRS, *self._hooks))
+        return {kind: (OWN_AFFAIRS.get(kind), self._hooks.get(kind, ())) for kind in types}
+
     def _read_inbox(self) -> None:
-        inbox, now_ns, books = self._inbox, self._kernel.now_ns, self.books
+        inbox, now_ns, reactions = self._inbox, self._kernel._now, self._reactions
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
-            kind = type(event)
-            note = OWN_AFFAIRS.get(kind)
+            note, hearing = reactions.get(type(event), _NO_REACTION)
             if note is not None:
-                note(books, event)
-            hearing = self._hooks.get(kind)
-            if hearing is None or (kind is RfqOpened and event.agent_id == self.agent_id):  # type: ignore[attr-defined]
-                continue
-            for component, hook in hearing:
-                # A desk that hears of the event first may have failed upon it.
-                if not self.silenced or isinstance(self.components[component], Desk):
-                    self._call(hook, self._contexts[component], event)
+                note(self.books, event)
+            if hearing and not (type(event) is RfqOpened and event.agent_id == self.agent_id):
+                for component, hook in hearing:
+                    # A desk that hears of the event first may have failed upon it.
+                    if self.silenced and not isinstance(self.components[component], Desk):
+                        continue
+                    try:
+                        hook(self._contexts[component], event)
+                    except LobSimError:
+                        raise
+                    except Exception as error:
+                        raise self._failure(hook.__name__, error) from error
+                # A component that was silenced upon the event hears none of the next.
+                reactions = self._reactions
 
     def _call(self, hook: Hook, *args: object) -> None:
         try:
@@ -317,7 +335,7 @@ class AgentHost:
 
     def _send(self) -> None:
         """Everything said in one waking travels together."""
-        now_ns = self._kernel.now_ns
+        now_ns = self._kernel._now
         arrival_ns = now_ns + self._draw_up()
         if arrival_ns < self._last_up_ns:
             arrival_ns = self._last_up_ns

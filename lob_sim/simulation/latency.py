@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import repeat
 
 from lob_sim.rng import Stream
 from lob_sim.scenario import LatencySpec
@@ -28,7 +29,7 @@ def delay_source(spec: LatencySpec, stream: Stream, longest_ns: Ns | None = None
     """
     median_ns = spec.median
     if spec.distribution == "constant":
-        return lambda: median_ns
+        return repeat(median_ns).__next__
     if spec.distribution == "uniform":
         low_ns, width_ns = median_ns - spec.spread, 2 * spec.spread
         return lambda: low_ns + round(stream.uniform() * width_ns)

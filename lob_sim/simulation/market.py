@@ -137,28 +137,28 @@ class Market:
 
     def execute(self, command: Any) -> None:
         """Hand one command to its venue, log what happens, settle it and tell those concerned."""
-        now_ns = self.kernel.now_ns
+        now_ns = self.kernel._now
         instrument_id = command.instrument_id
         rfqs = self._rfq_venues.get(type(command))
-        venue: Venue = self.books[instrument_id] if rfqs is None else rfqs[instrument_id]
+        book = self.books[instrument_id]
+        venue: Venue = book if rfqs is None else rfqs[instrument_id]
         events: list[Any] = venue.process(command, now_ns)
         self.recorder.batch(now_ns, command, events)
-        routes = self._routes
+        routes, hosts = self._routes, self.hosts
         for event in events:
             route = routes.get(type(event))
             if route is None:
-                self.hosts[event.agent_id].deliver(event)
+                hosts[event.agent_id].deliver(event)
             else:
                 route(event)
         if rfqs is not None:
             self._schedule_rfq_clock(instrument_id, now_ns)
-        elif self.books[instrument_id].top_changed:
-            self._publish_top(instrument_id, now_ns, self.books[instrument_id])
-
-    def _publish_top(self, instrument_id: int, now_ns: Ns, engine: MatchingEngine) -> None:
-        self.tops[instrument_id].set(now_ns, TopOfBook(now_ns, *engine.take_top()))
-        for host in self._book_watchers:
-            host.notify_book(instrument_id)
+            return
+        top = book.changed_top()
+        if top is not None:
+            self.tops[instrument_id].set(now_ns, TopOfBook(now_ns, *top))
+            for host in self._book_watchers:
+                host.notify_book(instrument_id)
 
     def _schedule_rfq_clock(self, instrument_id: int, now_ns: Ns) -> None:
         due_ns = self.rfqs[instrument_id].next_due_ns()

@@ -228,6 +228,14 @@ class MatchingEngine:
         self._taken_top = self.book.top()
         return self._taken_top
 
+    def changed_top(self) -> tuple[Ticks, Lots, Ticks, Lots] | None:
+        """What :meth:`take_top` would say, and count as taken, if that is something new; else None."""
+        top = self.book.top()
+        if top == self._taken_top:
+            return None
+        self._taken_top = top
+        return top
+
     def check(self) -> None:
         """Assert every invariant of the engine and its book; O(orders).
 

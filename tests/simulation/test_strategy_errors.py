@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from sim_helpers import MS, Idle, MemoryLog, Quoter, group, latency, run, scenario
 
@@ -102,6 +105,76 @@ class Asks(Strategy):
 def test_commands_that_no_venue_could_read_are_the_strategys_error(what: str) -> None:
     with pytest.raises(StrategyError, match="asks-1"):
         run(scenario([group("asks", Asks, params={"what": what}), group("q", Quoter)]))
+
+
+class SendsNumbers(Strategy):
+    """Sends one number that its parameters describe, in the place that they name."""
+
+    class Params(Strategy.Params, frozen=True, forbid_unknown_fields=True):
+        action: str
+        field: str
+        kind: str
+
+    params: Params
+
+    def on_start(self, ctx: Context) -> None:
+        p = self.params
+        numbers: dict[str, Any] = {"qty_lots": 5, "price_ticks": 98, "client_order_id": 1}
+        numbers |= {"stop_price_ticks": 0, "display_qty_lots": 0, "parent_order_id": 0}
+        kinds = {"real": float, "text": str, "nothing": lambda _: None, "truth": bool, "numpy": np.int64, "int": int}
+        numbers[p.field] = kinds[p.kind](numbers[p.field])
+        own, qty, price = (numbers.pop(name) for name in ("client_order_id", "qty_lots", "price_ticks"))
+        if p.action == "place":
+            ctx.place(0, Side.BUY, qty, price, **numbers)
+            return
+        ctx.place(0, Side.BUY, 7, 97)
+        if p.action == "cancel":
+            ctx.cancel(0, own)
+        elif p.action == "reduce":
+            ctx.reduce(0, own, qty)
+        elif p.action == "replace":
+            ctx.replace(0, own, qty, price)
+        else:
+            ctx.request_quote(0, Side.BUY, qty, ctx.dealers, MS)
+
+
+FIELDS = [
+    *(("place", field) for field in ("qty_lots", "price_ticks", "stop_price_ticks", "parent_order_id")),
+    ("place", "display_qty_lots"),
+    ("cancel", "client_order_id"),
+    *(("reduce", field) for field in ("client_order_id", "qty_lots")),
+    *(("replace", field) for field in ("client_order_id", "qty_lots", "price_ticks")),
+    ("request", "qty_lots"),
+]
+
+
+def numbers_group(action: str, field: str, kind: str) -> dict[str, Any]:
+    return group("n", SendsNumbers, params={"action": action, "field": field, "kind": kind})
+
+
+@pytest.mark.parametrize("kind", ["real", "text", "nothing"])
+@pytest.mark.parametrize(("action", "field"), FIELDS)
+def test_a_number_that_is_not_whole_is_the_strategys_error(action: str, field: str, kind: str) -> None:
+    with pytest.raises(StrategyError, match=r"'n-1' failed in on_start at t=0\.0{9} s: TypeError") as caught:
+        run(scenario([numbers_group(action, field, kind), group("q", Quoter)]))
+    if kind == "real":
+        assert f"{field} is" in str(caught.value)
+        assert "expected a whole number" in str(caught.value)
+
+
+@pytest.mark.parametrize(("action", "field"), [f for f in FIELDS if f[1] in ("qty_lots", "price_ticks")])
+def test_true_is_no_number(action: str, field: str) -> None:
+    with pytest.raises(StrategyError, match=f"{field} is True; expected a whole number"):
+        run(scenario([numbers_group(action, field, "truth"), group("q", Quoter)]))
+
+
+@pytest.mark.parametrize(("action", "field"), FIELDS)
+def test_numbers_of_numpy_are_as_good_as_pythons(action: str, field: str) -> None:
+    logs = [
+        run(scenario([numbers_group(action, field, kind), group("q", Quoter)]))[0].digest()
+        for kind in ("numpy", "int")
+    ]
+    assert logs[0] == logs[1]
 
 
 def test_a_time_to_live_written_as_a_real_number_leaves_times_whole() -> None:

@@ -1,0 +1,315 @@
+"""The flagship: its cells, its measures, its verdicts, and in a small version its result."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import information_spiral, transparency
+from experiments.spiral import (
+    attribution,
+    cells,
+    claims,
+    controls,
+    demo,
+    factorial,
+    measure,
+    panels,
+    robustness,
+    tipping,
+)
+from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from lob_sim.analysis.summary import crisis_metrics
+from lob_sim.experiment import Outcome, in_processes
+from lob_sim.log import Run
+from lob_sim.messages import SheetCause
+from lob_sim.running import run
+from lob_sim.scenario import Scenario
+from lob_sim.sweep import all_coalitions
+from lob_sim.units import cash_unit_of
+
+CALM = ["shocks=[]", "horizon=3min"]
+SHORT = ["shocks.0.at=4min", "horizon=20min"]
+SEEDS = 4
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Scenario:
+    return cells.flagship()
+
+
+@pytest.fixture(scope="module")
+def crisis() -> Run:
+    return run(cells.flagship(SHORT), 1)
+
+
+# --- cells -------------------------------------------------------------------------------------------------------
+
+
+def test_the_factorial_switches_information_and_constraints_and_nothing_else(scenario: Scenario) -> None:
+    on = {cell: msgspec.to_builtins(s.switches) for cell, s in cells.factorial(scenario).items()}
+    information, constraints = {"toxicity", "retreat", "prudent_marks"}, {"slr", "var", "funding"}
+    assert {name for name, value in on[NEITHER].items() if not value} == information | constraints
+    assert {name for name, value in on[INFORMATION_ALONE].items() if not value} == constraints
+    assert {name for name, value in on[CONSTRAINTS_ALONE].items() if not value} == information
+    assert on[BOTH] == msgspec.to_builtins(scenario.switches)
+    rest = [msgspec.structs.replace(s, switches=scenario.switches) for s in cells.factorial(scenario).values()]
+    assert rest == [scenario] * 4
+
+
+def test_capital_is_what_the_balance_sheets_open_with() -> None:
+    calm = cells.flagship(CALM)
+    opening = run(calm, 1)
+    unit = cash_unit_of([i.tick_size * i.lot_size / i.price_per for i in calm.instruments])[0]
+    sheets = opening.table("balance_sheet")
+    sheets = sheets[sheets["cause"] == int(SheetCause.OPENING)].set_index("agent_id")["tier1_cash"]
+    groups = cells.leverage_groups(calm)
+    for agent in opening.header.agents:
+        if agent.group in groups:
+            held = cells.capital(calm, groups[agent.group])
+            assert unit.size * int(sheets[agent.agent_id]) == held.required + held.headroom
+            assert held.shock_loss == 0
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 2.0])
+def test_headroom_is_scaled_exactly_and_assets_stay(scenario: Scenario, factor: float) -> None:
+    scaled = cells.with_headroom(scenario, factor)
+    before, after = cells.leverage_groups(scenario), cells.leverage_groups(scaled)
+    for name, group in before.items():
+        old, new = cells.capital(scenario, group), cells.capital(scaled, after[name])
+        assert new.assets == old.assets
+        assert new.headroom == Decimal(repr(factor)) * old.headroom
+    if factor == 1.0:
+        assert scaled == scenario
+
+
+def test_the_loss_of_a_shock_is_net_of_the_capital_that_lost_assets_needed(scenario: Scenario) -> None:
+    group = next(iter(cells.leverage_groups(scenario).values()))
+    shock = scenario.shocks[0]
+    fall = Decimal(repr(-shock.size)) * cells.holdings(scenario, group)[shock.instrument]
+    fallen = cells.capital(scenario, group).assets - fall
+    tier1 = cells.capital(scenario, group).required + cells.capital(scenario, group).headroom - fall
+    minimum = cells.capital(scenario, group).required / cells.capital(scenario, group).assets
+    held = cells.capital(scenario, group)
+    assert held.headroom - held.shock_loss == pytest.approx(tier1 - minimum * fallen)
+
+
+def test_shocks_are_scaled_together_and_calm_has_none(scenario: Scenario) -> None:
+    assert cells.calm(scenario).shocks == []
+    assert cells.shocked(scenario, -0.005).shocks[0].size == -0.005
+    assert cells.shocked(scenario, scenario.shocks[0].size) == scenario
+
+
+def test_a_switch_that_nobody_has_gets_no_runs_of_its_own_and_changes_no_byte(scenario: Scenario) -> None:
+    coalitions = all_coalitions(attribution.GROUPS)
+    scenarios, cell_of = attribution.coalition_cells(scenario, attribution.GROUPS, coalitions)
+    matter = cells.mechanisms(scenario)
+    live = [name for name, switches in attribution.GROUPS.items() if matter & set(switches)]
+    assert len(cell_of) == 16
+    assert len(scenarios) == 2 ** len(live)
+    assert cell_of[frozenset(attribution.GROUPS)] == "all on"
+    calm = cells.flagship(CALM)
+    idle = [name for name in msgspec.structs.asdict(calm.switches) if name not in matter]
+    assert run(calm, 1).digest == run(cells.without(calm, *idle), 1).digest
+
+
+def test_nothing_in_common_keeps_every_balance_sheet_as_large(scenario: Scenario) -> None:
+    apart = controls.nothing_in_common(scenario)
+    shocked_names = {shock.instrument for shock in scenario.shocks}
+    spared = controls.thickest(scenario)
+    for name, group in cells.leverage_groups(apart).items():
+        was = cells.capital(scenario, cells.leverage_groups(scenario)[name])
+        assert cells.capital(apart, group).headroom == was.headroom
+        assert {i for i, held in group.holdings.items() if held}.isdisjoint(shocked_names) == (name == spared)
+
+
+# --- measures ----------------------------------------------------------------------------------------------------
+
+
+def test_every_metric_is_a_number_in_calm_and_in_a_crisis(crisis: Run) -> None:
+    for metrics in (measure.spiral_metrics(crisis), measure.spiral_metrics(run(cells.flagship(CALM), 1))):
+        wanted = [*factorial.OUTCOMES, *(c.metric for c in factorial.CHARACTERISTICS)]
+        assert all(np.isfinite(metrics[name]) for name in wanted)
+
+
+def test_forced_sales_add_up_to_what_the_crisis_metrics_count(crisis: Run) -> None:
+    lots = sum(int(measure.forced_sales(crisis, i)[1].sum()) for i in range(len(crisis.header.instruments)))
+    assert lots == crisis_metrics(crisis)["forced_lots"] > 0
+
+
+def test_what_dealers_buy_is_what_the_others_sell(crisis: Run) -> None:
+    dealers = set(crisis.header.dealer_ids)
+    for i in range(len(crisis.header.instruments)):
+        fills, rfq = crisis.table("order_filled"), crisis.rfq_trades
+        others = fills[(fills["instrument_id"] == i) & ~fills["agent_id"].isin(dealers)]
+        clients = rfq[(rfq["instrument_id"] == i) & ~rfq["agent_id"].isin(dealers)]
+        bought = sum(int((t["side"] * t["qty_lots"]).sum()) for t in (others, clients))
+        times, lots = measure.dealer_purchases(crisis, i)
+        assert int(lots.sum()) == -bought
+        assert (np.diff(times) >= 0).all()
+
+
+def test_costs_beyond_value_are_a_zero_sum_within_each_trade(crisis: Run) -> None:
+    flows = measure._flows(crisis)
+    assert float((flows["cost_bp"] * flows["qty_lots"]).sum()) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_strip_shows_dealers_in_both_sides_first_and_withdrawn_in_the_crisis(crisis: Run) -> None:
+    times = panels.grid(crisis)
+    states = panels.presence_states(crisis, panels.worst_instrument(crisis), times)
+    assert states.shape == (len(crisis.header.dealer_ids), times.size)
+    assert (states[:, (times > 0) & (times <= 60 * 10**9)] == 0).mean() > 0.9
+    assert set(np.unique(states)) > {0}
+
+
+# --- verdicts ----------------------------------------------------------------------------------------------------
+
+
+def test_verdicts_rest_on_the_whole_interval() -> None:
+    sample = np.array([0.9, 1.0, 1.1, 1.2, 0.8])
+    assert claims.above("", sample, 0.5, "").holds
+    assert not claims.above("", sample, 1.0, "").holds
+    assert claims.below("", sample, 1.5, "").holds
+    assert not claims.below("", sample, 1.0, "").holds
+    assert claims.within("", sample, 1.0, 0.0, "").holds
+    assert not claims.within("", sample, 2.0, 0.1, "").holds
+    assert claims.share("", sample > 0, 0.95, "").holds
+    assert not claims.share("", sample > 1, 0.95, "").holds
+
+
+def test_a_kink_is_found_and_a_line_has_none() -> None:
+    x = np.array([0.5, 1, 2, 3, 4, 5, 6])
+    kinked = 0.1 * x + 0.9 * np.maximum(0, x - 3)
+    found = tipping.fit_hinge(x, kinked)
+    assert (found.at, found.before, found.after) == pytest.approx((3.0, 0.1, 1.0))
+    noise = np.random.default_rng(1).normal(0, 0.02, (2, 20, x.size))
+    grid = tipping.Tipping(
+        [v / 100 for v in x], [1.0, 2.0], (np.array([kinked, 0.5 * x])[:, None] + noise).swapaxes(1, 2)
+    )
+    table, rows = tipping.tipping_rows(grid)
+    assert [row.holds for row in rows] == [True, False]
+    assert len(table.rows) == 2
+
+
+def _cells(interaction: float) -> dict[str, pd.DataFrame]:
+    """Four cells in which everything that should be worse is, with an interaction of a given size."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(0, 1, 30)
+    values = {NEITHER: 1.0, INFORMATION_ALONE: 1.5, CONSTRAINTS_ALONE: 1.5, BOTH: 2.0 + interaction}
+    names = [*factorial.OUTCOMES, *(c.metric for c in factorial.CHARACTERISTICS)]
+    found = {}
+    for cell, value in values.items():
+        noisy = 5 + value + common + rng.normal(0, 0.05, 30)
+        found[cell] = pd.DataFrame(dict.fromkeys(names, noisy))
+    return found
+
+
+def test_an_interaction_is_claimed_only_where_there_is_one() -> None:
+    for size, expected in ((1.0, True), (0.0, False), (-1.0, False)):
+        rows = factorial.factorial_rows(_cells(size))
+        assert {row.holds for row in rows if "interaction" in row.claim} == {expected}
+    table, rows = factorial.thesis_table(_cells(1.0))
+    expected_signs = [c.stressed == "higher" for c in factorial.CHARACTERISTICS]
+    assert [row.holds for row in rows] == expected_signs
+    assert len(table.rows) == len(factorial.CHARACTERISTICS)
+
+
+def test_the_outcome_is_one_json_object_with_intervals() -> None:
+    by_cell = _cells(1.0)
+    outcome = Outcome(factorial.factorial_rows(by_cell), None, [factorial.factorial_table(by_cell)])
+    document = json.loads(information_spiral.EXPERIMENT.to_json({"part": "factorial"}, outcome))
+    assert document["rows"][0]["low"] < document["rows"][0]["measured"] < document["rows"][0]["high"]
+    assert document["tables"][0]["rows"][0][1].keys() >= {"value", "low", "high", "n"}
+
+
+# --- robustness ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "scaled"), [("12s", "9000000000ns"), (4, 3), (1, 1), (2.0, 1.5), ("2min", "90000000000ns")]
+)
+def test_parameters_are_scaled_in_their_own_units(value: str | float, scaled: str | float) -> None:
+    assert robustness.scaled(value, 0.75) == scaled
+
+
+def test_every_free_parameter_makes_a_valid_and_different_scenario(scenario: Scenario) -> None:
+    parameters = robustness.free_parameters(scenario)
+    assert len(parameters) > 15
+    for label, change in parameters.items():
+        for factor in (0.75, 1.25):
+            assert change(scenario, factor) != scenario, label
+
+
+# --- the market itself ---------------------------------------------------------------------------------------------
+
+
+def test_nobody_informed_means_no_charge_for_information() -> None:
+    calm = cells.flagship(CALM)
+    alone = measure.measure_spiral(controls.uninformed(calm), 1, None).metrics
+    informed = measure.measure_spiral(calm, 1, None).metrics
+    assert alone["adverse_ticks"] == 0 < informed["adverse_ticks"]
+    assert alone["dealer_spread_ticks"] < informed["dealer_spread_ticks"]
+
+
+def test_the_log_depends_on_the_seed_and_on_no_order() -> None:
+    assert all(row.holds for row in controls.determinism_rows(cells.flagship(CALM)))
+
+
+def test_both_together_are_worse_than_neither() -> None:
+    scenarios = cells.factorial(cells.flagship(SHORT))
+    with in_processes(2):
+        frames = cells.run_scenarios({cell: scenarios[cell] for cell in (NEITHER, BOTH)}, SEEDS, "test")
+    worse = {m: frames[BOTH][m] - frames[NEITHER][m] for m in ("overshoot_pct", "spread_pct", "quote_absence")}
+    assert all(sample.mean() > 0 for sample in worse.values())
+    assert (worse["quote_absence"] > 0).all()
+    assert (worse["spread_pct"] > 0).all()
+    # The negative control: without limits nobody is forced to sell, with them somebody is.
+    assert (frames[NEITHER]["forced_lots"] == 0).all()
+    assert frames[BOTH]["forced_lots"].sum() > 0
+
+
+def test_transparency_changes_what_is_published_and_nothing_before_the_first_print(scenario: Scenario) -> None:
+    calm = cells.flagship(CALM)
+    found = {name: run(s, 1) for name, s in transparency.regimes(calm, 60 * 10**9).items()}
+    prints = {name: finished.table("rfq_print") for name, finished in found.items()}
+    assert len(prints["none"]) == 0
+    assert len(prints["immediate"]) == len(found["immediate"].rfq_trades) > 0
+    late = prints["delayed"]
+    assert (late["ts_event_ns"] - late["ts_trade_ns"] >= 60 * 10**9).all()
+    first = [int(finished.rfq_trades["ts_event_ns"].iloc[0]) for finished in found.values()]
+    assert len(set(first)) == 1
+
+
+def test_the_demo_leaves_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brief = cells.flagship(["shocks.0.at=1min", "horizon=3min"])
+    monkeypatch.setattr(cells, "flagship", lambda: brief)
+    for _ in range(2):  # what an earlier demo left is replaced
+        demo.demo(tmp_path / "demo", seeds=2, workers=2)
+    assert (tmp_path / "demo" / "spiral.png").stat().st_size > 10_000
+    assert "interaction" in (tmp_path / "demo" / "table.txt").read_text(encoding="utf-8")
+    result = json.loads((tmp_path / "demo" / "result.json").read_text(encoding="utf-8"))
+    assert set(result["cells"]) == {NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH}
+    assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == ["both", "neither"]
+
+
+# --- in full -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.validate
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("part", [part for part in information_spiral.Part if part is not information_spiral.Part.all])
+def test_in_full(part: information_spiral.Part) -> None:
+    outcome = information_spiral.run(part=part)
+    assert [row.claim for row in outcome.rows if not row.holds] == []
+
+
+@pytest.mark.validate
+@pytest.mark.timeout(0)
+def test_transparency_in_full() -> None:
+    assert [row.claim for row in transparency.run().rows if not row.holds] == []
