@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test validate bench lint format wheel docs clean
+.PHONY: demo test validate bench lint format clean
 
 demo: $(VENV)/.demo
-	@$(BIN)/lob-sim run dealer_market --out out/demo --replace
+	@$(BIN)/python -m experiments.information_spiral demo --out out/demo
 
 # The demo needs the package alone; everything else needs the tools of the test extra too.
 $(VENV)/bin/python:
@@ -33,8 +33,11 @@ lint: $(INSTALLED)
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal -m "not validate"
 
+# Everything that takes long: the long tests, then every experiment in full, whose verdicts docs/validation.md keeps.
 validate: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal -m validate
+	$(BIN)/python tests/mutation/run_mutations.py
+	$(BIN)/python -m experiments.validation.report
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench

@@ -11,7 +11,7 @@ is calm, a small shock is absorbed, and so is a large one while nothing is const
 falls further below value, spreads are wider, quotes are gone for longer, marks disagree more, and the interaction of
 the two kinds is positive. Overshoot has a threshold in the size of the shock. Each effect is gone without its cause.
 
-Parts: ``table`` (functioning against stressed, every cell measured), ``factorial`` (the 2×2 with its interaction),
+Parts: ``table`` (functioning against stressed, every cell measured), ``factorial`` (that and the 2×2 with its interaction),
 ``shapley`` (exact over SLR, VaR, funding and information; then every switch by sampled orders), ``tipping`` (shock
 size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness`` (±25 % on each
 free parameter), ``all`` (everything but robustness, which takes as long again). A fifth of the seeds is spent on each
@@ -99,11 +99,10 @@ def _factorial_parts(
 ) -> None:
     scenarios = cells.factorial(cells.flagship())
     by_cell = cells.run_scenarios(scenarios, seeds, "factorial")
-    if Part.table in wanted:
-        table, more = factorial.thesis_table(by_cell)
-        rows += more
-        tables.append(table)
-        drawn["crisis"] = _draw_crisis
+    table, more = factorial.thesis_table(by_cell)
+    rows += more
+    tables.append(table)
+    drawn["crisis"] = _draw_crisis
     if Part.factorial in wanted:
         rows += factorial.factorial_rows(by_cell)
         tables.append(factorial.factorial_table(by_cell))
@@ -137,7 +136,6 @@ EXPERIMENT = Experiment(
     "information_spiral",
     run,
     quick={"part": Part.factorial, "seeds": 4},
-    cases=({"part": Part.all}, {"part": Part.robustness}),
 )
 
 

@@ -12,6 +12,7 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderType, SelfTradePrevention, Side
 from lob_sim.units import NS_PER_S, Duration
 
+_MARKET = OrderType.MARKET
 _CANCEL_MAKER, _NO_PREVENTION = SelfTradePrevention.CANCEL_MAKER, SelfTradePrevention.NONE
 
 
@@ -63,7 +64,7 @@ class ZeroIntelligenceTrader(Strategy):
         self.arrivals_per_s = p.traders * (p.limit_orders_per_s + p.market_orders_per_s)
         self.rate_per_s = self.arrivals_per_s
         self.next_ns = 0
-        # Own limit orders, those included that are known to have ended but have not been come across since.
+        # Own orders, those included that are known to have ended but have not been come across since.
         self.placed: list[int] = []
 
     def on_start(self, ctx: Context) -> None:
@@ -124,24 +125,21 @@ class ZeroIntelligenceTrader(Strategy):
         p = self.params
         # A single trader does not trade with itself; a crowd does.
         prevention = _CANCEL_MAKER if p.traders == 1 else _NO_PREVENTION
-        number = ctx.place(self.instrument_id, side, p.size_lots, price_ticks, self_trade=prevention)
-        if number:
-            self.placed.append(number)
+        self._note(ctx.place(self.instrument_id, side, p.size_lots, price_ticks, self_trade=prevention))
+
+    def _note(self, client_order_id: int) -> None:
+        if client_order_id:
+            self.placed.append(client_order_id)
 
     def _place_market(self, ctx: Context) -> None:
         side = Side.BUY if ctx.random.uniform() < 0.5 else Side.SELL
         if accepts_orders(ctx, self.instrument_id):
-            # One trader stands for a whole crowd: its market orders trade with its own limit orders too.
-            ctx.place(
-                self.instrument_id,
-                side,
-                self.params.size_lots,
-                order_type=OrderType.MARKET,
-                self_trade=_NO_PREVENTION,
-            )
+            # Even one trader stands for a whole crowd here: market orders trade with its own limit orders too.
+            size_lots = self.params.size_lots
+            self._note(ctx.place(self.instrument_id, side, size_lots, order_type=_MARKET, self_trade=_NO_PREVENTION))
 
     def _cancel(self, ctx: Context, point: float) -> None:
-        """Cancel one of the resting orders, each with the same probability; ``point`` is uniform on [0, 1).
+        """Cancel one of the working orders, each with the same probability; ``point`` is uniform on [0, 1).
 
         O(1), amortised: an order that has ended is struck off the list when it is drawn, and another is drawn.
         """

@@ -73,11 +73,12 @@ def free_parameters(scenario: Scenario) -> dict[str, Change]:
 
 
 def scaled(value: Any, factor: float, at_most: float = float("inf")) -> Any:
-    """A number or a duration times a factor; whole numbers stay whole and at least 1."""
+    """A number or a duration times a factor; whole numbers stay whole and at least 1, and move by 1 or more."""
     if isinstance(value, str):
         return f"{round(parse_duration_ns(value) * factor)}ns"
     if isinstance(value, int):
-        return max(1, round(value * factor))
+        moved = round(value * factor)
+        return max(1, moved if moved != value else value + (1 if factor > 1 else -1))
     return min(at_most, value * factor)
 
 
@@ -115,10 +116,12 @@ def robustness_rows(seeds: int, step: float = STEP) -> tuple[ResultTable, list[R
     changes = []
     for label, change in free_parameters(scenario).items():
         for factor in (1 - step, 1 + step):
-            name = f"{label} × {factor:g}"
+            name, changed = f"{label} × {factor:g}", change(scenario, factor)
+            if changed == scenario:  # a quantity of one lot cannot be less
+                continue
             changes.append(name)
-            for cell, changed in cells.factorial(change(scenario, factor)).items():
-                scenarios[f"{name} | {cell}"] = changed
+            for cell, switched in cells.factorial(changed).items():
+                scenarios[f"{name} | {cell}"] = switched
     frames = cells.run_scenarios(scenarios, seeds, "robustness")
     lines: list[list[Any]] = []
     kept = 0

@@ -61,9 +61,7 @@ class OrderBook:
         for part in (self.bids, self.asks, self.stops):
             part.check()
         best_bid, best_ask = self.bids.best, self.asks.best
-        crossed = (
-            best_bid is not None and best_ask is not None and best_bid.price_ticks >= best_ask.price_ticks
-        )
+        crossed = best_bid is not None and best_ask is not None and best_bid.price_ticks >= best_ask.price_ticks
         if crossed and not may_cross:
             raise InvariantError("the book is crossed outside an auction")
         alive = [*self.bids, *self.asks, *self.stops]

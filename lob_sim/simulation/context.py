@@ -190,9 +190,7 @@ class AgentContext:
         if order is not None:
             order.cancel_sent = True
             self._books.sent(order, None)
-        self._outbox.append(
-            CancelOrder(instrument_id, self.agent_id, client_order_id, ts_sent_ns=self._kernel._now)
-        )
+        self._outbox.append(CancelOrder(instrument_id, self.agent_id, client_order_id, ts_sent_ns=self._kernel._now))
 
     def cancel_all(self, instrument_id: int, side: Side | None = None) -> None:
         for order in self._books.orders[instrument_id].values():
@@ -206,9 +204,7 @@ class AgentContext:
         if order is not None:
             self._books.sent(order, None)
         now_ns = self._kernel._now
-        self._outbox.append(
-            ReduceOrder(instrument_id, self.agent_id, qty_lots, client_order_id, ts_sent_ns=now_ns)
-        )
+        self._outbox.append(ReduceOrder(instrument_id, self.agent_id, qty_lots, client_order_id, ts_sent_ns=now_ns))
 
     def replace(self, instrument_id: int, client_order_id: int, qty_lots: Lots, price_ticks: Ticks) -> None:
         if type(client_order_id) is not int or type(qty_lots) is not int or type(price_ticks) is not int:
@@ -231,9 +227,7 @@ class AgentContext:
             books.reserve_order(instrument_id, order)
         now_ns = self._kernel._now
         self._outbox.append(
-            ReplaceOrder(
-                instrument_id, self.agent_id, qty_lots, price_ticks, client_order_id, ts_sent_ns=now_ns
-            )
+            ReplaceOrder(instrument_id, self.agent_id, qty_lots, price_ticks, client_order_id, ts_sent_ns=now_ns)
         )
 
     # --- request for quote ----------------------------------------------------------------------------------
@@ -320,9 +314,7 @@ class AgentContext:
             value = self._market.instruments[instrument_id].value(quote.ask_ticks, qty_lots)
             guard.raise_to(key, instrument_id, 0, value)
         self._outbox.append(
-            AcceptQuote(
-                quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self._kernel._now
-            )
+            AcceptQuote(quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self._kernel._now)
         )
 
     def walk_away(self, instrument_id: int, rfq_id: int) -> None:
@@ -376,9 +368,7 @@ class AgentContext:
         self._refuse(instrument_id, side, qty_lots, price_ticks, parent_order_id)
         return False
 
-    def _refuse(
-        self, instrument_id: int, side: Side, qty_lots: Lots, price_ticks: Ticks, parent_order_id: int
-    ) -> None:
+    def _refuse(self, instrument_id: int, side: Side, qty_lots: Lots, price_ticks: Ticks, parent_order_id: int) -> None:
         self.log(
             OrderRefused(
                 self._kernel._now,

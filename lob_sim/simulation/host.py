@@ -144,9 +144,7 @@ class AgentHost:
         self._last_letter_ns: Ns = 0
         self._drain_due_ns: Ns = -1
         self._view_ns: Ns = -1
-        self._book_notice_hooks = tuple(
-            (i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book")
-        )
+        self._book_notice_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
         self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
         self._contexts = tuple(AgentContext(self, market, i, random[i]) for i in range(len(components)))
 

@@ -121,9 +121,7 @@ class Market:
         self._book_watchers = tuple(h for h in hosts if h.watches_book)
         dealers = tuple(h.agent_id for h in hosts if h.answers_rfqs)
         for host in hosts:
-            host.dealers = (
-                tuple(d for d in dealers if d != host.agent_id) if host.agent_id in dealers else dealers
-            )
+            host.dealers = tuple(d for d in dealers if d != host.agent_id) if host.agent_id in dealers else dealers
 
     def group_of(self, agent_id: int) -> str:
         """The name of an agent's group."""

@@ -197,9 +197,7 @@ class MatchingEngine:
         if self._by_client_id and agent_id in self._by_client_id:
             self._by_client_id[agent_id][client_order_id] = order
         return [
-            OrderAccepted(
-                ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
-            )
+            OrderAccepted(ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots)
         ]
 
     @property
@@ -272,9 +270,7 @@ class MatchingEngine:
             ledger.accept(client_order_id)
         self._n_arrivals = order_id = self._n_arrivals + 1
         events: list[Event] = [
-            OrderAccepted(
-                ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots
-            )
+            OrderAccepted(ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots)
         ]
         queue_ticks = price_ticks or (MARKET_BUY_TICKS if side is _BUY else MARKET_SELL_TICKS)
         order = Order(
@@ -399,7 +395,5 @@ class MatchingEngine:
     ) -> list[Event]:
         # The log has whole numbers here, so whatever else the command holds is left out.
         client_order_id = command.client_order_id if type(command.client_order_id) is int else 0
-        order_id = (
-            0 if isinstance(command, NewOrder) or type(command.order_id) is not int else command.order_id
-        )
+        order_id = 0 if isinstance(command, NewOrder) or type(command.order_id) is not int else command.order_id
         return [OrderRejected(ts_ns, self.instrument_id, command.agent_id, client_order_id, order_id, reason)]
