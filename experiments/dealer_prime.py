@@ -245,7 +245,7 @@ def _exact_rows(prime: Prime) -> list[Row]:
     in_lots = 2 if prime.order is Order.pro_rata else 1
     slack = in_lots * one_lot * max(1.0, prime.price / 100, 100 / prime.price) + typed_in / prime.minimum
     rows += [
-        _same("cash used to retire debt (bn)", plan.repay_cash * unit, by_cash),
+        _same("cash used to retire debt (bn)", plan.repay_cash * unit, by_cash, typed_in / prime.minimum),
         _same("sold at no impact (bn; to a lot)", sold * unit, wanted, slack),
         _same(
             "face value of the Treasuries in it (bn; to a lot)",

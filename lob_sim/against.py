@@ -201,9 +201,7 @@ class _HistoricHost(AgentHost):
     def __init__(self, market: Market, entry: AgentEntry) -> None:
         n = len(market.instruments)
         books = OwnBooks(entry.agent_id, [0] * n, 0, [0] * n, None)
-        super().__init__(
-            market, entry.agent_id, entry.name, entry.group, (), books, Connection(*(5 * [_no_time])), ()
-        )
+        super().__init__(market, entry.agent_id, entry.name, entry.group, (), books, Connection(*(5 * [_no_time])), ())
 
     def deliver(self, event: Event) -> None:
         """Nobody is there."""
@@ -293,9 +291,7 @@ def _as_history(header: RunHeader, n_agents: int) -> RunHeader:
     return msgspec.structs.replace(header, agents=agents)
 
 
-def _scenario_of(
-    recorded: _Recorded, strategy: str, params: dict[str, Any], seed: int, latency_ns: Ns
-) -> Scenario:
+def _scenario_of(recorded: _Recorded, strategy: str, params: dict[str, Any], seed: int, latency_ns: Ns) -> Scenario:
     """The recorded market's venues, a place for each of its agents, and the newcomer."""
     plain = [
         {

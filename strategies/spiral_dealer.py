@@ -45,8 +45,8 @@ class SpiralDealer(GlostenMilgromDealer):
 
     On the lit book it quotes the half-spread at which it breaks even against *elastic* uninformed flow, and leaves
     when there is none, when the expected loss on its quotes is past its appetite, or when its limits leave it
-    no headroom. On RFQ it prices by client class, by the inventory risk of the request and by the capacity that it has left;
-    it lowers its bid for a dealer that it suspects of selling under a constraint, or declines. What it has
+    no headroom. On RFQ it prices by client class, by the inventory risk of the request and by the capacity that it
+    has left; it lowers its bid for a dealer that it suspects of selling under a constraint, or declines. What it has
     taken on beyond ``layoff_lots`` it offers to other dealers.
 
     Sources: Glosten and Milgrom (1985), section 4 (closure of the market); Duffie, Fleming, Keane, Nelson,
@@ -191,8 +191,12 @@ class SpiralDealer(GlostenMilgromDealer):
             self.suspicion.on_request(ctx.now_ns, request.agent_id, request.side)
         bid = ask = None
         refusal = DeclineReason.NO_INTEREST
+        may_buy, _ = self.room(ctx, request.instrument_id)
         for side in (Side.BUY, Side.SELL):
             if request.side == side:
+                continue
+            if side is Side.BUY and request.qty_lots > may_buy:
+                refusal = DeclineReason.CAPACITY
                 continue
             answer = price_inquiry(self._inquiry(ctx, request, side, is_dealer), self._terms(ctx))
             if isinstance(answer, DeclineReason):

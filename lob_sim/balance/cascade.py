@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from scipy.optimize import brentq
 
+from lob_sim.balance.constraints.base import ROUNDING
 from lob_sim.balance.impact import ParametricMarket, SaleMarket
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sale_order import CASH, Stage
@@ -48,7 +49,9 @@ def cure(view: SheetView, manager: RiskManager, market: ParametricMarket) -> Cur
     lots = [0.0] * len(view.lots)
     repaid = 0.0
     for stage in manager.order.stages(view):
-        if manager_headroom(manager, state) >= 0:
+        # A root is found to rounding; what is missing by that must not set off the next stage, whose first sales may
+        # cost more than they free.
+        if manager_headroom(manager, state) >= -ROUNDING * view.assets_cash:
             break
         if stage == (CASH,):
             amount = float(max(c.repay_cash(state) for c in manager.constraints))

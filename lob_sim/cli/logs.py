@@ -81,9 +81,7 @@ def rerun_command(
     typer.echo(str(folder))
 
 
-def diff_command(
-    first: RunPath, second: Annotated[Path, typer.Argument(help="Another run directory.")]
-) -> None:
+def diff_command(first: RunPath, second: Annotated[Path, typer.Argument(help="Another run directory.")]) -> None:
     """Say where two runs first part, and how inputs and outcomes differ (exit code 1 if the logs do)."""
     found = compare(open_run(first), open_run(second))
     echo_lines(describe_diff(found))

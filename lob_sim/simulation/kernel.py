@@ -35,6 +35,8 @@ class Notice(msgspec.Struct, gc=False):
 class Kernel(simpy.Environment):
     """Simulated time and what is due when."""
 
+    _now: Ns
+
     def __init__(self) -> None:
         super().__init__(initial_time=0)
 

@@ -97,6 +97,7 @@ class Market:
         self._rfq_venues: dict[type[Command], tuple[RfqVenue, ...]] = dict.fromkeys(RFQ_COMMANDS, self.rfqs)
         self._asked: dict[tuple[int, int], tuple[int, ...]] = {}
         self._rfq_clock_due: list[Ns | None] = [None] * len(instruments)
+        self._halted_until: list[Ns] = [0] * len(instruments)
         self._tape_readers: tuple[AgentHost, ...] = ()
         self._print_readers: tuple[AgentHost, ...] = ()
         self._book_watchers: tuple[AgentHost, ...] = ()
@@ -183,12 +184,14 @@ class Market:
 
     def _phase_changed(self, event: PhaseChanged) -> None:
         self.phases[event.instrument_id].set(event.ts_event_ns, event.phase)
+        self._halted_until[event.instrument_id] = event.until_ns
         if event.until_ns:
             delay_ns = event.until_ns - self.kernel.now_ns
             self.kernel.call_in(delay_ns, self._end_halt, event.instrument_id)
 
     def _end_halt(self, notice: Notice) -> None:
-        if self.books[notice.payload].phase is Phase.HALTED:
+        # The halt may have ended before its time, and another begun.
+        if self._halted_until[notice.payload] == self.kernel.now_ns:
             self.execute(SetPhase(notice.payload, Phase.CONTINUOUS))
 
     def _rfq_opened(self, event: RfqOpened) -> None:

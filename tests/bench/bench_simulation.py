@@ -16,6 +16,7 @@ import simpy
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
+from lob_sim.log import MemoryRecorder
 from lob_sim.messages import (
     CancelOrder,
     NewOrder,
@@ -23,7 +24,6 @@ from lob_sim.messages import (
     SelfTradePrevention,
     Side,
 )
-from lob_sim.log import MemoryRecorder
 from lob_sim.scenario import Scenario, parse_scenario
 from lob_sim.simulation.world import World
 from lob_sim.units import NS_PER_S, Interval

@@ -148,9 +148,7 @@ def test_an_unknown_format_or_instrument_of_a_run_is_named(tmp_path: Path) -> No
 def start_long_run(folder: Path, *more: str) -> subprocess.Popen[str]:
     """Start a run that takes minutes, and wait until some of it is on disk."""
     command = [sys.executable, "-m", "lob_sim.cli", "run", "dealer_market", "--out", "o", "--set", "horizon=50h"]
-    process = subprocess.Popen(
-        [*command, *more], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([*command, *more], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if list(folder.glob("o/events/*/part-*.parquet")) and open_run(folder / "o").manifest.parts:

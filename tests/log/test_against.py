@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from log_streams import header
+from msgspec import structs
+from test_simulated_runs import LIT_RULES
 
 from lob_sim import load_scenario, run
 from lob_sim.against import TradedAgainst, trade_against
@@ -30,15 +34,19 @@ from lob_sim.messages import (
     PhaseChanged,
     ReduceOrder,
     ReplaceOrder,
+    SelfTradePrevention,
     SetPhase,
     Side,
     TimeInForce,
     Trade,
 )
+from lob_sim.scenario import LitSpec, Scenario, parse_scenario
+from lob_sim.testing.generators import scenarios
 
 DATA = Path(os.environ.get("LOB_SIM_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "lobster"
 AAPL = DATA / "AAPL_L10_1000" / "AAPL_2012-06-21_34200000_57600000_message_10.csv"
 IDLE = "lob_sim.agents.strategy:Strategy"
+_NO_PREVENTION = SelfTradePrevention.NONE
 SHORT = ["horizon=4min", "agents.seller.params.start=10s"]
 
 
@@ -101,6 +109,19 @@ class Reads(Strategy):
         type(self).heard.append("news")
 
 
+class Falls(Strategy):
+    """Sells through the band, and has a stop that the re-opening triggers."""
+
+    def on_start(self, ctx: Context) -> None:
+        for price in (100, 95, 80):
+            ctx.place(0, Side.BUY, 5, price)
+        ctx.place(0, Side.SELL, 5, order_type=OrderType.STOP, stop_price_ticks=96, self_trade=_NO_PREVENTION)
+        ctx.wake_in(1_000_000_000)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        ctx.place(0, Side.SELL, 10, order_type=OrderType.MARKET, self_trade=_NO_PREVENTION)
+
+
 def once(source: Run, side: Side, qty: int, price: int, delay_ns: int = 0) -> TradedAgainst:
     params = {"side": int(side), "qty_lots": qty, "price_ticks": price, "delay_ns": delay_ns}
     return trade_against(source, "test_against:Once", params)
@@ -137,6 +158,36 @@ def test_a_halted_market_halts_again() -> None:
     source = run(spec, 3)
     phases = [row.message.phase.name for row in source.messages(PhaseChanged)]  # type: ignore[attr-defined]
     assert phases.count("HALTED") >= 2
+    result = trade_against(source, IDLE)
+    assert [(row.ts_ns, row.message) for row in result.run.messages()] == repeatable(source)
+
+
+@settings(max_examples=15, deadline=None)
+@given(scenario=scenarios(seconds=20), lit=LIT_RULES, seed=st.integers(0, 1000))
+def test_any_market_repeats_whatever_its_sessions(scenario: Scenario, lit: LitSpec, seed: int) -> None:
+    (bond,) = scenario.instruments
+    source = run(structs.replace(scenario, instruments=[structs.replace(bond, lit=lit)]), seed)
+    result = trade_against(source, IDLE)
+    assert [(row.ts_ns, row.message) for row in result.run.messages()] == repeatable(source)
+    assert result.report[2:] == (0, 0, 0, 0, 0, 0)
+    busy = trade_against(source, "strategies.fixed_spread:FixedSpreadDealer", {"half_spread_ticks": 1}, seed)
+    assert verify(busy.run).ok
+
+
+def test_a_market_that_halts_again_as_it_reopens_does_so_again() -> None:
+    bond = {"name": "bond", "tick_size": 1, "lot_size": 1, "initial_price": 100}
+    source = run(
+        parse_scenario(
+            {
+                "name": "falls",
+                "horizon": "10s",
+                "instruments": [{**bond, "lit": {"price_band": 0.02, "halt": "2s"}}],
+                "agents": [{"name": "falls", "strategy": "test_against:Falls"}],
+            }
+        )
+    )
+    phases = [(row.ts_ns // 10**9, row.message.phase.name) for row in source.messages(PhaseChanged)]  # type: ignore[attr-defined]
+    assert phases[:4] == [(1, "HALTED"), (3, "CONTINUOUS"), (3, "HALTED"), (5, "CONTINUOUS")]
     result = trade_against(source, IDLE)
     assert [(row.ts_ns, row.message) for row in result.run.messages()] == repeatable(source)
 

@@ -171,8 +171,7 @@ def test_true_is_no_number(action: str, field: str) -> None:
 @pytest.mark.parametrize(("action", "field"), FIELDS)
 def test_numbers_of_numpy_are_as_good_as_pythons(action: str, field: str) -> None:
     logs = [
-        run(scenario([numbers_group(action, field, kind), group("q", Quoter)]))[0].digest()
-        for kind in ("numpy", "int")
+        run(scenario([numbers_group(action, field, kind), group("q", Quoter)]))[0].digest() for kind in ("numpy", "int")
     ]
     assert logs[0] == logs[1]
 
