@@ -1,8 +1,9 @@
 """Every message of the market: commands go in, events come out. This module is the one home of the log schema.
 
 A message is an immutable record of integers. Fields carry their unit last in the name. The log keeps one
-dataset per message type, with a column per field and two more that the recorder adds: ``seq``, strictly
-increasing over the whole run and the only ordering authority, and, for commands, ``ts_event_ns``, the venue's time of arrival.
+dataset per message type, with a column per field and what the recorder adds: ``seq``, strictly increasing over
+the whole run and the only ordering authority; for commands ``ts_event_ns``, the venue's time of arrival; for
+events ``cause_seq``, the command that caused them.
 
 Names follow FIX and ITCH usage: ``order_id`` is the venue's, ``client_order_id`` the agent's; both are
 counters. ``Trade.aggressor_side`` is the side of the incoming order (LOBSTER's direction is the resting side).
@@ -171,7 +172,7 @@ class CancelOrder(Command, frozen=True, gc=False):
 
 
 class ReduceOrder(Command, frozen=True, gc=False):
-    """Take ``qty_lots`` off the open quantity, keeping priority; at or beyond the open quantity it removes the order."""
+    """Take ``qty_lots`` off the open quantity, keeping priority; at or beyond that quantity it removes the order."""
 
     dataset: ClassVar[str] = "reduce_order"
     instrument_id: int
@@ -388,7 +389,7 @@ class RequestQuote(Command, frozen=True, gc=False):
 
 
 class SubmitQuote(Command, frozen=True, gc=False):
-    """A dealer's firm answer: 0 for a side that is not quoted. The quote lapses after ``ttl_ns`` or with the request."""
+    """A dealer's firm answer: 0 for a side not quoted. The quote lapses after ``ttl_ns`` or with the request."""
 
     dataset: ClassVar[str] = "submit_quote"
     instrument_id: int

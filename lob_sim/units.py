@@ -2,8 +2,8 @@
 
 Inside the simulator a price is an integer number of ticks, a quantity an integer number of lots, a time an
 integer number of nanoseconds and cash an integer number of cash units. One cash unit is the greatest common
-divisor of the values of one tick on one lot over all instruments of a market, so that every trade moves a whole number of them and
-cash is conserved exactly, not to rounding. Decimal numbers appear in scenarios and reports alone.
+divisor of the values of one tick on one lot over all instruments of a market, so that every trade moves a whole
+number of them and cash is conserved exactly, not to rounding. Decimal numbers appear in scenarios and reports alone.
 """
 
 from __future__ import annotations

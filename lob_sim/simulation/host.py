@@ -18,7 +18,7 @@ from lob_sim.agents.context import Headroom
 from lob_sim.agents.desk import Desk
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import LobSimError, StrategyError
-from lob_sim.messages import Command, Event, RfqOpened
+from lob_sim.messages import Command, Event, Message, RfqOpened
 from lob_sim.rng import Stream
 from lob_sim.simulation.context import AgentContext
 from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, waking_messages
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from lob_sim.simulation.market import Market
 
 
-Reaction: TypeAlias = tuple[Callable[[OwnBooks, Any], None] | None, tuple[tuple[int, Hook], ...]]
+Note: TypeAlias = Callable[[OwnBooks, Any], None]
+Reaction: TypeAlias = tuple[Note | None, tuple[tuple[int, Hook], ...]]
 """How the agent's books take note of a message, and which components hear of it."""
 _NO_REACTION: Reaction = (None, ())
 
@@ -294,10 +295,11 @@ class AgentHost:
         if self.outbox:
             self._send()
 
-    def _react(self) -> dict[type[Event], Reaction]:
+    def _react(self) -> dict[type[Message], Reaction]:
         """What a message does, by its type: to the agent's own books, then to the components that hear it."""
-        types = dict.fromkeys((*OWN_AFFAIRS, *self._hooks))
-        return {kind: (OWN_AFFAIRS.get(kind), self._hooks.get(kind, ())) for kind in types}
+        types: dict[type[Message], None] = dict.fromkeys((*OWN_AFFAIRS, *self._hooks))
+        notes: dict[type[Message], Note] = {**OWN_AFFAIRS}
+        return {kind: (notes.get(kind), self._hooks.get(kind, ())) for kind in types}
 
     def _read_inbox(self) -> None:
         inbox, now_ns, reactions = self._inbox, self._kernel._now, self._reactions

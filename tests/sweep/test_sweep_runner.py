@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 import sweep_tasks
-from sweep_tasks import busy, crashing, failing, leaving, misnamed, noisy, slow, textual
+from sweep_tasks import busy, crashing, failing, leaving, misnamed, noisy, textual
 
 import lob_sim.sweep
 from lob_sim.errors import InputError, LobSimError, PluginError
