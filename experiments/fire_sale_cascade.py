@@ -209,7 +209,7 @@ def _draw(path: Path, frame: pd.DataFrame, formula: dict[str, float]) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("fire_sale_cascade", run, quick={"seeds": 6})
+EXPERIMENT = Experiment("fire_sale_cascade", run, quick={"seeds": 3})
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -11,12 +11,12 @@ is calm, a small shock is absorbed, and so is a large one while nothing is const
 falls further below value, spreads are wider, quotes are gone for longer, marks disagree more, and the interaction of
 the two kinds is positive. Overshoot has a threshold in the size of the shock. Each effect is gone without its cause.
 
-Parts: ``table`` (functioning against stressed, every cell measured), ``factorial`` (that and the 2×2 with its interaction),
-``shapley`` (exact over SLR, VaR, funding and information; then every switch by sampled orders), ``tipping`` (shock
-size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness`` (±25 % on each
-free parameter), ``all`` (everything but robustness, which takes as long again). A fifth of the seeds is spent on each
-coalition and control, a twentieth on each point of the tipping grid and each change of a parameter. Intervals are
-bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
+Parts: ``table`` (functioning against stressed, every cell measured), ``factorial`` (that, and the 2×2 with its
+interaction), ``shapley`` (exact over SLR, VaR, funding and information; then every switch by sampled orders),
+``tipping`` (shock size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness``
+(±25 % on each free parameter), ``all`` (everything but robustness, which takes as long again). A fifth of the seeds is
+spent on each coalition and control, a twentieth on each point of the tipping grid and each change of a parameter.
+Intervals are bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
 
 ``python -m experiments.information_spiral demo --out out/demo`` runs the four cells with a few seeds and leaves a
 figure, a table and two logs.

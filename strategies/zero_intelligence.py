@@ -70,6 +70,7 @@ class ZeroIntelligenceTrader(Strategy):
     def on_start(self, ctx: Context) -> None:
         names = (self.params.instrument,) if self.params.instrument else ()
         self.instrument_id = traded_instruments(ctx, names)[0]
+        self.next_ns = ctx.now_ns
         if self.params.interval:
             self._draw_next(ctx)
             ctx.wake_in(self.params.interval)

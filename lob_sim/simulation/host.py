@@ -297,9 +297,8 @@ class AgentHost:
 
     def _react(self) -> dict[type[Message], Reaction]:
         """What a message does, by its type: to the agent's own books, then to the components that hear it."""
-        types: dict[type[Message], None] = dict.fromkeys((*OWN_AFFAIRS, *self._hooks))
-        notes: dict[type[Message], Note] = {**OWN_AFFAIRS}
-        return {kind: (notes.get(kind), self._hooks.get(kind, ())) for kind in types}
+        types = dict.fromkeys((*OWN_AFFAIRS, *self._hooks))
+        return {kind: (OWN_AFFAIRS.get(kind), self._hooks.get(kind, ())) for kind in types}
 
     def _read_inbox(self) -> None:
         inbox, now_ns, reactions = self._inbox, self._kernel._now, self._reactions

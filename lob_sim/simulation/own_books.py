@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from lob_sim.agents.context import WorkingOrder
 from lob_sim.messages import (
     CancelReason,
-    Event,
+    Message,
     OrderAccepted,
     OrderCanceled,
     OrderExpired,
@@ -206,7 +206,7 @@ class OwnBooks:
             self.cash += value
 
 
-OWN_AFFAIRS: dict[type[Event], Callable[[OwnBooks, Any], None]] = {
+OWN_AFFAIRS: dict[type[Message], Callable[[OwnBooks, Any], None]] = {
     OrderAccepted: OwnBooks._accepted,
     OrderFilled: OwnBooks._filled,
     OrderCanceled: OwnBooks._canceled,
