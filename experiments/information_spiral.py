@@ -14,9 +14,10 @@ the two kinds is positive. Overshoot has a threshold in the size of the shock. E
 Parts: ``table`` (functioning against stressed, every cell measured), ``factorial`` (that, and the 2×2 with its
 interaction), ``shapley`` (exact over SLR, VaR, funding and information; then every switch by sampled orders),
 ``tipping`` (shock size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness``
-(±25 % on each free parameter), ``all`` (everything but robustness, which takes as long again). A fifth of the seeds is
-spent on each coalition and control, a twentieth on each point of the tipping grid and each change of a parameter.
-Intervals are bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
+(±25 % on each free parameter), ``all`` (everything but robustness, which takes longer than the rest together). A
+tenth of the seeds is spent on each coalition and control and on the small shock, a twentieth on each point of the
+tipping grid and each change of a parameter, a fortieth on each coalition of the finer split. Intervals are bootstrap
+intervals over seeds, 95 %, and all comparisons are paired by seed.
 
 ``python -m experiments.information_spiral demo --out out/demo`` runs the four cells with a few seeds and leaves a
 figure, a table and two logs.
@@ -39,9 +40,10 @@ from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
 from lob_sim.running import run as run_once
 
 Draw = Callable[[Path], None]
-_SHAPLEY_SHARE = 5
+_COALITION_SHARE = 10
 _GRID_SHARE = 20
-_ORDER_PAIRS = 8
+_FINE_SHARE = 40
+_ORDER_PAIRS = 3
 
 
 class Part(StrEnum):
@@ -69,8 +71,8 @@ def run(
     if Part.table in wanted or Part.factorial in wanted:
         _factorial_parts(wanted, seeds, rows, tables, drawn)
     if Part.shapley in wanted:
-        shares, table, more = attribution.exact(_part_of(seeds, _SHAPLEY_SHARE))
-        finer, finer_table = attribution.fine(_part_of(seeds, _GRID_SHARE), _ORDER_PAIRS)
+        shares, table, more = attribution.exact(_part_of(seeds, _COALITION_SHARE))
+        finer, finer_table = attribution.fine(_part_of(seeds, _FINE_SHARE), _ORDER_PAIRS)
         rows += more
         tables += [table, finer_table]
         drawn["shapley"] = lambda path: figures.bars(path, shares)
@@ -82,9 +84,9 @@ def run(
         tables.append(table)
         drawn["tipping"] = lambda path: figures.heat_map(path, grid.sizes, grid.factors, grid.mean)
     if Part.controls in wanted:
-        rows += controls.control_rows(_part_of(seeds, _SHAPLEY_SHARE))
+        rows += controls.control_rows(_part_of(seeds, _COALITION_SHARE))
     if Part.calm in wanted:
-        table, more = factorial.calm_rows(seeds)
+        table, more = factorial.calm_rows(seeds, _part_of(seeds, _COALITION_SHARE))
         rows += more
         tables.append(table)
     if Part.robustness in wanted:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Annotated
 
 import msgspec
 
-from lob_sim.agents.context import Context
+from lob_sim.agents.context import Context, WorkingOrder
 from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderType, SelfTradePrevention, Side
@@ -64,7 +66,7 @@ class ZeroIntelligenceTrader(Strategy):
         self.arrivals_per_s = p.traders * (p.limit_orders_per_s + p.market_orders_per_s)
         self.rate_per_s = self.arrivals_per_s
         self.next_ns = 0
-        # Own orders, those included that are known to have ended but have not been come across since.
+        # A crowd's orders, those included that are known to have ended but have not been come across since.
         self.placed: list[int] = []
 
     def on_start(self, ctx: Context) -> None:
@@ -97,7 +99,7 @@ class ZeroIntelligenceTrader(Strategy):
         elif point < self.arrivals_per_s:
             self._place_market(ctx)
         else:
-            self._cancel(ctx, (point - self.arrivals_per_s) / (self.rate_per_s - self.arrivals_per_s))
+            self._cancel(ctx, (point - self.arrivals_per_s) / self.params.cancels_per_order_s)
 
     def _draw_next(self, ctx: Context) -> int:
         """Draw when the next arrival is: how long after the last one, in nanoseconds."""
@@ -129,7 +131,7 @@ class ZeroIntelligenceTrader(Strategy):
         self._note(ctx.place(self.instrument_id, side, p.size_lots, price_ticks, self_trade=prevention))
 
     def _note(self, client_order_id: int) -> None:
-        if client_order_id:
+        if client_order_id and self.params.traders > 1:
             self.placed.append(client_order_id)
 
     def _place_market(self, ctx: Context) -> None:
@@ -139,23 +141,31 @@ class ZeroIntelligenceTrader(Strategy):
             size_lots = self.params.size_lots
             self._note(ctx.place(self.instrument_id, side, size_lots, order_type=_MARKET, self_trade=_NO_PREVENTION))
 
-    def _cancel(self, ctx: Context, point: float) -> None:
-        """Cancel one of the working orders, each with the same probability; ``point`` is uniform on [0, 1).
+    def _cancel(self, ctx: Context, share: float) -> None:
+        """Cancel one of the working orders, each with the same probability; ``share`` counts orders from the oldest."""
+        orders = ctx.orders(self.instrument_id)
+        if self.params.traders == 1:
+            # An order filled since the draw leaves its share of the rate without effect, as it should.
+            order = next(islice(orders.values(), int(share), None), None)
+        else:
+            order = self._any_of(orders, ctx.random.uniform)
+        if order is not None and not order.cancel_sent:
+            ctx.cancel(self.instrument_id, order.client_order_id)
 
-        O(1), amortised: an order that has ended is struck off the list when it is drawn, and another is drawn.
+    def _any_of(self, orders: Mapping[int, WorkingOrder], uniform: Callable[[], float]) -> WorkingOrder | None:
+        """Draw one of the crowd's working orders; O(1), amortised, where counting to it would take thousands of steps.
+
+        An order that has ended is struck off the list when it is drawn, and another is drawn.
         """
-        orders, placed = ctx.orders(self.instrument_id), self.placed
+        placed = self.placed
         while placed:
-            index = int(point * len(placed))
+            index = int(uniform() * len(placed))
             order = orders.get(placed[index])
             if order is not None:
-                # One that is being cancelled leaves its share of the rate without effect, as it should.
-                if not order.cancel_sent:
-                    ctx.cancel(self.instrument_id, order.client_order_id)
-                return
+                return order
             placed[index] = placed[-1]
             placed.pop()
-            point = ctx.random.uniform()
+        return None
 
     def _last_price_ticks(self, ctx: Context) -> int:
         return ctx.last_trade_ticks(self.instrument_id) or ctx.initial_ticks(self.instrument_id)

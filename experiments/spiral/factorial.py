@@ -148,12 +148,16 @@ _DRIFT = 0.1
 """Part of the mean spread by which the halves of a calm run may differ and count as equal."""
 
 
-def calm_rows(seeds: int) -> tuple[ResultTable, list[Row]]:
-    """Without a shock nothing happens, with everything on; and a small shock is absorbed."""
+def calm_rows(seeds: int, small_seeds: int) -> tuple[ResultTable, list[Row]]:
+    """Without a shock nothing happens, with everything on; and a small shock is absorbed.
+
+    Args:
+        seeds: Of calm.
+        small_seeds: Of the small shock.
+    """
     scenario = cells.flagship()
-    scenarios = {"calm": cells.calm(scenario), "small shock": cells.shocked(scenario, _SMALL)}
-    by_cell = cells.run_scenarios(scenarios, seeds, "calm")
-    quiet, small = by_cell["calm"], by_cell["small shock"]
+    quiet = cells.run_scenarios({"calm": cells.calm(scenario)}, seeds, "calm")["calm"]
+    small = cells.run_scenarios({"small": cells.shocked(scenario, _SMALL)}, small_seeds, "small shock")["small"]
     spread = quiet["spread_pct"]
     rows = [
         share("calm: share of seeds without a forced sale", quiet["forced_lots"] == 0, 0.95, THESIS),

@@ -19,7 +19,6 @@ _MET = {True: "[green]yes", False: "[red]no", None: ""}
 def main() -> int:
     """Run all benchmarks and print the table."""
     console = Console()
-    # The names do not wrap in a pipe or a narrow window: a figure must stand beside its requirement.
     table = Table("benchmark", "measured", "required", "met", title="Benchmarks: medians, one run")
     met = True
     for module in (bench_matching, bench_simulation, bench_log, bench_sweep):

@@ -78,7 +78,7 @@ def test_every_working_order_is_as_likely_to_be_cancelled() -> None:
     n_orders, n_ended, rounds = 10, 4, 3_000
     hits: Counter[int] = Counter()
     ctx = RecordingContext(initial_ticks=10_000)
-    trader = started(ctx)
+    trader = started(ctx, traders=2)
     for _ in range(rounds):
         trader.placed.clear()
         for number in list(ctx.orders(0)):
@@ -89,7 +89,7 @@ def test_every_working_order_is_as_likely_to_be_cancelled() -> None:
         for number in numbers[:n_ended]:
             ctx.end_order(0, number)
         ctx.take_actions()
-        trader._cancel(ctx, ctx.random.uniform())
+        trader._cancel(ctx, 0.0)
         (cancel,) = ctx.take_actions()
         hits[numbers.index(cancel.client_order_id)] += 1
     assert set(hits) == set(range(n_ended, n_orders))
