@@ -55,9 +55,7 @@ def convert_strict(raw: object, target: type[T], where: str, error_type: type[In
             what += f", got {value}"
         raise error_type(what, _join(where, path)) from None
     except TypeError as error:
-        raise PluginError(
-            f"{target.__qualname__} has a field of a type that cannot be read: {error}", where
-        ) from error
+        raise PluginError(f"{target.__qualname__} has a field of a type that cannot be read: {error}", where) from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -131,10 +129,7 @@ def _prepare(raw: Any, annotation: Any, where: str, error_type: type[InputError]
     if isinstance(raw, list | tuple):
         fixed = origin is tuple and ... not in args
         types_ = list(args) if fixed and len(args) == len(raw) else [args[0] if args else Any] * len(raw)
-        return [
-            _prepare(v, t, f"{where}[{i}]", error_type)
-            for i, (v, t) in enumerate(zip(raw, types_, strict=True))
-        ]
+        return [_prepare(v, t, f"{where}[{i}]", error_type) for i, (v, t) in enumerate(zip(raw, types_, strict=True))]
     return raw
 
 

@@ -163,9 +163,7 @@ def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
     if local.is_file():
         return _load_file(local, folder, spec)
     raise PluginError(
-        f"no module named {name!r}"
-        + did_you_mean(name, _known_modules(name, folder))
-        + f"; also looked for {local}",
+        f"no module named {name!r}" + did_you_mean(name, _known_modules(name, folder)) + f"; also looked for {local}",
         f"plug-in {spec!r}",
     )
 
@@ -183,9 +181,7 @@ def _known_modules(name: str, folder: Path) -> list[str]:
     for package_name in dict.fromkeys((name.rpartition(".")[0], _SHIPPED)):
         if package_name and _is_importable(package_name):
             package = importlib.import_module(package_name)
-            known += [
-                f"{package_name}.{m.name}" for m in pkgutil.iter_modules(getattr(package, "__path__", ()))
-            ]
+            known += [f"{package_name}.{m.name}" for m in pkgutil.iter_modules(getattr(package, "__path__", ()))]
     return known
 
 
@@ -239,9 +235,7 @@ def _import_failure(what: str, error: Exception, spec: str) -> PluginError:
     line = ""
     if isinstance(error, SyntaxError):
         line = f", line {error.lineno}"
-    return PluginError(
-        f"{what}{line} cannot be imported: {type(error).__name__}: {error}", f"plug-in {spec!r}"
-    )
+    return PluginError(f"{what}{line} cannot be imported: {type(error).__name__}: {error}", f"plug-in {spec!r}")
 
 
 # --- its parameters ----------------------------------------------------------------------------------------
@@ -255,9 +249,7 @@ def params_type(cls: type) -> type[msgspec.Struct]:
     """
     params = getattr(cls, "Params", NoParams)
     is_struct = isinstance(params, type) and issubclass(params, msgspec.Struct)
-    if not is_struct or not (
-        params.__struct_config__.frozen and params.__struct_config__.forbid_unknown_fields
-    ):
+    if not is_struct or not (params.__struct_config__.frozen and params.__struct_config__.forbid_unknown_fields):
         raise PluginError(
             "Params must be a class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True)",
             f"plug-in {_spec_of(cls)!r}",
@@ -282,9 +274,7 @@ def build_params(cls: type, raw: Mapping[str, object], where: str) -> Any:
         return convert_strict(raw, target, where, PluginError)
     except PluginError as error:
         available = "; ".join(map(str, _param_infos(target))) or "none"
-        raise PluginError(
-            f"{error.message}. Parameters of {cls.__name__}: {available}", error.where
-        ) from None
+        raise PluginError(f"{error.message}. Parameters of {cls.__name__}: {available}", error.where) from None
 
 
 def describe(cls: type) -> PluginInfo:

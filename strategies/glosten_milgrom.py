@@ -108,9 +108,7 @@ class GlostenMilgromDealer(QuotingDealer):
         for i in range(len(ctx.instruments)):
             belief = GaussianBelief(float(ctx.initial_ticks(i)), p.prior_sd_ticks, p.volatility)
             lit = self._lit_toxicity()
-            self.views.append(
-                _View(belief, lit, ToxicityByClass(self._class_toxicity), BeliefLog(p.thinning))
-            )
+            self.views.append(_View(belief, lit, ToxicityByClass(self._class_toxicity), BeliefLog(p.thinning)))
         super().on_start(ctx)
 
     def on_wake(self, ctx: Context, tag: int) -> None:
@@ -251,17 +249,13 @@ class GlostenMilgromDealer(QuotingDealer):
 
     def _class_toxicity(self) -> ToxicityEstimator:
         p, weight = self.params, self.learning_weight
-        return CombinedToxicity(
-            [(FixedToxicity(p.prior_alpha), 1 - weight), (MarkoutToxicity(p.markout), weight)]
-        )
+        return CombinedToxicity([(FixedToxicity(p.prior_alpha), 1 - weight), (MarkoutToxicity(p.markout), weight)])
 
 
 class _View:
     """What the dealer makes of one instrument."""
 
-    def __init__(
-        self, belief: Belief, lit: ToxicityEstimator, clients: ToxicityByClass, belief_log: BeliefLog
-    ) -> None:
+    def __init__(self, belief: Belief, lit: ToxicityEstimator, clients: ToxicityByClass, belief_log: BeliefLog) -> None:
         self.belief = belief
         self.lit = lit
         self.clients = clients
@@ -283,9 +277,7 @@ class _View:
 def _no_better_than(part: SpreadDecomposition, price_ticks: Ticks) -> SpreadDecomposition:
     """The same quote moved to ``price_ticks``; the move is accounted for as rounding."""
     moved = part.side * (part.price_ticks - price_ticks) * UTICKS_PER_TICK
-    return msgspec.structs.replace(
-        part, price_ticks=price_ticks, rounding_uticks=part.rounding_uticks + moved
-    )
+    return msgspec.structs.replace(part, price_ticks=price_ticks, rounding_uticks=part.rounding_uticks + moved)
 
 
 def quote_record(

@@ -83,9 +83,7 @@ class SlowCapital(Strategy):
     def _requote(self, ctx: Context, instrument_id: int) -> None:
         p = self.params
         self._let_capital_arrive(ctx, instrument_id)
-        centre = (
-            self.value_ticks[instrument_id] - p.concession_ticks_per_lot * self.absorbed_lots[instrument_id]
-        )
+        centre = self.value_ticks[instrument_id] - p.concession_ticks_per_lot * self.absorbed_lots[instrument_id]
         bid, ask = floor(centre - p.margin_ticks), max(1, ceil(centre + p.margin_ticks))
         bid_lots = self._affordable_lots(ctx, instrument_id, bid) if bid > 0 else 0
         ask_lots = min(p.size_lots, max(0, ctx.position(instrument_id)))

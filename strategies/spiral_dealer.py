@@ -135,9 +135,7 @@ class SpiralDealer(GlostenMilgromDealer):
         p, headroom = self.params, ctx.headroom
         forced = headroom is not None and bool(headroom.binding)
         free_lots = self._free_headroom_lots(ctx, instrument_id)
-        capacity = ctx.instruments[instrument_id].value(
-            round(self.views[instrument_id].belief.mean_ticks), free_lots
-        )
+        capacity = ctx.instruments[instrument_id].value(round(self.views[instrument_id].belief.mean_ticks), free_lots)
         if not ctx.switches.retreat:
             return Assessment(p.processing_ticks, 1.0, 0.0, capacity, forced)
         return assess(alpha, sd_ticks, p.processing_ticks, p.size_lots, capacity, self.reservations, forced)

@@ -26,9 +26,14 @@ class VwapTrader(SlicedExecution):
                 U-shaped.
         """
 
-        volume_profile: Annotated[
-            tuple[Annotated[float, msgspec.Meta(gt=0)], ...], msgspec.Meta(min_length=1)
-        ] = (3.0, 2.0, 1.5, 1.5, 2.0, 3.0)
+        volume_profile: Annotated[tuple[Annotated[float, msgspec.Meta(gt=0)], ...], msgspec.Meta(min_length=1)] = (
+            3.0,
+            2.0,
+            1.5,
+            1.5,
+            2.0,
+            3.0,
+        )
 
     params: Params
 

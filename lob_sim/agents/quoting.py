@@ -42,9 +42,7 @@ def mid_price_ticks(ctx: Context, instrument_id: int, source: PriceSource) -> fl
     Raises:
         PermissionError: ``source`` is the fair value and this agent may not see it.
     """
-    return (
-        ctx.fair_value(instrument_id) if source == "fair_value" else visible_price_ticks(ctx, instrument_id)
-    )
+    return ctx.fair_value(instrument_id) if source == "fair_value" else visible_price_ticks(ctx, instrument_id)
 
 
 def is_continuous(ctx: Context, instrument_id: int) -> bool:
@@ -127,9 +125,7 @@ def _keep_quote(
         ctx.replace(instrument_id, order.client_order_id, qty_lots, price_ticks)
 
 
-def behind_the_touch(
-    ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_ticks: Ticks
-) -> tuple[Ticks, Ticks]:
+def behind_the_touch(ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_ticks: Ticks) -> tuple[Ticks, Ticks]:
     """Move quotes back so that neither takes what another agent displays: a market maker provides liquidity.
 
     The agent's own displayed quotes are not in the way: they move too.

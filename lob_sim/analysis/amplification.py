@@ -35,9 +35,7 @@ def _below_fair(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: 
     return 1 - floats(prices, "price_ticks")[inside] / value[inside]
 
 
-def recovery_ns(
-    ts_ns: Ints, deviation: Floats, tolerance: float, start_ns: Ns, end_ns: Ns, hold_ns: Ns
-) -> float:
+def recovery_ns(ts_ns: Ints, deviation: Floats, tolerance: float, start_ns: Ns, end_ns: Ns, hold_ns: Ns) -> float:
     """Time from ``start_ns`` until a deviation is, and for ``hold_ns`` stays, within ``tolerance``.
 
     Args:

@@ -126,9 +126,7 @@ def pin(buys: Floats, sells: Floats) -> PinEstimate:
     best = min(fits, key=lambda fit: float(fit.fun))
     event, bad = 1 / (1 + np.exp(-best.x[:2]))
     informed, rate_buys, rate_sells = np.exp(best.x[2:])
-    return PinEstimate(
-        float(event), float(bad), float(informed), float(rate_buys), float(rate_sells), -float(best.fun)
-    )
+    return PinEstimate(float(event), float(bad), float(informed), float(rate_buys), float(rate_sells), -float(best.fun))
 
 
 def daily_counts(trades: pd.DataFrame, day_ns: int) -> tuple[Floats, Floats]:

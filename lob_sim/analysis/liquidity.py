@@ -173,9 +173,7 @@ def volume_weighted(spreads: pd.DataFrame) -> pd.Series[float]:
     return pd.Series(means, index=columns)
 
 
-def resilience_half_life_ns(
-    ts_ns: Ints, values: Floats, shocks_ns: Ints, window_ns: Ns, points: int = 200
-) -> float:
+def resilience_half_life_ns(ts_ns: Ints, values: Floats, shocks_ns: Ints, window_ns: Ns, points: int = 200) -> float:
     """Time in which half of the disturbance that a large order leaves in a liquidity measure is gone.
 
     An event study (Large 2007, J. Financial Markets 10; Foucault, Pagano & Roell 2013, section 9): the

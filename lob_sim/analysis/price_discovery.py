@@ -48,9 +48,7 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
         DataError: The series differ in length or are too short.
     """
     if first_ticks.shape != second_ticks.shape or first_ticks.size < 10 * (lags + 2):
-        raise DataError(
-            f"expected two series of the same length, at least {10 * (lags + 2)}", "information share"
-        )
+        raise DataError(f"expected two series of the same length, at least {10 * (lags + 2)}", "information share")
     prices = np.column_stack([first_ticks, second_ticks])
     changes = np.diff(prices, axis=0)
     gap = prices[lags:-1, 0] - prices[lags:-1, 1]

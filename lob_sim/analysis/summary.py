@@ -76,9 +76,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     metrics = {
         "overshoot_pct": max(over),
         **{f"overshoot_pct.{name}": value for name, value in zip(names, over, strict=True)},
-        "spread_pct": float(
-            np.nanmean([100 * s.quoted_spread_ticks / m for s, m in zip(states, means, strict=True)])
-        ),
+        "spread_pct": float(np.nanmean([100 * s.quoted_spread_ticks / m for s, m in zip(states, means, strict=True)])),
         "lit_absence": float(np.mean([1 - s.presence for s in states])),
         "quote_absence": dealer_absence(run, start_ns, end_ns)[0],
         "bid_absence": dealer_absence(run, start_ns, end_ns)[1],
@@ -159,9 +157,7 @@ def _forced_lots(run: Run, instrument_id: int) -> int:
     )
 
 
-def _marks_against(
-    run: Run, fair: Sequence[pd.DataFrame], start_ns: Ns, end_ns: Ns
-) -> tuple[float, float]:
+def _marks_against(run: Run, fair: Sequence[pd.DataFrame], start_ns: Ns, end_ns: Ns) -> tuple[float, float]:
     """Dispersion of prudent marks across agents, and mean write-down below fair value, in per cent of value."""
     marks = run.table("mark")
     grid = np.arange(start_ns, end_ns, _GRID_NS, dtype=np.int64)

@@ -58,7 +58,7 @@ def value_at(ts_ns: Ints, values: Floats, when_ns: Ints) -> Floats:
 def held_for(ts_ns: Ints, start_ns: Ns, end_ns: Ns) -> Floats:
     """How long each row's state stood within [start, end), in nanoseconds."""
     ends = np.append(ts_ns[1:], end_ns)
-    held: Floats = np.clip(
-        np.clip(ends, start_ns, end_ns) - np.clip(ts_ns, start_ns, end_ns), 0, None
-    ).astype(np.float64)
+    held: Floats = np.clip(np.clip(ends, start_ns, end_ns) - np.clip(ts_ns, start_ns, end_ns), 0, None).astype(
+        np.float64
+    )
     return held

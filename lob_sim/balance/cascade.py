@@ -196,9 +196,7 @@ def run_cascade(
     return CascadeResult(tuple(m.name for m in members), tuple(rounds), False)
 
 
-def _mark_all(
-    members: Sequence[Member], market: SaleMarket, refresh: Callable[[SheetView], None] | None
-) -> None:
+def _mark_all(members: Sequence[Member], market: SaleMarket, refresh: Callable[[SheetView], None] | None) -> None:
     for member in members:
         for i in range(len(member.view.lots)):
             member.view.mark(i, market.unit_cash(i))

@@ -120,9 +120,7 @@ class ContSchaanningImpact(ImpactCurve):
 
     def proceeds(self, volume_cash: float) -> float:
         """B·x + (1 - B)·δ·(1 - exp(-x/δ))."""
-        return self._floor * volume_cash - (1 - self._floor) * self._delta * math.expm1(
-            -volume_cash / self._delta
-        )
+        return self._floor * volume_cash - (1 - self._floor) * self._delta * math.expm1(-volume_cash / self._delta)
 
 
 class ParametricMarket:
@@ -150,9 +148,7 @@ class ParametricMarket:
         before = self._sold[instrument_id]
         after = before + lots * self._initial[instrument_id]
         curve = self._curves[instrument_id]
-        return curve.proceeds(after) - curve.proceeds(before), self._initial[instrument_id] * curve.fraction(
-            after
-        )
+        return curve.proceeds(after) - curve.proceeds(before), self._initial[instrument_id] * curve.fraction(after)
 
     def sell(self, instrument_id: int, lots: float) -> float:
         """Execute a sale; returns the proceeds in cash units."""

@@ -75,6 +75,4 @@ class ProRata(SaleOrder):
         return (tuple(i.instrument_id for i in self.context.instruments),)
 
 
-SALE_ORDERS: Final[dict[str, type[SaleOrder]]] = {
-    order.name: order for order in (CashFirst, MostLiquidFirst, ProRata)
-}
+SALE_ORDERS: Final[dict[str, type[SaleOrder]]] = {order.name: order for order in (CashFirst, MostLiquidFirst, ProRata)}

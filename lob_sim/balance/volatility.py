@@ -40,9 +40,7 @@ class EwmaCovariance:
         correlations: Sequence[Sequence[float]] | None = None,
     ) -> None:
         if interval_ns <= 0 or not 0 < decay < 1 or any(not v >= 0 for v in volatilities):
-            raise InputError(
-                "volatility: expected a positive interval, 0 < decay < 1 and volatilities of 0 or more"
-            )
+            raise InputError("volatility: expected a positive interval, 0 < decay < 1 and volatilities of 0 or more")
         n = len(volatilities)
         self._interval_ns = interval_ns
         self._decay = decay
@@ -50,9 +48,7 @@ class EwmaCovariance:
         self._marks: list[Ticks] = []
         self.covariances = [
             [
-                volatilities[i]
-                * volatilities[j]
-                * (1.0 if i == j else correlations[i][j] if correlations else 0.0)
+                volatilities[i] * volatilities[j] * (1.0 if i == j else correlations[i][j] if correlations else 0.0)
                 for j in range(n)
             ]
             for i in range(n)

@@ -39,9 +39,7 @@ def sweep_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that the folder holds.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="With --resume, repeat failed runs.")] = False,
     keep_logs: Annotated[bool, typer.Option("--keep-logs", help="Keep every run's event log.")] = False,
-    measure: Annotated[
-        str, typer.Option(metavar="MODULE:FUNCTION", help="What to measure in each run.")
-    ] = MEASURE,
+    measure: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="What to measure in each run.")] = MEASURE,
 ) -> None:
     """Run a scenario at many points of its parameter space, with many seeds at each."""
     options = SweepOptions(

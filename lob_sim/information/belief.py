@@ -66,9 +66,7 @@ class Belief(ABC):
 
     __slots__ = ("_ts_ns", "volatility")
 
-    def __init__(
-        self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0
-    ) -> None:
+    def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
         if not sd_ticks > 0:
             raise InputError(f"{sd_ticks}: expected a positive number of ticks", "sd_ticks")
         self.volatility = PerceivedVolatility(volatility)
@@ -90,9 +88,7 @@ class Belief(ABC):
         """Let fair value wander for ``dt_ns`` at the perceived volatility."""
 
     @abstractmethod
-    def on_trade(
-        self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None
-    ) -> None:
+    def on_trade(self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None) -> None:
         """Update on one aggressor's decision.
 
         Args:
@@ -136,9 +132,7 @@ class GaussianBelief(Belief):
 
     __slots__ = ("_mean", "_var")
 
-    def __init__(
-        self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0
-    ) -> None:
+    def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
         super().__init__(mean_ticks, sd_ticks, volatility, ts_ns)
         self._mean = mean_ticks
         self._var = sd_ticks * sd_ticks
@@ -157,9 +151,7 @@ class GaussianBelief(Belief):
         """Add the variance of ``dt_ns`` of perceived volatility."""
         self._var += self.volatility.variance_rate * dt_ns
 
-    def on_trade(
-        self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None
-    ) -> None:
+    def on_trade(self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None) -> None:
         """Match the posterior's first two moments."""
         alpha = min(max(alpha, 0.0), MAX_ALPHA)
         sd = math.sqrt(self._var)
@@ -208,9 +200,7 @@ class DensityBelief(Belief):
     _HALF_POINTS = 200
     _REACH_SDS = 10.0
 
-    def __init__(
-        self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0
-    ) -> None:
+    def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
         super().__init__(mean_ticks, sd_ticks, volatility, ts_ns)
         self._held_var = 0.0
         self._lay_out(mean_ticks, sd_ticks)
@@ -233,9 +223,7 @@ class DensityBelief(Belief):
         if self._held_var > 0.05 * self._step**2:
             self._diffuse()
 
-    def on_trade(
-        self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None
-    ) -> None:
+    def on_trade(self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None) -> None:
         """Multiply by the likelihood; a grid cell that holds a price counts in the proportion that is beyond
         it."""
         alpha = min(max(alpha, 0.0), MAX_ALPHA)
@@ -287,9 +275,7 @@ class DensityBelief(Belief):
     def _regrid(self, centre: float, sd: float) -> None:
         grid, density, step = self._grid, self._density, self._step
         self._lay_out(centre, sd)
-        moved: NDArray[np.float64] = (
-            np.interp(self._grid, grid, density, left=0.0, right=0.0) * self._step / step
-        )
+        moved: NDArray[np.float64] = np.interp(self._grid, grid, density, left=0.0, right=0.0) * self._step / step
         total = float(moved.sum())
         if total < 1e-12:
             # Next to nothing of the density is where the observation says value must be: only the moments
@@ -341,9 +327,7 @@ class BeliefLog:
         self._mean = 0.0
         self._sd = 0.0
 
-    def record(
-        self, ts_ns: Ns, agent_id: int, instrument_id: int, belief: Belief, alpha: float
-    ) -> BeliefRecord | None:
+    def record(self, ts_ns: Ns, agent_id: int, instrument_id: int, belief: Belief, alpha: float) -> BeliefRecord | None:
         """The record to log now, or None."""
         mean, sd = belief.mean_ticks, belief.sd_ticks
         rule = self._thinning
@@ -355,6 +339,4 @@ class BeliefLog:
         ):
             return None
         self._ts_ns, self._mean, self._sd = ts_ns, mean, sd
-        return BeliefRecord(
-            ts_ns, agent_id, instrument_id, mean, sd, alpha, belief.volatility.ticks_per_sqrt_s
-        )
+        return BeliefRecord(ts_ns, agent_id, instrument_id, mean, sd, alpha, belief.volatility.ticks_per_sqrt_s)

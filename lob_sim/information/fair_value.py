@@ -85,17 +85,13 @@ class FairValueProcess:
         jumps: Sequence[ScheduledJump] = (),
     ) -> None:
         if len(names) != len(params):
-            raise ScenarioError(
-                f"{len(params)} laws for {len(names)} instruments: expected one each", "fair value"
-            )
+            raise ScenarioError(f"{len(params)} laws for {len(names)} instruments: expected one each", "fair value")
         unknown = sorted({jump.instrument for jump in jumps} - set(names))
         if unknown:
             raise ScenarioError(f"no instrument {unknown[0]!r}: expected one of {', '.join(names)}", "shock")
         self._step_ns = step_ns
         self._common = Stream(seed, "fair_value/common")
-        self._paths = [
-            _Path(i, name, p, seed, step_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))
-        ]
+        self._paths = [_Path(i, name, p, seed, step_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))]
         self._calendar: list[tuple[Ns, int, int, float]] = [(step_ns, _STEP, -1, 0.0)]
         for jump in jumps:
             self._calendar.append((jump.ts_ns, _SHOCK, names.index(jump.instrument), jump.size))
@@ -159,9 +155,7 @@ class _Path:
         "value_ticks",
     )
 
-    def __init__(
-        self, instrument_id: int, name: str, params: FairValueParams, seed: int, step_ns: Ns
-    ) -> None:
+    def __init__(self, instrument_id: int, name: str, params: FairValueParams, seed: int, step_ns: Ns) -> None:
         self.instrument_id = instrument_id
         self.value_ticks = params.initial_ticks
         self.step_sd = params.daily_volatility * math.sqrt(step_ns / TRADING_DAY_NS)

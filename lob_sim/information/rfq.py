@@ -86,9 +86,7 @@ def price_inquiry(inquiry: Inquiry, terms: RfqPricing) -> SpreadDecomposition | 
     if inquiry.alpha > terms.max_alpha:
         return DeclineReason.TOXIC_CLIENT
     alpha = 1 - (1 - inquiry.alpha) * (1 - distress)
-    inventory = inventory_ticks(
-        side, inquiry.qty_lots, position, terms.risk_aversion, inquiry.holding_variance_ticks2
-    )
+    inventory = inventory_ticks(side, inquiry.qty_lots, position, terms.risk_aversion, inquiry.holding_variance_ticks2)
     if enlarges:
         inventory += capacity_charge_ticks(inquiry.utilisation, terms)
     return decompose(

@@ -169,7 +169,5 @@ def decompose_quote(
 ) -> tuple[SpreadDecomposition, SpreadDecomposition]:
     """Both sides of a quote, bid and ask, the ask at least a tick above the bid."""
     bid = decompose(Side.BUY, mean_ticks, adverse_ticks, bid_inventory_ticks, processing_ticks)
-    ask = decompose(
-        Side.SELL, mean_ticks, adverse_ticks, ask_inventory_ticks, processing_ticks, bid.price_ticks + 1
-    )
+    ask = decompose(Side.SELL, mean_ticks, adverse_ticks, ask_inventory_ticks, processing_ticks, bid.price_ticks + 1)
     return bid, ask

@@ -169,9 +169,7 @@ class MarkoutToxicity(ToxicityEstimator):
     @property
     def raw_alpha(self) -> float:
         """The unbiased estimate, in [-1, 1]: mean over the horizons that have evidence; 0 before any."""
-        ratios = [
-            toward / moved for toward, moved in zip(self._toward, self._moved, strict=True) if moved > 0
-        ]
+        ratios = [toward / moved for toward, moved in zip(self._toward, self._moved, strict=True) if moved > 0]
         return sum(ratios) / len(ratios) if ratios else 0.0
 
     def on_fill(self, ts_ns: Ns, side: Side, mid_ticks: float) -> None:

@@ -11,9 +11,7 @@ from lob_sim.scenario.specs import AgentGroupSpec, InstrumentSpec, Scenario
 from lob_sim.units import CashUnit, Instrument
 
 
-def check_scenario(
-    scenario: Scenario, instruments: Sequence[Instrument], unit: CashUnit, where: str = ""
-) -> None:
+def check_scenario(scenario: Scenario, instruments: Sequence[Instrument], unit: CashUnit, where: str = "") -> None:
     """Check everything that no single table can check by itself.
 
     Args:
@@ -66,9 +64,7 @@ def known_name(name: str, known: Sequence[str], kind: str, where: str) -> None:
 def _check_rules(spec: InstrumentSpec, scenario: Scenario, where: str) -> None:
     lit, rfq = spec.lit, spec.rfq
     if spec.fair_value.news_interval and not spec.fair_value.news_noise_sd:
-        raise ScenarioError(
-            "expected a positive number where there is news", f"{where}.fair_value.news_noise_sd"
-        )
+        raise ScenarioError("expected a positive number where there is news", f"{where}.fair_value.news_noise_sd")
     if lit.opening_auction + lit.closing_auction >= scenario.horizon:
         raise ScenarioError("the auctions leave no time to trade", f"{where}.lit")
     if lit.price_band and not lit.halt:
@@ -97,9 +93,7 @@ def _check_group(group: AgentGroupSpec, instruments: Sequence[str], where: str) 
             known_name(key, instruments, "instrument", f"{where}.{table}.{key}")
 
 
-def _check_amounts(
-    group: AgentGroupSpec, instruments: Sequence[Instrument], unit: CashUnit, where: str
-) -> None:
+def _check_amounts(group: AgentGroupSpec, instruments: Sequence[Instrument], unit: CashUnit, where: str) -> None:
     """Every amount is a whole number of lots or of cash units; none is negative that may not become so."""
     sheet = group.balance_sheet
     scale = sheet.scale if sheet is not None else Decimal(1)
@@ -110,9 +104,7 @@ def _check_amounts(
         if _whole(instrument.to_lots, holding * scale, place) < 0 and not may_short:
             raise ScenarioError(f"expected 0 or more where positions may not be short, got {holding}", place)
     if _whole(unit.to_cash, group.cash * scale, f"{where}.cash") < 0 and not group.may_overdraw:
-        raise ScenarioError(
-            f"expected 0 or more where may_overdraw is false, got {group.cash}", f"{where}.cash"
-        )
+        raise ScenarioError(f"expected 0 or more where may_overdraw is false, got {group.cash}", f"{where}.cash")
     if sheet is not None:
         amounts = {"other_assets": sheet.other_assets, "short_term_funding": sheet.short_term_funding}
         amounts |= {f"repo.{name}": loan for name, loan in sheet.repo.items()}

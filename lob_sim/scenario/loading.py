@@ -106,9 +106,7 @@ def instrument_specs(scenario: Scenario) -> list[InstrumentSpec]:
     return sorted(scenario.instruments, key=lambda spec: spec.name)
 
 
-def open_market(
-    scenario: Scenario, where: str = ""
-) -> tuple[tuple[Instrument, ...], CashUnit, tuple[Ticks, ...]]:
+def open_market(scenario: Scenario, where: str = "") -> tuple[tuple[Instrument, ...], CashUnit, tuple[Ticks, ...]]:
     """The scenario's instruments in order of name, the unit of cash, and the initial prices in ticks.
 
     Raises:

@@ -25,9 +25,7 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals or not path.strip():
-            raise ScenarioError(
-                "expected path=value, for example agents.dealers.count=4", f"--set {override}"
-            )
+            raise ScenarioError("expected path=value, for example agents.dealers.count=4", f"--set {override}")
         set_path(result, path.strip(), parse_value(text.strip()), f"--set {override}")
     return result
 

@@ -64,9 +64,7 @@ class DeskBuilder:
         self._switches = switches
         self._folder = Path(folder) if folder else None
 
-    def build(
-        self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...], strategy: Strategy, where: str
-    ) -> Desk:
+    def build(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...], strategy: Strategy, where: str) -> Desk:
         """One agent's desk.
 
         Raises:
@@ -92,9 +90,7 @@ class DeskBuilder:
             )
             if spec.redemptions is None:
                 return Desk(*parts)
-            rule = FlowRule(
-                spec.redemptions.beta, spec.redemptions.swing_threshold, spec.redemptions.swing_factor
-            )
+            rule = FlowRule(spec.redemptions.beta, spec.redemptions.swing_threshold, spec.redemptions.swing_factor)
             return FundDesk(*parts, fund=Fund(parts[0], rule), interval_ns=spec.redemptions.interval)
         except ScenarioError:
             raise
@@ -111,8 +107,7 @@ class DeskBuilder:
             other_assets_cash=unit.to_cash(spec.other_assets * spec.scale, "other_assets"),
             short_term_cash=unit.to_cash(spec.short_term_funding * spec.scale, "short_term_funding"),
             repo_cash=[
-                unit.to_cash(spec.repo.get(i.name, Decimal(0)) * spec.scale, "repo")
-                for i in self._context.instruments
+                unit.to_cash(spec.repo.get(i.name, Decimal(0)) * spec.scale, "repo") for i in self._context.instruments
             ],
             haircuts=[spec.haircuts.get(i.name, 0.0) for i in self._context.instruments],
         )
@@ -156,8 +151,7 @@ class DeskBuilder:
             return known[name]
         if ":" not in name:
             raise ScenarioError(
-                f'expected one of {", ".join(known)} or "module:Class", got {name!r}'
-                f"{did_you_mean(name, known)}",
+                f'expected one of {", ".join(known)} or "module:Class", got {name!r}{did_you_mean(name, known)}',
                 where,
             )
         try:

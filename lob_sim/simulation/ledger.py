@@ -40,9 +40,7 @@ class Ledger:
         self._total_cash = sum(self.cash)
         self._total_lots = self._lots_by_instrument()
 
-    def settle(
-        self, agent_id: int, instrument_id: int, side: Side, price_ticks: Ticks, qty_lots: Lots
-    ) -> None:
+    def settle(self, agent_id: int, instrument_id: int, side: Side, price_ticks: Ticks, qty_lots: Lots) -> None:
         """One side of a trade; the caller settles the other side at the same event."""
         value = price_ticks * qty_lots * self._tick_values[instrument_id]
         if side is Side.BUY:
@@ -66,9 +64,7 @@ class Ledger:
         if sum(self.cash) != self._total_cash:
             raise InvariantError(f"cash is not conserved: {sum(self.cash)} != {self._total_cash}")
         if self._lots_by_instrument() != self._total_lots:
-            raise InvariantError(
-                f"securities are not conserved: {self._lots_by_instrument()} != {self._total_lots}"
-            )
+            raise InvariantError(f"securities are not conserved: {self._lots_by_instrument()} != {self._total_lots}")
 
     def _lots_by_instrument(self) -> list[Lots]:
         return [sum(column) for column in zip(*self.positions, strict=True)]

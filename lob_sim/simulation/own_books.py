@@ -71,9 +71,7 @@ class OwnBooks:
         self._unanswered: dict[int, list[Terms | None]] = {}
 
     # --- commitments ----------------------------------------------------------------------------------------
-    def commitment(
-        self, instrument_id: int, order: WorkingOrder, new_terms: Terms | None = None
-    ) -> tuple[Lots, Cash]:
+    def commitment(self, instrument_id: int, order: WorkingOrder, new_terms: Terms | None = None) -> tuple[Lots, Cash]:
         """The most that an order may still sell (lots) or cost (cash units), whatever is under way.
 
         A replacement gives a new *open* quantity, and whatever trades before it arrives comes on top: all but

@@ -25,9 +25,7 @@ class Timetable:
         horizon_ns: End of trading.
     """
 
-    def __init__(
-        self, kernel: Kernel, market: Market, instrument_id: int, lit: LitSpec, horizon_ns: Ns
-    ) -> None:
+    def __init__(self, kernel: Kernel, market: Market, instrument_id: int, lit: LitSpec, horizon_ns: Ns) -> None:
         self._kernel = kernel
         self._market = market
         self._instrument_id = instrument_id
@@ -53,10 +51,7 @@ class Timetable:
 
     def _batch(self, notice: Notice) -> None:
         # Leaving the call phase uncrosses it; the book is continuous for no time at all in between.
-        if (
-            self._kernel.now_ns < self._closing_ns
-            and self._market.books[self._instrument_id].phase is Phase.AUCTION
-        ):
+        if self._kernel.now_ns < self._closing_ns and self._market.books[self._instrument_id].phase is Phase.AUCTION:
             self._market.execute(SetPhase(self._instrument_id, Phase.CONTINUOUS))
             self._market.execute(SetPhase(self._instrument_id, Phase.AUCTION))
         if self._kernel.now_ns + self._batch_ns < self._closing_ns:

@@ -83,10 +83,7 @@ class World:
             recorder,
             self.instruments,
             initial_ticks,
-            [
-                build_engine(i, spec, ticks)
-                for i, (spec, ticks) in enumerate(zip(specs, initial_ticks, strict=True))
-            ],
+            [build_engine(i, spec, ticks) for i, (spec, ticks) in enumerate(zip(specs, initial_ticks, strict=True))],
             [build_rfq_venue(i, spec, self.dealer_ids) for i, spec in enumerate(specs)],
             Ledger(self.instruments, [m.cash for m in self.members], [m.lots for m in self.members]),
             max((_longest_view_ns(group) for group in scenario.agents), default=0),
@@ -164,9 +161,7 @@ class World:
         return Connection(
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/down")),
-            delay_source(
-                spec.from_venue, Stream(self.seed, f"latency/{name}/view"), _longest_view_ns(member.group)
-            ),
+            delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/view"), _longest_view_ns(member.group)),
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/letter-up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/letter-down")),
         )
@@ -214,11 +209,7 @@ def load_strategy(group: AgentGroupSpec, folder: str) -> tuple[type[Strategy], m
 def _longest_view_ns(group: AgentGroupSpec) -> Ns:
     """How far back the market data may be that an agent of the group sees."""
     spec = group.connection.from_venue
-    return (
-        spec.median + spec.spread
-        if spec.distribution != "lognormal"
-        else max(_LONGEST_VIEW_NS, 10 * spec.median)
-    )
+    return spec.median + spec.spread if spec.distribution != "lognormal" else max(_LONGEST_VIEW_NS, 10 * spec.median)
 
 
 def build_engine(instrument_id: int, spec: InstrumentSpec, initial_ticks: Ticks) -> MatchingEngine:
@@ -229,9 +220,7 @@ def build_engine(instrument_id: int, spec: InstrumentSpec, initial_ticks: Ticks)
         if lit.price_band
         else None
     )
-    return MatchingEngine(
-        instrument_id, phase=opening_phase(lit), price_band=band, reference_price_ticks=initial_ticks
-    )
+    return MatchingEngine(instrument_id, phase=opening_phase(lit), price_band=band, reference_price_ticks=initial_ticks)
 
 
 def build_rfq_venue(instrument_id: int, spec: InstrumentSpec, dealer_ids: Sequence[int]) -> RfqVenue:

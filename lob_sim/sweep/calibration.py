@@ -224,9 +224,7 @@ def _outcome(study: optuna.Study, free: Sequence[Axis], targets: Mapping[str, Ta
         }
         for i, t in enumerate(done)
     ]
-    return Calibration(
-        best.user_attrs["point"], best.values[0], best.user_attrs["metrics"], pd.DataFrame(rows)
-    )
+    return Calibration(best.user_attrs["point"], best.values[0], best.user_attrs["metrics"], pd.DataFrame(rows))
 
 
 @contextmanager

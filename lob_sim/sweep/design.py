@@ -79,9 +79,7 @@ def checked_axis(axis: Axis, where: str = "") -> Axis:
         raise InputError("an axis needs a parameter path: expected path=a,b,c or path=lo:hi:n", where)
     if axis.values:
         if len({(type(v), v) for v in axis.values}) < len(axis.values):
-            raise InputError(
-                f"a value is listed twice in {list(axis.values)}: expected different values", where
-            )
+            raise InputError(f"a value is listed twice in {list(axis.values)}: expected different values", where)
         if any(isinstance(v, float) and not math.isfinite(v) for v in axis.values):
             raise InputError(f"{list(axis.values)} has a value that is not finite", where)
         return axis
@@ -184,9 +182,7 @@ class Design(msgspec.Struct, frozen=True):
             raise InputError("a grid takes every combination: n belongs to sobol and lhs designs", "design")
         for axis in self.axes:
             if not axis.choices:
-                raise InputError(
-                    "a grid needs the number of levels: expected path=lo:hi:n", f"axis {axis.path}"
-                )
+                raise InputError("a grid needs the number of levels: expected path=lo:hi:n", f"axis {axis.path}")
         count = math.prod(len(axis.choices) for axis in self.axes)
         if count > _MAX_POINTS:
             raise InputError(f"the grid has {count} points: expected at most {_MAX_POINTS}", "design")
@@ -195,9 +191,7 @@ class Design(msgspec.Struct, frozen=True):
         return [{**self.fixed, **dict(zip(names, row, strict=True))} for row in rows]
 
 
-def unit_sample(
-    kind: DesignKind, dimensions: int, n: int, root_seed: int
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+def unit_sample(kind: DesignKind, dimensions: int, n: int, root_seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A space-filling sample of the unit cube, shape (n, dimensions), from scipy.stats.qmc."""
     from scipy.stats import qmc
 
@@ -254,9 +248,7 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     def to_design(self) -> Design:
         """The design that the file describes."""
         axes = tuple(
-            Axis(path, (), spec.low, spec.high, spec.levels)
-            if isinstance(spec, _Range)
-            else Axis(path, tuple(spec))
+            Axis(path, (), spec.low, spec.high, spec.levels) if isinstance(spec, _Range) else Axis(path, tuple(spec))
             for path, spec in self.over.items()
         )
         return Design(axes, self.design, self.n, self.root_seed, self.fixed)

@@ -162,9 +162,7 @@ def run_sweep(
 def _manifest_of(plan: SweepPlan) -> Manifest:
     # Through JSON and back, so that a plan is compared in the form in which it is remembered.
     versions = program_versions(plan.task)
-    manifest = Manifest(
-        task_name(plan.task), plan.design, plan.seeds, plan.scenario, plan.keep_logs, versions
-    )
+    manifest = Manifest(task_name(plan.task), plan.design, plan.seeds, plan.scenario, plan.keep_logs, versions)
     return msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest)
 
 

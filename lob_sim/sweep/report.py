@@ -74,9 +74,7 @@ def _known_metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
     for name in metrics or ():
         if name not in known:
             listed = ", ".join(known) or "none"
-            raise InputError(
-                f"no metric {name!r}{did_you_mean(name, known)}; there are: {listed}", "--metric"
-            )
+            raise InputError(f"no metric {name!r}{did_you_mean(name, known)}; there are: {listed}", "--metric")
     return list(metrics or known)
 
 

@@ -79,9 +79,7 @@ def run_many(
     return to_frame(records, points)
 
 
-def plan_runs(
-    points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs: str | None = None
-) -> list[Run]:
+def plan_runs(points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs: str | None = None) -> list[Run]:
     """The runs of points × seeds in order of execution.
 
     Args:

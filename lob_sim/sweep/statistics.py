@@ -202,9 +202,7 @@ def coalition_points(
     }
 
 
-def coalition_values(
-    frame: pd.DataFrame, metric: str, coalitions: Sequence[Coalition]
-) -> dict[Coalition, Floats]:
+def coalition_values(frame: pd.DataFrame, metric: str, coalitions: Sequence[Coalition]) -> dict[Coalition, Floats]:
     """A metric's samples for each coalition, aligned by seed.
 
     Args:
@@ -277,9 +275,7 @@ def _players_of(values: Mapping[Coalition, Any]) -> list[str]:
     players = sorted(frozenset().union(*values))
     missing = [sorted(c) for c in all_coalitions(players) if c not in values]
     if missing or not players:
-        raise InputError(
-            f"no value for the coalitions {missing[:5]}: expected all 2**{len(players)}", "values"
-        )
+        raise InputError(f"no value for the coalitions {missing[:5]}: expected all 2**{len(players)}", "values")
     return players
 
 
@@ -318,9 +314,7 @@ def coalitions_of(orders: Iterable[Sequence[str]]) -> list[Coalition]:
     return list(seen)
 
 
-def shapley_sampled(
-    values: Mapping[Coalition, Any], orders: Sequence[tuple[str, ...]]
-) -> dict[str, ShapleySample]:
+def shapley_sampled(values: Mapping[Coalition, Any], orders: Sequence[tuple[str, ...]]) -> dict[str, ShapleySample]:
     """Shapley values from sampled orders (Castro, Gómez and Tejada 2009); efficient for any sample of orders.
 
     Args:

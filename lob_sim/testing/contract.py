@@ -71,9 +71,7 @@ class StrategyContract:
         cls = self.strategy_class()
         under_test = AgentGroupSpec(
             name="tested",
-            strategy=self.strategy
-            if isinstance(self.strategy, str)
-            else f"{cls.__module__}:{cls.__qualname__}",
+            strategy=self.strategy if isinstance(self.strategy, str) else f"{cls.__module__}:{cls.__qualname__}",
             count=2,
             params=dict(self.params),
             cash=Decimal(1_000_000),
@@ -81,9 +79,7 @@ class StrategyContract:
             sees_fair_value=True,
         )
         dealer = AgentGroupSpec(name="dealer", strategy="strategies.fixed_spread:FixedSpreadDealer", count=2)
-        noise = AgentGroupSpec(
-            name="noise", strategy="strategies.zero_intelligence:ZeroIntelligenceTrader", count=3
-        )
+        noise = AgentGroupSpec(name="noise", strategy="strategies.zero_intelligence:ZeroIntelligenceTrader", count=3)
         clients = AgentGroupSpec(
             name="clients",
             strategy="strategies.liquidity:LiquidityTraders",
@@ -147,8 +143,7 @@ class StrategyContract:
     def test_agents_share_nothing(self) -> None:
         """Two agents of the same class, taking turns, do what each does alone."""
         alone = [
-            ScriptedMarket(self.make(), self.context(seed, f"agent{seed}"), seed).run(2 * _STEPS)
-            for seed in (1, 2)
+            ScriptedMarket(self.make(), self.context(seed, f"agent{seed}"), seed).run(2 * _STEPS) for seed in (1, 2)
         ]
         turns = [ScriptedMarket(self.make(), self.context(seed, f"agent{seed}"), seed) for seed in (1, 2)]
         for market in turns:

@@ -78,9 +78,7 @@ class RecordingContext:
         self.tops = [EMPTY_TOP for _ in ids]
         self.last_trades: list[Ticks] = [0 for _ in ids]
         self.phases = [Phase.CONTINUOUS for _ in ids]
-        self.fair_values: list[float] | None = (
-            [float(initial_ticks) for _ in ids] if sees_fair_value else None
-        )
+        self.fair_values: list[float] | None = [float(initial_ticks) for _ in ids] if sees_fair_value else None
         self.groups: dict[int, str] = {}
         self.cash: Cash = 10**12
         self.headroom: Headroom | None = None
@@ -235,9 +233,7 @@ class RecordingContext:
 
     def replace(self, instrument_id: int, client_order_id: int, qty_lots: Lots, price_ticks: Ticks) -> None:
         """Record a ``ReplaceOrder``."""
-        command = ReplaceOrder(
-            instrument_id, self.agent_id, qty_lots, price_ticks, client_order_id, 0, self.now_ns
-        )
+        command = ReplaceOrder(instrument_id, self.agent_id, qty_lots, price_ticks, client_order_id, 0, self.now_ns)
         self.actions.append(command)
         order = self._orders[instrument_id].get(client_order_id)
         if order is not None:
@@ -278,9 +274,7 @@ class RecordingContext:
 
     def accept(self, quote: RfqQuoted, side: Side) -> None:
         """Record an ``AcceptQuote``."""
-        deal = AcceptQuote(
-            quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self.now_ns
-        )
+        deal = AcceptQuote(quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self.now_ns)
         self.actions.append(deal)
 
     def walk_away(self, instrument_id: int, rfq_id: int) -> None:

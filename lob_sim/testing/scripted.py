@@ -152,18 +152,14 @@ class ScriptedMarket:
 
     def _publish_rfq(self, instrument_id: int) -> None:
         now, price = self.ctx.now_ns, round(self._values[instrument_id])
-        self.strategy.on_print(
-            self.ctx, RfqPrint(now, instrument_id, self._number(), now, price, 10, Side.SELL)
-        )
+        self.strategy.on_print(self.ctx, RfqPrint(now, instrument_id, self._number(), now, price, 10, Side.SELL))
 
     def _fill_resting(self, instrument_id: int) -> None:
         resting = [o for o in self.ctx.orders(instrument_id).values() if o.price_ticks > 0]
         if resting and self._conditions.phase is Phase.CONTINUOUS:
             order = resting[self._random.integer(0, len(resting))]
             qty = self._random.integer(1, order.leaves_lots + 1)
-            self._fill(
-                instrument_id, order.client_order_id, order.side, order.price_ticks, qty, is_maker=True
-            )
+            self._fill(instrument_id, order.client_order_id, order.side, order.price_ticks, qty, is_maker=True)
 
     def _ask_for_quote(self, instrument_id: int) -> None:
         if not self.strategy.answers_rfqs:
@@ -218,9 +214,7 @@ class ScriptedMarket:
         if not is_market and order.time_in_force is TimeInForce.GTC:
             return
         top = ctx.tops[i]
-        touch, displayed = (
-            (top.ask_ticks, top.ask_lots) if order.side is Side.BUY else (top.bid_ticks, top.bid_lots)
-        )
+        touch, displayed = (top.ask_ticks, top.ask_lots) if order.side is Side.BUY else (top.bid_ticks, top.bid_lots)
         reaches = touch > 0 and (is_market or order.side * (order.price_ticks - touch) >= 0)
         filled = min(order.qty_lots, displayed) if reaches else 0
         if filled and self._conditions.phase is Phase.CONTINUOUS:
@@ -294,9 +288,7 @@ class ScriptedMarket:
             self.strategy.on_rfq_close(self.ctx, closed)
 
     # --- small parts ----------------------------------------------------------------------------------------
-    def _fill(
-        self, instrument_id: int, number: int, side: Side, price: Ticks, qty: Lots, *, is_maker: bool
-    ) -> None:
+    def _fill(self, instrument_id: int, number: int, side: Side, price: Ticks, qty: Lots, *, is_maker: bool) -> None:
         ctx, order = self.ctx, self.ctx.orders(instrument_id)[number]
         self._settle(instrument_id, side, price, qty)
         order.leaves_lots -= qty
@@ -315,9 +307,7 @@ class ScriptedMarket:
 
     def _print(self, instrument_id: int, side: Side, price: Ticks, qty: Lots) -> None:
         self.ctx.last_trades[instrument_id] = price
-        trade = Trade(
-            self.ctx.now_ns, instrument_id, self._number(), price, qty, side, self._number(), self._number()
-        )
+        trade = Trade(self.ctx.now_ns, instrument_id, self._number(), price, qty, side, self._number(), self._number())
         self.strategy.on_trade(self.ctx, trade)
 
     def _cancel(self, instrument_id: int, number: int, qty: Lots, reason: CancelReason) -> None:

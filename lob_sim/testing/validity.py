@@ -93,9 +93,7 @@ class CommandChecker:
         if request is None:
             return "quotes what it was not asked"
         bid, ask = answer.bid_ticks, answer.ask_ticks
-        if not all(type(price) is int and price >= 0 for price in (bid, ask)) or not _is_positive(
-            answer.ttl_ns
-        ):
+        if not all(type(price) is int and price >= 0 for price in (bid, ask)) or not _is_positive(answer.ttl_ns):
             return "prices or time to live are not integers, or negative"
         if not (bid or ask) or (bid and ask and bid >= ask):
             return "no price, or a bid that is not below the ask"

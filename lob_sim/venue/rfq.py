@@ -356,9 +356,7 @@ class RfqVenue:
         what, asked = f"request {rfq_id}", request.asked
         _must(rfq_id == request.rfq_id and 0 < rfq_id <= self._last_rfq_id, f"{what} has a wrong id")
         _must(request.expires_ns > self._now_ns, f"{what} is over but open")
-        _must(
-            (asked.agent_id, asked.client_rfq_id) in self._client_ids, f"{what} has an unrecorded client id"
-        )
+        _must((asked.agent_id, asked.client_rfq_id) in self._client_ids, f"{what} has an unrecorded client id")
         _must(bool(request.undecided), f"{what} is open though all dealers declined")
         _must(request.undecided <= set(asked.dealer_ids), f"{what} waits for a dealer that was not asked")
         _must(request.quotes.keys() <= request.undecided, f"{what} has a quote of a dealer that is out")

@@ -137,9 +137,7 @@ class Trading:
             order.stop_price_ticks = 0
             self._forget(order)
             events.append(
-                OrderTriggered(
-                    ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id
-                )
+                OrderTriggered(ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id)
             )
             self.enter(order, ts_ns, events)
 
@@ -189,9 +187,7 @@ class Trading:
             self.book.stops.on_prints(first_ticks, last_ticks)
         return open_lots
 
-    def _print(
-        self, taker: Order, maker: Order, price_ticks: Ticks, qty_lots: Lots, ts_ns: Ns, events: Events
-    ) -> None:
+    def _print(self, taker: Order, maker: Order, price_ticks: Ticks, qty_lots: Lots, ts_ns: Ns, events: Events) -> None:
         """Put an execution on the tape, tell both owners, and forget a maker that is done."""
         instrument_id = self._instrument_id
         self._n_trades = trade_id = self._n_trades + 1
@@ -347,9 +343,7 @@ class Trading:
         cleared = clearing(self.book.bids, self.book.asks, reference_ticks, self._step_ticks)
         if cleared is not None:
             price_ticks, left_lots = cleared.price_ticks, cleared.qty_lots
-            events.append(
-                AuctionUncrossed(ts_ns, self._instrument_id, price_ticks, left_lots, cleared.imbalance_lots)
-            )
+            events.append(AuctionUncrossed(ts_ns, self._instrument_id, price_ticks, left_lots, cleared.imbalance_lots))
             while left_lots:
                 left_lots -= self._trade_fronts(price_ticks, ts_ns, events)
             self.set_reference(price_ticks)

@@ -35,9 +35,7 @@ def test_vpin_splits_a_trade_that_overfills_its_bucket() -> None:
     np.testing.assert_allclose(values, [0.2, 0.0])
 
 
-def days(
-    n: int, event: float, bad: float, informed: float, rate: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def days(n: int, event: float, bad: float, informed: float, rate: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     news = rng.random(n) < event
     down = rng.random(n) < bad
@@ -75,10 +73,7 @@ def test_likelihood_tells_information_from_none() -> None:
     for event in (0.0, 0.4):
         for seed in range(2):
             buys, sells = days(250, event, 0.5, 20, 40, seed)
-            without = (
-                stats.poisson.logpmf(buys, buys.mean()).sum()
-                + stats.poisson.logpmf(sells, sells.mean()).sum()
-            )
+            without = stats.poisson.logpmf(buys, buys.mean()).sum() + stats.poisson.logpmf(sells, sells.mean()).sum()
             gain = 2 * (pin(buys, sells).log_likelihood - without)
             assert -1e-6 < gain < 16.3 if event == 0 else gain > 100
 

@@ -146,13 +146,9 @@ def test_shares_and_amihud() -> None:
     assert math.isnan(amihud(prices, np.zeros(3)))
 
 
-def quote_record(
-    ts_ns: int, agent_id: int, mean_ticks: float, adverse_ticks: float, rfq_id: int = 0
-) -> QuoteRecord:
+def quote_record(ts_ns: int, agent_id: int, mean_ticks: float, adverse_ticks: float, rfq_id: int = 0) -> QuoteRecord:
     bid, ask = decompose_quote(mean_ticks, adverse_ticks, 0.3, -0.3, 0.5)
-    parts = [
-        (q.adverse_uticks, q.inventory_uticks, q.processing_uticks, q.rounding_uticks) for q in (bid, ask)
-    ]
+    parts = [(q.adverse_uticks, q.inventory_uticks, q.processing_uticks, q.rounding_uticks) for q in (bid, ask)]
     return QuoteRecord(
         ts_ns, agent_id, 0, rfq_id, bid.price_ticks, ask.price_ticks, bid.mean_uticks, *parts[0], *parts[1]
     )

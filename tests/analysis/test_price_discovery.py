@@ -39,9 +39,7 @@ def over_seeds(pull_first: float, pull_second: float, correlation: float) -> np.
     ("pull_first", "pull_second", "correlation"),
     [(0.0, 0.3, 0.0), (0.3, 0.0, 0.0), (0.2, 0.2, 0.0), (0.1, 0.3, 0.0), (0.0, 0.3, 0.6), (0.1, 0.3, 0.5)],
 )
-def test_information_share_has_its_closed_form(
-    pull_first: float, pull_second: float, correlation: float
-) -> None:
+def test_information_share_has_its_closed_form(pull_first: float, pull_second: float, correlation: float) -> None:
     # The common trend weighs the innovations as (pull_second, pull_first).
     a, b, rho = pull_second, pull_first, correlation
     total = a * a + b * b + 2 * rho * a * b

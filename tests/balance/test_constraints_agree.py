@@ -49,9 +49,7 @@ def views() -> st.SearchStrategy[SheetView]:
             haircuts=haircuts,
         )
         sheet.mark(1, marks[1], adjustment)
-        covariances = [
-            [a * b * (1 if i == j else rho) for j, b in enumerate(vols)] for i, a in enumerate(vols)
-        ]
+        covariances = [[a * b * (1 if i == j else rho) for j, b in enumerate(vols)] for i, a in enumerate(vols)]
         return sheet.view(covariances)
 
     two = {"min_size": 2, "max_size": 2}
@@ -100,9 +98,7 @@ def test_closed_form_sales_are_what_bisection_on_headroom_finds(
         best.sell(instrument_id, reference)
         if constraint.headroom(best) >= 0:
             assert constraint.headroom(after) >= 0
-            assert (
-                abs(mine - reference) <= 1
-            )  # a root that is whole up to rounding may be taken on either side
+            assert abs(mine - reference) <= 1  # a root that is whole up to rounding may be taken on either side
         else:
             rounding = 1e-9 * abs(constraint.headroom(view))
             assert constraint.headroom(after) >= constraint.headroom(best) - rounding

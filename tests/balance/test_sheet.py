@@ -196,14 +196,10 @@ def test_forced_sales_of_any_sheet_under_any_shock(
 ) -> None:
     sheet, context = drawn
     n = len(sheet.lots)
-    limits = {
-        i.name: data.draw(st.floats(0, 1e8)) for i in context.instruments[: data.draw(st.integers(0, n))]
-    }
+    limits = {i.name: data.draw(st.floats(0, 1e8)) for i in context.instruments[: data.draw(st.integers(0, n))]}
     constraints: list[Constraint] = [
         SlrConstraint(SlrConstraint.Params(minimum=data.draw(st.floats(0.001, 1))), context),
-        VarConstraint(
-            VarConstraint.Params(limit=data.draw(st.one_of(st.just(0.0), st.floats(0, 1e12)))), context
-        ),
+        VarConstraint(VarConstraint.Params(limit=data.draw(st.one_of(st.just(0.0), st.floats(0, 1e12)))), context),
         FundingConstraint(FundingConstraint.Params(), context),
         InventoryConstraint(InventoryConstraint.Params(limits=limits), context),
     ]
@@ -237,9 +233,7 @@ def test_forced_sales_of_any_sheet_under_any_shock(
         if plan.sales and not plan.uncured and order.name != "pro_rata":
             last = plan.sales[-1]
             less = msgspec.structs.replace(last, lots=last.lots - 1)
-            assert _after(
-                manager, before, plan.repay_cash, (*plan.sales[:-1], less)
-            )  # one lot less would not do
+            assert _after(manager, before, plan.repay_cash, (*plan.sales[:-1], less))  # one lot less would not do
         if not plan.breaches:
             assert plan.sales == ()
             assert plan.repay_cash == 0

@@ -104,9 +104,7 @@ def test_pro_rata_sells_by_value_even_when_a_bond_is_not_at_par() -> None:
 
 def test_adrian_shin_active_balance_sheet() -> None:
     # Assets 100 at leverage 10 rise by 1: leverage 9.18, and 9 must be bought to be back at 10.
-    sheet = BalanceSheet(
-        BONDS, cash=0, lots=[lots_of(100), 0, 0], marks_ticks=[PAR] * 3, short_term_cash=bn(90)
-    )
+    sheet = BalanceSheet(BONDS, cash=0, lots=[lots_of(100), 0, 0], marks_ticks=[PAR] * 3, short_term_cash=bn(90))
     sheet.mark(TREASURIES, 10_100)
     view = sheet.view(no_risk())
     constraint = slr(0.1)
@@ -236,8 +234,7 @@ def test_var_of_two_assets_is_cut_to_its_limit_and_no_further(
     assert _var_of_two(s1, s2, rho, after) <= share * full * (1 + 1e-9)
     # There is an instrument of which one lot less would not do.
     assert any(
-        sold.get(i, 0)
-        and _var_of_two(s1, s2, rho, [n + (k == i) for k, n in enumerate(after)]) > share * full
+        sold.get(i, 0) and _var_of_two(s1, s2, rho, [n + (k == i) for k, n in enumerate(after)]) > share * full
         for i in (0, 1)
     )
     if min(n1, n2) > 1_000:

@@ -30,9 +30,7 @@ def final_logs(params: list[FairValueParams], runs: int, step_ns: int, until_ns:
 def test_diffusion_has_its_volatility_on_any_grid(step_ns: int) -> None:
     runs = 3000
     horizon_ns = 7 * HOUR_NS
-    logs = final_logs(
-        [FairValueParams(initial_ticks=10_000, daily_volatility=0.3)], runs, step_ns, horizon_ns
-    )
+    logs = final_logs([FairValueParams(initial_ticks=10_000, daily_volatility=0.3)], runs, step_ns, horizon_ns)
     variance = 0.3**2 * horizon_ns / TRADING_DAY_NS
     assert abs(logs.var(ddof=1) / variance - 1) < 4 * math.sqrt(2 / runs)
     # Six standard errors from no drift at all: the log falls so that the value does not rise.
@@ -73,9 +71,7 @@ def test_news_is_value_plus_noise_of_the_stated_size_at_poisson_times() -> None:
     assert abs(errors.mean()) < 4 * 20 / math.sqrt(len(news))
     assert abs(errors.var() / 400 - 1) < 4 * math.sqrt(2 / len(news))
     gaps = np.diff([event.ts_event_ns for event in news]) / interval_ns
-    assert (
-        abs(gaps.std() / gaps.mean() - 1) < 0.15
-    )  # an exponential's coefficient of variation is 1; a clock's is 0
+    assert abs(gaps.std() / gaps.mean() - 1) < 0.15  # an exponential's coefficient of variation is 1; a clock's is 0
 
 
 def test_scheduled_jump_is_exact_and_marked_and_news_at_that_time_speaks_of_it() -> None:
@@ -110,9 +106,7 @@ def test_path_does_not_depend_on_how_often_it_is_asked_nor_on_other_instruments(
 def test_a_shock_leaves_every_other_draw_where_it_was() -> None:
     params = FairValueParams(initial_ticks=10_000, daily_volatility=0.02, jumps_per_day=20, jump_sd=0.01)
     calm = FairValueProcess(["a"], [params], 9)
-    hit = FairValueProcess(
-        ["a"], [params], 9, jumps=[ScheduledJump(ts_ns=HOUR_NS // 2, instrument="a", size=-0.1)]
-    )
+    hit = FairValueProcess(["a"], [params], 9, jumps=[ScheduledJump(ts_ns=HOUR_NS // 2, instrument="a", size=-0.1)])
     calm.advance(HOUR_NS)
     hit.advance(HOUR_NS)
     assert hit.value_ticks(0) == pytest.approx(0.9 * calm.value_ticks(0), rel=1e-12)

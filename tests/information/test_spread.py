@@ -38,9 +38,7 @@ def test_published_values(alpha: float, published: float) -> None:
     assert round(zero_profit_k(alpha), 6) == published
 
 
-@pytest.mark.parametrize(
-    "alpha", [0.0, 1e-9, 0.0123, 0.25, 0.4999, 0.77, 0.9, 0.97, 0.985, 0.98999, MAX_ALPHA]
-)
+@pytest.mark.parametrize("alpha", [0.0, 1e-9, 0.0123, 0.25, 0.4999, 0.77, 0.9, 0.97, 0.985, 0.98999, MAX_ALPHA])
 def test_agrees_with_a_bracketing_solver(alpha: float) -> None:
     assert zero_profit_k(alpha) == pytest.approx(solve_k(alpha), abs=1e-9)
 
@@ -69,11 +67,7 @@ def test_inventory_cost_is_the_difference_of_quadratic_costs() -> None:
                 cost = gamma / 2 * variance * (after**2 - position**2) / qty
                 assert inventory_ticks(side, qty, position, gamma, variance) == pytest.approx(cost)
     # A long dealer wants to sell: it shades its ask down and its bid down by the same.
-    assert (
-        inventory_ticks(Side.SELL, 1, 40, gamma, variance)
-        < 0
-        < inventory_ticks(Side.BUY, 1, 40, gamma, variance)
-    )
+    assert inventory_ticks(Side.SELL, 1, 40, gamma, variance) < 0 < inventory_ticks(Side.BUY, 1, 40, gamma, variance)
 
 
 PART = st.floats(-1e4, 1e4, allow_nan=False)
@@ -100,9 +94,7 @@ def test_a_quote_never_crosses_itself_and_both_sides_add_up(
     bid, ask = decompose_quote(mean, adverse, bid_inventory, ask_inventory, processing)
     assert 1 <= bid.price_ticks < ask.price_ticks
     for quote in (bid, ask):
-        parts = (
-            quote.adverse_uticks + quote.inventory_uticks + quote.processing_uticks + quote.rounding_uticks
-        )
+        parts = quote.adverse_uticks + quote.inventory_uticks + quote.processing_uticks + quote.rounding_uticks
         assert parts == quote.half_spread_uticks
 
 

@@ -190,9 +190,7 @@ def test_a_bare_duration_is_in_seconds(raw: object, ns: int) -> None:
         ({"exit": {"type": "cute"}}, "exit.type", ["invalid value 'cute'"]),
     ],
 )
-def test_a_wrong_parameter_names_place_and_expectation(
-    raw: dict[str, object], place: str, words: list[str]
-) -> None:
+def test_a_wrong_parameter_names_place_and_expectation(raw: dict[str, object], place: str, words: list[str]) -> None:
     error = refused(**raw)
     assert error.where == f"m.toml: agents.a.{place}"
     for word in words:

@@ -92,9 +92,7 @@ def test_a_path_that_leads_nowhere(override: str, message: str) -> None:
 
 
 def test_later_overrides_win_and_all_are_checked_by_the_scenario() -> None:
-    scenario = load_scenario(
-        "dealer_market", ["agents.dealer.count=4", "agents.dealer.count=3", "horizon=5min"]
-    )
+    scenario = load_scenario("dealer_market", ["agents.dealer.count=4", "agents.dealer.count=3", "horizon=5min"])
     assert next(g.count for g in scenario.agents if g.name == "dealer") == 3
     assert scenario.horizon == 300_000_000_000
     with pytest.raises(ScenarioError, match=r"unknown key 'conut', did you mean 'count'"):
@@ -108,8 +106,7 @@ def test_later_overrides_win_and_all_are_checked_by_the_scenario() -> None:
 def test_a_strategy_of_the_users_own_is_found_next_to_the_scenario(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(
-        'name = "own"\nhorizon = 1\n[[instruments]]\n'
-        'name = "b"\ntick_size = 1\nlot_size = 1\ninitial_price = 9\n'
+        'name = "own"\nhorizon = 1\n[[instruments]]\nname = "b"\ntick_size = 1\nlot_size = 1\ninitial_price = 9\n'
     )
     scenario = load_scenario(path, ['agents = [{name = "a", strategy = "mine:Mine"}]'])
     assert scenario.folder == str(tmp_path)

@@ -42,9 +42,7 @@ def raw(**changes: Any) -> dict[str, Any]:
     data: dict[str, Any] = {
         "name": "small",
         "horizon": "10s",
-        "instruments": [
-            {"name": "bond", "tick_size": 0.01, "lot_size": 1000, "price_per": 100, "initial_price": 98.5}
-        ],
+        "instruments": [{"name": "bond", "tick_size": 0.01, "lot_size": 1000, "price_per": 100, "initial_price": 98.5}],
         "agents": [{"name": "dealer", "strategy": "a:B", "cash": 100_000, "holdings": {"bond": 5000}}],
         "shocks": [{"instrument": "bond", "at": "5s", "size": -0.04}],
     }

@@ -50,9 +50,7 @@ def fill(ctx: RecordingContext, trader: Any, side: Side) -> None:
 
 @pytest.mark.parametrize("constrained", [True, False])
 @pytest.mark.parametrize(("role", "low", "high"), [("buyer", 1, 120), ("seller", 120, 200)])
-def test_gode_sunder_offers_are_uniform_within_the_budget(
-    role: str, low: int, high: int, constrained: bool
-) -> None:
+def test_gode_sunder_offers_are_uniform_within_the_budget(role: str, low: int, high: int, constrained: bool) -> None:
     if not constrained:
         low, high = 1, 200
     ctx, n = RecordingContext(), 3000
@@ -137,9 +135,7 @@ def test_kyle_sequential_equilibrium_holds_its_conditions(auctions: int) -> None
     # The insider's first-order condition, backwards; Kyle (1985), theorem 2.
     alpha = 0.0
     for intensity, slope in zip(reversed(intensities), reversed(slopes), strict=True):
-        assert intensity == pytest.approx(
-            (1 - 2 * alpha * slope) / (2 * slope * (1 - alpha * slope)), rel=1e-9
-        )
+        assert intensity == pytest.approx((1 - 2 * alpha * slope) / (2 * slope * (1 - alpha * slope)), rel=1e-9)
         alpha = 1 / (4 * slope * (1 - alpha * slope))
     assert variance < value_sd**2 / 2
 

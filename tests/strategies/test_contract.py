@@ -10,9 +10,7 @@ NAMES = find_plugins("strategies", Strategy)
 
 for _name in NAMES:
     _class = load_class(_name, Strategy)
-    globals()[f"Test{_class.__name__}"] = type(
-        f"Test{_class.__name__}", (StrategyContract,), {"strategy": _class}
-    )
+    globals()[f"Test{_class.__name__}"] = type(f"Test{_class.__name__}", (StrategyContract,), {"strategy": _class})
 
 
 def test_one_strategy_a_file() -> None:

@@ -75,9 +75,7 @@ class _Count:
         self.messages += 1
 
 
-INFORMED = AgentGroupSpec(
-    name="informed", strategy="strategies.informed:InformedTrader", sees_fair_value=True
-)
+INFORMED = AgentGroupSpec(name="informed", strategy="strategies.informed:InformedTrader", sees_fair_value=True)
 
 
 @FAST

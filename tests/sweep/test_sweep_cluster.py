@@ -89,9 +89,7 @@ def test_all_results_arrive_bit_for_bit_although_a_worker_is_killed(tmp_path, sc
     assert killed[0] < 45
     here = run_sweep(plan, tmp_path / "t", executor=Serial()).frame()
     there = sweep.frame()
-    pd.testing.assert_frame_equal(
-        there.drop(columns="run_time_s"), here.drop(columns="run_time_s"), check_exact=True
-    )
+    pd.testing.assert_frame_equal(there.drop(columns="run_time_s"), here.drop(columns="run_time_s"), check_exact=True)
     assert len(there) == 45
     assert (there["status"] == "ok").all()
 
@@ -129,9 +127,7 @@ def test_local_cluster_gives_the_same_and_leaves_nothing_running() -> None:
         assert cluster.workers == 2
         there = run_many(noisy, POINTS, 4, cluster)
     here = run_many(noisy, POINTS, 4, Serial())
-    pd.testing.assert_frame_equal(
-        there.drop(columns="run_time_s"), here.drop(columns="run_time_s"), check_exact=True
-    )
+    pd.testing.assert_frame_equal(there.drop(columns="run_time_s"), here.drop(columns="run_time_s"), check_exact=True)
     left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
     assert [p for p in left if "resource_tracker" not in " ".join(p.cmdline())] == []
 
@@ -150,9 +146,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize(
-    "address", ["tcp://127.0.0.1:{}", "127.0.0.1:{}", "nonsense", "tcp://", "pigeon://a:{}"]
-)
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{}", "127.0.0.1:{}", "nonsense", "tcp://", "pigeon://a:{}"])
 def test_address_without_a_scheduler_is_a_clear_error_at_once(address: str) -> None:
     started = time.monotonic()
     with pytest.raises(InputError, match="no dask scheduler answers"):

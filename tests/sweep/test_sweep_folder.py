@@ -36,9 +36,7 @@ class Stopping:
 
 
 def same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
-    pd.testing.assert_frame_equal(
-        a.drop(columns="run_time_s"), b.drop(columns="run_time_s"), check_exact=True
-    )
+    pd.testing.assert_frame_equal(a.drop(columns="run_time_s"), b.drop(columns="run_time_s"), check_exact=True)
     return a.attrs == b.attrs
 
 
@@ -146,9 +144,7 @@ def test_failures_are_kept_and_retried_on_request(tmp_path) -> None:
     run_sweep(plan, tmp_path / "s", executor=Serial(), resume=True, progress=seen.append)
     assert (seen[0].done, seen[0].failures, len(seen)) == (12, 4, 1)
     seen.clear()
-    sweep = run_sweep(
-        plan, tmp_path / "s", executor=Serial(), resume=True, retry_failed=True, progress=seen.append
-    )
+    sweep = run_sweep(plan, tmp_path / "s", executor=Serial(), resume=True, retry_failed=True, progress=seen.append)
     assert (seen[0].done, seen[0].failures) == (8, 0)
     assert (seen[-1].done, seen[-1].failures) == (12, 4)
     assert sweep.frame()["run"].tolist() == list(range(12))

@@ -236,13 +236,10 @@ def wait_for(find, count: int, timeout_s: float = 30.0):
 def test_script_without_a_guard_is_told_so(tmp_path) -> None:
     script = tmp_path / "bare.py"
     script.write_text(
-        "from lob_sim.sweep import run_many, Processes\n"
-        "print(run_many('sweep_tasks:noisy', [{}], 2, Processes(1)))\n"
+        "from lob_sim.sweep import run_many, Processes\nprint(run_many('sweep_tasks:noisy', [{}], 2, Processes(1)))\n"
     )
     env = {**os.environ, "PYTHONPATH": os.path.dirname(sweep_tasks.__file__)}
-    done = subprocess.run(
-        [sys.executable, script], env=env, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode != 0
     assert "__name__ == '__main__'" in done.stderr
 

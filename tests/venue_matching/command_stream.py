@@ -71,11 +71,7 @@ class CommandStream:
         return self.price() + self.rng.randrange(2)
 
     def qty(self) -> int:
-        return (
-            self.rng.randint(1, 12)
-            if self.rng.random() < 0.97
-            else self.rng.choice((0, -3, 2.0, True, 2**30))
-        )
+        return self.rng.randint(1, 12) if self.rng.random() < 0.97 else self.rng.choice((0, -3, 2.0, True, 2**30))
 
     def client_id(self, agent_id: int) -> int:
         u = self.rng.random()
@@ -101,11 +97,7 @@ class CommandStream:
         rng = self.rng
         agent_id, client_order_id, order_id = self.target(engine)
         price = self.price()
-        same = [
-            o
-            for o in engine.orders
-            if order_id in (0, o.order_id) and client_order_id in (0, o.client_order_id)
-        ]
+        same = [o for o in engine.orders if order_id in (0, o.order_id) and client_order_id in (0, o.client_order_id)]
         same = [o for o in same if o.agent_id == agent_id]
         if same and (same[0].limit is None or rng.random() < 0.4):
             price = same[0].limit or 0

@@ -83,9 +83,7 @@ def snapshot(engine: Any) -> list[list[tuple[int, int, int, int]]]:
     return [*([row(order) for order in sides[side]] for side in Side), sorted(stops)]
 
 
-def run(
-    seed: int, n_operations: int, compare_every: int, make_engine: Any = MatchingEngine, **kwargs: Any
-) -> Pair:
+def run(seed: int, n_operations: int, compare_every: int, make_engine: Any = MatchingEngine, **kwargs: Any) -> Pair:
     """Compare the engines over a seeded stream; the seed also decides band, price grid and first phase.
 
     Raises:

@@ -125,9 +125,7 @@ class NaiveEngine:
 
         order_id = 0 if isinstance(command, NewOrder) else number(command.order_id)
         client_id = number(command.client_order_id)
-        self.events.append(
-            OrderRejected(self.now, self.instrument_id, command.agent_id, client_id, order_id, reason)
-        )
+        self.events.append(OrderRejected(self.now, self.instrument_id, command.agent_id, client_id, order_id, reason))
 
     def bad_qty(self, qty: object) -> bool:
         return type(qty) is not int or qty < 1 or qty > LIMIT
@@ -142,9 +140,7 @@ class NaiveEngine:
             return RejectReason.INVALID_SIDE
         if self.bad_qty(c.qty_lots):
             return RejectReason.INVALID_QTY
-        has_limit = c.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) and isinstance(
-            c.order_type, OrderType
-        )
+        has_limit = c.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) and isinstance(c.order_type, OrderType)
         if has_limit and self.bad_price(c.price_ticks):
             return self.bad_price(c.price_ticks)
         if not has_limit and (type(c.price_ticks) is not int or c.price_ticks != 0):
@@ -164,9 +160,7 @@ class NaiveEngine:
             return RejectReason.INVALID_PRICE
         if type(c.display_qty_lots) is not int or not 0 <= c.display_qty_lots <= LIMIT:
             return RejectReason.INVALID_QTY
-        if (c.hidden or c.post_only or c.display_qty_lots) and not (
-            has_limit and c.time_in_force is TimeInForce.GTC
-        ):
+        if (c.hidden or c.post_only or c.display_qty_lots) and not (has_limit and c.time_in_force is TimeInForce.GTC):
             return RejectReason.INVALID_FIELDS
         if c.hidden and c.display_qty_lots:
             return RejectReason.INVALID_FIELDS
@@ -369,9 +363,7 @@ class NaiveEngine:
             if self.band and self.reference and abs(price - self.reference) > self.band[0]:
                 self.phase = Phase.HALTED
                 until = self.now + self.band[1]
-                self.events.append(
-                    PhaseChanged(self.now, self.instrument_id, Phase.HALTED, self.reference, until)
-                )
+                self.events.append(PhaseChanged(self.now, self.instrument_id, Phase.HALTED, self.reference, until))
                 return
             self.exchange(taker, maker, price, min(taker.open, maker.shown or maker.open))
 
@@ -412,9 +404,7 @@ class NaiveEngine:
     def uncross(self) -> None:
         price, bought, sold = self.auction_price()
         if min(bought, sold):
-            self.events.append(
-                AuctionUncrossed(self.now, self.instrument_id, price, min(bought, sold), bought - sold)
-            )
+            self.events.append(AuctionUncrossed(self.now, self.instrument_id, price, min(bought, sold), bought - sold))
             while True:
                 buys = [o for o in self.queue(Side.BUY) if o.accepts(price)]
                 sells = [o for o in self.queue(Side.SELL) if o.accepts(price)]

@@ -117,9 +117,7 @@ def desk() -> Desk:
 
 def test_a_trade_is_told_to_the_tape_and_to_both_owners() -> None:
     engine = MatchingEngine(7)
-    assert engine.process(NewOrder(7, 1, 1, SELL, 5, 101), 10) == [
-        OrderAccepted(10, 7, 1, 1, 1, SELL, 101, 5)
-    ]
+    assert engine.process(NewOrder(7, 1, 1, SELL, 5, 101), 10) == [OrderAccepted(10, 7, 1, 1, 1, SELL, 101, 5)]
     assert engine.process(NewOrder(7, 2, 1, BUY, 3, 102), 20) == [
         OrderAccepted(20, 7, 2, 1, 2, BUY, 102, 3),
         Trade(20, 7, 1, 101, 3, BUY, 1, 2),
@@ -156,9 +154,7 @@ def test_the_rest_of_a_limit_order_stays_at_its_price(desk: Desk) -> None:
     ("fields", "reason"),
     [({"order_type": MARKET}, "MARKET_REMAINDER"), ({"price": 102, "time_in_force": IOC}, "IOC_REMAINDER")],
 )
-def test_the_rest_of_market_and_ioc_orders_is_cancelled(
-    desk: Desk, fields: dict[str, Any], reason: str
-) -> None:
+def test_the_rest_of_market_and_ioc_orders_is_cancelled(desk: Desk, fields: dict[str, Any], reason: str) -> None:
     desk.new(1, SELL, 5, 101)
     desk.new(1, SELL, 5, 102)
     assert desk.new(2, BUY, 12, **fields) == [

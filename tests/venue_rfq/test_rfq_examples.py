@@ -184,9 +184,9 @@ def test_the_asker_walks_away() -> None:
 
 
 def test_a_new_quote_replaces_the_dealers_earlier_one() -> None:
-    assert play(
-        venue(), (0, ask()), (1, quote(A, 0, 1003)), (2, quote(A, 0, 1001)), (3, take(1)), (4, take(2))
-    )[1:] == [
+    assert play(venue(), (0, ask()), (1, quote(A, 0, 1003)), (2, quote(A, 0, 1001)), (3, take(1)), (4, take(2)))[
+        1:
+    ] == [
         quoted(1, 1, A, 0, 1003, 51),
         quoted(2, 2, A, 0, 1001, 52),
         refused(3, CLIENT, RejectReason.UNKNOWN_QUOTE),
@@ -202,9 +202,9 @@ def test_a_refused_replacement_leaves_the_quote_standing() -> None:
 
 
 def test_a_firm_quote_cannot_be_withdrawn_until_it_lapses() -> None:
-    assert play(
-        venue(), (0, ask()), (1, quote(A, 0, 1003)), (50, DeclineQuote(X, A, 1)), (51, DeclineQuote(X, A, 1))
-    )[2:] == [
+    assert play(venue(), (0, ask()), (1, quote(A, 0, 1003)), (50, DeclineQuote(X, A, 1)), (51, DeclineQuote(X, A, 1)))[
+        2:
+    ] == [
         refused(50, A, RejectReason.QUOTE_IS_FIRM),
         RfqDeclined(51, X, 1, CLIENT, A, DeclineReason.NO_INTEREST, 41),
     ]

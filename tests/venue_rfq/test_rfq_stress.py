@@ -132,9 +132,7 @@ class NaiveVenue:
             if self.live_quote(c.rfq_id, c.agent_id) is not None:
                 return [("no", c.rfq_id, c.agent_id, 0, "QUOTE_IS_FIRM")]
             rfq["out"].append(c.agent_id)
-            out: list[tuple[Any, ...]] = [
-                ("declined", c.rfq_id, rfq["by"], c.agent_id, c.reason.name, rfq["client"])
-            ]
+            out: list[tuple[Any, ...]] = [("declined", c.rfq_id, rfq["by"], c.agent_id, c.reason.name, rfq["client"])]
             if len(rfq["out"]) == len(rfq["asked"]):
                 out.append(self.close(c.rfq_id, "ALL_DECLINED"))
             return out
@@ -150,9 +148,7 @@ class NaiveVenue:
         if why:
             return [("no", c.rfq_id, c.agent_id, 0, why)]
         until = min(self.now + c.ttl_ns, rfq["until"])
-        self.quotes.append(
-            {"rfq": c.rfq_id, "dealer": c.agent_id, 1: c.ask_ticks, -1: c.bid_ticks, "until": until}
-        )
+        self.quotes.append({"rfq": c.rfq_id, "dealer": c.agent_id, 1: c.ask_ticks, -1: c.bid_ticks, "until": until})
         number = len(self.quotes)
         return [
             (
@@ -183,9 +179,7 @@ class NaiveVenue:
         price = quote.get(int(c.side), 0)
         if not price:
             return [("no", c.rfq_id, c.agent_id, 0, "INVALID_SIDE")]
-        self.trades.append(
-            {"at": self.now, "price": price, "qty": rfq["qty"], "side": int(c.side), "printed": False}
-        )
+        self.trades.append({"at": self.now, "price": price, "qty": rfq["qty"], "side": int(c.side), "printed": False})
         traded = ("traded", c.rfq_id, c.quote_id, -len(self.trades), rfq["by"], quote["dealer"], int(c.side))
         end = self.close(c.rfq_id, "DEALT")
         return [(*traded, price, rfq["qty"], rfq["parent"]), end, *self.print_due()]

@@ -33,9 +33,7 @@ class InventoryConstraint(Constraint):
         self._limits: dict[int, Lots] = {}
         for name, amount in sorted(params.limits.items()):
             if name not in ids:
-                raise PluginError(
-                    f"unknown instrument {name!r}: expected one of {sorted(ids)}", "inventory: limits"
-                )
+                raise PluginError(f"unknown instrument {name!r}: expected one of {sorted(ids)}", "inventory: limits")
             instrument = context.instruments[ids[name]]
             self._limits[instrument.instrument_id] = int(Decimal(repr(amount)) // instrument.lot_size)
 

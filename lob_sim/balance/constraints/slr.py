@@ -45,9 +45,7 @@ class SlrConstraint(Constraint):
         known = {i.name for i in context.instruments} | {RESERVES}
         for name in params.exempt:
             if name not in known:
-                raise PluginError(
-                    f"unknown asset class {name!r}: expected one of {sorted(known)}", "slr: exempt"
-                )
+                raise PluginError(f"unknown asset class {name!r}: expected one of {sorted(known)}", "slr: exempt")
         ratio = Fraction(repr(params.minimum))
         self._num, self._den = ratio.numerator, ratio.denominator
         self._counted = [i.name not in params.exempt for i in context.instruments]

@@ -75,9 +75,7 @@ class VarConstraint(Constraint):
         # excess / (slope + root) is the smaller root without the cancellation of slope - root.
         target = excess / (slope + math.sqrt(discriminant)) if discriminant >= 0 else lowest
         lots = min(held, math.ceil(target))
-        return (
-            self._smallest_near(view, instrument_id, lots) if discriminant >= 0 else min(held, round(lowest))
-        )
+        return self._smallest_near(view, instrument_id, lots) if discriminant >= 0 else min(held, round(lowest))
 
     def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
         """Closed form: the larger root of the parabola in lots bought."""
