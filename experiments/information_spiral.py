@@ -16,8 +16,8 @@ interaction), ``shapley`` (exact over SLR, VaR, funding and information; then ev
 ``tipping`` (shock size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness``
 (±25 % on each free parameter), ``all`` (everything but robustness, which takes longer than the rest together). A
 tenth of the seeds is spent on each coalition and control and on the small shock, a twentieth on each point of the
-tipping grid and each change of a parameter, a fortieth on each coalition of the finer split. Intervals are bootstrap
-intervals over seeds, 95 %, and all comparisons are paired by seed.
+tipping grid, a fortieth on each coalition of the finer split, a fiftieth on each change of a parameter. Intervals are
+bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
 
 ``python -m experiments.information_spiral demo --out out/demo`` runs the four cells with a few seeds and leaves a
 figure, a table and two logs.
@@ -43,6 +43,7 @@ Draw = Callable[[Path], None]
 _COALITION_SHARE = 10
 _GRID_SHARE = 20
 _FINE_SHARE = 40
+_CHANGE_SHARE = 50
 _ORDER_PAIRS = 3
 
 
@@ -90,7 +91,7 @@ def run(
         rows += more
         tables.append(table)
     if Part.robustness in wanted:
-        table, more = robustness.robustness_rows(_part_of(seeds, _GRID_SHARE))
+        table, more = robustness.robustness_rows(_part_of(seeds, _CHANGE_SHARE))
         rows += more
         tables.append(table)
     return Outcome(rows, (lambda path: _draw_all(path, drawn)) if drawn else None, tables)

@@ -182,7 +182,7 @@ def mechanisms(scenario: Scenario) -> frozenset[str]:
     sheets = [group.balance_sheet for group in scenario.agents if group.balance_sheet is not None]
     kinds = {constraint.kind for sheet in sheets for constraint in sheet.constraints}
     found = {*INFORMATION, *(kinds & {"slr", "var", "funding"})}
-    if any(class_of(group) in ("RepoLender", "CentralBank") for group in scenario.agents):
+    if any(class_of(group) in ("RepoLending", "StandingRepoFacility") for group in scenario.agents):
         found.add("funding")
     if any(sheet.redemptions is not None for sheet in sheets):
         found.add("redemptions")

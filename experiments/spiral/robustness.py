@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from experiments.spiral import cells
 from experiments.spiral.factorial import THESIS, interaction
+from lob_sim.errors import InputError
 from lob_sim.experiment import ResultTable, Row
 from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
 from lob_sim.sweep import bootstrap
@@ -17,59 +18,54 @@ from lob_sim.units import parse_duration_ns
 STEP = 0.25
 Change = Callable[[Scenario, float], Scenario]
 
-_PARAMS: Mapping[str, tuple[str, ...]] = {
-    "SpiralDealer": (
-        "size_lots",
-        "max_inventory_lots",
-        "reservation_ticks",
-        "prior_alpha",
-        "learning_weight",
-        "imbalance.bucket_lots",
-        "imbalance.memory_buckets",
-        "imbalance.half_life_ns",
-        "prior_sd_ticks",
-        "volatility.prior_ticks_per_sqrt_s",
-        "processing_ticks",
-        "headroom_reserve",
-    ),
-    "InformedTrader": ("mean_interval", "margin_ticks", "noise_sd_ticks", "size_lots", "max_position_lots"),
-    "LiquidityTraders": ("mean_interval", "max_size_lots", "max_reservation_ticks", "rfq_share"),
-    "SlowCapital": (
-        "mean_interval",
-        "size_lots",
-        "margin_ticks",
-        "concession_ticks_per_lot",
-        "capital_half_life",
-        "noise_sd_ticks",
-    ),
-}
-_SHEET = ("liquidation_params.depth_share", "work_interval", "marking_params.lit_fresh", "marking_params.max_spread")
+_SHEET = ("liquidation_params", "work_interval", "marking_params")
 _FAIR_VALUE = ("daily_volatility", "common_loading", "news_interval", "news_noise_sd")
 _SHARES = ("depth_share", "learning_weight", "headroom_reserve", "rfq_share", "common_loading")
 """Parameters that may not exceed 1."""
 
 
 def free_parameters(scenario: Scenario) -> dict[str, Change]:
-    """Every number of the scenario that no target fixes, with what scales it.
+    """Every number of the scenario that no target fixes, with what scales it in all groups of one strategy at once.
 
-    A parameter that the scenario leaves to its default is left out: its default is the strategy's business.
+    Fixed are the sizes of balance sheets, the regulatory minimum and opening values. A parameter that the scenario
+    leaves to its default is left out: its default is the strategy's business.
     """
     found: dict[str, Change] = {
         "capital headroom": cells.with_headroom,
         "size of the shock": lambda s, factor: cells.shocked(s, s.shocks[0].size * factor),
     }
     plain = scenario_to_dict(scenario)
-    for strategy, names in _PARAMS.items():
-        groups = [k for k, group in enumerate(scenario.agents) if cells.class_of(group) == strategy]
-        for name in names:
-            _add(found, plain, f"{strategy}: {name}", [f"agents.{k}.params.{name}" for k in groups])
-    sheets = [k for k, group in enumerate(scenario.agents) if group.balance_sheet is not None]
-    for name in _SHEET:
-        _add(found, plain, f"balance sheet: {name}", [f"agents.{k}.balance_sheet.{name}" for k in sheets])
-    for name in _FAIR_VALUE:
-        paths = [f"instruments.{k}.fair_value.{name}" for k in range(len(scenario.instruments))]
-        _add(found, plain, f"fair value: {name}", paths)
-    return found
+    paths: dict[str, list[str]] = {}
+    for k, group in enumerate(scenario.agents):
+        own = plain["agents"][k]
+        for leaf in _numbers(own["params"]):
+            paths.setdefault(f"{cells.class_of(group)}: {leaf}", []).append(f"agents.{k}.params.{leaf}")
+        sheet = own["balance_sheet"] or {}
+        for leaf in _numbers({name: sheet[name] for name in _SHEET if name in sheet}):
+            paths.setdefault(f"balance sheet: {leaf}", []).append(f"agents.{k}.balance_sheet.{leaf}")
+        for c, constraint in enumerate(sheet.get("constraints", [])):
+            for leaf in _numbers(constraint["params"]) if constraint["kind"] != "slr" else ():
+                where = f"agents.{k}.balance_sheet.constraints.{c}.params.{leaf}"
+                paths.setdefault(f"{constraint['kind']}: {leaf}", []).append(where)
+    for k, instrument in enumerate(plain["instruments"]):
+        for leaf in _numbers({name: instrument["fair_value"][name] for name in _FAIR_VALUE}):
+            paths.setdefault(f"fair value: {leaf}", []).append(f"instruments.{k}.fair_value.{leaf}")
+    return found | {label: _scaling(where) for label, where in paths.items()}
+
+
+def _numbers(node: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted paths of everything in plain data that is a number other than 0, or a duration."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _numbers(value, f"{prefix}.{key}" if prefix else key)
+    elif isinstance(node, str):
+        try:
+            if parse_duration_ns(node):
+                yield prefix
+        except InputError:
+            return
+    elif isinstance(node, int | float) and not isinstance(node, bool) and node:
+        yield prefix
 
 
 def scaled(value: Any, factor: float, at_most: float = float("inf")) -> Any:
@@ -82,10 +78,8 @@ def scaled(value: Any, factor: float, at_most: float = float("inf")) -> Any:
     return min(at_most, value * factor)
 
 
-def _add(found: dict[str, Change], plain: dict[str, Any], label: str, paths: list[str]) -> None:
-    there = [path for path in paths if _find(plain, path) is not None]
-    if there:
-        found[label] = lambda scenario, factor: _scale(scenario, there, factor)
+def _scaling(paths: list[str]) -> Change:
+    return lambda scenario, factor: _scale(scenario, paths, factor)
 
 
 def _scale(scenario: Scenario, paths: list[str], factor: float) -> Scenario:
@@ -98,14 +92,9 @@ def _scale(scenario: Scenario, paths: list[str], factor: float) -> Scenario:
 
 
 def _find(plain: Any, path: str) -> Any:
-    """What stands at a dotted path, or None."""
+    """What stands at a dotted path."""
     for part in path.split("."):
-        if isinstance(plain, list):
-            plain = plain[int(part)]
-        else:
-            plain = plain.get(part)
-        if plain is None:
-            return None
+        plain = plain[int(part)] if isinstance(plain, list) else plain[part]
     return plain
 
 
