@@ -12,11 +12,11 @@ forced seller does not pay less. The spiral: damped, since smaller write-downs f
 distressed price also moves everybody's mark at once, so that the sign on the overshoot is the open question. What is
 claimed is the sign on marks; everything else is reported, with its interval.
 
-Learnt, with 12 seeds of the calibration of that day: prints at once halve the disagreement of marks (from 0.006 to 0.003 %
-of value, the difference -0.003 [-0.005, -0.001]), delayed ones do not. The spiral is neither damped nor fed
-beyond sampling error (overshoot -0.2 [-1.4, 0.6] % of value; forced sales -10 [-470, 370] lots): seeds differ by far more
-than regimes do. The published fall of clients' costs does not show here (0.4 [-0.4, 1.6] bp beyond value): in this crisis
-a client pays for quotes that are gone, and publishing RFQ prices does not bring a lit bid back.
+Learnt, with 12 seeds of an early calibration: prints at once halve the disagreement of marks (from 0.006 to 0.003 % of
+value, the difference -0.003 [-0.005, -0.001]); delayed ones do not. The spiral is neither damped nor fed beyond
+sampling error (overshoot -0.2 [-1.4, 0.6] % of value; forced sales -10 [-470, 370] lots): seeds differ by far more
+than regimes do. The published fall of clients' costs does not show here (0.4 [-0.4, 1.6] bp beyond value): in this crisis a client
+pays for quotes that are gone, and publishing RFQ prices does not bring a lit bid back.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ _BINS = 8
 _MAX_METRICS = 12
 _MAX_MAPS = 6
 _TABLE_ROWS = 200
+_METRIC_COLUMNS = 4
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:13px}
 th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
@@ -79,22 +80,25 @@ def _known_metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
 
 
 def summary_table(summary: pd.DataFrame, axes: Sequence[str], title: str = "") -> Table:
-    """The summary for a terminal: a row per point, a column per metric, of the first points."""
+    """The summary for a terminal, of the first points: a column per metric, or, where there are many, a row."""
     from rich.table import Table
 
     metrics = list(dict.fromkeys(summary["metric"]))
+    is_wide = len(metrics) <= _METRIC_COLUMNS
     table = Table(title=title or None, caption="mean and 95 % bootstrap interval over seeds")
-    for name in (*axes, *metrics, "n", "failed"):
-        table.add_column(name, justify="right")
+    for name in (*axes, *(metrics if is_wide else ["metric", "mean"]), "n", "failed"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
     for _, group in itertools.islice(summary.groupby("point"), _TABLE_ROWS):
         first = group.iloc[0]
+        at = [_number(first[axis]) for axis in axes]
+        ends = [str(group["n"].max()), str(first["failed"])]
         cells = {row["metric"]: _interval_text(row) for _, row in group.iterrows()}
-        table.add_row(
-            *(_number(first[axis]) for axis in axes),
-            *(cells[metric] for metric in metrics),
-            str(group["n"].max()),
-            str(first["failed"]),
-        )
+        if is_wide:
+            table.add_row(*at, *(cells[metric] for metric in metrics), *ends)
+            continue
+        for k, metric in enumerate(metrics):
+            shown = [*at, metric, cells[metric], *ends] if k == 0 else [*[""] * len(at), metric, cells[metric], "", ""]
+            table.add_row(*shown, end_section=metric == metrics[-1])
     left = summary["point"].nunique() - _TABLE_ROWS
     if left > 0:
         table.caption = f"{table.caption}; {left} more points are in the report's summary.csv"

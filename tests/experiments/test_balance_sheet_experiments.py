@@ -43,6 +43,7 @@ def test_every_claim_holds_and_there_is_a_figure(experiment: Experiment, tmp_pat
 
 
 @pytest.mark.validate
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
 def test_every_claim_holds_in_full(experiment: Experiment) -> None:
     for case in experiment.cases:

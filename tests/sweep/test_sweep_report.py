@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 
 import numpy as np
@@ -40,6 +41,16 @@ def test_summary_says_what_failed(tmp_path) -> None:
     text = console.export_text()
     assert "a sweep" in text
     assert re.search(r"\b2\b.*nan.*\b0\b.*\b6\b", text)
+
+
+def test_many_metrics_get_a_row_each() -> None:
+    names = [f"m{k}" for k in range(9)]
+    rows = [{"point": 0, "x": 7, "metric": n, "mean": 1.5, "low": 1.0, "high": 2.0, "n": 3, "failed": 0} for n in names]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary_table(pd.DataFrame(rows), ["x"]))
+    text = console.export_text()
+    assert all(re.search(rf"\b{name}\b.*1\.5 \[1, 2\]", text) for name in names)
+    assert "…" not in text
 
 
 def test_unknown_metric_is_refused_with_the_nearest(tmp_path) -> None:
