@@ -15,8 +15,8 @@ claimed is the sign on marks; everything else is reported, with its interval.
 Learnt, with 12 seeds of an early calibration: prints at once halve the disagreement of marks (from 0.006 to 0.003 % of
 value, the difference -0.003 [-0.005, -0.001]); delayed ones do not. The spiral is neither damped nor fed beyond
 sampling error (overshoot -0.2 [-1.4, 0.6] % of value; forced sales -10 [-470, 370] lots): seeds differ by far more
-than regimes do. The published fall of clients' costs does not show here (0.4 [-0.4, 1.6] bp beyond value): in this crisis a client
-pays for quotes that are gone, and publishing RFQ prices does not bring a lit bid back.
+than regimes do. The published fall of clients' costs does not show here (0.4 [-0.4, 1.6] bp beyond value): in this
+crisis a client pays for quotes that are gone, and publishing RFQ prices does not bring a lit bid back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OUTCOMES: Mapping[str, str] = {
     "overshoot_pct": "overshoot below fair value (%)",
     "spread_pct": "quoted spread (%)",
     "quote_absence": "lit quote absence (share of dealer-time)",
-    "rfq_share": "share of volume dealt on RFQ",
+    "client_rfq_share": "share of clients' volume dealt on RFQ",
     "mark_dispersion_pct": "dispersion of marks (%)",
     "write_down_pct": "mean write-down below fair value (%)",
     "forced_lots": "sold under a constraint (lots)",

@@ -65,7 +65,8 @@ CHARACTERISTICS = (
     Characteristic("feedback", "flow_when_cheap_lots", "net flow while price is below value (lots)", "lower"),
     Characteristic("feedback", "forced_lots", "sold under a constraint (lots)", "higher"),
     Characteristic("information", "quote_absence", "lit quote absence (share of dealer-time)", "higher"),
-    Characteristic("information", "rfq_share", "share of volume dealt on RFQ", "higher"),
+    Characteristic("information", "no_dealer_quotes", "time without a dealer's bid or ask (share)", "higher"),
+    Characteristic("information", "client_rfq_share", "share of clients' volume dealt on RFQ", "higher"),
     Characteristic("information", "lit_discovery", "information share of the lit book", "lower"),
     Characteristic("information", "mark_dispersion_pct", "dispersion of marks (%)", "higher"),
 )
@@ -161,8 +162,12 @@ def calm_rows(seeds: int, small_seeds: int) -> tuple[ResultTable, list[Row]]:
     spread = quiet["spread_pct"]
     rows = [
         share("calm: share of seeds without a forced sale", quiet["forced_lots"] == 0, 0.95, THESIS),
-        above("calm: share of the time in which a dealer quotes both sides", 1 - quiet["quote_absence"], 0.99, THESIS),
-        above("calm: share of the time in which the lit book has both sides", 1 - quiet["lit_absence"], 0.99, THESIS),
+        above(
+            "calm: share of the time with dealers on both sides of the book",
+            1 - quiet["no_dealer_quotes"],
+            0.99,
+            THESIS,
+        ),
         within(
             "calm: spread of the second half less that of the first (%)",
             quiet["spread_late_pct"] - quiet["spread_early_pct"],

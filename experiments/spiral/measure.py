@@ -56,6 +56,8 @@ def spiral_metrics(run: Run) -> dict[str, float]:
     net selling. ``dealer_follow``: correlation of their net purchases with flow; -1: they lean against the wind,
     positive: they are procyclical. ``flow_when_cheap_lots``: net flow in intervals that begin with the mid 0.1% or more
     below fair value; positive: lower prices attract buyers.
+    ``client_rfq_share``: part of what others than dealers
+    start that is dealt on RFQ. ``no_dealer_quotes``: share of the time in which no dealer bids, or none asks, on the lit book.
     ``impact_bp_per_lot``: Kyle's λ over 10 s intervals. ``bid_depth_lots``: displayed within 0.1% below
     fair value. ``spread_early_pct`` and ``spread_late_pct``: of the two halves of the time after a warm-up.
     ``adverse_ticks`` and ``dealer_spread_ticks``: a dealer's mean quoted spread and its part for informed flow.
@@ -168,11 +170,18 @@ def _dealer_metrics(run: Run) -> dict[str, float]:
             paths.append(np.histogram(times, edges, weights=lots)[0])
         deviation.append(_deviations(run, i, edges[:-1]))
     purchases, started, cheap = np.array(bought), np.array(flow), np.array(deviation) <= -100 * CHEAP
+    fills, rfq, start_ns = run.table("order_filled"), run.rfq_trades, shock_ns(run)
+    taken = fills[~fills["is_maker"]]
+    on_book, on_rfq = (
+        int(t[(t["ts_event_ns"] >= start_ns) & ~t["agent_id"].isin(run.header.dealer_ids)]["qty_lots"].sum())
+        for t in (taken, rfq)
+    )
     varied = purchases.std() > 0 and started.std() > 0
     return {
         "bought_into_sales_lots": float(purchases[started < 0].sum()),
         "dealer_follow": float(np.corrcoef(purchases.ravel(), started.ravel())[0, 1]) if varied else 0.0,
         "flow_when_cheap_lots": float(started[cheap].sum()),
+        "client_rfq_share": on_rfq / max(1, on_rfq + on_book),
     }
 
 
@@ -189,6 +198,7 @@ def _liquidity_metrics(run: Run) -> dict[str, float]:
         rows.append(
             {
                 "impact_bp_per_lot": _impact_bp(run, i, start_ns + SETTLING_NS, end_ns),
+                "no_dealer_quotes": _no_dealer_quotes(run, i, start_ns, end_ns),
                 "bid_depth_lots": _bid_depth(run, i, start_ns),
                 "spread_early_pct": _spread_pct(run, i, warm_ns, middle_ns),
                 "spread_late_pct": _spread_pct(run, i, middle_ns, end_ns),
@@ -197,6 +207,19 @@ def _liquidity_metrics(run: Run) -> dict[str, float]:
             }
         )
     return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
+
+
+def _no_dealer_quotes(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:
+    seconds = np.arange(start_ns + NS_PER_S, end_ns, NS_PER_S, dtype=np.int64)
+    quotes = of(run.table("quote"), instrument_id)
+    defaults = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
+    there = {"bid": np.zeros(seconds.size, dtype=bool), "ask": np.zeros(seconds.size, dtype=bool)}
+    for agent_id, own in quotes[quotes["rfq_id"] == 0].groupby("agent_id", sort=True):
+        alive = seconds < defaults.get(agent_id, end_ns)
+        for side, quoted in there.items():
+            # Before its first record a dealer quotes nothing; a comparison with NaN says so.
+            quoted |= alive & (value_at(ints(own, "ts_event_ns"), floats(own, f"{side}_ticks"), seconds) > 0)
+    return 1 - float((there["bid"] & there["ask"]).mean())
 
 
 def _spread_pct(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:

@@ -90,7 +90,14 @@ def test_stopped_sweep_can_be_resumed(tmp_path, how: signal.Signals, after: int)
     env = {**os.environ, "PYTHONPATH": os.path.dirname(sweep_tasks.__file__)}
     command = [sys.executable, str(script), str(tmp_path / "s"), str(tmp_path / "calls")]
     with subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         while int(process.stdout.readline()) < after:
