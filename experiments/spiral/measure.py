@@ -56,9 +56,9 @@ def spiral_metrics(run: Run) -> dict[str, float]:
     net selling. ``dealer_follow``: correlation of their net purchases with flow; -1: they lean against the wind,
     positive: they are procyclical. ``flow_when_cheap_lots``: net flow in intervals that begin with the mid 0.1% or more
     below fair value; positive: lower prices attract buyers.
-    ``client_rfq_share``: part of what others than dealers
-    start that is dealt on RFQ. ``no_dealer_quotes``: share of the time in which no dealer bids, or none asks, on the lit book.
-    ``impact_bp_per_lot``: Kyle's λ over 10 s intervals. ``bid_depth_lots``: displayed within 0.1% below
+    ``client_rfq_share``: part of what others than dealers start that is dealt on RFQ. ``no_dealer_quotes``: share of
+    the time in which no dealer bids, or none asks, on the lit book, mean over instruments. ``impact_bp_per_lot``:
+    Kyle's λ over 10 s intervals. ``bid_depth_lots``: displayed within 0.1% below
     fair value. ``spread_early_pct`` and ``spread_late_pct``: of the two halves of the time after a warm-up.
     ``adverse_ticks`` and ``dealer_spread_ticks``: a dealer's mean quoted spread and its part for informed flow.
     ``cost_bp.GROUP``: what a group paid, a lot, beyond fair value. ``forced_sellers.GROUP``.

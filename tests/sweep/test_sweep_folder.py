@@ -79,8 +79,10 @@ def test_interrupted_sweep_resumes_and_repeats_nothing(tmp_path) -> None:
 def test_stopped_sweep_can_be_resumed(tmp_path, how: signal.Signals, after: int) -> None:
     script = tmp_path / "go.py"
     script.write_text(
-        "import sys, sweep_tasks\n"
+        "import signal, sys, sweep_tasks\n"
         "from lob_sim.sweep import *\n"
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "if __name__ == '__main__':\n"
         "    design = Design((Axis('x', (1, 2, 3)),), fixed={'calls': sys.argv[2], 'delay': 0.2})\n"
         "    plan = SweepPlan(task=sweep_tasks.slow, design=design, seeds=20)\n"
@@ -96,8 +98,6 @@ def test_stopped_sweep_can_be_resumed(tmp_path, how: signal.Signals, after: int)
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell starts background jobs with SIGINT ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         while int(process.stdout.readline()) < after:
@@ -286,8 +286,10 @@ def test_sweep_without_results_says_so(tmp_path) -> None:
 def test_ten_thousand_runs_stay_under_one_gigabyte(tmp_path) -> None:
     script = tmp_path / "go.py"
     script.write_text(
-        "import sys, sweep_tasks\n"
+        "import signal, sys, sweep_tasks\n"
         "from lob_sim.sweep import *\n"
+        # A shell starts background jobs with SIGINT ignored, and children inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "if __name__ == '__main__':\n"
         "    design = Design((Axis('x', (), 0, 1),), 'lhs', 1000)\n"
         "    plan = SweepPlan(task=sweep_tasks.busy, design=Design(design.axes, 'lhs', 1000,"
