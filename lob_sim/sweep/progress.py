@@ -20,10 +20,10 @@ class Progress(msgspec.Struct, frozen=True):
     """State of a sweep.
 
     Attributes:
-        done: Runs recorded, failed ones and those of earlier sessions included.
+        done: Runs recorded, failed ones and those of earlier calls included.
         total: Runs of the whole sweep.
         failures: Failed runs among ``done``.
-        rate_per_s: Runs per second over the last minute of this session; 0 before the first result.
+        rate_per_s: Runs per second over the last minute of this call; 0 before the first result.
         eta_s: Seconds to go at that rate; infinite before the first result.
     """
 

@@ -54,7 +54,7 @@ def test_interrupted_calibration_ends_as_if_it_had_not_been(tmp_path) -> None:
         go(tmp_path / "c.journal", 24, executor=InTheMiddle())
     seen = []
     resumed = go(tmp_path / "c.journal", 24, progress=seen.append)
-    assert seen[0].done == 16  # 13 trials, two more before the second stop, and this session's first.
+    assert seen[0].done == 16  # 13 trials, two more before the second stop, and the first of this call.
     pd.testing.assert_frame_equal(resumed.trials, whole.trials, check_exact=True)
     assert (resumed.best, resumed.loss) == (whole.best, whole.loss)
 
