@@ -70,6 +70,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     states = [lit_state(of(run.quotes, i), start_ns, end_ns) for i in ids]
     means = [float(floats(f, "value_ticks").mean()) for f in fair]
     dispersion, write_down = _marks_against(run, fair, start_ns, end_ns)
+    quote_absence, bid_absence = dealer_absence(run, start_ns, end_ns)
     parents = run.table("parent_order_opened")
     after = parents[parents["ts_event_ns"] >= start_ns]
     retreats = run.table("retreat")
@@ -78,8 +79,8 @@ def crisis_metrics(run: Run) -> dict[str, float]:
         **{f"overshoot_pct.{name}": value for name, value in zip(names, over, strict=True)},
         "spread_pct": float(np.nanmean([100 * s.quoted_spread_ticks / m for s, m in zip(states, means, strict=True)])),
         "lit_absence": float(np.mean([1 - s.presence for s in states])),
-        "quote_absence": dealer_absence(run, start_ns, end_ns)[0],
-        "bid_absence": dealer_absence(run, start_ns, end_ns)[1],
+        "quote_absence": quote_absence,
+        "bid_absence": bid_absence,
         "retreats": float((retreats["cause"] <= _FEAR).sum()) if len(retreats) else 0.0,
         "mark_dispersion_pct": dispersion,
         "write_down_pct": write_down,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +49,7 @@ def run_command(
         return
     started = time.perf_counter()
     with _progress(console) as progress:
-        task = progress.add_task(loaded.name, total=loaded.horizon, events=0, speed="")
+        task = progress.add_task(loaded.name, total=loaded.horizon, speed="")
 
         def show(world: World, ts_ns: Ns) -> None:
             rows = getattr(world.market.recorder, "rows", 0)
@@ -121,5 +120,4 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not sys.stderr.isatty() and not console.is_terminal,
     )

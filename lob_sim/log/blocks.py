@@ -199,4 +199,4 @@ class HotRecorder:
             self._full()
 
     def _full(self) -> None:
-        raise NotImplementedError
+        """As many rows as the limit are held: a recorder that has one puts whole blocks away."""
