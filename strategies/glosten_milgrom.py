@@ -161,14 +161,19 @@ class GlostenMilgromDealer(QuotingDealer):
 
     # --- what it does ---------------------------------------------------------------------------------------
     def quotes(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
-        bid, ask = self._quote(ctx, instrument_id, self._lit_alpha(ctx, instrument_id), self.params.size_lots)
+        adverse = self.adverse_ticks(self.views[instrument_id].belief, self._lit_alpha(ctx, instrument_id))
+        bid, ask = self._quote(ctx, instrument_id, adverse, self.params.size_lots)
         return bid.price_ticks, ask.price_ticks
 
     def requote(self, ctx: Context, instrument_id: int) -> None:
-        """Bring the quotes in the lit book up to date, and log the belief and the quote behind them."""
-        p, view = self.params, self.views[instrument_id]
+        """Bring the quotes in the lit book up to date."""
         alpha = self._lit_alpha(ctx, instrument_id)
-        bid, ask = self._quote(ctx, instrument_id, alpha, p.size_lots)
+        self._requote_at(ctx, instrument_id, alpha, self.adverse_ticks(self.views[instrument_id].belief, alpha))
+
+    def _requote_at(self, ctx: Context, instrument_id: int, alpha: float, adverse_ticks: float) -> None:
+        """Keep the quotes that ``adverse_ticks`` makes, and log the belief and the quote behind them."""
+        p, view = self.params, self.views[instrument_id]
+        bid, ask = self._quote(ctx, instrument_id, adverse_ticks, p.size_lots)
         prices = behind_the_touch(ctx, instrument_id, bid.price_ticks, ask.price_ticks)
         bid, ask = _no_better_than(bid, prices[0]), _no_better_than(ask, prices[1])
         bid_lots, ask_lots = (min(p.size_lots, room) for room in self.room(ctx, instrument_id))
@@ -187,10 +192,10 @@ class GlostenMilgromDealer(QuotingDealer):
     ) -> None:
         """Put the quotes in the lit book on the log, when they have changed."""
         view = self.views[instrument_id]
-        quote = quote_record(ctx.now_ns, ctx.agent_id, instrument_id, bid, ask)
-        if (quote.bid_ticks, quote.ask_ticks) != view.quoted:
-            view.quoted = (quote.bid_ticks, quote.ask_ticks)
-            ctx.log(quote)
+        quoted = (bid.price_ticks if bid else 0, ask.price_ticks if ask else 0)
+        if quoted != view.quoted:
+            view.quoted = quoted
+            ctx.log(quote_record(ctx.now_ns, ctx.agent_id, instrument_id, bid, ask))
 
     def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
         """Quote by what it knows of the client's class."""
@@ -201,8 +206,10 @@ class GlostenMilgromDealer(QuotingDealer):
         if instrument_id not in self.instrument_ids or not (may_buy or may_sell):
             ctx.decline(request, DeclineReason.CAPACITY)
             return
-        client = self.views[instrument_id].clients.of(ctx.group_of(request.agent_id))
-        bid, ask = self._quote(ctx, instrument_id, client.alpha(ctx.now_ns), qty)
+        view = self.views[instrument_id]
+        client = view.clients.of(ctx.group_of(request.agent_id))
+        adverse = self.adverse_ticks(view.belief, client.alpha(ctx.now_ns))
+        bid, ask = self._quote(ctx, instrument_id, adverse, qty)
         answer = quote_record(
             ctx.now_ns,
             ctx.agent_id,
@@ -215,7 +222,7 @@ class GlostenMilgromDealer(QuotingDealer):
         ctx.log(answer)
 
     def _quote(
-        self, ctx: Context, instrument_id: int, alpha: float, qty_lots: Lots
+        self, ctx: Context, instrument_id: int, adverse_ticks: float, qty_lots: Lots
     ) -> tuple[SpreadDecomposition, SpreadDecomposition]:
         p, belief = self.params, self.views[instrument_id].belief
         variance = belief.volatility.variance_rate * p.holding_time
@@ -224,8 +231,7 @@ class GlostenMilgromDealer(QuotingDealer):
             inventory_ticks(side, qty_lots, inventory, p.risk_aversion_per_tick_lot, variance)
             for side in (Side.BUY, Side.SELL)
         )
-        adverse = self.adverse_ticks(belief, alpha)
-        return decompose_quote(belief.mean_ticks, adverse, bid_risk, ask_risk, p.processing_ticks)
+        return decompose_quote(belief.mean_ticks, adverse_ticks, bid_risk, ask_risk, p.processing_ticks)
 
     def adverse_ticks(self, belief: Belief, alpha: float) -> float:
         """What informed flow makes it charge, in ticks off its belief."""
@@ -276,6 +282,8 @@ class _View:
 
 def _no_better_than(part: SpreadDecomposition, price_ticks: Ticks) -> SpreadDecomposition:
     """The same quote moved to ``price_ticks``; the move is accounted for as rounding."""
+    if price_ticks == part.price_ticks:
+        return part
     moved = part.side * (part.price_ticks - price_ticks) * UTICKS_PER_TICK
     return msgspec.structs.replace(part, price_ticks=price_ticks, rounding_uticks=part.rounding_uticks + moved)
 

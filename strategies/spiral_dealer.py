@@ -119,17 +119,24 @@ class SpiralDealer(GlostenMilgromDealer):
         if cause is not before:
             self._log_decision(ctx, instrument_id, cause, now, before, ctx.now_ns - since_ns)
         if cause is None or cause in _ONLY_BIDS:
-            # It has no room to buy then, and still offers.
-            super().requote(ctx, instrument_id)
+            # Under these causes it has no room to buy, and still offers.
+            needed = now.half_spread_ticks if ctx.switches.retreat else self._needed_ticks(view.belief, alpha)
+            self._requote_at(ctx, instrument_id, alpha, self._adverse_ticks(view.belief, alpha, needed))
         else:
             keep_quotes(ctx, instrument_id, 0, 0, 0, 0)
             self.log_quote(ctx, instrument_id, None, None)
 
     def adverse_ticks(self, belief: Belief, alpha: float) -> float:
         """What breaks even against elastic flow; where nothing does, what would against inelastic flow."""
-        p = self.params
-        needed = gaussian_elastic_half_spread(alpha, belief.sd_ticks, p.processing_ticks, self.reservations)
-        return super().adverse_ticks(belief, alpha) if needed is None else needed - p.processing_ticks
+        return self._adverse_ticks(belief, alpha, self._needed_ticks(belief, alpha))
+
+    def _adverse_ticks(self, belief: Belief, alpha: float, needed_ticks: float | None) -> float:
+        if needed_ticks is None:
+            return super().adverse_ticks(belief, alpha)
+        return needed_ticks - self.params.processing_ticks
+
+    def _needed_ticks(self, belief: Belief, alpha: float) -> float | None:
+        return gaussian_elastic_half_spread(alpha, belief.sd_ticks, self.params.processing_ticks, self.reservations)
 
     def _assess(self, ctx: Context, instrument_id: int, alpha: float, sd_ticks: float) -> Assessment:
         p, headroom = self.params, ctx.headroom

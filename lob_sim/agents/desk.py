@@ -254,6 +254,7 @@ class Desk(Strategy):
         if plan.repay_cash:
             self.sheet.delever_with_cash(plan.repay_cash)
             self._settle_funding(ctx, SheetCause.REPAID)
+            view = self.sheet.view(self.volatility.covariances)
         breached = bool(plan.breaches)
         required = max((b.required_cash for b in plan.breaches), default=0.0)
         urgency = breach_urgency(required, self.sheet.inventory_cash)
@@ -261,7 +262,7 @@ class Desk(Strategy):
         self._restrain(ctx, breached)
         changes = self.risk.update(plan, self.sales.working)
         self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
-        self._show(plan)
+        self._show(plan, view)
 
     @property
     def fails(self) -> bool:
@@ -294,12 +295,11 @@ class Desk(Strategy):
             for instrument in ctx.instruments:
                 ctx.cancel_all(instrument.instrument_id, Side.BUY)
 
-    def _show(self, plan: Plan) -> None:
+    def _show(self, plan: Plan, view: SheetView) -> None:
         assert self.controls is not None
-        view = self.sheet.view(self.volatility.covariances)
         self.controls.show_headroom(
             Headroom(
-                tuple(self.risk.purchase_lots(view, i) for i in range(len(view.lots))),
+                self.risk.purchase_lots(view),
                 self.sheet.tier1_cash / max(1, self.sheet.assets_cash),
                 bool(self.sales.working),
                 tuple(b.constraint for b in plan.breaches),

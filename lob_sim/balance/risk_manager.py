@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import msgspec
 
-from lob_sim.balance.constraints.base import Constraint, smallest_cure
+from lob_sim.balance.constraints.base import UNLIMITED_LOTS, Constraint, smallest_cure
 from lob_sim.balance.sale_order import CASH, SaleOrder, Stage
 from lob_sim.balance.view import SheetView
 from lob_sim.units import Cash, Lots
@@ -81,6 +81,8 @@ class RiskManager:
     def __init__(self, constraints: Sequence[Constraint], order: SaleOrder) -> None:
         self.constraints = tuple(constraints)
         self.order = order
+        self._planned: tuple[SheetView, Plan] | None = None
+        self._roomy: tuple[SheetView, tuple[Lots, ...]] | None = None
 
     def breaches(self, view: SheetView) -> tuple[Breach, ...]:
         """What binds now."""
@@ -92,7 +94,15 @@ class RiskManager:
         return tuple(found)
 
     def plan(self, view: SheetView) -> Plan:
-        """The least that meets every constraint at present marks, in the sale order."""
+        """The least that meets every constraint at present marks, in the sale order.
+
+        Dealers ask after every mark, and most marks change nothing: the answer to an equal view is remembered.
+        """
+        if self._planned is None or self._planned[0] != view:
+            self._planned = (view.copy(), self._plan(view))
+        return self._planned[1]
+
+    def _plan(self, view: SheetView) -> Plan:
         breaches = self.breaches(view)
         if not breaches:
             return NO_PLAN
@@ -134,9 +144,14 @@ class RiskManager:
                 changes.append(ParentChange(ChangeKind.RESIZE, sale.instrument_id, sale.lots, sale.reasons))
         return changes
 
-    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
-        """Largest purchase of one instrument that no constraint forbids; 0 when any is breached."""
-        return min((c.purchase_lots(view, instrument_id) for c in self.constraints), default=1 << 40)
+    def purchase_lots(self, view: SheetView) -> tuple[Lots, ...]:
+        """Largest purchase of each instrument alone that no constraint forbids; 0 when any is breached."""
+        if self._roomy is None or self._roomy[0] != view:
+            self._roomy = (view.copy(), tuple(self._purchase_lots(view, i) for i in range(len(view.lots))))
+        return self._roomy[1]
+
+    def _purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
+        return min((c.purchase_lots(view, instrument_id) for c in self.constraints), default=UNLIMITED_LOTS)
 
     def _binding(self, view: SheetView) -> list[Constraint]:
         return [c for c in self.constraints if c.headroom(view) < 0]

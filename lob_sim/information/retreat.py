@@ -42,7 +42,8 @@ class UniformReservations(ReservationValues):
 
     def share_paying(self, half_spread_ticks: float) -> float:
         """Linear, from 1 to 0."""
-        return min(1.0, max(0.0, 1 - half_spread_ticks / self._most))
+        share = 1 - half_spread_ticks / self._most
+        return 0.0 if share < 0 else 1.0 if share > 1 else share
 
     def density(self, half_spread_ticks: float) -> float:
         """Constant up to the most that anybody pays."""

@@ -169,8 +169,12 @@ class MarkoutToxicity(ToxicityEstimator):
     @property
     def raw_alpha(self) -> float:
         """The unbiased estimate, in [-1, 1]: mean over the horizons that have evidence; 0 before any."""
-        ratios = [toward / moved for toward, moved in zip(self._toward, self._moved, strict=True) if moved > 0]
-        return sum(ratios) / len(ratios) if ratios else 0.0
+        total, count = 0.0, 0
+        for toward, moved in zip(self._toward, self._moved, strict=True):
+            if moved > 0:
+                total += toward / moved
+                count += 1
+        return total / count if count else 0.0
 
     def on_fill(self, ts_ns: Ns, side: Side, mid_ticks: float) -> None:
         """Note the fill, to be looked at after each horizon."""
@@ -186,7 +190,8 @@ class MarkoutToxicity(ToxicityEstimator):
 
     def alpha(self, ts_ns: Ns) -> float:
         """The estimate held to [0, 1], aged."""
-        return max(0.0, self.raw_alpha) * _aged(ts_ns - self._last_ns, self._params.half_life_ns)
+        raw = self.raw_alpha
+        return raw * _aged(ts_ns - self._last_ns, self._params.half_life_ns) if raw > 0 else 0.0
 
     def _judge(self, ts_ns: Ns) -> None:
         self._next_due_ns = _NEVER_NS
@@ -215,7 +220,7 @@ class CombinedToxicity(ToxicityEstimator):
         total = sum(weight for _, weight in parts)
         if not total > 0 or any(weight < 0 for _, weight in parts):
             raise InputError("expected weights of at least 0 and not all 0", "toxicity")
-        self._parts = [(estimator, weight / total) for estimator, weight in parts]
+        self._parts = [(estimator, weight / total) for estimator, weight in parts if weight > 0]
 
     def on_trade(self, ts_ns: Ns, side: Side, qty_lots: Lots) -> None:
         """Tell every part."""
@@ -234,7 +239,10 @@ class CombinedToxicity(ToxicityEstimator):
 
     def alpha(self, ts_ns: Ns) -> float:
         """The weighted mean."""
-        return sum(weight * estimator.alpha(ts_ns) for estimator, weight in self._parts)
+        mean = 0.0
+        for estimator, weight in self._parts:
+            mean += weight * estimator.alpha(ts_ns)
+        return mean
 
 
 class FixedToxicity(ToxicityEstimator):

@@ -147,7 +147,7 @@ def test_a_users_constraint_needs_only_headroom() -> None:
     # 200 - x = 0.35·(500 - x) at x = 25/0.65; selling all would leave corporates above the share.
     assert plan.sales[0].lots == -(-lots_of(25) * 100 // 65)
     assert plan.sales[0].reasons == ("concentration",)
-    assert manager.purchase_lots(dealer_prime().view(no_risk()), 0) == 0
+    assert manager.purchase_lots(dealer_prime().view(no_risk()))[0] == 0
 
 
 def test_the_union_of_what_binds_and_its_reasons() -> None:

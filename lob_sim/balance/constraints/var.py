@@ -51,7 +51,7 @@ class VarConstraint(Constraint):
 
     def headroom(self, view: SheetView) -> float:
         """Limit less VaR, in cash units."""
-        return snapped(self._limit - self.value_at_risk(view), self._limit)
+        return self._headroom(self._variance(view))
 
     def required_reduction(self, view: SheetView) -> float:
         """Value to sell when every position is cut in proportion: (1 - limit/VaR) × gross value."""
@@ -79,10 +79,11 @@ class VarConstraint(Constraint):
 
     def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
         """Closed form: the larger root of the parabola in lots bought."""
-        if self.headroom(view) < 0:
+        variance = self._variance(view)
+        if self._headroom(variance) < 0:
             return 0
         slope, curvature = self._derivatives(view, instrument_id)
-        room = (self._limit / self._z) ** 2 - self._variance(view)
+        room = (self._limit / self._z) ** 2 - variance
         if curvature <= 0:
             return UNLIMITED_LOTS
         root = math.sqrt(max(0.0, slope * slope + curvature * room))
@@ -92,6 +93,9 @@ class VarConstraint(Constraint):
     def repay_cash(self, view: SheetView) -> int:
         """Nothing: cash carries no market risk."""
         return 0
+
+    def _headroom(self, variance: float) -> float:
+        return snapped(self._limit - self._z * math.sqrt(variance), self._limit)
 
     def _variance(self, view: SheetView) -> float:
         values = [q * u for q, u in zip(view.lots, view.unit_cash, strict=True)]
