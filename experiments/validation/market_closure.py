@@ -14,8 +14,6 @@ cost.
 Source: Glosten and Milgrom (1985), J. Financial Economics 14, section 4 (closure); Bhattacharya and Spiegel
 (1991), Review of Financial Studies 4. Zero profit with V = ±1: h = mu / (mu + (1-mu)(1-h)), so h =
 mu/(1-mu) or 1.
-
-All prices are shifted up by ten, because a price must be positive.
 """
 
 from __future__ import annotations
@@ -24,24 +22,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import numpy as np
 import typer
 from scipy.stats import norm
 
-from experiments.validation.common import group, market, new_figure, save, seconds, taped
+from experiments.validation.common import group, market, new_figure, save, taped
+from experiments.validation.learning_market import dealer_fills, half_spreads
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import keep_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.experiment import Experiment, Outcome, Row, agrees, identical, mean_of, run_cells, stays_below
 from lob_sim.information.retreat import UniformReservations, gaussian_elastic_half_spread
 from lob_sim.messages import (
     NewOrder,
-    OrderFilled,
     RetreatRecord,
     RfqQuoted,
-    Side,
-    TimeInForce,
     WithdrawalCause,
 )
 from lob_sim.sweep.task import TaskSpec
@@ -49,88 +43,8 @@ from lob_sim.units import NS_PER_S
 
 HERE = "experiments.validation.market_closure"
 SOURCE = "Glosten & Milgrom 1985, section 4"
-TICKS_PER_UNIT = 10**6
-CENTRE_TICKS = 10 * TICKS_PER_UNIT
 CLOSED = 0.97
 """A half-spread above this has no customers left but one in thirty: the market counts as closed."""
-
-
-class LearningDealer(Strategy):
-    """Charges the mean of what its trades have cost so far, the later ones weighing more.
-
-    After trade n the round's value is known, and the half-spread h moves by gain/(caution + n) of the way
-    to what this trade has cost. Its mean motion is dh = F(h) - h, where F(h) is the expected cost of a
-    trade at h: the only rest point from which it is not driven away is the theory's."""
-
-    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-        """Parameters.
-
-        Attributes:
-            gain: Weight of the later trades against the earlier ones.
-            caution: Keeps the first trades from moving it much.
-        """
-
-        gain: float
-        caution: float
-
-    params: Params
-
-    def __init__(self, params: msgspec.Struct | None = None) -> None:
-        super().__init__(params)
-        self.half_spread = 0.0
-        self.trades = 0
-
-    def on_start(self, ctx: Context) -> None:
-        self._quote(ctx)
-
-    def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
-        value = 1.0 if ctx.fair_value(0) > CENTRE_TICKS else -1.0
-        cost = fill.side.opposite * value
-        self.trades += 1
-        weight = self.params.gain / (self.params.caution + self.trades)
-        self.half_spread = min(1.0, max(0.0, self.half_spread + weight * (cost - self.half_spread)))
-        self._quote(ctx)
-
-    def _quote(self, ctx: Context) -> None:
-        half = max(1, round(self.half_spread * TICKS_PER_UNIT))
-        keep_quotes(ctx, 0, CENTRE_TICKS - half, 1, CENTRE_TICKS + half, 1)
-
-
-class ElasticPassers(Strategy):
-    """Traders who come one a second: informed, or with a private value that must cover the spread."""
-
-    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-        """Parameters.
-
-        Attributes:
-            informed_share: Probability that a trader knows the value.
-            elastic: Whether uninformed traders mind the spread at all.
-        """
-
-        informed_share: float
-        elastic: bool = True
-
-    params: Params
-
-    def on_start(self, ctx: Context) -> None:
-        ctx.wake_in(NS_PER_S // 2)
-
-    def on_wake(self, ctx: Context, tag: int) -> None:
-        ctx.wake_in(NS_PER_S)
-        if ctx.random.uniform() < self.params.informed_share:
-            side = Side.BUY if ctx.fair_value(0) > CENTRE_TICKS else Side.SELL
-            limit = CENTRE_TICKS + side * TICKS_PER_UNIT
-            ctx.place(0, side, 1, limit, time_in_force=TimeInForce.IOC)
-        else:
-            side = Side.BUY if ctx.random.uniform() < 0.5 else Side.SELL
-            private = ctx.random.uniform() if self.params.elastic else 1.0
-            ctx.place(
-                0,
-                side,
-                1,
-                round(CENTRE_TICKS + side * private * TICKS_PER_UNIT),
-                time_in_force=TimeInForce.IOC,
-            )
 
 
 class Asker(Strategy):
@@ -147,26 +61,8 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
     """A learning dealer and its customers for many rounds: its half-spread in the last quarter of them."""
     mu, rounds = float(spec.overrides["mu"]), int(spec.overrides["rounds"])
     values = np.where(np.random.default_rng([spec.seed, 1]).random(rounds) < 0.5, 1.0, -1.0)
-    levels = np.concatenate([[10.0], 10.0 + values])
-    scenario = market(
-        seconds(rounds),
-        [
-            group("dealer", f"{HERE}:LearningDealer", informed=True, gain=5.0, caution=150.0),
-            group(
-                "passers",
-                f"{HERE}:ElasticPassers",
-                informed=True,
-                informed_share=mu,
-                elastic=bool(spec.overrides["elastic"]),
-            ),
-        ],
-        tick="0.000001",
-        initial="10",
-        jumps=[(k * NS_PER_S + 1, levels[k + 1] / levels[k] - 1) for k in range(rounds)],
-    )
-    _, tape = taped(scenario, spec.seed, OrderFilled)
-    fills = [fill for fill in tape.messages if fill.is_maker]
-    charged = np.array([abs(fill.price_ticks - CENTRE_TICKS) / TICKS_PER_UNIT for fill in fills])
+    fills = dealer_fills(values.tolist(), spec.seed, mu, bool(spec.overrides["elastic"]))
+    charged = np.array(half_spreads(fills))
     return {"late": float(charged[-(len(charged) // 4) :].mean()), "last": float(charged[-1])}
 
 
