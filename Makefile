@@ -33,7 +33,8 @@ lint: $(INSTALLED)
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal -m "not validate"
 
-# Everything that takes long: the long tests, then every experiment in full, whose verdicts docs/validation.md keeps.
+# Everything that takes long: the long tests, the faults that the tests must catch, then every experiment in full, once, whose
+# verdicts docs/validation.md keeps.
 validate: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal -m validate
 	$(BIN)/python tests/mutation/run_mutations.py

@@ -139,6 +139,10 @@ EXPERIMENT = Experiment(
     "information_spiral",
     run,
     quick={"part": Part.factorial, "seeds": 4},
+    cases=[
+        {"part": part}
+        for part in (Part.factorial, Part.robustness, Part.shapley, Part.tipping, Part.calm, Part.controls)
+    ],
 )
 
 

@@ -42,14 +42,6 @@ def test_every_claim_holds_and_there_is_a_figure(experiment: Experiment, tmp_pat
     assert (tmp_path / "deep" / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.validate
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
-def test_every_claim_holds_in_full(experiment: Experiment) -> None:
-    for case in experiment.cases:
-        assert failed(experiment.run(**case)) == []
-
-
 def test_json_is_one_object_with_values_references_errors_and_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         dealer_prime.EXPERIMENT.main(["--json", "--depth", "7000", "--sale-order", "cash_first"])

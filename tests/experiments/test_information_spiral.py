@@ -296,20 +296,3 @@ def test_the_demo_leaves_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: 
     result = json.loads((tmp_path / "demo" / "result.json").read_text(encoding="utf-8"))
     assert set(result["cells"]) == {NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH}
     assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == ["both", "neither"]
-
-
-# --- in full -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.validate
-@pytest.mark.timeout(0)
-@pytest.mark.parametrize("part", ["factorial", "shapley", "tipping", "controls", "calm"])
-def test_in_full(part: str) -> None:
-    outcome = information_spiral.run(part=information_spiral.Part(part))
-    assert [row.claim for row in outcome.rows if not row.holds] == []
-
-
-@pytest.mark.validate
-@pytest.mark.timeout(0)
-def test_transparency_in_full() -> None:
-    assert [row.claim for row in transparency.run().rows if not row.holds] == []

@@ -1,8 +1,6 @@
-"""Every experiment in its quick version; in full with ``-m validate``."""
+"""Every experiment in its quick version; ``python -m experiments.validation.report`` runs them in full."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
@@ -35,11 +33,6 @@ EXPERIMENTS = [
         zero_intelligence,
     )
 ]
-CASES = [
-    pytest.param(experiment, case, id=f"{experiment.name} {experiment.options(case)}".strip())
-    for experiment in EXPERIMENTS
-    for case in experiment.cases
-]
 
 
 def failures(outcome: Outcome) -> list[str]:
@@ -60,10 +53,3 @@ def test_flagship_dealer_leaves_where_no_half_spread_earns_its_cost() -> None:
 
 def test_a_market_of_mostly_informed_traders_closes() -> None:
     assert failures(market_closure.run(mu=0.7, runs=6, rounds=1500)) == []
-
-
-@pytest.mark.validate
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("experiment", "case"), CASES)
-def test_in_full(experiment: Experiment, case: dict[str, Any]) -> None:
-    assert failures(experiment.run(**case)) == []
