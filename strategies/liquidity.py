@@ -24,7 +24,8 @@ class LiquidityTraders(Strategy):
     [0, ``max_reservation_ticks``], beyond the visible price. It trades if the touch is within its private
     value: at a half-spread h a share 1 − h/``max_reservation_ticks`` of the flow stays. That elasticity is
     what can make a lit market close. Some ask dealers instead, and all do when nobody quotes their side of
-    the lit book.
+    the lit book. Where trading is all-to-all, some first offer liquidity themselves: they rest an order at the visible
+    price, on their own side of it, for a while.
 
     Source: the liquidity traders of Glosten and Milgrom (1985), "Bid, Ask and Transaction Prices in a
     Specialist Market with Heterogeneously Informed Traders", whose private valuation decides whether they
@@ -44,6 +45,9 @@ class LiquidityTraders(Strategy):
             rfq_share: Probability that an arrival asks dealers although its side of the lit book is quoted.
             rfq_dealers: Number of dealers asked, chosen at random; 0 means that these traders never ask.
             rfq_patience: How long an asker waits for answers.
+            quoting_share (probability): Probability that an arrival rests an order in the lit book instead; 0:
+                clients only take, as where dealers alone may quote.
+            quoting_patience: How long such an order rests.
         """
 
         instruments: tuple[str, ...] = ()
@@ -54,6 +58,8 @@ class LiquidityTraders(Strategy):
         rfq_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
         rfq_dealers: Annotated[int, msgspec.Meta(ge=0)] = 3
         rfq_patience: Interval = NS_PER_S
+        quoting_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+        quoting_patience: Interval = 30 * NS_PER_S
 
     params: Params
 
@@ -61,14 +67,18 @@ class LiquidityTraders(Strategy):
         super().__init__(params)
         self.instrument_ids: tuple[int, ...] = ()
         self.inquiries = Inquiries()
+        self.resting: dict[int, int] = {}
 
     def on_start(self, ctx: Context) -> None:
         self.instrument_ids = traded_instruments(ctx, self.params.instruments)
         self._await_arrival(ctx)
 
     def on_wake(self, ctx: Context, tag: int) -> None:
-        if tag != _ARRIVAL:
+        if tag > 0:
             self.inquiries.on_patience_over(ctx, tag)
+            return
+        if tag < 0:
+            self._give_up(ctx, -tag)
             return
         self._await_arrival(ctx)
         random, p = ctx.random, self.params
@@ -77,6 +87,9 @@ class LiquidityTraders(Strategy):
         qty = random.integer(1, p.max_size_lots + 1)
         limit = self._private_limit_ticks(ctx, instrument_id, side)
         prefers_rfq = random.uniform() < p.rfq_share
+        if p.quoting_share and random.uniform() < p.quoting_share:
+            self._rest(ctx, instrument_id, side, qty)
+            return
         touch, _ = touch_ticks(ctx.top(instrument_id), side)
         if p.rfq_dealers and (prefers_rfq or not touch):
             self._ask(ctx, instrument_id, side, qty, limit)
@@ -103,6 +116,21 @@ class LiquidityTraders(Strategy):
         price = visible_price_ticks(ctx, instrument_id)
         private = ctx.random.uniform() * self.params.max_reservation_ticks
         return floor(price + private) if side is Side.BUY else max(1, ceil(price - private))
+
+    def _rest(self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots) -> None:
+        price = visible_price_ticks(ctx, instrument_id)
+        own_side = floor(price) if side is Side.BUY else ceil(price)
+        if own_side <= 0 or not accepts_orders(ctx, instrument_id):
+            return
+        order = ctx.place(instrument_id, side, qty_lots, own_side, post_only=True)
+        if order:
+            self.resting[order] = instrument_id
+            ctx.wake_in(self.params.quoting_patience, -order)
+
+    def _give_up(self, ctx: Context, client_order_id: int) -> None:
+        instrument_id = self.resting.pop(client_order_id)
+        if client_order_id in ctx.orders(instrument_id):
+            ctx.cancel(instrument_id, client_order_id)
 
     def _ask(self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots, limit_ticks: Ticks) -> None:
         p = self.params

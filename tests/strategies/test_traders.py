@@ -302,3 +302,33 @@ def test_mean_reversion_buys_what_has_fallen_and_leaves_when_it_is_back() -> Non
     assert sent[2] == [(Side.BUY, 5, 91)]
     assert sent[3:5] == [[], []]
     assert sent[5] == [(Side.SELL, 5, 98)]
+
+
+# --- liquidity traders who quote ------------------------------------------------------------------------------
+
+
+def arrivals(count: int, **params: object) -> tuple[RecordingContext, LiquidityTraders]:
+    ctx = RecordingContext(initial_ticks=1000)
+    ctx.set_top(990, 1011)
+    strategy = started(LiquidityTraders, ctx, rfq_dealers=0, max_reservation_ticks=50, **params)
+    wake(strategy, ctx, count)
+    return ctx, strategy
+
+
+def test_clients_who_quote_rest_at_the_visible_price_on_their_side_and_give_up() -> None:
+    ctx, strategy = arrivals(60, quoting_share=1.0, quoting_patience="1h")
+    placed = [a for a in ctx.take_actions() if isinstance(a, NewOrder)]
+    assert len(placed) == 60
+    assert all(a.post_only and a.time_in_force is TimeInForce.GTC for a in placed)
+    assert {(a.side, a.price_ticks) for a in placed} == {(Side.BUY, 1000), (Side.SELL, 1001)}
+    filled = placed[0]
+    ctx.end_order(0, filled.client_order_id)
+    for order in placed:
+        strategy.on_wake(ctx, -order.client_order_id)
+    cancelled = [a.client_order_id for a in ctx.take_actions() if isinstance(a, CancelOrder)]
+    assert cancelled == [a.client_order_id for a in placed[1:]]
+
+
+def test_clients_who_may_not_quote_only_take() -> None:
+    ctx, _ = arrivals(40)
+    assert {a.time_in_force for a in ctx.take_actions() if isinstance(a, NewOrder)} == {TimeInForce.IOC}

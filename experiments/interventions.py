@@ -1,0 +1,159 @@
+"""What breaks the spiral: which intervention damps the crisis of the flagship, and by how much?
+
+The crisis with everything on, and with one change at a time, each an entry of the scenario:
+
+- ``exemption``: Treasuries and reserves leave the leverage exposure (Federal Reserve, interim final rule, April 2020);
+- ``purchases``: a central bank bids for Treasuries, 0.3% below the last sound price, while the market does not function
+  (Duffie and Keane 2023);
+- ``repo``: a standing facility lends against both instruments at the calm haircuts (Federal Reserve, July 2021);
+- ``all_to_all``: half of the clients offer liquidity in the lit book before they take it (Chaboud et al. 2022,
+  "All-to-All Trading in the U.S. Treasury Market");
+- ``halt``: trading stops for two minutes when a price has left a band of 1% (a volatility halt);
+- ``transparency``: every RFQ trade is public at once;
+- ``batches``: call auctions every second in place of continuous trading (Budish, Cramton and Shim 2015).
+
+Expected, before the first run. The exemption takes away what makes most dealers sell, so it must cut forced sales and
+the overshoot most. Purchases put a floor under Treasuries, into which most is sold, and must cut the overshoot about to
+their discount. The facility ends the rise of haircuts, the smallest of the three constraints: a small effect.
+All-to-all trading adds bids that no fear withdraws, but clients' orders are small beside what is sold: a somewhat
+smaller overshoot. A halt gives slow capital time, and keeps forced sellers waiting with marks that no market supports:
+sign open. Transparency and batches: sign open; neither adds capacity. Claimed are the first two alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import pandas as pd
+import typer
+
+from experiments.drawing import COLOURS, new_figure, save
+from experiments.spiral import cells
+from experiments.spiral.claims import below
+from experiments.spiral.factorial import OUTCOMES
+from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
+from lob_sim.scenario import AgentGroupSpec, LitSpec, RfqSpec, Scenario
+from lob_sim.sweep import bootstrap
+from lob_sim.units import NS_PER_S
+
+NOTHING = "nothing"
+_SOURCES = {
+    "exemption": "Federal Reserve, interim final rule of April 2020",
+    "purchases": "Duffie and Keane (2023)",
+}
+_DISCOUNT = 0.003
+_HALT = LitSpec(price_band=0.01, halt=120 * NS_PER_S)
+_BATCHES = LitSpec(batch_interval=NS_PER_S)
+
+
+def exempted(scenario: Scenario) -> Scenario:
+    """Treasuries and reserves outside of every leverage exposure."""
+    for name, group in cells.leverage_groups(scenario).items():
+        sheet = group.balance_sheet
+        assert sheet is not None
+        limits = [
+            msgspec.structs.replace(limit, params={**limit.params, "exempt": ["treasury", "reserves"]})
+            if limit.kind == "slr"
+            else limit
+            for limit in sheet.constraints
+        ]
+        changed = msgspec.structs.replace(sheet, constraints=limits)
+        scenario = cells.with_group(scenario, name, msgspec.structs.replace(group, balance_sheet=changed))
+    return scenario
+
+
+def joined_by(scenario: Scenario, name: str, strategy: str, **params: Any) -> Scenario:
+    """The scenario with one more agent."""
+    member = AgentGroupSpec(name=name, strategy=strategy, params=params)
+    return msgspec.structs.replace(scenario, agents=[*scenario.agents, member])
+
+
+def with_standing_repo(scenario: Scenario) -> Scenario:
+    """A facility that lends at the haircuts of a calm market, to which every dealer has access."""
+    lender = next(group for group in scenario.agents if cells.class_of(group) == "RepoLending")
+    schedules = {name: {"base": schedule["base"]} for name, schedule in lender.params["schedules"].items()}
+    return joined_by(
+        scenario,
+        "facility",
+        "lob_sim.agents.central_bank:StandingRepoFacility",
+        term=lender.params["term"],
+        interval=lender.params["interval"],
+        schedules=schedules,
+    )
+
+
+def on_venues(scenario: Scenario, lit: LitSpec | None = None, rfq: RfqSpec | None = None) -> Scenario:
+    """The scenario with other rules for every lit book, or every RFQ venue."""
+    instruments = [msgspec.structs.replace(i, lit=lit or i.lit, rfq=rfq or i.rfq) for i in scenario.instruments]
+    return msgspec.structs.replace(scenario, instruments=instruments)
+
+
+def interventions(scenario: Scenario) -> dict[str, Scenario]:
+    """The scenario as it is, and with each intervention."""
+    bank = "strategies.central_bank:CentralBankPurchases"
+    return {
+        NOTHING: scenario,
+        "exemption": exempted(scenario),
+        "purchases": joined_by(
+            scenario, "central_bank", bank, instruments=["treasury"], discount=_DISCOUNT, widest_spread=_DISCOUNT
+        ),
+        "repo": with_standing_repo(scenario),
+        "all_to_all": cells.with_params(scenario, "LiquidityTraders", quoting_share=0.5),
+        "halt": on_venues(scenario, lit=_HALT),
+        "transparency": on_venues(scenario, rfq=RfqSpec(transparency="immediate")),
+        "batches": on_venues(scenario, lit=_BATCHES),
+    }
+
+
+def run(seeds: Annotated[int, typer.Option(min=2, help="Seeds of each intervention.")] = 16) -> Outcome:
+    """Run the crisis under each intervention, and compare with doing nothing seed by seed."""
+    frames = cells.run_scenarios(interventions(cells.flagship()), seeds, "interventions")
+    return Outcome(_rows(frames), lambda path: _draw(path, frames), [_table(frames)])
+
+
+def _rows(frames: Mapping[str, pd.DataFrame]) -> list[Row]:
+    return [
+        below(
+            f"overshoot below fair value (%): {name} less nothing",
+            frames[name]["overshoot_pct"] - frames[NOTHING]["overshoot_pct"],
+            0.0,
+            source,
+        )
+        for name, source in _SOURCES.items()
+    ]
+
+
+_SHOWN = {**OUTCOMES, "forced_lots": "sold under a constraint (lots)"}
+
+
+def _table(frames: Mapping[str, pd.DataFrame]) -> ResultTable:
+    lines = [
+        [name, *(bootstrap(frame[m] - (0 if name == NOTHING else frames[NOTHING][m])) for m in _SHOWN)]
+        for name, frame in frames.items()
+    ]
+    title = "Doing nothing, and what each intervention changes: mean [95 % interval] over seeds, paired"
+    return ResultTable(title, ["intervention", *_SHOWN.values()], lines)
+
+
+def _draw(path: Path, frames: Mapping[str, pd.DataFrame]) -> None:
+    shown = ("overshoot_pct", "quote_absence", "forced_lots")
+    figure, axes = new_figure(1, len(shown), sharey=True)
+    changed = [name for name in frames if name != NOTHING]
+    for axis, metric in zip(axes, shown, strict=True):
+        for place, name in enumerate(reversed(changed)):
+            found = bootstrap(frames[name][metric] - frames[NOTHING][metric])
+            reach = [[max(0.0, found.value - found.low)], [max(0.0, found.high - found.value)]]
+            axis.errorbar(found.value, place, xerr=reach, fmt="o", color=COLOURS[0], capsize=4)
+        axis.axvline(0.0, color="black", linewidth=0.8)
+        axis.set_xlabel(f"change in {_SHOWN[metric]}", fontsize="small")
+    axes[0].set_yticks(range(len(changed)), list(reversed(changed)))
+    save(figure, path)
+
+
+EXPERIMENT = Experiment("interventions", run, quick={"seeds": 3})
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
