@@ -3,7 +3,8 @@
     python -m experiments.validation.report [--quick] [--only NAME] [--workers N]
 
 An experiment is found by being there: any module beside this one, or one folder up, with an ``EXPERIMENT``.
-Nothing in the report is typed by hand: every line is a row that a run returned.
+Nothing in the report is typed by hand: every line is a row that a run returned. Results are kept beside the report,
+in ``validation.json``, as soon as they are there; ``--only`` renews those of the experiments that it names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import importlib
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lob_sim.errors import InputError
-from lob_sim.experiment import Experiment, Row
+from lob_sim.experiment import Experiment, ResultTable, Row
 from lob_sim.sweep.executors import Processes, available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +39,7 @@ class Job(msgspec.Struct, frozen=True):
     Attributes:
         module: The experiment's module.
         case: Number of the case; -1 for the quick version.
-        figure: Where its figure goes.
+        figure: Where its figure goes, from the report's folder.
     """
 
     module: str
@@ -53,6 +55,7 @@ class Result(msgspec.Struct, frozen=True):
         title: The experiment's question.
         command: What to type to get the same.
         rows: The claims; empty where the run failed.
+        tables: What else was measured, as text.
         error: Why it failed, or empty.
         has_figure: Whether a figure was drawn.
         took_s: Wall time in seconds.
@@ -62,6 +65,7 @@ class Result(msgspec.Struct, frozen=True):
     title: str
     command: str
     rows: list[Row]
+    tables: list[ResultTable]
     error: str
     has_figure: bool
     took_s: float
@@ -90,30 +94,43 @@ def load(module: str) -> Experiment:
     return experiment
 
 
-def do(job: Job) -> Result:
-    """Run one case in this process and draw its figure."""
-    started = time.perf_counter()
+def command_of(job: Job) -> tuple[str, dict[str, Any]]:
+    """What to type to get the same, and the same as parameters."""
     experiment = load(job.module)
     case: dict[str, Any] = experiment.quick if job.case < 0 else experiment.cases[job.case]
-    command = f"python -m {job.module} {experiment.options(case)}".strip()
+    return f"python -m {job.module} {experiment.options(case)}".strip(), case
+
+
+def do(job: Job, folder: Path) -> Result:
+    """Run one case in this process and draw its figure, under the report's folder."""
+    started = time.perf_counter()
+    experiment = load(job.module)
+    command, case = command_of(job)
     rows: list[Row] = []
+    tables: list[ResultTable] = []
     error, has_figure = "", False
     try:
         outcome = experiment.run(**case)
-        rows = outcome.rows
+        rows, tables = outcome.rows, [told(measured) for measured in outcome.tables]
         if outcome.draw is not None:
             mpl.use("agg")
-            outcome.draw(Path(job.figure))
+            outcome.draw(folder / job.figure)
             plt.close("all")
             has_figure = True
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
         traceback.print_exc()
     took_s = time.perf_counter() - started
-    return Result(job, experiment.title, command, rows, error, has_figure, took_s)
+    return Result(job, experiment.title, command, rows, tables, error, has_figure, took_s)
 
 
-def table(results: list[Result], page: Path) -> str:
+def told(measured: ResultTable) -> ResultTable:
+    """A table with its cells as text."""
+    rows = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in measured.rows]
+    return ResultTable(measured.title, measured.columns, rows)
+
+
+def table(results: list[Result]) -> str:
     """The report as Markdown."""
     rows = [row for result in results for row in result.rows]
     held = sum(row.holds for row in rows)
@@ -139,10 +156,13 @@ def table(results: list[Result], page: Path) -> str:
         for row in result.rows:
             verdict = row.verdict if row.holds else f"**{row.verdict}**"
             lines.append(_line([row.claim, row.source, _reference(row), _measured(row), verdict, command]))
-    lines += ["", "## Figures", ""]
+    lines += ["", "## Tables and figures", ""]
     for result in results:
+        for measured in result.tables:
+            lines += [f"### {measured.title}", "", f"`{result.command}`", "", _line(measured.columns)]
+            lines += [_line(["---"] * len(measured.columns)), *(_line(row) for row in measured.rows), ""]
         if result.has_figure:
-            link = Path(result.job.figure).relative_to(page.parent).as_posix()
+            link = result.job.figure
             lines += [f"### {result.title}", "", f"`{result.command}`", "", f"![{result.title}]({link})", ""]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -160,7 +180,7 @@ def _measured(row: Row) -> str:
     return f"{row.measured:.6g} ± {row.standard_error:.2g}" if row.standard_error else f"{row.measured:.6g} (exact)"
 
 
-def plan(only: list[str], quick: bool, figures: Path) -> list[Job]:
+def plan(only: list[str], quick: bool) -> list[Job]:
     """The jobs.
 
     Raises:
@@ -176,26 +196,52 @@ def plan(only: list[str], quick: bool, figures: Path) -> list[Job]:
         if not only or name in only:
             for case in [-1] if quick else range(len(load(module).cases)):
                 suffix = "" if case < 1 else f"-{case + 1}"
-                jobs.append(Job(module, case, str(figures / f"{name}{suffix}.png")))
+                jobs.append(Job(module, case, f"figures/validation/{name}{suffix}.png"))
     return jobs
 
 
-def run_all(jobs: list[Job], workers: int) -> list[Result]:
-    """Do jobs in parallel, with progress; the results come in the order of the jobs."""
+def run_all(jobs: list[Job], workers: int, folder: Path, keep: Callable[[Result], None]) -> None:
+    """Do jobs in parallel, with progress, and hand over each result when it is there."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    results: dict[Job, Result] = {}
     with Processes(workers) as executor, Progress(*columns, console=console) as progress:
         bar = progress.add_task("experiments", total=len(jobs))
-        for future in as_completed([executor.submit(do, job) for job in jobs]):
+        for future in as_completed([executor.submit(do, job, folder) for job in jobs]):
             result = future.result()
-            results[result.job] = result
+            keep(result)
             verdict = "holds" if result.holds else result.error.partition("\n")[0] or "FAILS"
             progress.console.print(
                 f"{result.took_s:6.1f} s  {verdict:6}  {result.command}", highlight=False, soft_wrap=True
             )
             progress.advance(bar)
-    return [results[job] for job in jobs]
+
+
+class Kept:
+    """The results so far: a report, and the same beside it as JSON.
+
+    Args:
+        page: The report.
+        jobs: Everything that there is to do, in the order of the report.
+        renewed: What is done anew; results of it are forgotten.
+    """
+
+    def __init__(self, page: Path, jobs: list[Job], renewed: list[Job]) -> None:
+        self.page, self.store = page, page.with_suffix(".json")
+        self.jobs = jobs
+        self.results: dict[Job, Result] = {}
+        if self.store.exists():
+            for result in msgspec.json.decode(self.store.read_bytes(), type=list[Result]):
+                stands = result.job in jobs and result.command == command_of(result.job)[0]
+                if stands and result.job not in renewed:
+                    self.results[result.job] = result
+
+    def add(self, result: Result) -> None:
+        """Keep one more."""
+        self.results[result.job] = result
+        found = [self.results[job] for job in self.jobs if job in self.results]
+        self.page.parent.mkdir(parents=True, exist_ok=True)
+        self.store.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        self.page.write_text(table(found), encoding="utf-8")
 
 
 def report(
@@ -205,17 +251,15 @@ def report(
     out: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = ROOT / "docs" / "validation.md",
 ) -> None:
     """Run the experiments and write the report; exit code 1 if a claim fails or a run does."""
-    figures = out.parent / "figures" / "validation"
     try:
-        jobs = plan(only or [], quick, figures)
+        jobs = plan(only or [], quick)
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    results = run_all(jobs, workers or available_cores())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(table(results, out), encoding="utf-8")
-    failing = [result.command for result in results if not result.holds]
-    typer.echo(f"{out}: {len(results) - len(failing)} of {len(results)} cases hold")
+    kept = Kept(out, plan([], quick), jobs)
+    run_all(jobs, workers or available_cores(), out.parent, kept.add)
+    failing = [result.command for result in kept.results.values() if not result.holds]
+    typer.echo(f"{out}: {len(kept.results) - len(failing)} of {len(kept.results)} cases hold")
     raise typer.Exit(1 if failing else 0)
 
 

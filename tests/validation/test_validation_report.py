@@ -19,13 +19,13 @@ def test_every_experiment_is_found_once() -> None:
     assert all(name == report.load(module).name for name, module in zip(names, modules, strict=True))
 
 
-def test_unknown_experiment_is_named(tmp_path: Path) -> None:
+def test_unknown_experiment_is_named() -> None:
     with pytest.raises(InputError, match="no experiment 'keynes'"):
-        report.plan(["keynes"], False, tmp_path)
+        report.plan(["keynes"], False)
 
 
-def test_one_job_for_each_case(tmp_path: Path) -> None:
-    jobs = report.plan(["kyle"], False, tmp_path)
+def test_one_job_for_each_case() -> None:
+    jobs = report.plan(["kyle"], False)
     assert [job.case for job in jobs] == [0, 1, 2]
     assert len({job.figure for job in jobs}) == 3
 
@@ -41,8 +41,8 @@ def test_table_has_a_line_for_every_claim_and_for_every_failure(
 ) -> None:
     experiment = Experiment("a_market", a_market, cases=[{}, {"scale": 2.0}, {"scale": -1.0}])
     monkeypatch.setattr(report, "load", lambda module: experiment)
-    results = [report.do(report.Job("experiments.a_market", case, "x.png")) for case in range(3)]
-    page = report.table(results, tmp_path / "validation.md")
+    results = [report.do(report.Job("experiments.a_market", case, "x.png"), tmp_path) for case in range(3)]
+    page = report.table(results)
     lines = [line for line in page.splitlines() if line.startswith("| ")][1:]
     command = "`python -m experiments.a_market"
     assert lines[0] == rf"| mean \| spread | A. Source | = 2.1 | 2 ± 0.05 | holds | {command}` |"
@@ -51,3 +51,22 @@ def test_table_has_a_line_for_every_claim_and_for_every_failure(
     assert "ValueError: there is no such scale | **failed to run**" in lines[4]
     assert "**2 of 4 claims hold**, in 3 cases of 1 experiments" in page
     assert [result.holds for result in results] == [True, False, False]
+
+
+def test_results_are_kept_as_they_come_and_renewed_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    experiment = Experiment("a_market", a_market, cases=[{"scale": 1.05}, {"scale": 1.0}])
+    monkeypatch.setattr(report, "load", lambda module: experiment)
+    jobs = [report.Job("experiments.a_market", case, f"{case}.png") for case in range(2)]
+    page = tmp_path / "deep" / "validation.md"
+    kept = report.Kept(page, jobs, jobs)
+    for job in reversed(jobs):
+        kept.add(report.do(job, tmp_path))
+    assert page.read_text(encoding="utf-8").count("\n| parts") == 2
+    again = report.Kept(page, jobs, jobs[:1])
+    assert list(again.results) == jobs[1:], "what is done anew is forgotten, the rest is kept"
+    again.add(report.do(jobs[0], tmp_path))
+    assert page.read_text(encoding="utf-8").index("--scale 1.05") < page.read_text(encoding="utf-8").index(
+        "--scale 1.0`"
+    )
+    # A case that no longer exists takes its lines with it.
+    assert list(report.Kept(page, jobs[1:], []).results) == jobs[1:]
