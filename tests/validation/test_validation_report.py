@@ -65,8 +65,9 @@ def test_results_are_kept_as_they_come_and_renewed_by_name(monkeypatch: pytest.M
     again = report.Kept(page, jobs, jobs[:1])
     assert list(again.results) == jobs[1:], "what is done anew is forgotten, the rest is kept"
     again.add(report.do(jobs[0], tmp_path))
-    assert page.read_text(encoding="utf-8").index("--scale 1.05") < page.read_text(encoding="utf-8").index(
-        "--scale 1.0`"
-    )
-    # A case that no longer exists takes its lines with it.
+    lines = page.read_text(encoding="utf-8")
+    assert lines.index("--scale 1.05`") < lines.index("--scale 1.0`")
+    # A case that no longer exists, or is another now, takes its lines with it.
     assert list(report.Kept(page, jobs[1:], []).results) == jobs[1:]
+    experiment.cases[1] = {"scale": 3.0}
+    assert list(report.Kept(page, jobs, []).results) == jobs[:1]
