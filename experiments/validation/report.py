@@ -57,7 +57,7 @@ class Result(msgspec.Struct, frozen=True):
         rows: The claims; empty where the run failed.
         tables: What else was measured, as text.
         error: Why it failed, or empty.
-        has_figure: Whether a figure was drawn.
+        figures: What was drawn, from the report's folder.
         took_s: Wall time in seconds.
     """
 
@@ -67,7 +67,7 @@ class Result(msgspec.Struct, frozen=True):
     rows: list[Row]
     tables: list[ResultTable]
     error: str
-    has_figure: bool
+    figures: list[str]
     took_s: float
 
     @property
@@ -108,20 +108,24 @@ def do(job: Job, folder: Path) -> Result:
     command, case = command_of(job)
     rows: list[Row] = []
     tables: list[ResultTable] = []
-    error, has_figure = "", False
+    figures: list[str] = []
+    error = ""
     try:
         outcome = experiment.run(**case)
         rows, tables = outcome.rows, [told(measured) for measured in outcome.tables]
         if outcome.draw is not None:
             mpl.use("agg")
-            outcome.draw(folder / job.figure)
+            target = folder / job.figure
+            outcome.draw(target)
             plt.close("all")
-            has_figure = True
+            # An experiment with several figures puts the others beside the first.
+            drawn = [target, *sorted(target.parent.glob(f"{target.stem}_*{target.suffix}"))]
+            figures = [path.relative_to(folder).as_posix() for path in drawn]
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
         traceback.print_exc()
     took_s = time.perf_counter() - started
-    return Result(job, experiment.title, command, rows, tables, error, has_figure, took_s)
+    return Result(job, experiment.title, command, rows, tables, error, figures, took_s)
 
 
 def told(measured: ResultTable) -> ResultTable:
@@ -161,9 +165,10 @@ def table(results: list[Result]) -> str:
         for measured in result.tables:
             lines += [f"### {measured.title}", "", f"`{result.command}`", "", _line(measured.columns)]
             lines += [_line(["---"] * len(measured.columns)), *(_line(row) for row in measured.rows), ""]
-        if result.has_figure:
-            link = result.job.figure
-            lines += [f"### {result.title}", "", f"`{result.command}`", "", f"![{result.title}]({link})", ""]
+        if result.figures:
+            lines += [f"### {result.title}", "", f"`{result.command}`", ""]
+            for figure in result.figures:
+                lines += [f"![{result.title}]({figure})", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
