@@ -33,11 +33,11 @@ class HaircutSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         base: Haircut in calm, as a fraction of the collateral's value.
-        per_volatility: Haircut added per unit of volatility above the reference.
-        reference_volatility: Volatility in calm, per interval of the lender's estimator.
-        per_leverage: Haircut added per unit of the borrower's leverage (assets over Tier 1) above the
+        per_volatility (1/return): Haircut added per unit of volatility above the reference.
+        reference_volatility (return): Volatility in calm, per interval of the lender's estimator.
+        per_leverage (1/leverage): Haircut added per unit of the borrower's leverage (assets over Tier 1) above the
             reference.
-        reference_leverage: Leverage that costs nothing extra.
+        reference_leverage (assets over Tier 1): Leverage that costs nothing extra.
         maximum: Largest haircut.
     """
 
@@ -154,12 +154,6 @@ class LoanLadder:
         loan.haircut, loan.maturity_ns = haircut, maturity_ns
         insort(self._loans, loan)
 
-    def take_maturing(self, now_ns: Ns) -> list[Loan]:
-        """Take out every loan whose time is up, to be rolled, repaid or refused."""
-        cut = next((k for k, loan in enumerate(self._loans) if loan.maturity_ns > now_ns), len(self._loans))
-        maturing, self._loans = self._loans[:cut], self._loans[cut:]
-        return maturing
-
     def haircut(self, instrument_id: int, new_haircut: float) -> float:
         """The haircut that the collateral of one instrument bears on average over its loans.
 
@@ -244,8 +238,8 @@ class RepoLender:
 
         Attributes:
             schedules: Haircut schedule by instrument name; no lending against instruments that are not named.
-            limit: Most that it lends in total, in currency units.
-            refuse_above_leverage: Leverage (assets over Tier 1) from which on it rolls nothing.
+            limit (currency units): Most that it lends in total, in currency units.
+            refuse_above_leverage (assets over Tier 1): Leverage (assets over Tier 1) from which on it rolls nothing.
             term: Time to maturity of its loans; a day is overnight.
         """
 
@@ -312,11 +306,3 @@ def margin_calls(sheet: BalanceSheet) -> Mapping[int, Cash]:
     """What lenders call, by instrument: the loan beyond (1 - haircut) × value, rounded up."""
     limits = sheet.repo_limits()
     return {i: loan - limits[i] for i, loan in enumerate(sheet.repo_cash) if loan > limits[i]}
-
-
-def pay_calls(sheet: BalanceSheet) -> Cash:
-    """Pay what is due and what is called out of cash, as far as it goes; returns what was paid.
-
-    What stays unpaid is negative funding headroom: the risk manager sells for it.
-    """
-    return sheet.repay(min(sheet.cash, sheet.due_cash + sum(margin_calls(sheet).values())))

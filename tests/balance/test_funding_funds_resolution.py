@@ -18,7 +18,6 @@ from lob_sim.balance.funding import (
     RepoLender,
     leverage_of,
     margin_calls,
-    pay_calls,
 )
 from lob_sim.balance.resolution import (
     ResolutionPolicy,
@@ -102,10 +101,7 @@ def test_the_ladder_repays_the_nearest_maturity_first_and_gives_a_run_its_clock(
     assert ladder.haircut(1, 0.5) == 0.5
     ladder.repay(0, 150)
     assert [(x.maturity_ns, x.amount_cash) for x in ladder.loans] == [(2 * DAY, 500), (7 * DAY, 250)]
-    # What lenders refuse falls due on the day that it matures, and not before.
-    assert ladder.take_maturing(2 * DAY - 1) == []
-    assert [x.amount_cash for x in ladder.take_maturing(2 * DAY)] == [500]
-    assert ladder.outstanding(0) == 250
+    assert (ladder.outstanding(0), ladder.outstanding(UNSECURED)) == (250, 500)
     with pytest.raises(InvariantError):
         ladder.add(1, 0, 0, 0.0, DAY)
 
@@ -143,7 +139,8 @@ def test_margin_calls_are_paid_from_cash_and_what_is_unpaid_must_be_sold_for() -
     assert margin_calls(sheet) == {}
     sheet.haircuts[0] = 0.05
     assert margin_calls(sheet) == {0: bn(6)}
-    assert pay_calls(sheet) == bn(2)
+    # What stays unpaid is negative headroom, for which the risk manager sells.
+    assert sheet.repay(sheet.cash) == bn(2)
     assert (sheet.cash, margin_calls(sheet)) == (0, {0: bn(4)})
     # Own funds of 6 carry 120 at 5%.
     (sale,) = funding_manager().plan(sheet.view(no_risk())).sales
