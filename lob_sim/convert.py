@@ -121,6 +121,8 @@ def _prepare(raw: Any, annotation: Any, where: str, error_type: type[InputError]
         raise error_type("expected a number, got nan", where)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return _enum_value(raw, annotation, where, error_type)
+    if origin is typing.Literal and raw not in args:
+        raise error_type(f"expected one of {', '.join(map(str, args))}, got {raw!r}{_nearest(raw, args)}", where)
     if isinstance(raw, Mapping):
         if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
             return _prepare_struct(raw, annotation, where, error_type)
@@ -172,5 +174,8 @@ def _enum_value(raw: Any, enum: type[Enum], where: str, error_type: type[InputEr
     names = {member.name.lower(): member for member in enum}
     if isinstance(raw, str) and raw.lower().replace("-", "_") in names:
         return names[raw.lower().replace("-", "_")]
-    suggestion = did_you_mean(raw, names) if isinstance(raw, str) else ""
-    raise error_type(f"expected one of {', '.join(names)}, got {raw!r}{suggestion}", where)
+    raise error_type(f"expected one of {', '.join(names)}, got {raw!r}{_nearest(raw, names)}", where)
+
+
+def _nearest(raw: Any, known: Iterable[Any]) -> str:
+    return did_you_mean(raw, [str(name) for name in known]) if isinstance(raw, str) else ""

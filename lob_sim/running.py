@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from lob_sim.errors import StrategyError
 from lob_sim.log import (
     AgentEntry,
     DirectoryRecorder,
@@ -15,7 +17,7 @@ from lob_sim.log import (
     open_run,
     run_in_memory,
 )
-from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
+from lob_sim.scenario import Scenario, errors_name, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import Observer, advance
 from lob_sim.simulation.world import World
 
@@ -47,8 +49,10 @@ def run(
         StrategyError: A strategy raised; what was logged until then is in ``out``.
     """
     if not isinstance(scenario, Scenario):
-        scenario = load_scenario(scenario, overrides)
-    # The world is built before anything is written, so that bad input leaves no directory behind.
+        with errors_name(scenario):
+            return run(load_scenario(scenario, overrides), seed, out, observer=observer)
+    if out is not None:
+        rehearse(scenario)
     world = World(scenario, scenario.seed if seed is None else seed, NullRecorder())
     header = header_of(world)
     if out is None:
@@ -60,6 +64,22 @@ def run(
         world.market.recorder = directory
         advance(world, observer)
     return open_run(out)
+
+
+def rehearse(scenario: Scenario) -> World:
+    """Build the market and let its agents start, and stop there: bad input shows before anything is written.
+
+    Returns:
+        The market at time 0.
+
+    Raises:
+        InputError: Something that the scenario says does not hold.
+    """
+    world = World(scenario, scenario.seed, NullRecorder())
+    # What goes wrong in a strategy's own code belongs on the log of the run itself.
+    with suppress(StrategyError):
+        world.start()
+    return world
 
 
 def header_of(world: World) -> RunHeader:

@@ -1,6 +1,7 @@
 """Scenarios: what a market consists of, read from TOML and checked."""
 
 from lob_sim.scenario.loading import (
+    errors_name,
     find_scenario,
     instrument_specs,
     load_scenario,
@@ -43,6 +44,7 @@ __all__ = [
     "Spec",
     "SwitchSpec",
     "apply_overrides",
+    "errors_name",
     "find_scenario",
     "instrument_specs",
     "load_scenario",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,21 @@ def load_scenario(source: str | Path, overrides: Sequence[str] = ()) -> Scenario
         raise ScenarioError("unknown key 'folder'", f"{source}: folder")
     raw["folder"] = str(path.resolve().parent)
     return parse_scenario(apply_overrides(resolve_likes(raw, f"{source}: "), overrides), f"{source}: ")
+
+
+@contextmanager
+def errors_name(source: str | Path) -> Iterator[None]:
+    """Put the file before the place in errors that come up only when what it says is built.
+
+    Args:
+        source: The file, as its user knows it.
+    """
+    try:
+        yield
+    except InputError as error:
+        if error.where.startswith(str(source)):
+            raise
+        raise type(error)(error.message, f"{source}: {error.where}" if error.where else str(source)) from None
 
 
 def find_scenario(source: str | Path) -> Path:

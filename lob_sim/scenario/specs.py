@@ -31,11 +31,13 @@ def _require(holds: bool, field: str, expected: str, value: object) -> None:
 class LatencySpec(Spec, frozen=True, kw_only=True):
     """How long a message travels, one way.
 
+    Source: a choice of this program: the delays of networks and people are skewed, hence the lognormal.
+
     Attributes:
         distribution: constant, uniform on median ± spread, or lognormal with the given median.
         median: Middle of the distribution.
         spread: Half-width of the uniform distribution; at most the median.
-        sigma: Standard deviation of the logarithm, for lognormal.
+        sigma (log time): Standard deviation of the logarithm, for lognormal.
     """
 
     distribution: Literal["constant", "uniform", "lognormal"] = "constant"
@@ -46,6 +48,8 @@ class LatencySpec(Spec, frozen=True, kw_only=True):
 
 class ConnectionSpec(Spec, frozen=True, kw_only=True):
     """An agent's latencies.
+
+    Source: latency on both ways, as in ABIDES (Byrd, Hybinette and Balch 2020).
 
     Attributes:
         to_venue: Commands, from agent to venue.
@@ -58,6 +62,10 @@ class ConnectionSpec(Spec, frozen=True, kw_only=True):
 
 class LitSpec(Spec, frozen=True, kw_only=True):
     """Rules of an instrument's lit order book.
+
+    Source: auctions as on most exchanges (Harris 2003, *Trading and Exchanges*); batches, Budish, Cramton and
+    Shim (2015), "The High-Frequency Trading Arms Race"; bands, the limit-up/limit-down plan of the exchanges of
+    the United States (2012).
 
     Attributes:
         opening_auction: Length of a call auction before continuous trading; 0 for none.
@@ -78,6 +86,8 @@ class LitSpec(Spec, frozen=True, kw_only=True):
 class RfqSpec(Spec, frozen=True, kw_only=True):
     """Rules of an instrument's RFQ venue.
 
+    Source: the delayed publication of bond trades by FINRA's TRACE.
+
     Attributes:
         transparency: Who learns of RFQ trades: nobody, everybody after a delay (as with TRACE), or at once.
         delay: The delay of delayed transparency.
@@ -90,14 +100,16 @@ class RfqSpec(Spec, frozen=True, kw_only=True):
 class FairValueSpec(Spec, frozen=True, kw_only=True):
     """The law of an instrument's fair value, and the public news of it.
 
+    Source: Merton (1976), "Option Pricing When Underlying Stock Returns Are Discontinuous".
+
     Attributes:
-        daily_volatility: Standard deviation of the log return over a trading day of eight hours.
-        common_loading: Correlation with the factor that all instruments share; the correlation of two
+        daily_volatility (log return): Standard deviation of the log return over a trading day of eight hours.
+        common_loading (correlation): Correlation with the factor that all instruments share; the correlation of two
             instruments is the product.
         jumps_per_day: Mean number of unscheduled jumps in a trading day.
-        jump_sd: Standard deviation of the log size of an unscheduled jump.
+        jump_sd (log return): Standard deviation of the log size of an unscheduled jump.
         news_interval: Mean time between public signals; 0 for no news.
-        news_noise_sd: Standard deviation of a signal's error, as a fraction of the initial value.
+        news_noise_sd (fraction): Standard deviation of a signal's error, as a fraction of the initial value.
     """
 
     daily_volatility: Annotated[float, msgspec.Meta(ge=0)] = 0.0
@@ -115,13 +127,16 @@ class FairValueSpec(Spec, frozen=True, kw_only=True):
 class InstrumentSpec(Spec, frozen=True, kw_only=True):
     """One traded instrument.
 
+    Source: a choice of this program, after the conventions of bond and share markets.
+
     Attributes:
         name: Stable name.
-        tick_size: Price of one tick, in price points.
-        lot_size: Amount of one lot, in shares or currency units of face value.
-        price_per: Amount to which the price refers: 1 for shares, 100 for bonds in percent of par.
-        initial_price: Fair value at the start, known to all; on the tick grid.
-        liquidity_rank: 1 is the most liquid.
+        tick_size (price points): Price of one tick, positive.
+        lot_size (shares, or currency units of face value): Amount of one lot, positive.
+        price_per (shares, or currency units of face value): Amount to which the price refers,
+            positive: 1 for shares, 100 for bonds in percent of par.
+        initial_price (price points): Fair value at the start, known to all; positive and on the tick grid.
+        liquidity_rank (rank): 1 is the most liquid.
         fair_value: How the fair value moves, and what the public learns of it.
         lit: Rules of the order book.
         rfq: Rules of the RFQ venue.
@@ -146,8 +161,11 @@ class InstrumentSpec(Spec, frozen=True, kw_only=True):
 class ConstraintSpec(Spec, frozen=True, kw_only=True):
     """One limit on a balance sheet.
 
+    Source: that of each limit, below.
+
     Attributes:
-        kind: ``slr``, ``var``, ``funding``, ``inventory``, or a user's own as ``"module:Class"``.
+        kind: ``slr``, ``leverage_threshold``, ``var``, ``capital_var``, ``funding``, ``inventory``, or a user's
+            own as ``"module:Class"``.
         params: Its parameters.
     """
 
@@ -158,8 +176,11 @@ class ConstraintSpec(Spec, frozen=True, kw_only=True):
 class RedemptionSpec(Spec, frozen=True, kw_only=True):
     """How the investors of a fund behave: they redeem β·max(0, -return) of its net asset value.
 
+    Source: Goldstein, Jiang and Ng (2017), "Investor Flows and Fragility in Corporate Bond Funds"; swing pricing,
+    SEC rule 22c-1(a)(3).
+
     Attributes:
-        beta: Share of assets redeemed per unit of negative return since the last time.
+        beta (factor): Share of assets redeemed per unit of negative return since the last time.
         interval: Time between two calculations of the net asset value, at which investors may redeem.
         swing_threshold: Redemptions above this share of net asset value are paid at a swung price.
         swing_factor: By how much that price is swung, as a fraction; 0 turns swing pricing off.
@@ -174,15 +195,18 @@ class RedemptionSpec(Spec, frozen=True, kw_only=True):
 class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
     """What makes an agent a constrained dealer. Its group's cash and holdings are the first two asset lines.
 
+    Source: the dealer's balance sheet of Adrian and Shin (2010), "Liquidity and Leverage", with repo by collateral.
+
     Attributes:
-        other_assets: Assets that are not traded, in currency units.
-        short_term_funding: Deposits and short-term funding. Tier 1 is what balances the sheet.
-        repo: Opening loans against each instrument.
+        other_assets (currency units): Assets that are not traded; not negative.
+        short_term_funding (currency units): Deposits and short-term funding, not negative. Tier 1 is what
+            balances the sheet.
+        repo (currency units): Opening loans against each instrument, not negative.
         haircuts: Repo haircuts at the opening, as fractions.
-        scale: Multiplies every amount of the sheet, cash and holdings included, so that one table serves
-            dealers of several sizes.
+        scale (factor): Positive; multiplies every amount of the sheet, cash and holdings included, so that one
+            table serves dealers of several sizes.
         constraints: Its limits; what binds is their union.
-        sale_order: ``most_liquid_first``, ``cash_first``, ``pro_rata``, or a user's own
+        sale_order: ``most_liquid_first``, ``cash_first``, ``pro_rata``, ``cash_then_pro_rata``, or a user's own
             as ``"module:Class"``.
         liquidation: ``immediate``, ``twap``, ``participation``, ``book_watching``, or ``"module:Class"``.
         liquidation_params: Parameters of the liquidation strategy.
@@ -194,7 +218,7 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         mark_interval: Time between two scheduled marks.
         volatility_interval: Interval of the returns from which it measures volatility.
         volatility_decay: Weight of the past, per interval.
-        opening_volatility: Volatility of each instrument's mark per interval, as measured in calm.
+        opening_volatility (return): Volatility of each instrument's mark per interval, as measured in calm.
         sale_patience: A parent order that has been open for so long is worked with full urgency.
         resolution_horizon: Time over which the book is sold after a default; 0 sells it at once.
         lenders: Groups of repo lenders that it borrows from; none named means all of the scenario.
@@ -243,6 +267,8 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
 class SwitchSpec(Spec, frozen=True, kw_only=True):
     """Mechanisms that can be turned off, to see what each contributes. None of them touches a random stream.
 
+    Source: a choice of this program: the factors of its factorial experiments.
+
     Attributes:
         slr: Leverage limits bind.
         var: Value-at-risk limits bind.
@@ -268,13 +294,15 @@ class AgentGroupSpec(Spec, frozen=True, kw_only=True):
     In a file a group may say ``like = "other"``: it is then as the group of that name before it, but for
     the keys that it gives itself.
 
+    Source: a choice of this program.
+
     Attributes:
         name: The group's name; on RFQ it is the client class that dealers know.
         strategy: The strategy, as ``"module:Class"``.
         count: Number of agents.
         params: The strategy's parameters.
-        cash: Cash of each agent, in currency units.
-        holdings: Amount of each instrument held by each agent.
+        cash (currency units): Cash of each agent.
+        holdings (shares, or currency units of face value): Amount of each instrument held by each agent.
         connection: Latencies.
         sees_fair_value: Whether these agents know the exogenous fair value (informed and value traders).
         may_short: Whether positions may become negative.
@@ -298,10 +326,12 @@ class AgentGroupSpec(Spec, frozen=True, kw_only=True):
 class ShockSpec(Spec, frozen=True, kw_only=True):
     """A scheduled jump of fair value.
 
+    Source: a choice of this program.
+
     Attributes:
         instrument: Which.
         at: Simulated time.
-        size: Relative change, for example -0.04; larger than -1.
+        size (fraction): Relative change, for example -0.04; larger than -1.
     """
 
     instrument: str
@@ -314,6 +344,8 @@ class ShockSpec(Spec, frozen=True, kw_only=True):
 
 class Scenario(Spec, frozen=True, kw_only=True):
     """A complete description of a market: run it with a seed and the same things happen.
+
+    Source: a choice of this program.
 
     Attributes:
         name: Short name.

@@ -115,6 +115,21 @@ BAD_FILES = {
         'FixedSpreadDealer"\nparams = { half_spread_tick = 5 }\n#',
         ["did you mean 'half_spread_ticks'"],
     ),
+    "unknown choice": (
+        "initial_price",
+        'rfq = { transparency = "delayd" }\ninitial_price',
+        ["none, delayed, immediate", "did you mean 'delayed'"],
+    ),
+    "found when the market is built": (
+        "FixedSpreadDealer",
+        'FixedSpreadDealer"\nbalance_sheet = { constraints = [ { kind = "slr", params = { exempt = ["bnd"] } } ] }\n#',
+        ["bnd", "bond"],
+    ),
+    "found when an agent starts": (
+        "FixedSpreadDealer",
+        'FixedSpreadDealer"\nparams = { instruments = ["bnd"] }\n#',
+        ["maker", "did you mean 'bond'"],
+    ),
     "not TOML": ('name = "m"', "name = ", ["TOML"]),
 }
 
@@ -128,9 +143,10 @@ def test_bad_scenarios_end_with_one_clear_line(case: str, tmp_path: Path) -> Non
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    for text in expected:
+    for text in ["market.toml", *expected]:
         assert text in done.stderr
     assert not (tmp_path / "o").exists()
+    assert lob_sim("check", "market.toml", cwd=tmp_path).stderr == done.stderr
 
 
 def test_the_good_scenario_behind_the_bad_ones_runs(tmp_path: Path) -> None:
