@@ -14,9 +14,9 @@ the two kinds is positive. Overshoot has a threshold in the size of the shock. E
 Parts: ``table`` (functioning against stressed, every cell measured), ``factorial`` (that, and the 2×2 with its
 interaction), ``shapley`` (exact over SLR, VaR, funding and information; then every switch by sampled orders),
 ``tipping`` (shock size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness``
-(±25 % on each free parameter), ``all`` (everything but robustness, which takes longer than the rest together). A
-tenth of the seeds is spent on each coalition and control and on the small shock, a twentieth on each point of the
-tipping grid, a fortieth on each coalition of the finer split, a fiftieth on each change of a parameter. Intervals are
+(±25 % on each free parameter), ``all`` (everything but robustness, which takes as long as the rest together). A
+sixteenth of the seeds is spent on each coalition and control and on the small shock, a twenty-fifth on each point of
+the tipping grid, a fiftieth on each coalition of the finer split and on each change of a parameter. Intervals are
 bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
 
 ``python -m experiments.information_spiral demo --out out/demo`` runs the four cells with a few seeds and leaves a
@@ -40,9 +40,9 @@ from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
 from lob_sim.running import run as run_once
 
 Draw = Callable[[Path], None]
-_COALITION_SHARE = 10
-_GRID_SHARE = 20
-_FINE_SHARE = 40
+_COALITION_SHARE = 16
+_GRID_SHARE = 25
+_FINE_SHARE = 50
 _CHANGE_SHARE = 50
 _ORDER_PAIRS = 3
 
@@ -122,11 +122,7 @@ def _draw_crisis(path: Path) -> None:
     scenarios = cells.factorial(cells.flagship())
     runs = {cell: run_once(scenarios[cell], 1) for cell in (NEITHER, BOTH)}
     figures.side_by_side(path, runs)
-    groups = cells.leverage_groups(scenarios[BOTH])
-    minimum = max(
-        float(held.required / held.assets) for held in (cells.capital(scenarios[BOTH], g) for g in groups.values())
-    )
-    figures.one_run(path.with_stem(f"{path.stem}_in_full"), runs[BOTH], minimum)
+    figures.one_run(path.with_stem(f"{path.stem}_in_full"), runs[BOTH])
 
 
 def _draw_all(path: Path, drawn: dict[str, Draw]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -19,20 +19,51 @@ STEP = 0.25
 Change = Callable[[Scenario, float], Scenario]
 
 _SHEET = ("liquidation_params", "work_interval", "marking_params")
-_FAIR_VALUE = ("daily_volatility", "common_loading", "news_interval", "news_noise_sd")
-_SHARES = ("depth_share", "learning_weight", "headroom_reserve", "rfq_share", "common_loading")
+_SHARES = ("depth_share", "learning_weight", "headroom_reserve", "rfq_share")
 """Parameters that may not exceed 1."""
+FREE: Mapping[str, str] = {
+    "SpiralDealer: reservation_ticks": "both",
+    "SpiralDealer: prior_alpha": "both",
+    "SpiralDealer: learning_weight": "information",
+    "SpiralDealer: imbalance.bucket_lots": "information",
+    "SpiralDealer: imbalance.memory_buckets": "information",
+    "SpiralDealer: imbalance.half_life_ns": "information",
+    "SpiralDealer: imbalance.noise_margin_se": "information",
+    "SpiralDealer: headroom_reserve": "constraints",
+    "SpiralDealer: max_inventory_lots": "both",
+    "balance sheet: liquidation_params.depth_share": "constraints",
+    "balance sheet: liquidation_params.max_rfq_lots": "constraints",
+    "balance sheet: marking_params.max_spread": "both",
+    "var: limit": "constraints",
+    "RepoLending: refuse_above_leverage": "constraints",
+    "RepoLending: schedules.treasury.per_volatility": "constraints",
+    "RepoLending: schedules.corporate.per_volatility": "constraints",
+    "InformedTrader: mean_interval": "both",
+    "InformedTrader: margin_ticks": "both",
+    "InformedTrader: noise_sd_ticks": "both",
+    "InformedTrader: max_position_lots": "both",
+    "LiquidityTraders: mean_interval": "both",
+    "LiquidityTraders: max_reservation_ticks": "both",
+    "LiquidityTraders: rfq_share": "both",
+    "SlowCapital: mean_interval": "both",
+    "SlowCapital: margin_ticks": "both",
+    "SlowCapital: concession_ticks_per_lot": "both",
+    "SlowCapital: capital_half_life": "both",
+}
+"""The parameters that no source or target fixes, and without which mechanisms each is never read: ``both`` is read in
+every cell, ``information`` only in cells with that, ``constraints`` only in cells with those."""
+HEADROOM, SHOCK = "capital headroom", "size of the shock"
 
 
 def free_parameters(scenario: Scenario) -> dict[str, Change]:
-    """Every number of the scenario that no target fixes, with what scales it in all groups of one strategy at once.
+    """The capital headroom, the shock and every parameter of ``FREE``, with what scales it in all groups at once.
 
-    Fixed are the sizes of balance sheets, the regulatory minimum and opening values. A parameter that the scenario
-    leaves to its default is left out: its default is the strategy's business.
+    Raises:
+        InputError: The scenario does not set one of them.
     """
     found: dict[str, Change] = {
-        "capital headroom": cells.with_headroom,
-        "size of the shock": lambda s, factor: cells.shocked(s, s.shocks[0].size * factor),
+        HEADROOM: cells.with_headroom,
+        SHOCK: lambda s, factor: cells.shocked(s, s.shocks[0].size * factor),
     }
     plain = scenario_to_dict(scenario)
     paths: dict[str, list[str]] = {}
@@ -47,10 +78,10 @@ def free_parameters(scenario: Scenario) -> dict[str, Change]:
             for leaf in _numbers(constraint["params"]) if constraint["kind"] != "slr" else ():
                 where = f"agents.{k}.balance_sheet.constraints.{c}.params.{leaf}"
                 paths.setdefault(f"{constraint['kind']}: {leaf}", []).append(where)
-    for k, instrument in enumerate(plain["instruments"]):
-        for leaf in _numbers({name: instrument["fair_value"][name] for name in _FAIR_VALUE}):
-            paths.setdefault(f"fair value: {leaf}", []).append(f"instruments.{k}.fair_value.{leaf}")
-    return found | {label: _scaling(where) for label, where in paths.items()}
+    missing = [label for label in FREE if label not in paths]
+    if missing:
+        raise InputError(f"the scenario does not set {', '.join(missing)}", str(cells.SCENARIO))
+    return found | {label: _scaling(paths[label]) for label in FREE}
 
 
 def _numbers(node: Any, prefix: str = "") -> Iterator[str]:
@@ -98,24 +129,38 @@ def _find(plain: Any, path: str) -> Any:
     return plain
 
 
+def reading_cells(label: str) -> tuple[str, ...]:
+    """The cells of the factorial in which a parameter makes a difference."""
+    which = "constraints" if label == HEADROOM else FREE.get(label, "both")
+    alone = {
+        "information": (cells.INFORMATION_ALONE,),
+        "constraints": (cells.CONSTRAINTS_ALONE,),
+        "both": (cells.NEITHER, cells.INFORMATION_ALONE, cells.CONSTRAINTS_ALONE),
+    }
+    return (*alone[which], cells.BOTH)
+
+
 def robustness_rows(seeds: int, step: float = STEP) -> tuple[ResultTable, list[Row]]:
     """The interaction on the overshoot under each change, and for how many of them it keeps its sign."""
     scenario = cells.flagship()
-    scenarios: dict[str, Scenario] = {}
-    changes = []
+    base = cells.factorial(scenario)
+    scenarios = {f"as it is | {cell}": switched for cell, switched in base.items()}
+    changes: dict[str, dict[str, str]] = {"as it is": {cell: f"as it is | {cell}" for cell in base}}
     for label, change in free_parameters(scenario).items():
         for factor in (1 - step, 1 + step):
             name, changed = f"{label} × {factor:g}", change(scenario, factor)
-            if changed == scenario:  # a quantity of one lot cannot be less
+            if changed == scenario:  # a quantity of one lot cannot be less, a share of 1 no more
                 continue
-            changes.append(name)
-            for cell, switched in cells.factorial(changed).items():
-                scenarios[f"{name} | {cell}"] = switched
+            changes[name] = dict(changes["as it is"])
+            for cell in reading_cells(label):
+                changes[name][cell] = f"{name} | {cell}"
+                scenarios[changes[name][cell]] = cells.factorial(changed)[cell]
     frames = cells.run_scenarios(scenarios, seeds, "robustness")
+    del changes["as it is"]
     lines: list[list[Any]] = []
     kept = 0
-    for name in changes:
-        by_cell = {cell: frames[f"{name} | {cell}"] for cell in cells.factorial(scenario)}
+    for name, runs in changes.items():
+        by_cell = {cell: frames[run] for cell, run in runs.items()}
         found = bootstrap(interaction(by_cell, "overshoot_pct"))
         kept += found.value > 0
         lines.append([name, found, "kept" if found.value > 0 else "lost"])
