@@ -352,7 +352,7 @@ class Experiment:
         document = {
             "experiment": self.name,
             "title": self.title,
-            "parameters": dict(options),
+            "parameters": {name: str(v) if isinstance(v, Path) else v for name, v in options.items()},
             "rows": outcome.rows,
             "tables": outcome.tables,
             "holds": outcome.holds,

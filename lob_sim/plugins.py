@@ -52,12 +52,16 @@ class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ParamInfo(msgspec.Struct, frozen=True):
-    """One parameter as a person reads it; ``default`` is empty where a value must be given."""
+    """One parameter as a person reads it; ``default`` is empty where a value must be given.
+
+    ``unit`` is what the documentation puts in brackets after the name, and empty where it puts nothing.
+    """
 
     name: str
     type: str
     default: str
     doc: str
+    unit: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.type}, " + (f"default {self.default})" if self.default else "required)")
@@ -273,41 +277,43 @@ def build_params(cls: type, raw: Mapping[str, object], where: str) -> Any:
     try:
         return convert_strict(raw, target, where, PluginError)
     except PluginError as error:
-        available = "; ".join(map(str, _param_infos(target))) or "none"
+        available = "; ".join(map(str, param_infos(target))) or "none"
         raise PluginError(f"{error.message}. Parameters of {cls.__name__}: {available}", error.where) from None
 
 
 def describe(cls: type) -> PluginInfo:
     """First line of a plug-in's docstring, and its parameters with types, defaults and documentation."""
     summary = (inspect.cleandoc(cls.__doc__ or "")).partition("\n")[0]
-    return PluginInfo(_spec_of(cls), summary, _param_infos(params_type(cls)))
+    return PluginInfo(_spec_of(cls), summary, param_infos(params_type(cls)))
 
 
 def _spec_of(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def _param_infos(target: type[msgspec.Struct]) -> tuple[ParamInfo, ...]:
+def param_infos(target: type[msgspec.Struct]) -> tuple[ParamInfo, ...]:
+    """The fields of a struct with types, defaults and documentation, in their order."""
     docs = _attribute_docs(target)
     return tuple(
-        ParamInfo(field.encode_name, _type_text(field.type), _default_text(field), docs.get(field.name, ""))
+        ParamInfo(field.encode_name, _type_text(field.type), _default_text(field), *docs.get(field.name, ("", "")))
         for field in struct_fields(target)
     )
 
 
-def _attribute_docs(target: type) -> dict[str, str]:
-    """Read the ``Attributes:`` sections of the docstrings of a class and its bases; the class itself wins."""
-    docs: dict[str, str] = {}
+def _attribute_docs(target: type) -> dict[str, tuple[str, str]]:
+    """Text and unit from the ``Attributes:`` sections of a class and its bases; the class itself wins."""
+    docs: dict[str, tuple[str, str]] = {}
     for cls in reversed(target.__mro__):
         _, _, section = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("Attributes:\n")
         name = ""
         for line in section.splitlines():
-            entry = re.match(r"^    (\w+)(?: \(.*?\))?: *(.*)$", line)
+            entry = re.match(r"^    (\w+)(?: \((.*?)\))?: *(.*)$", line)
             if entry:
                 name = entry[1]
-                docs[name] = entry[2]
+                docs[name] = (entry[3], entry[2] or "")
             elif name and line.startswith("     "):
-                docs[name] = f"{docs[name]} {line.strip()}".strip()
+                text, unit = docs[name]
+                docs[name] = (f"{text} {line.strip()}".strip(), unit)
             elif line.strip():
                 break
     return docs
@@ -345,5 +351,5 @@ def _type_text(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " | ".join(member.name.lower() for member in annotation)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return "table {" + ", ".join(map(str, _param_infos(annotation))) + "}"
+        return "table {" + ", ".join(map(str, param_infos(annotation))) + "}"
     return str(getattr(annotation, "__name__", annotation))

@@ -34,7 +34,7 @@ class CentralBankPurchases(Strategy):
             size_lots: Size of the bid.
             total_lots: The most that it buys of each instrument.
             discount: Price of the bid below the reference, as a fraction of it.
-            widest_spread: Spread, as a fraction of the mid, beyond which the market does not function.
+            widest_spread (fraction): Spread, as a fraction of the mid, beyond which the market does not function.
             patience: How long that must last.
             interval: Time between two looks.
             reference_weight: Weight of each sound mid in the reference.

@@ -54,9 +54,8 @@ class RfqDealer(Strategy):
         if request.instrument_id not in self.instrument_ids:
             ctx.decline(request)
             return
-        scale = self.params.cost_scale_ticks
-        cost = scale * ctx.random.uniform()
-        markup = cost + (scale - cost) / len(request.dealer_ids)
+        cost = self.params.cost_scale_ticks * ctx.random.uniform()
+        markup = self.markup_ticks(cost, len(request.dealer_ids))
         mid = mid_price_ticks(ctx, request.instrument_id, self.params.mid)
         bid, ask = max(1, round(mid - markup)), round(mid + markup)
         if request.side == Side.BUY:
@@ -64,3 +63,7 @@ class RfqDealer(Strategy):
         elif request.side == Side.SELL:
             ask = 0
         ctx.quote(request, bid, ask, self.params.quote_ttl)
+
+    def markup_ticks(self, cost_ticks: float, dealers: int) -> float:
+        """What is charged beyond the mid for a request that costs ``cost_ticks``, with so many dealers asked."""
+        return cost_ticks + (self.params.cost_scale_ticks - cost_ticks) / dealers

@@ -22,7 +22,7 @@ class VwapTrader(SlicedExecution):
         """Parameters of the execution.
 
         Attributes:
-            volume_profile: Expected volume in equal parts of ``duration``, in any unit; the default is
+            volume_profile (any): Expected volume in equal parts of ``duration``, in any unit; the default is
                 U-shaped.
         """
 

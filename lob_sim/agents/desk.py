@@ -249,7 +249,7 @@ class Desk(Strategy):
             self._default(ctx)
             return
         view = self.sheet.view(self.volatility.covariances)
-        plan = self.risk.plan(view)
+        plan = self.risk.plan(view, self._binding)
         self._record_breaches(ctx, plan, view)
         if plan.repay_cash:
             self.sheet.delever_with_cash(plan.repay_cash)
@@ -284,7 +284,7 @@ class Desk(Strategy):
         binding = tuple(b.constraint for b in plan.breaches)
         for name in self._binding:
             if name not in binding:
-                headroom = min(c.headroom(view) for c in self.risk.constraints if c.name == name)
+                headroom = min(c.goal.headroom(view) for c in self.risk.constraints if c.name == name)
                 ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, _whole(headroom)))
         self._binding = binding
 

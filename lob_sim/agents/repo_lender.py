@@ -56,12 +56,12 @@ class RepoLending(Strategy):
                 each unit of volatility above ``reference_volatility``, ``per_leverage`` for each unit of the
                 borrower's leverage above ``reference_leverage``, and the ``maximum``; no lending against
                 instruments that are not named.
-            limit: Most that it lends in total, in currency units.
-            refuse_above_leverage: Leverage (assets over Tier 1) from which on it rolls nothing.
+            limit (currency units): Most that it lends in total, in currency units.
+            refuse_above_leverage (assets over Tier 1): Leverage (assets over Tier 1) from which on it rolls nothing.
             term: Time to maturity of its loans.
             interval: Time between two looks at the market; volatility is per interval.
             decay: Weight of the past in its measure of volatility, per interval.
-            opening_volatility: Volatility by instrument name, per interval, as it measured it in calm; by
+            opening_volatility (return): Volatility by instrument name, per interval, as it measured it in calm; by
                 default the schedule's reference.
             call_threshold: Smallest margin call, as a share of the loan.
         """

@@ -88,6 +88,10 @@ def breach_urgency(required_cash: float, inventory_cash: float, full_at: float =
 class LiquidationStrategy(ABC):
     """The seam: a subclass says what is due; :meth:`decide` routes it.
 
+    Source: equal slices, Bertsimas and Lo (1998), "Optimal Control of Execution Costs"; participation, Almgren,
+    Thum, Hauptmann and Li (2005), "Direct Estimation of Equity Market Impact"; that haste is paid for in price,
+    Almgren and Chriss (2000), "Optimal Execution of Portfolio Transactions".
+
     Args:
         params: An instance of the class's own ``Params``.
     """
@@ -185,7 +189,7 @@ class Participation(LiquidationStrategy):
 
         Attributes:
             rate: Share of printed volume at urgency 0.
-            urgent_rate: Share at urgency 1; may be above 1, when the seller becomes the volume.
+            urgent_rate (fraction): Share at urgency 1; may be above 1, when the seller becomes the volume.
             minimum_lots: Least to send, so that a market without volume does not stop the sale.
         """
 

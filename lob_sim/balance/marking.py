@@ -74,6 +74,9 @@ class HierarchyMarking(MarkingPolicy):
 
     The uncertainty behind the discount is the larger of the agent's own and the dispersion of the quotes that
     it has been shown: two estimates of one thing, not two risks to be added.
+
+    Source: Regulation (EU) No 575/2013 (CRR), Articles 34 and 105, and Delegated Regulation (EU) 2016/101; the order
+    of the evidence is that of IFRS 13.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,10 +84,10 @@ class HierarchyMarking(MarkingPolicy):
 
         Attributes:
             lit_fresh: How long a lit quote or trade counts as fresh.
-            max_spread: Widest lit quote, as a fraction of its mid, whose mid is evidence: between distant quotes
-                a mid says little.
+            max_spread (fraction): Widest lit quote, as a fraction of its mid, whose mid is evidence: between distant
+                quotes a mid says little.
             print_fresh: How long an RFQ print does.
-            confidence: How sure to be of getting the prudent price, one-sided, from 0.5 to below 1.
+            confidence (probability): How sure to be of getting the prudent price, one-sided, from 0.5 to below 1.
             prudent: Whether the adjustment is made at all.
         """
 

@@ -7,7 +7,7 @@ oversells its limit by more than one lot, and never more than is held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 
 import msgspec
@@ -81,48 +81,56 @@ class RiskManager:
     def __init__(self, constraints: Sequence[Constraint], order: SaleOrder) -> None:
         self.constraints = tuple(constraints)
         self.order = order
-        self._planned: tuple[SheetView, Plan] | None = None
+        self._planned: tuple[SheetView, tuple[str, ...], Plan] | None = None
         self._roomy: tuple[SheetView, tuple[Lots, ...]] | None = None
 
-    def breaches(self, view: SheetView) -> tuple[Breach, ...]:
-        """What binds now."""
+    def breaches(self, view: SheetView, pursued: Collection[str] = ()) -> tuple[Breach, ...]:
+        """What binds now; of constraints named in ``pursued``, also those whose goal is not reached yet."""
         found = []
         for constraint in self.constraints:
-            headroom = constraint.headroom(view)
+            asked = constraint.goal if constraint.name in pursued else constraint
+            headroom = asked.headroom(view)
             if headroom < 0:
                 found.append(Breach(constraint.name, headroom, constraint.required_reduction(view)))
         return tuple(found)
 
-    def plan(self, view: SheetView) -> Plan:
-        """The least that meets every constraint at present marks, in the sale order.
+    def plan(self, view: SheetView, pursued: tuple[str, ...] = ()) -> Plan:
+        """The least that meets every constraint, and the goal of each that binds, in the sale order.
 
         Dealers ask after every mark, and most marks change nothing: the answer to an equal view is remembered.
-        """
-        if self._planned is None or self._planned[0] != view:
-            self._planned = (view.copy(), self._plan(view))
-        return self._planned[1]
 
-    def _plan(self, view: SheetView) -> Plan:
-        breaches = self.breaches(view)
+        Args:
+            view: The sheet at present marks.
+            pursued: Names of the constraints that bound when they were asked last: their goals stand until they
+                are reached, however many sales that takes.
+        """
+        if self._planned is None or self._planned[0] != view or self._planned[1] != pursued:
+            self._planned = (view.copy(), pursued, self._plan(view, pursued))
+        return self._planned[2]
+
+    def _plan(self, view: SheetView, pursued: tuple[str, ...]) -> Plan:
+        breaches = self.breaches(view, pursued)
         if not breaches:
             return NO_PLAN
+        broken = {breach.constraint for breach in breaches}
+        goals = [c.goal if c.name in broken else c for c in self.constraints]
         trial = view.copy()
         sold: dict[int, Lots] = {}
         reasons: dict[int, list[str]] = {}
         repaid = 0
         for stage in self.order.stages(view):
-            if not (binding := self._binding(trial)):
+            if not (binding := _binding(goals, trial)):
                 break
             if stage == (CASH,):
                 amount = max(c.repay_cash(trial) for c in binding)
                 trial.repay(amount)
                 repaid += amount
             elif len(stage) == 1:
-                self._sell_one(trial, stage[0], sold, reasons)
+                _sell_one(goals, trial, stage[0], sold, reasons)
             else:
-                self._sell_together(trial, stage, sold, reasons)
+                _sell_together(goals, trial, stage, sold, reasons)
         sales = tuple(Sale(i, lots, tuple(reasons[i])) for i, lots in sold.items())
-        return Plan(breaches, repaid, sales, tuple(c.name for c in self._binding(trial)))
+        return Plan(breaches, repaid, sales, tuple(c.name for c in _binding(goals, trial)))
 
     def update(self, plan: Plan, working: Mapping[int, Lots]) -> list[ParentChange]:
         """Compare a plan with the parent orders at work.
@@ -153,48 +161,59 @@ class RiskManager:
     def _purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
         return min((c.purchase_lots(view, instrument_id) for c in self.constraints), default=UNLIMITED_LOTS)
 
-    def _binding(self, view: SheetView) -> list[Constraint]:
-        return [c for c in self.constraints if c.headroom(view) < 0]
 
-    def _sell_one(
-        self, trial: SheetView, instrument_id: int, sold: dict[int, Lots], reasons: dict[int, list[str]]
-    ) -> None:
-        # Selling for one constraint may bring another to bind, so what binds is asked again after each sale.
-        while binding := self._binding(trial):
-            needs = [(c.sale_lots(trial, instrument_id), c.name) for c in binding]
-            lots = max(n for n, _ in needs)
-            if lots == 0:
-                return
-            trial.sell(instrument_id, lots)
-            _add(sold, reasons, instrument_id, lots, [name for n, name in needs if n > 0])
+def _binding(constraints: Sequence[Constraint], view: SheetView) -> list[Constraint]:
+    return [c for c in constraints if c.headroom(view) < 0]
 
-    def _sell_together(
-        self, trial: SheetView, stage: Stage, sold: dict[int, Lots], reasons: dict[int, list[str]]
-    ) -> None:
-        held = [max(0, int(trial.lots[i])) for i in stage]
-        steps = max(held, default=0)
-        best, names = 0, []
-        for constraint in self._binding(trial):
 
-            def after(step: int, constraint: Constraint = constraint) -> float:
-                return constraint.headroom(_sold(trial, stage, [h * step // steps for h in held]))
-
-            needed = smallest_cure(after, steps)
-            best = max(best, needed)
-            if needed > 0:
-                names.append(constraint.name)
-        if best == 0:
+def _sell_one(
+    goals: Sequence[Constraint],
+    trial: SheetView,
+    instrument_id: int,
+    sold: dict[int, Lots],
+    reasons: dict[int, list[str]],
+) -> None:
+    # Selling for one constraint may bring another to bind, so what binds is asked again after each sale.
+    while binding := _binding(goals, trial):
+        needs = [(c.sale_lots(trial, instrument_id), c.name) for c in binding]
+        lots = max(n for n, _ in needs)
+        if lots == 0:
             return
-        # One step of the largest position may add a lot of every instrument: stop at the lot that suffices.
-        lots = [h * (best - 1) // steps for h in held]
-        for k, h in enumerate(held):
-            if not self._binding(_sold(trial, stage, lots)):
-                break
-            lots[k] = h * best // steps
-        for i, n in zip(stage, lots, strict=True):
-            if n > 0:
-                trial.sell(i, n)
-                _add(sold, reasons, i, n, names)
+        trial.sell(instrument_id, lots)
+        _add(sold, reasons, instrument_id, lots, [name for n, name in needs if n > 0])
+
+
+def _sell_together(
+    goals: Sequence[Constraint],
+    trial: SheetView,
+    stage: Stage,
+    sold: dict[int, Lots],
+    reasons: dict[int, list[str]],
+) -> None:
+    held = [max(0, int(trial.lots[i])) for i in stage]
+    steps = max(held, default=0)
+    best, names = 0, []
+    for constraint in _binding(goals, trial):
+
+        def after(step: int, constraint: Constraint = constraint) -> float:
+            return constraint.headroom(_sold(trial, stage, [h * step // steps for h in held]))
+
+        needed = smallest_cure(after, steps)
+        best = max(best, needed)
+        if needed > 0:
+            names.append(constraint.name)
+    if best == 0:
+        return
+    # One step of the largest position may add a lot of every instrument: stop at the lot that suffices.
+    lots = [h * (best - 1) // steps for h in held]
+    for k, h in enumerate(held):
+        if not _binding(goals, _sold(trial, stage, lots)):
+            break
+        lots[k] = h * best // steps
+    for i, n in zip(stage, lots, strict=True):
+        if n > 0:
+            trial.sell(i, n)
+            _add(sold, reasons, i, n, names)
 
 
 def _sold(view: SheetView, stage: Stage, lots: Sequence[Lots]) -> SheetView:

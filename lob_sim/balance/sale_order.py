@@ -21,6 +21,9 @@ Stage: TypeAlias = tuple[int, ...]
 class SaleOrder(ABC):
     """Stages, each exhausted (or of no more help) before the next begins.
 
+    Source: in proportion, Greenwood, Landier and Thesmar (2015), *Vulnerable banks*; the most liquid first, Ma, Xiao
+    and Zeng (2022), *Mutual fund liquidity transformation and reverse flight to liquidity*.
+
     Args:
         params: An instance of the class's own ``Params``.
         context: Instruments with their liquidity ranks.
@@ -75,4 +78,16 @@ class ProRata(SaleOrder):
         return (tuple(i.instrument_id for i in self.context.instruments),)
 
 
-SALE_ORDERS: Final[dict[str, type[SaleOrder]]] = {order.name: order for order in (CashFirst, MostLiquidFirst, ProRata)}
+class CashThenProRata(ProRata):
+    """Cash retires debt first, then all instruments are sold at once, in proportion to holdings."""
+
+    name: ClassVar[str] = "cash_then_pro_rata"
+
+    def stages(self, view: SheetView) -> Sequence[Stage]:
+        """Cash, then one stage with everything."""
+        return ((CASH,), *super().stages(view))
+
+
+SALE_ORDERS: Final[dict[str, type[SaleOrder]]] = {
+    order.name: order for order in (CashFirst, MostLiquidFirst, ProRata, CashThenProRata)
+}

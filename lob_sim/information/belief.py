@@ -305,9 +305,11 @@ class DensityBelief(Belief):
 class BeliefThinning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which beliefs go on the log: a stated rule, so that a gap on the log has a known meaning.
 
+    Source: a choice of this program.
+
     Attributes:
         mean_sds: A move of the mean by more than this many standard deviations is logged.
-        sd_ratio: A change of the standard deviation by more than this fraction is logged.
+        sd_ratio (fraction): A change of the standard deviation by more than this fraction is logged.
         interval_ns: At least one record in each such interval in which the belief is looked at.
     """
 

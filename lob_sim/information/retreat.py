@@ -153,11 +153,14 @@ def expected_loss_tick_lots(alpha: float, sd_ticks: float, half_spread_ticks: fl
 class RetreatParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A dealer's terms for staying in the lit book.
 
+    Source: Glosten and Milgrom (1985), section 4, and Bhattacharya and Spiegel (1991), "Insiders, Outsiders, and
+    Market Breakdowns", on the closing of a market; the hysteresis is a choice of this program.
+
     Attributes:
         min_share_paying: It leaves when fewer uninformed traders than this share would pay what it needs.
         appetite_tick_lots: It leaves when the expected loss on its quoted size is above this.
         min_headroom_cash: It leaves when its least headroom under its limits is below this, in cash units.
-        return_ratio: It returns when every measure is better than its threshold by this factor: loss at most
+        return_ratio (factor): It returns when every measure is better than its threshold by this factor: loss at most
             the threshold times it; share and headroom at least the threshold divided by it.
         min_dwell_ns: Shortest time away.
     """

@@ -26,13 +26,16 @@ from lob_sim.units import NS_PER_S, Interval, Lots, Ns
 class RfqPricing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A dealer's terms on RFQ.
 
+    Source: the charge for scarce capacity, Duffie, Fleming, Keane, Nelson, Shachar and Van Tassel (2023), "Dealer
+    Capacity and U.S. Treasury Market Functionality"; the inventory part, Stoll (1978).
+
     Attributes:
         processing_ticks: Cost of processing a request, per lot.
-        risk_aversion: Per tick and lot; see :func:`lob_sim.information.spread.inventory_ticks`.
+        risk_aversion (1/(tick·lot)): Per tick and lot; see :func:`lob_sim.information.spread.inventory_ticks`.
         capacity_charge_ticks: Scale of the charge for scarce capacity.
         free_utilisation: Share of capacity up to which there is no charge.
         max_alpha: A class whose flow is more toxic than this gets no quote.
-        max_distress: A dealer suspected of distress with a higher probability gets no bid.
+        max_distress (probability): A dealer suspected of distress with a higher probability gets no bid.
     """
 
     processing_ticks: Annotated[float, msgspec.Meta(ge=0)] = 0.5
@@ -103,11 +106,14 @@ def capacity_charge_ticks(utilisation: float, terms: RfqPricing) -> float:
 class DistressParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a dealer comes to suspect another.
 
+    Source: Bayes' rule in log-odds, as in Wald (1945), "Sequential Tests of Statistical Hypotheses"; the ageing of
+    the evidence is a choice of this program.
+
     Attributes:
-        prior: Probability of distress of a dealer of whom nothing has been seen.
+        prior (probability): Probability of distress of a dealer of whom nothing has been seen.
         sell_share_distressed: Share of sells among the requests of a dealer in distress; a healthy dealer's
             is one half.
-        decline_likelihood_ratio: How much more often a distressed dealer declines to buy than a healthy one.
+        decline_likelihood_ratio (factor): How much more often a distressed dealer declines to buy than a healthy one.
         half_life_ns: Suspicion falls back to the prior, halving its log-odds distance, without new evidence.
     """
 

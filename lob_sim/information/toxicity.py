@@ -52,9 +52,11 @@ class ToxicityEstimator(ABC):
 class ImbalanceParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How flow is bucketed.
 
+    Source: Easley, López de Prado and O'Hara (2012), "Flow Toxicity and Liquidity in a High-Frequency World".
+
     Attributes:
         bucket_lots: A bucket is complete once it holds this many lots; no trade is split between buckets.
-        memory_buckets: Number of buckets over which the exponential average extends; a bucket that is one
+        memory_buckets (buckets): Number of buckets over which the exponential average extends; a bucket that is one
             memory old counts 1/e.
         noise_margin_se: So many standard errors of balanced flow are taken off before alpha is read, so that
             noise alone seldom shows as alpha.
@@ -130,9 +132,12 @@ class ImbalanceToxicity(ToxicityEstimator):
 class MarkoutParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How own fills are followed up.
 
+    Source: price moves after a trade as evidence of information, Hasbrouck (1991), "Measuring the Information
+    Content of Stock Trades".
+
     Attributes:
         horizons_ns: Times after a fill at which the price is looked at; each in its own right, averaged.
-        memory_fills: Number of fills over which the exponential average extends.
+        memory_fills (fills): Number of fills over which the exponential average extends.
         half_life_ns: Ageing without new fills.
     """
 

@@ -31,13 +31,15 @@ from lob_sim.units import NS_PER_S, Interval, Ns
 class VolatilityParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How perceived volatility is learnt.
 
+    Source: Mehra (1970), "On the Identification of Variances and Adaptive Kalman Filtering".
+
     Attributes:
         prior_ticks_per_sqrt_s: What the dealer thinks to begin with, in ticks per square root of a second,
             positive.
         stretch_ns: Length of the stretches compared; long against the time the belief needs to follow value.
         half_life_ns: After this time a past stretch counts half.
         prior_weight: Weight of the prior in each stretch, in [0, 1]; 1 never learns.
-        max_ratio: The estimate stays between the prior divided by this and the prior times this; at least 1.
+        max_ratio (factor): The estimate stays between the prior divided by this and the prior times this; at least 1.
     """
 
     prior_ticks_per_sqrt_s: Annotated[float, msgspec.Meta(gt=0)]

@@ -14,10 +14,12 @@ from lob_sim.agents.fund_manager import FundDesk
 from lob_sim.agents.repo_lender import RepoLending
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.constraints import (
+    CapitalVarConstraint,
     Constraint,
     FundingConstraint,
     InventoryConstraint,
     SlrConstraint,
+    ThresholdLeverageConstraint,
     VarConstraint,
 )
 from lob_sim.balance.fund import FlowRule, Fund
@@ -36,14 +38,28 @@ from lob_sim.scenario import BalanceSheetSpec, SwitchSpec
 from lob_sim.units import Cash, Lots, Ticks
 
 CONSTRAINTS: Mapping[str, type[Constraint]] = {
-    c.name: c for c in (SlrConstraint, VarConstraint, FundingConstraint, InventoryConstraint)
+    c.name: c
+    for c in (
+        SlrConstraint,
+        ThresholdLeverageConstraint,
+        VarConstraint,
+        CapitalVarConstraint,
+        FundingConstraint,
+        InventoryConstraint,
+    )
 }
 LIQUIDATIONS: Mapping[str, type[LiquidationStrategy]] = {
     c.name: c for c in (Immediate, Twap, Participation, BookWatching)
 }
 MARKINGS: Mapping[str, type[MarkingPolicy]] = {"hierarchy": HierarchyMarking}
 
-_SWITCHED: Mapping[str, str] = {"slr": "slr", "var": "var", "funding": "funding"}
+_SWITCHED: Mapping[str, str] = {
+    "slr": "slr",
+    "leverage_threshold": "slr",
+    "var": "var",
+    "capital_var": "var",
+    "funding": "funding",
+}
 
 
 class DeskBuilder:

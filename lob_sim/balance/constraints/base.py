@@ -50,6 +50,14 @@ class Constraint(ABC):
     def headroom(self, view: SheetView) -> float:
         """Distance from the limit in cash units; negative when the constraint is breached."""
 
+    @property
+    def goal(self) -> Constraint:
+        """What must hold once this constraint has been breached: itself, unless it aims beyond its own limit.
+
+        It bears the same name.
+        """
+        return self
+
     def required_reduction(self, view: SheetView) -> float:
         """Value to shed, in cash units, to have no negative headroom; 0 when there is none."""
         return max(0.0, -self.headroom(view))

@@ -1,4 +1,8 @@
-"""A desk's position limits, in lots."""
+"""A desk's position limits, in lots.
+
+Source: Amihud and Mendelson (1980), *Dealership market: market-making with inventory*, whose dealer's positions are
+bounded.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,8 @@ class InventoryConstraint(Constraint):
         """Parameters.
 
         Attributes:
-            limits: Largest long position by instrument name, in shares or face value; 0 forbids holdings.
+            limits (shares, or currency units of face value): Largest long position by instrument name; 0 forbids
+                holdings.
         """
 
         limits: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}

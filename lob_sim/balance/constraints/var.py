@@ -29,9 +29,9 @@ class VarConstraint(Constraint):
         """Parameters.
 
         Attributes:
-            limit: Limit in currency units, 0 or more.
-            confidence: One-sided confidence level, above 0.5 and below 1.
-            horizon_intervals: VaR horizon, in intervals of the volatility estimator, positive.
+            limit (currency units): Limit in currency units, 0 or more.
+            confidence (probability): One-sided confidence level, above 0.5 and below 1.
+            horizon_intervals (intervals): VaR horizon, in intervals of the volatility estimator, positive.
         """
 
         limit: Annotated[float, msgspec.Meta(ge=0)]

@@ -1,0 +1,466 @@
+"""Do banks that delever past a threshold only, or always back to their leverage, make different fire sales?
+
+A fraction of illiquid assets is lost. Under the threshold rule a bank whose assets over equity exceed ``--maximum``
+sells securities, in proportion, until they are at ``--buffered``; under targeting every bank returns to the leverage
+it had. Who has no equity left sells everything. In each round the value q that all sell of a security takes its price
+S down by the factor Ψ(q) = (1 - B/S)(1 - exp(-q/δ)), sellers get the mean of the two prices, all mark, and the next
+round begins.
+
+Source: Cont and Schaanning (2017), "Fire sales, indirect contagion and systemic stress testing", Norges Bank Working
+Paper 2/2017, sections 2 and 3; leverage targeting as in Greenwood, Landier and Thesmar (2015).
+
+Expected, before the first run: under the threshold rule there is no fire sale up to a shock of
+
+    min over banks of (λ·E - A) / (I·(λ - 1)),    I illiquid, A all assets, E equity, λ the maximum,
+
+and one beyond it; targeting sells after any shock. Losses, prices and volumes of the program's balance sheets, in
+every round and for either rule, are those of the same recursion in plain arrays. In the order book, where a dealer
+with the same limit works its sale against a ladder of customers, it sells nothing below the threshold, and beyond it
+to where leverage is back at ``--buffered``, not where it is at the maximum: to the root of a quadratic equation.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import typer
+
+from experiments.validation import ladder
+from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of
+from experiments.validation.common import new_figure, save
+from lob_sim.balance.cascade import CascadeResult, Member, run_cascade
+from lob_sim.balance.constraints import Constraint, SlrConstraint, ThresholdLeverageConstraint
+from lob_sim.balance.risk_manager import RiskManager
+from lob_sim.balance.sale_order import ProRata
+from lob_sim.balance.step_market import PsiImpact, StepMarket
+from lob_sim.balance.view import SheetContext, SheetView
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import DataError, InputError
+from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical, run_cells
+from lob_sim.sweep.task import TaskSpec
+
+BANKS = Path(__file__).with_suffix(".toml")
+SOURCE = "Cont & Schaanning 2017, sections 2, 3"
+_EXACT = 1e-9
+_ROOT = "root of assets = aim · equity along the ladder"
+
+
+class Rule(StrEnum):
+    """When and how far banks delever."""
+
+    THRESHOLD = "threshold"
+    TARGETING = "targeting"
+
+
+class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A security and the depth of its market."""
+
+    name: str
+    depth: Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Bank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bank at the opening, in any unit of money; debt is the rest."""
+
+    name: str
+    equity: Annotated[float, msgspec.Meta(gt=0)]
+    illiquid: Amount
+    securities: dict[str, Amount]
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file says."""
+
+    securities: list[Security]
+    banks: list[Bank]
+
+
+class System(msgspec.Struct, frozen=True):
+    """Banks as arrays, and the rules."""
+
+    banks: list[str]
+    securities: list[str]
+    depth: np.ndarray
+    equity: np.ndarray
+    illiquid: np.ndarray
+    held: np.ndarray
+    floor: float
+    maximum: float
+    buffered: float
+
+    @property
+    def assets(self) -> np.ndarray:
+        """All assets, by bank."""
+        return np.asarray(self.illiquid + self.held.sum(axis=1))
+
+
+def load(path: Path, floor: float, maximum: float, buffered: float) -> System:
+    """Read the banks.
+
+    Raises:
+        DataError: Names file and field.
+    """
+    found = read(path, Input)
+    check_names((security.name for security in found.securities), f"{path}: securities")
+    check_names((bank.name for bank in found.banks), f"{path}: banks")
+    names = [security.name for security in found.securities]
+    rows = []
+    for k, bank in enumerate(found.banks):
+        where = f"{path}: banks[{k}]"
+        finite(bank.illiquid, f"{where}.illiquid")
+        for name, amount in bank.securities.items():
+            if name not in names:
+                raise DataError(f"no security named {name!r}{did_you_mean(name, names)}", f"{where}.securities")
+            finite(amount, f"{where}.securities.{name}")
+        rows.append([bank.securities.get(name, 0.0) for name in names])
+        if bank.equity > bank.illiquid + sum(rows[-1]):
+            raise DataError(f"equity of {bank.equity:g} is more than all assets", f"{where} ({bank.name})")
+    return System(
+        [bank.name for bank in found.banks],
+        names,
+        np.array([finite(s.depth, f"{path}: securities[{k}].depth") for k, s in enumerate(found.securities)]),
+        np.array([bank.equity for bank in found.banks]),
+        np.array([bank.illiquid for bank in found.banks]),
+        np.array(rows),
+        floor,
+        maximum,
+        buffered,
+    )
+
+
+# --- references ---------------------------------------------------------------------------------------------
+
+
+class Round(msgspec.Struct, frozen=True):
+    """After a round: prices (1 at the opening), equity by bank, and value sold in the round, by security."""
+
+    prices: np.ndarray
+    equity: np.ndarray
+    sold: np.ndarray
+
+
+def recursion(system: System, rule: Rule, shock: float, rounds: int) -> list[Round]:
+    """The paper's rounds in plain arrays."""
+    equity = system.equity - shock * system.illiquid
+    illiquid = (1 - shock) * system.illiquid
+    held, prices = system.held.copy(), np.ones(len(system.securities))
+    own = system.assets / system.equity
+    history = []
+    for _ in range(rounds):
+        value = held @ prices
+        assets = illiquid + value
+        aim = np.full(len(equity), system.buffered) if rule is Rule.THRESHOLD else own
+        acts = assets > (system.maximum if rule is Rule.THRESHOLD else own) * equity
+        wanted = np.divide(assets - aim * equity, value, out=np.zeros_like(value), where=value > 0)
+        share = np.where(equity <= 0, 1.0, np.where(acts, np.clip(wanted, 0.0, 1.0), 0.0))
+        sold = share @ held * prices
+        psi = (1 - system.floor / prices) * (1 - np.exp(-sold / system.depth))
+        after = prices * (1 - psi)
+        equity = equity - (held * (1 - share[:, None] / 2)) @ (prices - after)
+        held, prices = held * (1 - share[:, None]), after
+        history.append(Round(prices, equity, sold))
+    return history
+
+
+def threshold(system: System) -> float:
+    """Largest shock without a fire sale under the threshold rule; infinite when none is large enough."""
+    room = system.maximum * system.equity - system.assets
+    shocks = np.divide(
+        room, (system.maximum - 1) * system.illiquid, out=np.full(len(room), np.inf), where=system.illiquid > 0
+    )
+    return max(0.0, float(np.where((system.illiquid == 0) & (room < 0), 0.0, shocks).min()))
+
+
+# --- the program's balance sheets ---------------------------------------------------------------------------
+
+
+def cascade(system: System, rule: Rule, shock: float, rounds: int) -> tuple[CascadeResult, list[Round]]:
+    """The same on the program's balance sheets."""
+    market_context = context(system.securities)
+    cut = scale_of(float(system.assets.max()))
+    order = ProRata(ProRata.Params(), market_context)
+    members = []
+    for k, name in enumerate(system.banks):
+        view = sheet(np.rint(cut * system.held[k]), cut * system.illiquid[k], cut * system.equity[k])
+        lost = shock * view.other_assets_cash
+        view.other_assets_cash -= lost
+        view.tier1_cash -= lost
+        own = min(1.0, float(system.equity[k] / system.assets[k]))
+        members.append(Member(name, view, RiskManager([limit(system, rule, own, market_context)], order)))
+    impacts = [PsiImpact(system.floor, cut * depth) for depth in system.depth]
+    result = run_cascade(members, StepMarket([1.0] * len(impacts), impacts), max_rounds=rounds)
+    prices = np.ones(len(impacts))
+    history = []
+    for done in result.rounds:
+        sold = np.array(done.sold).sum(axis=0) * prices / cut
+        prices = np.array(done.unit_cash)
+        history.append(Round(prices, np.array(done.tier1_cash) / cut, sold))
+    return result, history
+
+
+def limit(system: System, rule: Rule, own_ratio: float, market_context: SheetContext) -> Constraint:
+    """A bank's limit: the program wants equity over assets, which is one over leverage."""
+    if rule is Rule.TARGETING:
+        return SlrConstraint(SlrConstraint.Params(minimum=own_ratio), market_context)
+    params = ThresholdLeverageConstraint.Params(minimum=1 / system.maximum, target=1 / system.buffered)
+    return ThresholdLeverageConstraint(params, market_context)
+
+
+def sheet(lots: np.ndarray, illiquid: float, equity: float) -> SheetView:
+    """A balance sheet with securities at a price of 1."""
+    n = len(lots)
+    return SheetView(
+        cash=0.0,
+        lots=[float(q) for q in lots],
+        unit_cash=[1.0] * n,
+        adjustment_unit_cash=[0.0] * n,
+        other_assets_cash=illiquid,
+        short_term_cash=max(0.0, float(lots.sum()) + illiquid - equity),
+        due_cash=0.0,
+        repo_cash=[0.0] * n,
+        tier1_cash=equity,
+        haircuts=[0.0] * n,
+        covariances=[[0.0] * n for _ in range(n)],
+    )
+
+
+def first_fire_sale(system: System) -> float:
+    """Smallest shock after which the program's banks sell under the threshold rule, by bisection; 1 if none does."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        if cascade(system, Rule.THRESHOLD, middle, 1)[0].rounds:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def judge(system: System, rule: Rule, shock: float, rounds: int) -> list[Row]:
+    """Hold the program's rounds against the recursion."""
+    _, found = cascade(system, rule, shock, rounds)
+    expected = recursion(system, rule, shock, rounds)
+    # When nobody has a lot left to sell the program stops; from there on nothing changes.
+    still = [Round(found[-1].prices if found else np.ones(len(system.securities)),
+                   found[-1].equity if found else system.equity - shock * system.illiquid,
+                   np.zeros(len(system.securities)))]  # fmt: skip
+    found = found + still * (rounds - len(found))
+    scale = float(system.assets.sum())
+    worst_price = max(float(np.abs(a.prices / b.prices - 1).max()) for a, b in zip(found, expected, strict=True))
+    worst_equity = max(float(np.abs(a.equity - b.equity).max()) for a, b in zip(found, expected, strict=True)) / scale
+    sold, sold_expected = (float(sum(r.sold.sum() for r in history)) for history in (found, expected))
+    start = float((system.equity - shock * system.illiquid).sum())
+    opening = float(system.equity.sum())
+    loss, loss_expected = ((start - float(h[-1].equity.sum())) / opening for h in (found, expected))
+    # Sales below a lot are not made.
+    slack = _EXACT * scale
+    where = f"{rule}, shock {100 * shock:.4g} %"
+    return [
+        identical(f"sold, {where}", sold, sold_expected, SOURCE, slack),
+        identical(f"loss by the fire sale / opening equity, {where}", loss, loss_expected, SOURCE, slack / opening),
+        identical(f"largest relative difference of a price in any round, {where}", worst_price, 0.0, SOURCE, _EXACT),
+        identical(f"largest difference of equity / all assets, {where}", worst_equity, 0.0, SOURCE, _EXACT),
+    ]
+
+
+# --- the order book -----------------------------------------------------------------------------------------
+
+_LOTS = 10_000  # of loans, which are shocked, and as many of bonds
+_PER_TICK = 4  # lots: all bonds together lower their price by 2,500 ticks of a million
+
+
+def opening_leverage(maximum: float, buffered: float) -> float:
+    """The dealer's leverage at the opening: as far below the buffered one as that is below the maximum, but above 1."""
+    return max(1.0 + (buffered - 1.0) / 2, 2 * buffered - maximum)
+
+
+def book_threshold(maximum: float, buffered: float) -> float:
+    """Largest shock to loans after which the dealer does not sell, from the same formula as for banks."""
+    assets = 2.0
+    return (maximum * assets / opening_leverage(maximum, buffered) - assets) / (maximum - 1)
+
+
+def one_book(spec: TaskSpec) -> dict[str, float]:
+    """One market with a dealer under one of the rules: what it sold and where its leverage is."""
+    shock, maximum, buffered = (float(spec.overrides[name]) for name in ("shock", "maximum", "buffered"))
+    leverage = opening_leverage(maximum, buffered)
+    if spec.overrides["rule"] == Rule.TARGETING:
+        limits = [{"kind": "slr", "params": {"minimum": 1 / leverage}}]
+    else:
+        params = {"minimum": 1 / maximum, "target": 1 / buffered}
+        limits = [{"kind": "leverage_threshold", "params": params}]
+    scenario = ladder.market(
+        lots_per_tick=_PER_TICK,
+        reach_ticks=3_000,
+        dealer={"holdings": {"bond": _LOTS, "loan": _LOTS}},
+        sheet={"short_term_funding": round(2 * _LOTS * ladder.PRICE * (1 - 1 / leverage)), "constraints": limits},
+        shocks=[{"instrument": "loan", "at": "5s", "size": -shock}],
+    )
+    found = ladder.run(scenario, spec.seed)
+    return {"sold": found.sold, "leverage": found.assets / found.tier1 if found.tier1 > 0 else float("inf")}
+
+
+def book_root(shock: float, leverage: float, aim: float) -> float:
+    """Lots that a dealer sells along a line of demand until assets over equity are ``aim``; 0 if they are already.
+
+    With p = P - x/s after x lots, sold at (P + p)/2 on average, E = E1 - (X - x/2)·x/s and A = A1 - x·P - (X - x)·x/s:
+    a quadratic in x, of which this is the smaller root.
+    """
+    p, s, lots = float(ladder.PRICE), float(_PER_TICK), float(_LOTS)
+    lost = shock * lots * p
+    equity, assets = 2 * lots * p / leverage - lost, 2 * lots * p - lost
+    # A(x) - aim·E(x) = constant + linear·x + square·x²
+    constant = assets - aim * equity
+    linear = -p + (aim - 1) * lots / s
+    square = (1 - aim / 2) / s
+    if constant <= 0:
+        return 0.0
+    roots = np.roots([square, linear, constant])
+    real = roots[np.isreal(roots)].real
+    reachable = real[(real > 0) & (real <= lots)]
+    return float(reachable.min()) if len(reachable) else lots
+
+
+def book_rows(maximum: float, buffered: float) -> tuple[list[Row], dict[Rule, list[float]], list[float]]:
+    """Run the dealer in the order book on either side of its threshold."""
+    edge = book_threshold(maximum, buffered)
+    leverage = opening_leverage(maximum, buffered)
+    shocks = [share * edge for share in (0.0, 0.25, 0.5, 0.9, 1.1, 1.25) if share * edge < 0.95]
+    points = [
+        {"shock": shock, "maximum": maximum, "buffered": buffered, "rule": rule.value}
+        for rule in Rule
+        for shock in shocks
+    ]
+    frame = run_cells(one_book, points, 1)
+    sold = frame["sold"].to_numpy().reshape(2, len(shocks))
+    after = frame["leverage"].to_numpy().reshape(2, len(shocks))
+    rows = []
+    for k, rule in enumerate(Rule):
+        aim = buffered if rule is Rule.THRESHOLD else leverage
+        for n, shock in enumerate(shocks):
+            binds = shock > edge if rule is Rule.THRESHOLD else shock > 0
+            expected = book_root(shock, leverage, aim) if binds else 0.0
+            claim = f"order book, {rule}, shock {n and 100 * shock:.3g} %: sold (lots)"
+            # Funding is a whole number, so that leverage at the opening is its aim but for a lot.
+            slack = _book_slack(aim, expected) if binds else float(rule is Rule.TARGETING)
+            rows.append(identical(claim, sold[k, n], expected, _ROOT, slack))
+        worst = max(after[k, n] for n, shock in enumerate(shocks) if sold[k, n] > 0) if sold[k].any() else aim
+        rows.append(
+            identical(f"order book, {rule}: leverage after sales", worst, aim, "its aim", aim * (aim + 1) / _LOTS)
+        )
+    return rows, {rule: sold[k].tolist() for k, rule in enumerate(Rule)}, shocks
+
+
+def _book_slack(aim: float, sold: float) -> float:
+    """Lots by which ticks may move a sale of ``sold``.
+
+    Loans and bonds are marked to a tick or half of one: two ticks on every lot held cover both. That equity is levered
+    up to ``aim``, and divided by what a lot more closes of the gap.
+    """
+    closed = ladder.PRICE - (aim - 1) * _LOTS / _PER_TICK - (2 - aim) * sold / _PER_TICK
+    return 1 + aim * 2 * _LOTS / abs(closed)
+
+
+# --- the answer ---------------------------------------------------------------------------------------------
+
+
+def run(
+    banks: Annotated[Path, typer.Option(help="TOML file of securities and banks; see the one beside this.")] = BANKS,
+    shock: Annotated[float, typer.Option(help="Share of illiquid assets that is lost.", min=0, max=1)] = 0.02,
+    maximum: Annotated[
+        float, typer.Option(help="Leverage (assets over equity) above which banks sell.", max=200)
+    ] = 33.0,
+    buffered: Annotated[float, typer.Option(help="Leverage to which they sell.")] = 31.35,
+    floor: Annotated[float, typer.Option(help="B: price at which others buy, of 1 at the opening.", min=0)] = 0.5,
+    rounds: Annotated[int, typer.Option(help="Rounds of sales.", min=1, max=500)] = 20,
+) -> Outcome:
+    """Compare threshold deleveraging with leverage targeting, in rounds and in the order book."""
+    if not floor < 1:
+        raise InputError(f"expected a price from 0 to below 1, got {floor}", "--floor")
+    if not 1 < buffered <= maximum:
+        raise InputError(f"expected more than 1 and at most the maximum of {maximum}, got {buffered}", "--buffered")
+    system = load(Path(banks), floor, maximum, buffered)
+    edge = threshold(system)
+    rows = [identical("largest shock without a fire sale (threshold rule; 1: all)", first_fire_sale(system),
+                      min(1.0, edge), SOURCE, _EXACT)]  # fmt: skip
+    if 0 < edge < np.inf:
+        calm = 0.99 * min(1.0, edge)
+        rows += judge(system, Rule.THRESHOLD, calm, rounds)[:1] + judge(system, Rule.TARGETING, calm, rounds)[:2]
+        rows.append(_some(system, calm))
+    for rule in Rule:
+        rows += judge(system, rule, shock, rounds)
+    more, sold, shocks = book_rows(maximum, buffered)
+    return Outcome(
+        rows + more,
+        lambda path: _draw(path, system, edge, rounds, sold, shocks),
+        [_table(system, shock, rounds)],
+    )
+
+
+def _some(system: System, calm: float) -> Row:
+    """Targeting sells after a shock that the threshold rule bears, where there is anything to sell."""
+    result, _ = cascade(system, Rule.TARGETING, calm, 1)
+    levered = (system.assets > system.equity) & (system.illiquid > 0) & (system.held.sum(axis=1) > 0)
+    sellers = sum(any(lots) for lots in result.rounds[0].sold) if result.rounds else 0
+    claim = "targeting: banks that sell after 99 % of that shock"
+    return identical(claim, sellers, float(levered.sum()), SOURCE)
+
+
+def fire_sale_loss(system: System, rule: Rule, shock: float, rounds: int) -> float:
+    """Loss of equity by the sales alone, over opening equity."""
+    _, history = cascade(system, rule, shock, rounds)
+    start = float((system.equity - shock * system.illiquid).sum())
+    return (start - float(history[-1].equity.sum())) / float(system.equity.sum()) if history else 0.0
+
+
+def _table(system: System, shock: float, rounds: int) -> ResultTable:
+    rows = []
+    for share in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0):
+        at = min(1.0, share * shock)
+        losses = [fire_sale_loss(system, rule, at, rounds) for rule in Rule]
+        rows.append([f"{100 * at:.3g} %", float(at * system.illiquid.sum() / system.equity.sum()), *losses])
+    columns = ["shock", "loss by the shock / equity", "by sales: threshold", "by sales: targeting"]
+    return ResultTable("losses over opening equity", columns, rows)
+
+
+def _draw(
+    path: Path, system: System, edge: float, rounds: int, sold: dict[Rule, list[float]], shocks: list[float]
+) -> None:
+    figure, (left, right) = new_figure(2)
+    top = min(1.0, 3 * edge) if 0 < edge < np.inf else 0.05
+    grid = np.linspace(0, top, 41)
+    for rule, colour in zip(Rule, ("tab:blue", "tab:orange"), strict=True):
+        left.plot(100 * grid, [fire_sale_loss(system, rule, float(x), rounds) for x in grid], color=colour, label=rule)
+        right.plot(100 * np.array(shocks), sold[rule], "o", color=colour, label=f"{rule}, order book")
+    if 0 < edge < np.inf:
+        left.axvline(100 * edge, color="grey", ls=":", label=f"threshold {100 * edge:.3g} %")
+    left.set(xlabel="shock to illiquid assets (%)", ylabel="loss by fire sales / equity", title="Banks, in rounds")
+    left.legend()
+    leverage, limit_at = (
+        opening_leverage(system.maximum, system.buffered),
+        book_threshold(system.maximum, system.buffered),
+    )
+    fine = np.linspace(0, shocks[-1], 400)
+    for rule, colour in zip(Rule, ("tab:blue", "tab:orange"), strict=True):
+        aim, start = (system.buffered, limit_at) if rule is Rule.THRESHOLD else (leverage, 0.0)
+        roots = [book_root(float(x), leverage, aim) if x > start else 0.0 for x in fine]
+        right.plot(100 * fine, roots, color=colour, lw=1, label=f"{rule}, root")
+    right.set(xlabel="shock to loans (%)", ylabel="bonds sold (lots)", title="A dealer in the order book")
+    right.legend(fontsize="small")
+    save(figure, path)
+
+
+EXPERIMENT = Experiment(
+    "cont_schaanning",
+    run,
+    quick={"rounds": 6},
+    cases=[{}, {"shock": 0.005}, {"shock": 0.05}, {"maximum": 25.0, "buffered": 20.0}],
+)
+main = EXPERIMENT.main
+
+if __name__ == "__main__":
+    main()
