@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test validate bench lint format clean
+.PHONY: demo test browser validate bench docs lint format clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m experiments.information_spiral demo --out out/demo
@@ -30,7 +30,16 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+# The tests of the report page drive a browser and are skipped where there is none. Root on Debian is given one.
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	[ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null 2>&1 || exit 0; \
+	echo "installing chromium for the tests of the report page ..."; export DEBIAN_FRONTEND=noninteractive; \
+	quietly="-qq -o Acquire::Retries=0 -o Acquire::http::Timeout=20"; \
+	{ apt-get install $$quietly -y chromium || { apt-get update $$quietly && apt-get install $$quietly -y chromium; }; } \
+	>/dev/null 2>&1 || echo "chromium could not be installed: the tests of the report page are skipped"
+
+test: lint browser
 	$(BIN)/pytest -n 2 --dist worksteal -m "not validate"
 
 # Everything that takes long: the long tests, the faults that the tests must catch, then every experiment in full, once, whose
@@ -42,6 +51,11 @@ validate: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench
+
+# The reference of parameters comes from the code; the site goes to site/ and opens from disk.
+docs: $(INSTALLED)
+	$(BIN)/lob-sim list parameters > docs/parameters.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

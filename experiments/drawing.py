@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lob_sim.report.static_style import COLOURS as COLOURS
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's (2008) palette, told apart by colour-blind readers."""
 
 
 def new_figure(rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:

@@ -1,4 +1,4 @@
-"""The flagship in a minute: four cells, a few seeds, one figure and one table."""
+"""The flagship in a minute: four cells, a few seeds, one page, one figure and one table."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE,
 from experiments.spiral.factorial import interaction
 from lob_sim.errors import LobSimError
 from lob_sim.log import open_run
+from lob_sim.report.compare_page import compare_page
+from lob_sim.report.render import write_page
+from lob_sim.report.run_page import run_page
 from lob_sim.scenario import Scenario
 from lob_sim.sweep import Processes, bootstrap
 from lob_sim.sweep.progress import Meter, format_eta
@@ -36,12 +39,19 @@ SHOWN: Mapping[str, tuple[str, float, str]] = {
 }
 """Metric → what it is, its factor and its format."""
 _FIGURED = {NEITHER: "nothing constrains, nobody fears", BOTH: "balance-sheet limits and fear of informed flow"}
+_COMPARED = (
+    "Every random number is the same. What differs is whether dealers fear informed flow (learn from it, leave the lit "
+    "book, mark prudently) and whether limits on leverage, value at risk and funding bind. Seed 1."
+)
+PAGE = "report.html"
 _WIDTH = 120
 _COLUMNS = (NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH)
 
 
 def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
-    """Run the four cells and leave ``spiral.png``, ``table.txt``, ``result.json`` and two logs in a folder.
+    """Run the four cells and leave their pages in a folder: ``report.html`` compares them and leads to those of each.
+
+    Beside it are ``spiral.png``, ``table.txt``, ``result.json`` and the four logs of seed 1.
 
     Args:
         out: The folder; what an earlier demo left in it is replaced.
@@ -60,8 +70,13 @@ def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
     console.print(f"{scenario.description}\nThe same crisis four times with {seeds} seeds: {', '.join(_COLUMNS)}.")
     by_cell = _run(cells.factorial(scenario), seeds, workers, logs, console)
     console.print("drawing ...")
-    names = {cell: open_run(logs / _folder(cell)) for cell in _FIGURED}
-    figures.side_by_side(out / "spiral.png", {_FIGURED[cell]: run for cell, run in names.items()})
+    kept = {cell: logs / _folder(cell) for cell in _COLUMNS}
+    with Processes(workers or None) as executor:
+        pages = [executor.submit(_write_page, cell, folder) for cell, folder in kept.items()]
+        drawn = {_FIGURED[cell]: open_run(kept[cell]) for cell in _FIGURED}
+        figures.side_by_side(out / "spiral.png", drawn)
+        for finished in pages:
+            finished.result()
     table = _table(by_cell, seeds)
     with (out / "table.txt").open("w", encoding="utf-8") as file:
         Console(file=file, width=_WIDTH).print(table)
@@ -69,7 +84,15 @@ def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
     (out / "result.json").write_bytes(msgspec.json.format(msgspec.json.encode({"seeds": seeds, "cells": means})))
     # A table in a pipe is not cut to the width of a terminal that is not there.
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
-    console.print(f"{out}/spiral.png shows the first and the last column, seed 1; their logs are in {logs}")
+    links = {cell: f"runs/{_folder(cell)}/{PAGE}" for cell in _COLUMNS}
+    runs = {cell: open_run(folder) for cell, folder in kept.items()}
+    page = write_page(compare_page(runs, links, "The same crisis, four times", _COMPARED), out / PAGE)
+    console.print(f"{out}/spiral.png shows the first and the last column, seed 1; the four logs are in {logs}")
+    print(f"The four side by side, and a page of each: {page}")
+
+
+def _write_page(cell: str, folder: Path) -> None:
+    write_page(run_page(open_run(folder), cell), folder / PAGE)
 
 
 def _folder(cell: str) -> str:
@@ -95,9 +118,9 @@ def _run(
 
 
 def _kept(run: Run, logs: Path) -> Run:
-    """The run, with its log kept if it is one that is drawn."""
+    """The run, with its log kept if it is one that is shown."""
     cell = str(run.spec.overrides["cell"])
-    if run.spec.seed != 1 or cell not in _FIGURED:
+    if run.spec.seed != 1:
         return run
     spec = msgspec.structs.replace(run.spec, out=str(logs / _folder(cell)))
     return msgspec.structs.replace(run, spec=spec)

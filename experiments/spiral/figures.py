@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.drawing import COLOURS, new_figure, save
-from experiments.spiral import panels
-from experiments.spiral.panels import STATES
+from lob_sim.balance.constraints import SlrConstraint
 from lob_sim.log import Run
+from lob_sim.report import data
+from lob_sim.report import static_panels as panels
+from lob_sim.report import static_sheets as sheets
 from lob_sim.sweep import Estimate
 
 _SHOWN_BEFORE_MIN = 5.0
@@ -36,72 +39,67 @@ def side_by_side(path: Path, runs: Mapping[str, Run]) -> None:
         axis[0].set_title(title, fontweight="bold")
         for i in range(len(names)):
             panels.price(axis[i], run, i)
-        mesh = panels.presence(axis[len(names)], run, shown)
-        panels.spread(axis[-2], run)
-        panels.forced_volume(axis[-1], run)
-        axis[-1].set(xlabel="minutes since the shock", xlim=(-_SHOWN_BEFORE_MIN, None))
-        for panel in axis:
-            panel.axvline(0.0, color="grey", linewidth=0.8, linestyle=":")
-    # The strips share their axis over the row: the second inversion has undone the first.
-    axes[len(names), 0].set_ylim(len(last.header.dealer_ids), 0)
+        panels.quotes(axis[len(names)], run, shown)
+        panels.quoted_spread(axis[-2], run)
+        sheets.forced_volume(axis[-1], run)
+        panels.time_axis(run, axis[-1])
+    axes[-1, 0].set_xlim(left=-_SHOWN_BEFORE_MIN)
     left = axes[:, 0]
     for i, name in enumerate(names):
-        left[i].set_ylabel(f"{name}\n% of value before")
+        left[i].set_ylabel(f"{name}\nprice (points)")
     left[len(names)].set_ylabel(f"dealers' lit quotes\nin {names[shown]}")
-    left[-2].set_ylabel("quoted spread (%)")
+    left[-2].set_ylabel("quoted spread\n(basis points)")
     left[-1].set_ylabel("forced sales\n(lots, cumulated)")
     for panel in (left[0], left[-2], left[-1]):
         panel.legend(fontsize="x-small")
-    _name_states(figure, mesh, axes[len(names), -1])
+    _name_states(axes[len(names), -1])
     figure.align_ylabels(axes[:, 0])
     save(figure, path)
 
 
-def one_run(path: Path, run: Run, minimum: float) -> None:
+def one_run(path: Path, run: Run) -> None:
     """Everything about one crisis: prices, spread and its parts, quotes, α and s, headroom, forced sales, marks."""
     shown = panels.worst_instrument(run)
     names = [i.name for i in run.header.instruments]
-    extra = len(names) - 1
-    figure, axes = new_figure(5 + extra // 2, 2, sharex=True)
-    figure.set_size_inches(14, 2.7 * (5 + extra // 2))
-    flat = iter(axes.ravel())
-    for i, name in enumerate(names):
-        axis = next(flat)
-        panels.price(axis, run, i)
-        axis.set_title(f"{name}: price (% of value before)")
-        axis.legend(fontsize="x-small")
-    axis = next(flat)
-    _name_states(figure, panels.presence(axis, run, shown), axis)
-    axis.set_title(f"who quotes where: {names[shown]}")
-    axis = next(flat)
-    panels.spread(axis, run)
-    axis.set_title("quoted spread of the lit book (%)")
-    axis.legend(fontsize="x-small")
-    axis = next(flat)
-    panels.spread_parts(axis, run, shown)
-    axis.set_title(f"parts of a dealer's lit spread in {names[shown]} (ticks; median)")
-    axis.legend(fontsize="x-small")
-    for column, title in (("alpha", "α, perceived share of informed flow"), ("sd_ticks", "s of the belief (ticks)")):
-        axis = next(flat)
-        panels.belief(axis, run, shown, column)
-        axis.set_title(f"{title} in {names[shown]}")
-    axis = next(flat)
-    panels.headroom(axis, run, minimum)
-    axis.set_title("leverage ratio above its minimum (percentage points)")
-    axis.legend(fontsize="x-small", ncols=2)
-    axis = next(flat)
-    panels.forced_volume(axis, run)
-    axis.set_title("forced sales (lots, cumulated)")
-    axis.legend(fontsize="x-small")
-    axis = next(flat)
-    panels.marks(axis, run, shown)
-    axis.set_title(f"prudent marks less fair value in {names[shown]} (%)")
-    for axis in flat:
+    room = data.headroom(run)
+    leverage = room[room["constraint"] == SlrConstraint.name]
+    parts: list[tuple[str, Callable[[Any], None]]] = [
+        *((f"{name}: price (points)", partial(panels.price, run=run, instrument_id=i)) for i, name in enumerate(names)),
+        (f"who quotes where: {names[shown]}", partial(panels.quotes, run=run, instrument_id=shown)),
+        ("quoted spread of the lit book (basis points)", partial(panels.quoted_spread, run=run)),
+        (
+            f"parts of a dealer's lit spread in {names[shown]} (ticks)",
+            partial(panels.spread_parts, run=run, instrument_id=shown),
+        ),
+        (
+            f"α, perceived share of informed flow in {names[shown]}",
+            partial(panels.belief, run=run, instrument_id=shown, column="alpha"),
+        ),
+        (
+            f"s of the belief in {names[shown]} (points)",
+            partial(panels.belief, run=run, instrument_id=shown, column="sd"),
+        ),
+        ("headroom under the leverage limit", partial(sheets.headroom, run=run, table=leverage)),
+        ("forced sales (lots, cumulated)", partial(sheets.forced_volume, run=run)),
+        (
+            f"prudent marks less fair value in {names[shown]} (%)",
+            partial(sheets.marks, run=run, instrument_id=shown),
+        ),
+    ]
+    rows = -(-len(parts) // 2)
+    figure, axes = new_figure(rows, 2, sharex=True)
+    figure.set_size_inches(14, 2.7 * rows)
+    for axis, (title, draw) in zip(axes.ravel(), parts, strict=False):
+        draw(axis)
+        axis.set_title(title)
+        if axis.get_legend_handles_labels()[1]:
+            axis.legend(fontsize="x-small", ncols=2)
+    _name_states(axes.ravel()[len(names)])
+    for axis in axes.ravel()[len(parts) :]:
         axis.set_visible(False)
-    for axis in axes.ravel():
-        axis.axvline(0.0, color="grey", linewidth=0.8, linestyle=":")
     for axis in axes[-1]:
-        axis.set(xlabel="minutes since the shock", xlim=(-_SHOWN_BEFORE_MIN, None))
+        panels.time_axis(run, axis)
+    axes[-1, 0].set_xlim(left=-_SHOWN_BEFORE_MIN)
     save(figure, path)
 
 
@@ -156,6 +154,5 @@ def heat_map(path: Path, sizes: list[float], factors: list[float], mean: np.ndar
     save(figure, path)
 
 
-def _name_states(figure: Any, mesh: Any, axis: Any) -> None:
-    bar = figure.colorbar(mesh, ax=axis, ticks=range(len(STATES)), pad=0.01)
-    bar.ax.set_yticklabels(STATES, fontsize="x-small")
+def _name_states(axis: Any) -> None:
+    axis.legend(handles=panels.state_patches(), loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")

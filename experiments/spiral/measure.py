@@ -15,7 +15,6 @@ from lob_sim.analysis.spread_models import kyle_lambda
 from lob_sim.analysis.summary import crisis_metrics, horizon_ns, of, shock_ns
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
-from lob_sim.messages import Side
 from lob_sim.running import run
 from lob_sim.scenario import Scenario
 from lob_sim.sweep.task import TaskResult
@@ -294,10 +293,3 @@ def _flows(run: Run) -> pd.DataFrame:
         side, price = ints(rows, "side"), floats(rows, "price_ticks")
         whole.append(rows.assign(cost_bp=10_000 * side * (price / fair - 1)))
     return pd.concat(whole) if whole else flows.assign(cost_bp=0.0)
-
-
-def forced_sales(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
-    """Times and lots of sales under a constraint, in order of time."""
-    flows = _flows(run)
-    rows = flows[flows["forced"] & (flows["instrument_id"] == instrument_id) & (flows["side"] == int(Side.SELL))]
-    return ints(rows, "ts_event_ns"), ints(rows, "qty_lots")

@@ -5,6 +5,7 @@
 An experiment is found by being there: any module beside this one, or one folder up, with an ``EXPERIMENT``.
 Nothing in the report is typed by hand: every line is a row that a run returned. Results are kept beside the report,
 in ``validation.json``, as soon as they are there; ``--only`` renews those of the experiments that it names.
+The same is written as a page, which ``lob-sim report docs/validation.json`` makes again.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, ResultTable, Row
+from lob_sim.report.render import write_page
+from lob_sim.report.results_page import read_validation, validation_page
 from lob_sim.sweep.executors import Processes, available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = Path("out/validation/report.html")
 PACKAGES = ("experiments", "experiments.validation")
 """The longest first, so that no worker is left with them at the end."""
 
@@ -254,6 +258,7 @@ def report(
     quick: Annotated[bool, typer.Option("--quick", help="The versions that take seconds.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0 is one per core.")] = 0,
     out: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = ROOT / "docs" / "validation.md",
+    page: Annotated[Path, typer.Option("--page", help="Where the same goes as a page.")] = ROOT / PAGE,
 ) -> None:
     """Run the experiments and write the report; exit code 1 if a claim fails or a run does."""
     try:
@@ -263,6 +268,8 @@ def report(
         raise typer.Exit(2) from None
     kept = Kept(out, plan([], quick), jobs)
     run_all(jobs, workers or available_cores(), out.parent, kept.add)
+    written = write_page(validation_page(read_validation(kept.store), out.parent), page)
+    typer.echo(f"the same as a page with its figures: {written}")
     failing = [result.command for result in kept.results.values() if not result.holds]
     typer.echo(f"{out}: {len(kept.results) - len(failing)} of {len(kept.results)} cases hold")
     raise typer.Exit(1 if failing else 0)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lob_sim import __version__
-from lob_sim.cli import history, listing, logs, running, sweeping
+from lob_sim.cli import figures, history, listing, logs, reporting, running, sweeping
 from lob_sim.errors import InputError, LobSimError
 
 EXIT_FAILED = 1
@@ -24,9 +24,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 running.register(app)
+figures.register(app)
 logs.register(app)
 history.register(app)
 sweeping.register(app)
+reporting.register(app)
 listing.register(app)
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lob_sim.agents.strategy import Strategy
+from lob_sim.cli.reference import parameter_reference
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.plugins import describe, find_plugins, load_class
@@ -27,6 +28,7 @@ def _scenarios() -> Iterable[tuple[str, str]]:
         yield name, str(tomllib.loads(path.read_text(encoding="utf-8")).get("description", "")).strip()
 
 
+PARAMETERS = "parameters"
 CATALOGUE: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "strategies": _strategies,
     "scenarios": _scenarios,
@@ -38,15 +40,19 @@ def register(app: typer.Typer) -> None:
 
     @app.command("list")
     def list_command(
-        what: Annotated[str, typer.Argument(help=f"One of: {', '.join(CATALOGUE)}.")],
+        what: Annotated[str, typer.Argument(help=f"One of: {', '.join((*CATALOGUE, PARAMETERS))}.")],
         name: Annotated[str | None, typer.Argument(help="Show this one with its parameters.")] = None,
     ) -> None:
-        """List strategies, scenarios and other parts, with one line on each."""
-        if what not in CATALOGUE:
-            expected = f"expected one of {', '.join(CATALOGUE)}{did_you_mean(what, CATALOGUE)}"
+        """List strategies or scenarios, with one line on each; or all parameters, as a page of Markdown."""
+        known = (*CATALOGUE, PARAMETERS)
+        if what not in known:
+            expected = f"expected one of {', '.join(known)}{did_you_mean(what, known)}"
             raise InputError(expected, f"list {what}")
         if name is not None:
             _show_plugin(name)
+            return
+        if what == PARAMETERS:
+            typer.echo(parameter_reference(), nl=False)
             return
         _print_rows(list(CATALOGUE[what]()))
 
@@ -65,6 +71,6 @@ def _print_rows(rows: list[tuple[str, str]]) -> None:
 
 def _show_plugin(name: str) -> None:
     info = describe(load_class(name, object))
-    typer.echo(f"{info.spec}\n  {info.summary}")
+    typer.echo(f"{name}\n  {info.summary}")
     for parameter in info.params:
         typer.echo(f"  {parameter}\n      {parameter.doc}" if parameter.doc else f"  {parameter}")

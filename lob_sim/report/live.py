@@ -32,9 +32,9 @@ from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns
 
-LOOKS_PER_S = 4.0
+LOOKS_PER_S = 3.0
 """The most looks at the world in a second of wall time."""
-MOST_SHARE = 0.05
+MOST_SHARE = 0.04
 """The largest share of wall time that looking may take."""
 _KEPT_EVENTS = 60
 _QUOTING = (RetreatRecord, ReturnRecord)
@@ -107,17 +107,24 @@ class LiveView:
 
     def __enter__(self) -> LiveView:
         self._live.start()
+        self._look_if_due()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What is left on the terminal is the market as the run left it, whenever the last look was due.
-        self._look()
-        self._live.stop()
+        try:
+            # What stays on the terminal is the market as the run left it; one that a defect left is not looked at.
+            if error is None or isinstance(error, KeyboardInterrupt):
+                self._look()
+        finally:
+            self._live.stop()
 
     def __call__(self, world: World, ts_ns: Ns) -> None:
         """Look at the world if a look is due."""
+        self._look_if_due()
+
+    def _look_if_due(self) -> None:
         now_s = self._clock()
         if now_s < self._next_s:
             return

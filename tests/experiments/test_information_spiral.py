@@ -20,15 +20,17 @@ from experiments.spiral import (
     demo,
     factorial,
     measure,
-    panels,
     robustness,
     tipping,
 )
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from lob_sim.analysis.summary import crisis_metrics
+from lob_sim.errors import InputError
 from lob_sim.experiment import Outcome, in_processes
 from lob_sim.log import Run
 from lob_sim.messages import SheetCause
+from lob_sim.report.data import forced_sales, presence
+from lob_sim.report.static_panels import worst_instrument
 from lob_sim.running import run
 from lob_sim.scenario import Scenario
 from lob_sim.sweep import all_coalitions
@@ -139,7 +141,7 @@ def test_every_metric_is_a_number_in_calm_and_in_a_crisis(crisis: Run) -> None:
 
 
 def test_forced_sales_add_up_to_what_the_crisis_metrics_count(crisis: Run) -> None:
-    lots = sum(int(measure.forced_sales(crisis, i)[1].sum()) for i in range(len(crisis.header.instruments)))
+    lots = int(forced_sales(crisis)["lots"].sum())
     assert lots == crisis_metrics(crisis)["forced_lots"] > 0
 
 
@@ -161,11 +163,12 @@ def test_costs_beyond_value_are_a_zero_sum_within_each_trade(crisis: Run) -> Non
 
 
 def test_the_strip_shows_dealers_in_both_sides_first_and_withdrawn_in_the_crisis(crisis: Run) -> None:
-    times = panels.grid(crisis)
-    states = panels.presence_states(crisis, panels.worst_instrument(crisis), times)
-    assert states.shape == (len(crisis.header.dealer_ids), times.size)
-    assert (states[:, (times > 0) & (times <= 60 * 10**9)] == 0).mean() > 0.9
-    assert set(np.unique(states)) > {0}
+    bins = 1 + crisis.manifest.last_ts_ns // (60 * 10**9)
+    shares = presence(crisis, worst_instrument(crisis), bins)
+    assert list(shares) == list(crisis.header.dealer_ids)
+    both_sides = np.array([share[0] for share in shares.values()])
+    assert both_sides[:, 0].mean() > 0.9
+    assert both_sides.min() < 0.5
 
 
 # --- verdicts ----------------------------------------------------------------------------------------------------
@@ -244,7 +247,30 @@ def test_every_free_parameter_makes_a_valid_and_different_scenario(scenario: Sce
     for label, change in parameters.items():
         # A share that is already whole cannot grow, and one lot cannot shrink; nothing may be stuck both ways.
         assert any(change(scenario, factor) != scenario for factor in (0.75, 1.25)), label
-    assert any("var" in label for label in parameters) == ("var" in cells.mechanisms(scenario))
+    assert {robustness.HEADROOM, robustness.SHOCK, *robustness.FREE} == set(parameters)
+
+
+def test_a_free_parameter_that_the_scenario_does_not_set_is_named(scenario: Scenario) -> None:
+    without = cells.with_group(scenario, "slow_capital", None)
+    with pytest.raises(InputError, match="SlowCapital: margin_ticks"):
+        robustness.free_parameters(without)
+
+
+@pytest.mark.parametrize(
+    ("read_by", "unread_in"), [("constraints", cells.INFORMATION_ALONE), ("information", cells.CONSTRAINTS_ALONE)]
+)
+def test_parameters_of_a_mechanism_are_not_read_without_it(scenario: Scenario, read_by: str, unread_in: str) -> None:
+    changed = short = cells.shocked(cells.flagship(["horizon=14min", "shocks.0.at=2min"]), -0.04)
+    for label, change in robustness.free_parameters(short).items():
+        if robustness.FREE.get(label) == read_by or (label, read_by) == (robustness.HEADROOM, "constraints"):
+            changed = change(changed, 0.75)
+    trades = {
+        (cell, name): run(cells.factorial(market)[cell], 1).trades[["ts_event_ns", "price_ticks", "qty_lots"]]
+        for cell in (unread_in, BOTH)
+        for name, market in (("as it is", short), ("changed", changed))
+    }
+    assert trades[unread_in, "as it is"].equals(trades[unread_in, "changed"])
+    assert not trades[BOTH, "as it is"].equals(trades[BOTH, "changed"])
 
 
 # --- the market itself ---------------------------------------------------------------------------------------------
@@ -286,7 +312,7 @@ def test_transparency_changes_what_is_published_and_nothing_before_the_first_pri
     assert len(set(first)) == 1
 
 
-def test_the_demo_leaves_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_leaves_pages_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     brief = cells.flagship(["shocks.0.at=1min", "horizon=3min"])
     monkeypatch.setattr(cells, "flagship", lambda: brief)
     (tmp_path / "demo" / "runs" / "from an earlier demo").mkdir(parents=True)
@@ -295,4 +321,9 @@ def test_the_demo_leaves_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: 
     assert "interaction" in (tmp_path / "demo" / "table.txt").read_text(encoding="utf-8")
     result = json.loads((tmp_path / "demo" / "result.json").read_text(encoding="utf-8"))
     assert set(result["cells"]) == {NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH}
-    assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == ["both", "neither"]
+    folders = ["both", "constraints_alone", "information_alone", "neither"]
+    assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == folders
+    page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
+    for folder in folders:
+        assert f'href="runs/{folder}/report.html"' in page
+        assert (tmp_path / "demo" / "runs" / folder / "report.html").is_file()

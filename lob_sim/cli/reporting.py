@@ -1,0 +1,129 @@
+"""``lob-sim report``: pages of runs, of comparisons, of sweeps and of validations."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lob_sim.cli import sweep_tables
+from lob_sim.errors import DataError, InputError
+from lob_sim.log import open_run
+from lob_sim.log.manifest import MANIFEST_NAME
+from lob_sim.report.compare_page import compare_page
+from lob_sim.report.render import write_page
+from lob_sim.report.results_page import read_validation, sweep_page, validation_page
+from lob_sim.report.run_page import run_page
+from lob_sim.sweep.folder import Sweep
+from lob_sim.sweep.report import summarise
+
+PAGE = "report.html"
+"""Name of the page of a run or a sweep in its folder."""
+COMPARISON = "comparison.html"
+_SWEEP = "sweep.json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command("report")(report_command)
+
+
+def report_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="A run directory, or several to compare; a sweep's folder; a validation's JSON file."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"The page; {PAGE} in the run's or sweep's folder if not given, {COMPARISON} beside the first of "
+            "several runs.",
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Write one self-contained page that opens from disk: what happened, why, and every number behind it."""
+    page = write_report(paths, out)
+    typer.echo(str(page))
+    if show:
+        webbrowser.open(page.resolve().as_uri())
+
+
+def write_report(paths: Sequence[Path], out: Path | None = None) -> Path:
+    """Write the page that fits what the paths are.
+
+    Raises:
+        InputError: A path is nothing that has a page, or several are not all runs.
+        OutputError: The page cannot be written.
+    """
+    if len(paths) > 1:
+        target = out if out is not None else paths[0].resolve().parent / COMPARISON
+        return write_page(_comparison(paths, target), target)
+    path = paths[0]
+    if (path / MANIFEST_NAME).is_file():
+        return write_page(run_page(open_run(path), path.resolve().name), out if out is not None else path / PAGE)
+    if (path / _SWEEP).is_file():
+        return write_page(_sweep(path), out if out is not None else path / PAGE)
+    if path.is_file() and path.suffix == ".json":
+        text = validation_page(read_validation(path), path.parent)
+        return write_page(text, out if out is not None else path.with_name(PAGE))
+    raise _nothing_known(path)
+
+
+def _nothing_known(path: Path) -> InputError:
+    if not path.exists():
+        return InputError("does not exist", str(path))
+    kinds = f"a run directory (with {MANIFEST_NAME}), a sweep's folder (with {_SWEEP})"
+    return DataError(f"expected {kinds} or the results of a validation (validation.json)", str(path))
+
+
+def _comparison(paths: Sequence[Path], target: Path) -> str:
+    for path in paths:
+        if not (path / MANIFEST_NAME).is_file():
+            raise _nothing_known(path) if not path.exists() else DataError("is not a run directory", str(path))
+    names = run_names(paths)
+    links = {}
+    for name, path in zip(names, paths, strict=True):
+        if (path / PAGE).is_file():
+            links[name] = Path(os.path.relpath(path.resolve() / PAGE, target.resolve().parent)).as_posix()
+    return compare_page({name: open_run(path) for name, path in zip(names, paths, strict=True)}, links)
+
+
+def run_names(paths: Sequence[Path]) -> list[str]:
+    """Names for runs: of their folders, with as many of the folders above as it takes to tell them apart.
+
+    Raises:
+        InputError: The same run is given twice.
+    """
+    whole = [path.resolve() for path in paths]
+    twice = next((path for k, path in enumerate(whole) if path in whole[:k]), None)
+    if twice is not None:
+        raise InputError("is given twice: expected different runs", str(twice))
+    n = 1
+    while len({path.parts[-n:] for path in whole}) < len(whole):
+        n += 1
+    return ["/".join(path.parts[-n:]) for path in whole]
+
+
+def _sweep(folder: Path) -> str:
+    sweep = Sweep(folder)
+    frame = sweep.frame()
+    metrics = list(frame.attrs["metrics"])[: sweep_tables.MOST_METRICS]
+    axes = [axis.path for axis in sweep.manifest.design.axes if frame[axis.path].nunique() > 1]
+    sampled = sweep.manifest.design.kind != "grid"
+    failed = frame.loc[frame["status"] == "failed", "error"].value_counts()
+    return sweep_page(
+        folder.resolve().name,
+        sweep_tables.notes(sweep, frame),
+        summarise(frame),
+        sweep_tables.curves(frame, metrics, axes, sampled),
+        sweep_tables.maps(frame, metrics, [] if sampled else axes),
+        {str(error): int(n) for error, n in failed.items()},
+    )

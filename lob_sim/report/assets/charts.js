@@ -1,0 +1,156 @@
+"use strict";
+/* Drawing the panels, and keeping their time axes and agents together. */
+(function (report) {
+  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  let applying = false;
+
+  function tickFormat() {
+    return report.data.horizon_ms >= 3600000 ? "%-H:%M:%S" : "%-M:%S";
+  }
+
+  function axisStyle(narrow) {
+    return {
+      gridcolor: "@line", zerolinecolor: "@muted", linecolor: "@line", tickcolor: "@line", automargin: true,
+      tickfont: { size: narrow ? 10 : 11 },
+    };
+  }
+
+  function lowestAxis(layout) {
+    const names = Object.keys(layout).filter((name) => /^yaxis\d*$/.test(name));
+    const lowest = names.reduce((a, b) => (((layout[a].domain || [0])[0] <= (layout[b].domain || [0])[0]) ? a : b), names[0] || "yaxis");
+    return lowest.replace("axis", "");
+  }
+
+  function shockShapes() {
+    return (report.data.shocks_ms || []).map((at) => ({
+      type: "line", xref: "x", yref: "paper", x0: report.toAxis(at), x1: report.toAxis(at), y0: 0, y1: 1, line: { color: "@muted", width: 1, dash: "dot" },
+    }));
+  }
+
+  /* Traces without the agents that the reader has hidden; a heat map loses their rows. */
+  function visible(trace) {
+    const hidden = report.state.hidden;
+    if (trace.meta && trace.meta.agent !== undefined && hidden.has(trace.meta.agent)) {
+      return Object.assign({}, trace, { visible: "legendonly" });
+    }
+    if (trace.meta && trace.meta.rows && hidden.size) {
+      const kept = trace.meta.rows.map((name, row) => row).filter((row) => !hidden.has(trace.meta.rows[row]));
+      const cut = (rows) => kept.map((row) => rows[row]);
+      return Object.assign({}, trace, { y: cut(trace.y), z: cut(trace.z), customdata: cut(trace.customdata) });
+    }
+    return trace;
+  }
+
+  /* Rows that a legend below a figure takes, by the length of its names. */
+  function legendRows(figure, width) {
+    const names = figure.data.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => trace.name.length);
+    if (names.length < 2 || figure.layout.showlegend === false) { return 0; }
+    const entry = 48 + 6.2 * Math.max(...names);
+    return Math.ceil(names.length / Math.max(1, Math.floor((width - 20) / entry)));
+  }
+
+  function layoutOf(figure, chart, height, narrow, isTime) {
+    const room = 19 * legendRows(figure, chart.clientWidth || 600);
+    const layout = Object.assign({}, figure.layout);
+    for (const name of Object.keys(layout)) {
+      if (/^yaxis\d*$/.test(name)) {
+        const title = Object.assign({}, layout[name].title, { font: { size: narrow ? 10 : 12 }, standoff: 4 });
+        layout[name] = Object.assign(axisStyle(narrow), layout[name], { title });
+      }
+    }
+    if (isTime) {
+      layout.xaxis = Object.assign(axisStyle(narrow), {
+        type: "date", tickformat: tickFormat(), hoverformat: report.data.horizon_ms >= 3600000 ? "%-H:%M:%S.%L" : "%-M:%S.%L",
+        title: { text: "time since the start (min:s)", font: { size: narrow ? 10 : 12 }, standoff: 4 }, nticks: narrow ? 4 : 9, tickangle: 0,
+        range: (report.state.range || report.wholeRange()).map(report.toAxis), anchor: lowestAxis(layout), zeroline: false,
+      }, layout.xaxis || {});
+      layout.shapes = shockShapes().concat(layout.shapes || []);
+    } else {
+      layout.xaxis = Object.assign(axisStyle(narrow), layout.xaxis || {});
+    }
+    return Object.assign(layout, {
+      height: height + room, autosize: true, uirevision: "zoom-" + report.state.revision, hovermode: "closest", dragmode: narrow ? false : "zoom",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: narrow ? 46 : 60, r: 10, t: 26, b: 44 + room },
+      font: { family: "system-ui, sans-serif", size: 12, color: "@fg" },
+      hoverlabel: { bgcolor: "@panel", bordercolor: "@line", font: { color: "@fg", size: 12 } },
+      legend: {
+        orientation: "h", yref: "container", y: 0, yanchor: "bottom", xref: "container", x: 0, xanchor: "left",
+        font: { size: narrow ? 10 : 11 }, entrywidthmode: "pixels", itemclick: "toggle", itemdoubleclick: false,
+      },
+      showlegend: room > 0,
+    });
+  }
+
+  report.draw = function (chart) {
+    const panel = report.data.panels[chart.dataset.panel];
+    const wanted = report.state.choices[panel.choice];
+    const label = panel.choice && wanted in panel.variants ? wanted : panel.first;
+    const missing = panel.choice === "instrument" && wanted && !(wanted in panel.variants);
+    const note = chart.parentElement.querySelector(".missing");
+    if (note) {
+      note.hidden = !missing;
+      note.textContent = missing ? wanted + ": " + panel.empty : "";
+    }
+    chart.hidden = missing;
+    if (missing) { return Promise.resolve(); }
+    const figure = panel.variants[label][Number(chart.dataset.cell)];
+    const narrow = chart.clientWidth < 420;
+    const isTime = chart.dataset.time !== "no";
+    const layout = report.paint(layoutOf(figure, chart, panel.height, narrow, isTime), false);
+    const onAxis = (trace) => (isTime ? Object.assign({}, trace, { x: trace.x.map(report.toAxis) }) : trace);
+    const traces = figure.data.map((trace) => report.paint(onAxis(visible(trace)), false));
+    return window.Plotly.react(chart, traces, layout, config).then(() => listen(chart));
+  };
+
+  function listen(chart) {
+    if (chart.dataset.listening) { return; }
+    chart.dataset.listening = "yes";
+    chart.on("plotly_relayout", (change) => {
+      if (applying || chart.dataset.time === "no") { return; }
+      if (change["xaxis.autorange"] || change["xaxis.showspikes"] !== undefined) { report.setRange(null); return; }
+      const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      if (range[0] !== undefined && range[1] !== undefined) { report.setRange(range.map(report.toMs)); }
+    });
+    chart.on("plotly_legendclick", (event) => {
+      const meta = event.data[event.curveNumber].meta;
+      if (!meta || meta.agent === undefined) { return true; }
+      report.toggleAgent(meta.agent);
+      return false;
+    });
+  }
+
+  report.charts = function () {
+    return Array.from(document.querySelectorAll(".chart[data-panel]"));
+  };
+
+  /* Show the same span of time in every panel; null is the whole run. */
+  report.setRange = function (range) {
+    report.state.range = range && range[1] > range[0] ? range : null;
+    if (!report.state.range) {
+      // A reader who wants all of the run back wants all of the prices back, too.
+      report.state.revision += 1;
+      if (report.showRange) { report.showRange(); }
+      return report.redraw();
+    }
+    const shown = report.state.range;
+    applying = true;
+    const drawn = report.charts().filter((chart) => chart.dataset.listening && chart.dataset.time !== "no" && !chart.hidden);
+    const done = drawn.map((chart) => window.Plotly.relayout(chart, { "xaxis.range": shown.map(report.toAxis) }));
+    if (report.showRange) { report.showRange(); }
+    return Promise.all(done).finally(() => { applying = false; });
+  };
+
+  report.toggleAgent = function (name) {
+    const hidden = report.state.hidden;
+    if (hidden.has(name)) { hidden.delete(name); } else { hidden.add(name); }
+    if (report.showAgents) { report.showAgents(); }
+    return report.redraw();
+  };
+
+  report.redraw = function (choice) {
+    const charts = report.charts().filter((chart) => !choice || report.data.panels[chart.dataset.panel].choice === choice);
+    applying = true;
+    return Promise.all(charts.map(report.draw)).finally(() => { applying = false; });
+  };
+})(window.lobReport);

@@ -1,0 +1,76 @@
+"""Numbers as people write them: money, prices, times, counts."""
+
+from __future__ import annotations
+
+import math
+
+from lob_sim.units import NS_PER_S, Ns
+
+_SCALES = ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
+
+
+def money_text(amount: float) -> str:
+    """An amount in currency units: ``$1.25 million``, ``−$300``."""
+    if math.isnan(amount):
+        return "an unknown amount"
+    sign = "−" if amount < 0 else ""
+    for size, name in _SCALES:
+        if abs(amount) >= size:
+            return f"{sign}${abs(amount) / size:.3g}{name}"
+    return f"{sign}${abs(amount):.3g}"
+
+
+def price_text(price: float, tick: float) -> str:
+    """A price with as many decimals as its tick has, and at most one more for half ticks."""
+    decimals = max(0, -math.floor(math.log10(tick) + 1e-9)) if tick < 1 else 0
+    return f"{price:,.{decimals}f}"
+
+
+def lots_text(lots: float) -> str:
+    """``1 lot``, ``1,200 lots``."""
+    return f"{lots:,.0f} lot{'' if lots == 1 else 's'}"
+
+
+def count_text(n: int, thing: str) -> str:
+    """``no dealer``, ``1 dealer``, ``7 dealers``."""
+    return f"{n or 'no'} {thing}{'' if n == 1 else 's'}"
+
+
+def time_text(ts_ns: Ns, decimals: int = 1) -> str:
+    """A time since the start as ``min:s``, or ``h:min:s`` from an hour on."""
+    scale = 10**decimals
+    whole = ts_ns * scale // NS_PER_S
+    minutes, rest = divmod(whole, 60 * scale)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest // scale:02d}" + (f".{rest % scale:0{decimals}d}" if decimals else "")
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def duration_text(duration_ns: float) -> str:
+    """``40 min``, ``1 h 30 min``, ``12.5 s``."""
+    seconds = duration_ns / NS_PER_S
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = seconds / 60
+    if minutes < 120:
+        return f"{minutes:.3g} min"
+    hours, left = divmod(round(minutes), 60)
+    return f"{hours} h {left} min" if left else f"{hours} h"
+
+
+LIMITS = {
+    "slr": "leverage limit (SLR)",
+    "var": "value-at-risk limit",
+    "funding": "funding limit",
+    "inventory": "position limit",
+}
+
+
+def limit_text(name: str) -> str:
+    """A constraint as people call it; a user's own by its name."""
+    return LIMITS.get(name, name)
+
+
+def list_text(parts: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

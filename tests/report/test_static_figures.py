@@ -1,0 +1,572 @@
+"""Static figures: what is drawn is what the log says, in colour and in grey, whatever the names are."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection, QuadMesh
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+
+from lob_sim import InputError, OutputError, load_scenario, open_run, run
+from lob_sim.analysis.amplification import forced_volume_lots
+from lob_sim.analysis.liquidity import spread_parts
+from lob_sim.log import Run
+from lob_sim.messages import FundingKind
+from lob_sim.report.static import FIGURES, draw, write_figures
+from lob_sim.report.static_panels import BINS, STATE_STYLES
+from lob_sim.report.static_style import COLUMN_IN, named, paper_style, save
+from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
+
+ROOT = Path(__file__).resolve().parents[2]
+MINUTE = 60 * 10**9
+CRISIS = ["horizon=5min", "shocks.0.at=1min", "shocks.0.size=-0.05"]
+SHORT = ["horizon=2min", "shocks.0.at=1min"]
+FAILURES = ["horizon=8min", "shocks.0.at=30s", "shocks.0.size=-0.3"]
+
+
+def of_experiment(name: str, overrides: list[str]) -> Run:
+    return run(load_scenario(ROOT / "experiments" / f"{name}.toml", overrides), 1)
+
+
+@pytest.fixture(scope="module")
+def crisis() -> Run:
+    return of_experiment("information_spiral", CRISIS)
+
+
+@pytest.fixture(scope="module")
+def failing() -> Run:
+    return of_experiment("information_spiral", FAILURES)
+
+
+@pytest.fixture(scope="module")
+def funds() -> Run:
+    return of_experiment("redemptions", ["horizon=8min"])
+
+
+@pytest.fixture(scope="module")
+def squeezed() -> Run:
+    return of_experiment("funding_run", ["horizon=12min"])
+
+
+def drawn(run: Run, name: str) -> Figure:
+    figure = draw(run, name)
+    assert figure is not None
+    return figure
+
+
+def panels(figure: Figure) -> list[Any]:
+    """Axes without colour bars."""
+    return [axis for axis in figure.axes if axis.get_subplotspec() is not None and axis.get_label() != "<colorbar>"]
+
+
+def line(axis: Any, label: str) -> np.ndarray[Any, Any]:
+    found = [a for a in axis.lines if a.get_label() == label]
+    assert len(found) == 1, f"{label}: {[a.get_label() for a in axis.lines]}"
+    data: np.ndarray[Any, Any] = found[0].get_xydata()
+    return data
+
+
+def minutes(ts_ns: Any, shock_min: float) -> Any:
+    return np.asarray(ts_ns, np.float64) / MINUTE - shock_min
+
+
+def last_before(table: Any, column: str, ts_ns: float) -> float:
+    """The plain way: the last row at or before a time."""
+    rows = table[table["ts_event_ns"] <= ts_ns]
+    return float(rows[column].iloc[-1]) if len(rows) else np.nan
+
+
+# --- what is drawn is what the log says ----------------------------------------------------------------------
+
+
+def check_prices(figure: Figure, log: Run) -> None:
+    for axis, instrument in zip(panels(figure), log.header.instruments, strict=True):
+        i, tick = instrument.instrument_id, float(instrument.tick_size)
+        for label, table, column in (
+            ("lit trade", log.trades, "price_ticks"),
+            ("RFQ trade", log.rfq_trades, "price_ticks"),
+            ("fair value", log.table("fair_value"), "value_ticks"),
+        ):
+            own = table[table["instrument_id"] == i]
+            assert len(own) > 20
+            expected = np.column_stack([minutes(own["ts_event_ns"], 1), own[column] * tick])
+            np.testing.assert_allclose(line(axis, label), expected, rtol=1e-12)
+
+
+def test_prices_are_those_of_the_log(crisis: Run) -> None:
+    check_prices(drawn(crisis, "price"), crisis)
+
+
+def test_prices_of_another_run_are_told_apart(crisis: Run) -> None:
+    other = run(load_scenario(ROOT / "experiments" / "information_spiral.toml", CRISIS), 2)
+    with pytest.raises(AssertionError):
+        check_prices(drawn(other, "price"), crisis)
+
+
+def test_depth_is_that_of_the_book(crisis: Run) -> None:
+    figure = drawn(crisis, "depth")
+    for axis, instrument in zip(panels(figure), crisis.header.instruments, strict=True):
+        (mesh,) = [c for c in axis.collections if isinstance(c, QuadMesh)]
+        corners = mesh.get_coordinates()
+        times, prices = corners[0, :, 0], corners[:, 0, 1]
+        lots = np.ma.filled(mesh.get_array(), 0.0).reshape(len(prices) - 1, len(times) - 1)
+        assert lots.sum() > 0
+        tick = float(instrument.tick_size)
+        for column in (40, 120, 200):
+            book = crisis.book(instrument.name, at=round((times[column] + 1) * MINUTE))
+            expected = np.zeros(len(prices) - 1)
+            for levels in (book.bids[:25], book.asks[:25]):
+                for ticks, qty, _ in levels:
+                    band = np.searchsorted(prices, ticks * tick, side="right") - 1
+                    if 0 <= band < len(expected):
+                        expected[band] += qty
+            np.testing.assert_array_equal(lots[:, column], expected)
+        top = crisis.quotes[crisis.quotes["instrument_id"] == instrument.instrument_id]
+        for side in ("bid", "ask"):
+            when, shown = line(axis, f"best {side}")[-1]
+            ticks = last_before(top, f"{side}_ticks", round((when + 1) * MINUTE))
+            assert shown == pytest.approx(ticks * tick) if ticks else np.isnan(shown)
+
+
+def test_quoted_spread_and_its_parts(crisis: Run) -> None:
+    top_axis, *part_axes = panels(drawn(crisis, "spread"))
+    for instrument in crisis.header.instruments:
+        top = crisis.quotes[crisis.quotes["instrument_id"] == instrument.instrument_id]
+        path = line(top_axis, instrument.name)
+        for when, shown in path[5::60]:
+            bid, ask = (last_before(top, f"{side}_ticks", round((when + 1) * MINUTE)) for side in ("bid", "ask"))
+            assert shown == pytest.approx(2e4 * (ask - bid) / (ask + bid)) if bid and ask else np.isnan(shown)
+    quotes, last_ns = crisis.table("quote"), crisis.manifest.last_ts_ns
+    edges = np.linspace(0, last_ns + 1, BINS + 1).astype(np.int64)
+    labels = {"spread": "whole spread", "adverse": "adverse selection", "processing": "processing"}
+    for i, axis in enumerate(part_axes):
+        for k in (3, 20, 45):
+            expected = spread_parts(quotes[quotes["instrument_id"] == i], int(edges[k]), int(edges[k + 1]))
+            for part, label in labels.items():
+                shown = line(axis, label)[k, 1]
+                assert np.isnan(shown) if np.isnan(expected[part]) else shown == pytest.approx(expected[part], rel=1e-6)
+
+
+def test_who_quotes_where(crisis: Run) -> None:
+    for i, axis in enumerate(panels(drawn(crisis, "quotes"))):
+        quotes = crisis.table("quote")
+        quotes = quotes[(quotes["instrument_id"] == i) & (quotes["rfq_id"] == 0)]
+        dealers = sorted(set(quotes["agent_id"]))
+        names = [crisis.header.agents[d].name for d in dealers]
+        assert [label.get_text() for label in axis.get_yticklabels()] == names
+        strips = [c for c in axis.collections if isinstance(c, PolyCollection)]
+        assert len(strips) == len(dealers) * len(STATE_STYLES)
+        seen = set()
+        for row, dealer in enumerate(dealers):
+            own = quotes[quotes["agent_id"] == dealer]
+            for state in range(len(STATE_STYLES)):
+                for patch in strips[row * len(STATE_STYLES) + state].get_paths():
+                    box = patch.get_extents()
+                    assert row < box.y0 < box.y1 < row + 1
+                    at_ns = round((box.x0 + 1) * MINUTE)
+                    bid, ask = (last_before(own, f"{side}_ticks", at_ns) > 0 for side in ("bid", "ask"))
+                    assert state == {(True, True): 0, (False, True): 1, (True, False): 2, (False, False): 3}[bid, ask]
+                    seen.add(state)
+        assert len(seen) >= 2
+
+
+def heights(axis: Any, label: str) -> np.ndarray[Any, Any]:
+    """Heights of the bars of an area, from its outline."""
+    (area,) = [c for c in axis.collections if c.get_label() == label]
+    x, y = area.get_paths()[0].vertices.T
+    edges = np.unique(x)
+    middles = (edges[:-1] + edges[1:]) / 2
+    n = len(x) // 2
+    lower, upper = (
+        y[:n][np.searchsorted(x[:n], middles)],
+        y[n + 1 :][::-1][np.searchsorted(x[n + 1 :][::-1], middles, side="right") - 1],
+    )
+    found: np.ndarray[Any, Any] = np.abs(upper - lower)
+    return found
+
+
+def test_lots_dealt(crisis: Run) -> None:
+    *by_instrument, share = panels(drawn(crisis, "share"))
+    edges = np.linspace(0, crisis.manifest.last_ts_ns + 1, BINS + 1).astype(np.int64)
+    for i, axis in enumerate(by_instrument):
+        for label, table in (("lit book", crisis.trades), ("request for quote", crisis.rfq_trades)):
+            own = table[table["instrument_id"] == i]
+            expected = np.histogram(own["ts_event_ns"], edges, weights=own["qty_lots"])[0]
+            assert heights(axis, label).sum() == expected.sum() == own["qty_lots"].sum()
+        lit, rfq = (t[t["instrument_id"] == i] for t in (crisis.trades, crisis.rfq_trades))
+        first_ns = crisis.manifest.last_ts_ns // (BINS // 3)
+        lots = [t[t["ts_event_ns"] < first_ns]["qty_lots"].sum() for t in (lit, rfq)]
+        assert line(share, crisis.header.instruments[i].name)[0, 1] == pytest.approx(100 * lots[1] / sum(lots))
+
+
+def test_beliefs(crisis: Run) -> None:
+    axes = panels(drawn(crisis, "information"))
+    for i, instrument in enumerate(crisis.header.instruments):
+        table = crisis.table("belief")
+        table = table[table["instrument_id"] == i]
+        for axis, column, factor in (
+            (axes[2 * i], "alpha", 1.0),
+            (axes[2 * i + 1], "sd_ticks", float(instrument.tick_size)),
+        ):
+            for when, shown in line(axis, "median")[10::97]:
+                at_ns = round((when + 1) * MINUTE)
+                each = [last_before(own, column, at_ns) for _, own in table.groupby("agent_id")]
+                assert shown == pytest.approx(factor * np.median(each))
+            assert len([a for a in axis.lines if a.get_color() != "#000000" and len(a.get_xdata()) > 2]) == 9
+
+
+def test_headroom_is_recomputable_from_the_balance_sheets(crisis: Run) -> None:
+    axes = panels(drawn(crisis, "headroom"))
+    (axis,) = [a for a in axes if a._left_title.get_text() == "slr"]
+    assert "(billion)" in axis.get_ylabel()
+    sheets, unit = crisis.table("balance_sheet"), float(crisis.header.instruments[0].lot_size) / 100 * 0.005
+    assert crisis.header.instruments[1].cash_per_tick_lot == 1
+    ends = sorted(a.get_ydata()[-1] for a in axis.lines if len(a.get_xdata()) > 2)
+    expected = []
+    for dealer in crisis.header.dealer_ids or ():
+        last = sheets[sheets["agent_id"] == dealer].iloc[-1]
+        assets = last["cash"] + last["inventory_cash"] + last["other_assets_cash"]
+        expected.append((20 * last["tier1_cash"] - assets) * unit / 1e9)
+    np.testing.assert_allclose(ends, sorted(expected), rtol=1e-9)
+    # Somebody was in breach, and that is to be seen: below the line at 0.
+    assert len(crisis.table("constraint_breached")) > 0
+    assert min(float(np.min(a.get_ydata())) for a in axis.lines) < 0
+
+
+def test_forced_sales_add_up(crisis: Run) -> None:
+    (axis,) = panels(drawn(crisis, "forced"))
+    total = 0
+    for i, instrument in enumerate(crisis.header.instruments):
+        tables = [crisis.table(name) for name in ("parent_order_opened", "new_order", "order_filled", "rfq_traded")]
+        expected = forced_volume_lots(*(t[t["instrument_id"] == i] for t in tables))
+        path = line(axis, instrument.name)
+        assert path[-1, 1] == expected
+        assert (np.diff(path[:, 1]) >= 0).all()
+        total += expected
+    assert total > 0
+    first = crisis.table("parent_order_opened")["ts_event_ns"].min()
+    rises = [
+        p[np.flatnonzero(np.diff(p[:, 1]))[0] + 1, 0]
+        for i in crisis.header.instruments
+        if (p := line(axis, i.name))[-1, 1]
+    ]
+    assert min(rises) >= minutes(first, 1)
+
+
+def test_marks_and_adjustments(failing: Run) -> None:
+    *by_instrument, adjusted = panels(drawn(failing, "marks"))
+    fair = failing.table("fair_value")
+    for i, axis in enumerate(by_instrument):
+        marks = failing.table("mark")
+        marks = marks[marks["instrument_id"] == i]
+        prudent = marks.assign(prudent=marks["price_ticks"] - marks["adjustment_ticks"])
+        for when, shown in line(axis, "median")[60::90]:
+            at_ns = round((when + 0.5) * MINUTE)
+            value = last_before(fair[fair["instrument_id"] == i], "value_ticks", at_ns)
+            each = [100 * (last_before(own, "prudent", at_ns) / value - 1) for _, own in prudent.groupby("agent_id")]
+            assert shown == pytest.approx(np.nanmedian(each))
+    sheets = failing.table("balance_sheet")
+    size = {"million": 1e6, "billion": 1e9, "thousand": 1e3}[re.findall(r"\((\w+)\)", adjusted.get_ylabel())[0]]
+    path = adjusted.lines[0].get_xydata()
+    for when, shown in path[20::50]:
+        at_ns = round((when + 0.5) * MINUTE)
+        total = sum(last_before(own, "adjustment_cash", at_ns) for _, own in sheets.groupby("agent_id"))
+        assert shown * size == pytest.approx(total * 500, abs=1.0)
+    assert path[:, 1].max() > 0
+
+
+def test_funding(squeezed: Run) -> None:
+    haircut, debt, called = panels(drawn(squeezed, "funding"))
+    funding, sheets = squeezed.table("funding"), squeezed.table("balance_sheet")
+    name = squeezed.header.instruments[0].name
+    opening = funding[funding["kind"] == int(FundingKind.BORROWED)]["haircut"].iloc[0]
+    assert line(haircut, name)[2, 1] == pytest.approx(100 * opening)
+    size = {"million": 1e6, "billion": 1e9}[re.findall(r"\((\w+)\)", debt.get_ylabel())[0]]
+    last = sheets.groupby("agent_id").last()
+    for column, label in (("repo_cash", "repo"), ("short_term_cash", "short term"), ("due_cash", "due")):
+        assert line(debt, label)[-1, 1] * size == pytest.approx(last[column].sum() * 100)
+    for kind, label in ((FundingKind.REFUSED, "loan not rolled"), (FundingKind.MARGIN_CALL, "margin call")):
+        n = int((funding["kind"] == int(kind)).sum())
+        if n:
+            assert line(called, label)[-1, 1] == n
+    assert len(called.lines) > 1
+
+
+def test_funds(funds: Run) -> None:
+    values, asked = panels(drawn(funds, "funds"))
+    sheets, redeemed = funds.table("balance_sheet"), funds.table("redemption")
+    assert len(redeemed) > 0
+    size = {"million": 1e6, "billion": 1e9}[re.findall(r"\((\w+)\)", asked.get_ylabel())[0]]
+    for agent in (a for a in funds.header.agents if a.group == "fund"):
+        own = sheets[sheets["agent_id"] == agent.agent_id]["tier1_cash"]
+        assert line(values, agent.name)[-1, 1] == pytest.approx(100 * own.iloc[-1] / own.iloc[0])
+        total = redeemed[redeemed["agent_id"] == agent.agent_id]["redeemed_cash"].sum() * 100
+        assert line(asked, agent.name)[-1, 1] * size == pytest.approx(total)
+
+
+def test_failures(failing: Run) -> None:
+    times, borne = panels(drawn(failing, "failures"))
+    defaults, losses = failing.table("dealer_defaulted"), failing.table("loss_attributed")
+    assert times.lines[0].get_ydata()[-1] == defaults["agent_id"].nunique() > 0
+    names = [failing.header.agents[i].name for i in defaults["agent_id"]]
+    assert [t.get_text() for t in borne.get_xticklabels()] == names
+    bars = [c for c in borne.containers if isinstance(c, BarContainer)]
+    drawn_loss = sum(float(patch.get_height()) for container in bars for patch in container)
+    assert drawn_loss * 1e6 == pytest.approx(losses["loss_cash"].sum() * 500)
+
+
+# --- what there is, and what there is not --------------------------------------------------------------------
+
+
+def calm() -> Run:
+    """A market in which little is logged: no sheets, no beliefs, no quotes."""
+    return run(market("plain", "bond", "maker", "strategies.fixed_spread:FixedSpreadDealer"), 1)
+
+
+def market(name: str, instrument: str, group: str, strategy: str) -> Scenario:
+    return parse_scenario(
+        {
+            "name": name,
+            "horizon": "60s",
+            "instruments": [{"name": instrument, "tick_size": 0.01, "lot_size": 1, "initial_price": 100}],
+            "agents": [
+                {"name": group, "strategy": strategy, "count": 2},
+                {"name": "crowd", "strategy": "strategies.zero_intelligence:ZeroIntelligenceTrader", "count": 3},
+            ],
+        }
+    )
+
+
+def test_figures_without_data_are_left_out_and_said_so(tmp_path: Path, crisis: Run) -> None:
+    written = write_figures(calm(), tmp_path / "calm")
+    assert [f.name for f in written.files] == ["price.png", "depth.png", "spread.png", "share.png"]
+    assert sorted(written.left_out) == sorted(set(FIGURES) - {"price", "depth", "spread", "share"})
+    assert written.left_out["funds"] == "there are no funds"
+    assert sorted(p.name for p in (tmp_path / "calm").iterdir()) == sorted(f.name for f in written.files)
+    # With data none of these is left out.
+    chosen = write_figures(crisis, tmp_path / "crisis", only=["forced", "failures", "funds"])
+    assert set(chosen.left_out) == {"funds", "failures"}
+
+
+def test_a_run_in_which_nothing_happens_has_no_figure(tmp_path: Path) -> None:
+    nothing = parse_scenario(
+        {
+            "name": "n",
+            "horizon": "1s",
+            "instruments": [{"name": "b", "tick_size": 1, "lot_size": 1, "initial_price": 9}],
+        }
+    )
+    written = write_figures(run(nothing, 1), tmp_path)
+    assert not written.files
+    assert set(written.left_out) == set(FIGURES)
+
+
+def test_bad_names_and_places(tmp_path: Path, crisis: Run) -> None:
+    with pytest.raises(InputError, match=r"--only.*did you mean 'price'"):
+        write_figures(crisis, tmp_path, only=["prise"])
+    with pytest.raises(InputError, match="png, svg, pdf"):
+        write_figures(crisis, tmp_path, "gif")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        write_figures(crisis, tmp_path / "file", only=["price"])
+
+
+def test_the_command(tmp_path: Path) -> None:
+    run(market("m", "bond", "maker", "strategies.fixed_spread:FixedSpreadDealer"), 1, tmp_path / "r")
+
+    def lob_sim(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lob_sim.cli", "figures", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+    done = lob_sim("r", "--only", "price", "--only", "funds", "--format", "svg", "--out", "f")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["f/price.svg", "left out: funds (there are no funds)"]
+    assert lob_sim("r", "--only", "prices").returncode == 2
+    assert lob_sim("nowhere").returncode == 2
+
+
+# --- the same run, the same bytes ----------------------------------------------------------------------------
+
+WRITE = """
+import sys
+from pathlib import Path
+from lob_sim import open_run
+from lob_sim.report.static import write_figures
+for form in ("png", "svg", "pdf"):
+    write_figures(open_run(sys.argv[1]), Path(sys.argv[2]), form, ("depth", "quotes"))
+"""
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    kept = run(load_scenario(ROOT / "experiments" / "information_spiral.toml", SHORT), 1, tmp_path / "r")
+    assert open_run(tmp_path / "r").digest == kept.digest
+    for folder, salt, epoch in (("a", "1", "0"), ("b", "2", "1000000000")):
+        environment = os.environ | {"PYTHONHASHSEED": salt, "SOURCE_DATE_EPOCH": epoch}
+        command = [sys.executable, "-c", WRITE, str(tmp_path / "r"), str(tmp_path / folder)]
+        subprocess.run(command, check=True, timeout=240, env=environment)
+    files = sorted(p.name for p in (tmp_path / "a").iterdir())
+    assert len(files) == 6
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+# --- any names -----------------------------------------------------------------------------------------------
+
+HOSTILE = ("$x^2$", "<b>&]]>--><script>alert(1)</script>", "_hidden", r"a\$b $\frac{1}{2}$", "\x1b[2Jred", "W" * 80)
+
+
+@pytest.fixture(scope="module")
+def renamed() -> Run:
+    """The crisis with instruments and groups of every hostile name."""
+    plain = scenario_to_dict(load_scenario(ROOT / "experiments" / "information_spiral.toml", CRISIS))
+    names = {"corporate": HOSTILE[0], "treasury": HOSTILE[1], "dealer_a": HOSTILE[2], "dealer_b": HOSTILE[3]}
+    names |= {"dealer_c": HOSTILE[4], "dealer_d": HOSTILE[5]}
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {names.get(key, key): rename(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [rename(entry) for entry in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    return run(parse_scenario(rename(plain)), 1)
+
+
+@pytest.mark.parametrize("name", [n for n in FIGURES if n not in ("funds", "failures")])
+def test_names_are_drawn_letter_by_letter(renamed: Run, name: str) -> None:
+    figure = drawn(renamed, name)
+    target = io.BytesIO()
+    with paper_style():
+        figure.savefig(target, format="svg")
+    root = ElementTree.fromstring(target.getvalue())
+    assert not [e for e in root.iter() if e.tag.rpartition("}")[2] in ("script", "b")]
+    texts = [t for t in figure.findobj(Text) if t.get_text()]
+    log_ticks = "mathdefault"
+    for text in texts:
+        if log_ticks not in text.get_text():
+            assert text._preprocess_math(text.get_text())[1] is False, text.get_text()
+    said = "\n".join(text._preprocess_math(text.get_text())[0] for text in texts)
+    assert "\x1b" not in said
+    if name in ("price", "depth", "quotes", "share", "spread", "marks", "information"):
+        assert "$x^2$" in said
+        assert "<b>&]]>--><script" in said
+    if name in ("quotes", "headroom"):
+        assert "_hidden" in said
+        assert r"a\$b $" in said
+    everything_fits(figure)
+
+
+def test_a_name_that_is_a_formula_would_be_one_without_escaping() -> None:
+    figure = Figure()
+    assert figure.text(0, 0, "$x^2$")._preprocess_math("$x^2$")[1] is not False
+    assert figure.text(0, 0, named("$x^2$"))._preprocess_math(named("$x^2$")) == ("$x^2$", False)
+
+
+def test_long_names_keep_their_number() -> None:
+    assert named("W" * 80 + "-12", 14) == "WWWWWWWW…WW-12"
+    assert named("dealer-1") == "dealer-1"
+
+
+def test_letters_that_the_font_has_not_got_do_no_harm(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    figure = Figure()
+    figure.text(0, 0, named("債券 \U0001f4b8"))
+    save(figure, tmp_path / "x.png", "png")
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+
+
+# --- readable ------------------------------------------------------------------------------------------------
+
+
+def everything_fits(figure: Figure) -> None:
+    """Nothing reaches beyond the page, and no legend covers an axis, a title or another legend."""
+    canvas = FigureCanvasAgg(figure)
+    with paper_style():
+        canvas.draw()
+    renderer = canvas.get_renderer()
+    page = figure.bbox
+    slack = 2.0
+    legends = [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]
+    boxes = [legend.get_window_extent(renderer) for legend in legends]
+    texts = [t for axis in figure.axes for t in (axis.title, axis._left_title, axis.xaxis.label, axis.yaxis.label)]
+    for axis in panels(figure):
+        # Labels of ticks beyond the ends of an axis exist, and are not drawn.
+        texts += [t for t in axis.get_yticklabels() if within(t.get_position()[1], axis.get_ylim())]
+        texts += [t for t in axis.get_xticklabels() if within(t.get_position()[0], axis.get_xlim())]
+    shown = [t.get_window_extent(renderer) for t in texts if t.get_text()]
+    for box in boxes + [s for s in shown if s.width]:
+        assert box.x0 >= -slack, box
+        assert box.x1 <= page.width + slack, box
+        assert box.y0 >= -slack, box
+        assert box.y1 <= page.height + slack, box
+    titles = [a._left_title.get_window_extent(renderer) for a in figure.axes if a._left_title.get_text()]
+    areas = [a.get_window_extent(renderer) for a in figure.axes]
+    for box in boxes:
+        for other in titles + areas:
+            assert not overlap(box, other), f"{box} covers {other}"
+    for one, other in [*combinations(boxes, 2), *combinations(titles, 2)]:
+        assert not overlap(one, other)
+
+
+def within(value: float, ends: tuple[float, float]) -> bool:
+    return min(ends) <= value <= max(ends)
+
+
+def overlap(one: Any, other: Any) -> bool:
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return width > 1.5 and height > 1.5
+
+
+@pytest.fixture(scope="module")
+def every_figure(crisis: Run, failing: Run, funds: Run) -> dict[str, Figure]:
+    owners = {"failures": failing, "funds": funds}
+    return {name: drawn(owners.get(name, crisis), name) for name in FIGURES}
+
+
+def test_figures_are_a_column_wide_legible_and_labelled(every_figure: dict[str, Figure]) -> None:
+    for name, figure in every_figure.items():
+        assert figure.get_size_inches()[0] == COLUMN_IN
+        assert figure.get_size_inches()[1] <= 8, "taller than a page"
+        everything_fits(figure)
+        for text in figure.findobj(Text):
+            assert not text.get_text() or text.get_fontsize() >= 6.0
+        axes = panels(figure)
+        assert axes[-1].get_xlabel().startswith("minutes since the") or name == "failures"
+        for axis in axes:
+            assert axis.get_ylabel() or name == "quotes", f"{name}: an axis without a unit"
+
+
+def looks(handle: Any) -> tuple[object, ...]:
+    """All that remains of a legend's entry in grey and without its shade."""
+    if isinstance(handle, Patch):
+        # Fills may differ in brightness too: four steps of it are told apart.
+        r, g, b, _ = handle.get_facecolor()
+        return ("fill", handle.get_hatch() or "", round(4 * (0.299 * r + 0.587 * g + 0.114 * b)))
+    style = handle.get_linestyle(), str(getattr(handle, "_dash_pattern", "")), handle.get_marker()
+    return ("line", *style, handle.get_linewidth() >= 1.05)
+
+
+def test_legends_need_no_colour(every_figure: dict[str, Figure]) -> None:
+    compared = 0
+    for name, figure in every_figure.items():
+        for legend in [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]:
+            seen = [looks(handle) for handle in legend.legend_handles]
+            if name == "depth":
+                continue  # The bid is the lower of the two lines wherever they are.
+            assert len(set(seen)) == len(seen), f"{name}: {seen}"
+            compared += len(seen) > 1
+    assert compared >= 8
