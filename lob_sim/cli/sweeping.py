@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,10 @@ def sweep_command(
         retry_failed=retry_failed,
         keep_logs=keep_logs,
     )
+    # A user's own measure lies where the user is, as it would for python -m; worker processes inherit the path.
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
     sweep(source, out, options, measure, Console())
 
 
