@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -101,8 +102,8 @@ def default_folder(name: str, seed: int) -> Path:
 
 
 def free_folder(name: str) -> Path:
-    """``out/NAME``, or the first of ``-2``, ``-3``, ... that is not there yet."""
-    base = Path("out") / name
+    """``out/NAME``, or the first of ``-2``, ``-3``, ... that is not there yet; in the name only what any disk takes."""
+    base = Path("out") / (re.sub(r"[^\w.-]+", "_", name).strip(".") or "run")
     folder, n = base, 1
     while folder.exists():
         n += 1

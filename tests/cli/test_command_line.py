@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lob_sim import __version__, open_run
+from lob_sim.cli.running import free_folder
 from lob_sim.scenario import packaged_scenarios
 
 SHORT = ["--set", "horizon=90s", "--set", "agents.seller.params.start=10s"]
@@ -199,3 +200,11 @@ def test_a_strategy_that_raises_is_named_and_its_log_kept(tmp_path: Path) -> Non
     kept = open_run(tmp_path / "o")
     assert kept.status == "failed"
     assert len(kept.table("new_order")) > 0
+
+
+@pytest.mark.parametrize(("name", "folder"), [("a/../b c", "a_.._b_c"), ("..", "run"), ("crisis", "crisis")])
+def test_a_scenario_cannot_name_a_folder_elsewhere(
+    name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert free_folder(name) == Path("out") / folder
