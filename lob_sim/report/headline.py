@@ -14,7 +14,7 @@ from lob_sim.analysis.tables import floats
 from lob_sim.log import Run
 from lob_sim.report.data import failures, forced_sales, quoted_spread, worst_below_pct, worst_trade
 from lob_sim.report.data.common import agent_name, end_ns, instrument_name
-from lob_sim.report.words import count_text, duration_text, list_text, lots_text, money_text, time_text
+from lob_sim.report.words import count_text, duration_text, list_text, lots_text, money_text, number_text, time_text
 from lob_sim.units import Ns
 
 _NOTABLE_PCT = 0.25
@@ -165,7 +165,7 @@ def _book_facts(run: Run) -> Iterator[Fact]:
         if len(spread):
             widest = float(spread["spread_bp"].max())
             call = f"lob_sim.report.data.quoted_spread(run, {i})['spread_bp'].max()"
-            yield Fact(f"widest {instrument.name} spread on display", f"{widest:.3g} bp", widest, call)
+            yield Fact(f"widest {instrument.name} spread on display", f"{number_text(widest)} bp", widest, call)
     lit, rfq = (int(t["qty_lots"].sum()) for t in (run.trades, run.rfq_trades))
     share = rfq / (lit + rfq) if lit + rfq else math.nan
     call = "1 - lob_sim.analysis.liquidity.lit_share(run.trades, run.rfq_trades)"

@@ -9,6 +9,11 @@ from lob_sim.units import NS_PER_S, Ns
 _SCALES = ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
 
 
+def number_text(value: float) -> str:
+    """Three significant digits, and never an exponent for a large number."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
 def money_text(amount: float) -> str:
     """An amount in currency units: ``$1.25 million``, ``−$300``."""
     if math.isnan(amount):
@@ -16,8 +21,8 @@ def money_text(amount: float) -> str:
     sign = "−" if amount < 0 else ""
     for size, name in _SCALES:
         if abs(amount) >= size:
-            return f"{sign}${abs(amount) / size:.3g}{name}"
-    return f"{sign}${abs(amount):.3g}"
+            return f"{sign}${number_text(abs(amount) / size)}{name}"
+    return f"{sign}${number_text(abs(amount))}"
 
 
 def price_text(price: float, tick: float) -> str:

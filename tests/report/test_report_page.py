@@ -32,6 +32,7 @@ from lob_sim.report.panels.figure import compact, ms
 from lob_sim.report.render import embed, write_page
 from lob_sim.report.results_page import Case, Claim, read_validation, sweep_page, validation_page
 from lob_sim.report.run_page import run_page
+from lob_sim.report.words import money_text, time_text
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
 from lob_sim.sweep.folder import Sweep
 
@@ -336,3 +337,23 @@ def test_metrics_of_a_log_that_lacks_fair_values_are_left_out() -> None:
 
     assert headline.metrics_of(bare(calm())) == {}
     assert headline.metrics_of(calm())
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "$0"),
+        (-300, "−$300"),
+        (1_250_000, "$1.25 million"),
+        (999_600_000, "$1,000 million"),
+        (math.nan, "an unknown amount"),
+    ],
+)
+def test_money_is_written_as_people_write_it(amount: float, text: str) -> None:
+    assert money_text(amount) == text
+
+
+def test_times_are_written_as_minutes_and_seconds() -> None:
+    assert time_text(725_049_000_000) == "12:05.0"
+    assert time_text(725_049_000_000, 3) == "12:05.049"
+    assert time_text(3_725_000_000_000, 0) == "1:02:05"

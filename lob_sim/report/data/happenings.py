@@ -60,6 +60,7 @@ class Happening(msgspec.Struct):
         text: What happened, in words.
         key: What other events refer to it by: a constraint, a parent order.
         size: How large it is within its kind (money, lots, per cent), to choose from many.
+        venue: Of a sweep, ``lit`` or ``rfq``.
         cause_seq: ``seq`` of the event that caused it, 0 if the log links it to none.
         basis: What that link rests on: ``named``, ``same instant``, ``same price``, ``timing``, or empty.
         link: The same in words.
@@ -73,6 +74,7 @@ class Happening(msgspec.Struct):
     text: str
     key: str = ""
     size: float = 0.0
+    venue: str = ""
     cause_seq: int = 0
     basis: str = ""
     link: str = ""
@@ -184,6 +186,7 @@ def _sweeps(run: Run) -> Iterator[Happening]:
             text,
             str(first["parent_order_id"]),
             float(lots),
+            str(first["venue"]),
         )
 
 

@@ -65,18 +65,18 @@ def chain(events: Sequence[Happening]) -> list[Happening]:
     """The chain of causes that says most about how trouble travelled: the one that is shown step by step.
 
     Of all chains that end in a breach or a failure the one through the breaches and failures of most agents (three are
-    enough); of those one with a withdrawal for fear of informed flow, if there is any; of those the shortest, and the
-    earliest. Empty if nothing was breached.
+    enough); of those one that begins with a shock, and then one with a withdrawal for fear of informed flow, if there
+    is any; of those the shortest, and the earliest. Empty if nothing was breached.
     """
     best: list[Happening] = []
-    best_score = (0, False, 0)
+    best_score = (0, False, False, 0)
     for event in events:
         if event.kind not in ("breach", "failure"):
             continue
         path = ancestors(events, event)
         agents = {step.agent_id for step in path if step.kind in ("breach", "failure")}
         withdrawn = any(step.kind == "retreat" for step in path)
-        score = (min(len(agents), 3), withdrawn, -len(path))
+        score = (min(len(agents), 3), path[0].kind == "shock", withdrawn, -len(path))
         if len(path) <= _LONGEST_CHAIN and (not best or score > best_score):
             best, best_score = path, score
     return best
@@ -144,7 +144,9 @@ class _Linker:
         self._last: dict[tuple[int, str], Happening] = {}
         self._moved: dict[int, list[Happening]] = {}
         self._gone: dict[int, list[Happening]] = {}
-        self._prints = {i: _prints(run, i) for i in range(len(run.header.instruments))}
+        prints = {"lit": run.trades, "rfq": run.rfq_trades}
+        ids = range(len(run.header.instruments))
+        self._prints = {(i, venue): of(table, i) for i in ids for venue, table in prints.items()}
         marks = run.table("mark")
         self._marks = dict(zip(marks["seq"], zip(marks["price_ticks"], marks["source"], strict=True), strict=True))
         sales = forced_sales(run)
@@ -179,9 +181,11 @@ class _Linker:
             self._instant[event.agent_id, event.ts_ns] = event
         price, source = self._marks[event.seq]
         words = SOURCES[MarkSource(source)]
-        moved = self._moved.get(event.instrument_id, [])
+        venue = "rfq" if source == MarkSource.RFQ_PRINT else "lit"
+        # What is dealt on one venue does not move a mark that is taken from the other.
+        moved = [m for m in self._moved.get(event.instrument_id, []) if m.venue in ("", venue)]
         if source in (MarkSource.LIT_TRADE, MarkSource.RFQ_PRINT):
-            trade_seq, traded = _last_print(self._prints[event.instrument_id], event.seq)
+            trade_seq, traded = _last_print(self._prints[event.instrument_id, venue], event.seq)
             order = self._sale_of.get(trade_seq)
             sale = next((m for m in reversed(moved) if order and self._order_of.get(m.seq) == order), None)
             if sale is not None and traded == price:
@@ -244,7 +248,9 @@ class _Linker:
         event.link = f"the dealer logs its reason: {CAUSES[cause]}"
         if cause in (WithdrawalCause.ADVERSE_SELECTION, WithdrawalCause.RISK_APPETITE):
             self._gone.setdefault(event.instrument_id, []).append(event)
-            _follow(event, self._moved.get(event.instrument_id, []), event.link)
+            # The flow that a dealer fears is that of the lit book, where it does not know whom it meets.
+            moved = [m for m in self._moved.get(event.instrument_id, []) if m.venue in ("", "lit")]
+            _follow(event, moved, event.link)
             return
         kind = {WithdrawalCause.FORCED_SALE: "forced sale", WithdrawalCause.CAPITAL: "breach"}.get(cause, "failure")
         named = self._last.get((event.agent_id, kind))
@@ -271,12 +277,6 @@ def _follow(event: Happening, earlier: Sequence[Happening], more: str) -> bool:
             _because(event, cause, TIMING, f"{after_ns / NS_PER_S:.1f} s after it in the same instrument; {more}")
             return True
     return False
-
-
-def _prints(run: Run, instrument_id: int) -> pd.DataFrame:
-    columns = ["seq", "price_ticks"]
-    both = [of(run.trades, instrument_id)[columns], of(run.rfq_trades, instrument_id)[columns]]
-    return pd.concat(both).sort_values("seq", ignore_index=True)
 
 
 def _last_print(prints: pd.DataFrame, seq: int) -> tuple[int, int]:
