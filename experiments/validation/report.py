@@ -81,6 +81,13 @@ class Result(msgspec.Struct, frozen=True):
         """Whether it ran and every claim holds, or it could not run for want of data."""
         return bool(self.skipped) or (bool(self.rows) and all(row.holds for row in self.rows))
 
+    @property
+    def verdict(self) -> str:
+        """The same in a word, or why it failed to run."""
+        if self.skipped:
+            return "skipped"
+        return "holds" if self.holds else self.error.partition("\n")[0] or "FAILS"
+
 
 def experiment_modules() -> list[str]:
     """Names of the modules that have an experiment."""
@@ -128,7 +135,7 @@ def do(job: Job, folder: Path) -> Result:
             drawn = [target, *sorted(target.parent.glob(f"{target.stem}_*{target.suffix}"))]
             figures = [path.relative_to(folder).as_posix() for path in drawn]
     except MissingDataError as missing:
-        skipped = str(missing)
+        skipped = missing.message
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
         traceback.print_exc()
@@ -224,12 +231,8 @@ def run_all(jobs: list[Job], workers: int, folder: Path, keep: Callable[[Result]
         for future in as_completed([executor.submit(do, job, folder) for job in jobs]):
             result = future.result()
             keep(result)
-            verdict = (
-                "skipped" if result.skipped else "holds" if result.holds else result.error.partition("\n")[0] or "FAILS"
-            )
-            progress.console.print(
-                f"{result.took_s:6.1f} s  {verdict:6}  {result.command}", highlight=False, soft_wrap=True
-            )
+            told = f"{result.took_s:6.1f} s  {result.verdict:6}  {result.command}"
+            progress.console.print(told, highlight=False, soft_wrap=True)
             progress.advance(bar)
 
 
@@ -239,22 +242,19 @@ class Kept:
     Args:
         page: The report.
         jobs: Everything that there is to do, in the order of the report.
-        renewed: What is done anew; results of it are forgotten.
+        renewed: What is done anew; results of it are forgotten, unless it cannot be done here.
     """
 
     def __init__(self, page: Path, jobs: list[Job], renewed: list[Job]) -> None:
         self.page, self.store = page, page.with_suffix(".json")
         self.jobs = jobs
-        self.results: dict[Job, Result] = {}
-        if self.store.exists():
-            for result in msgspec.json.decode(self.store.read_bytes(), type=list[Result]):
-                stands = result.job in jobs and result.command == command_of(result.job)[0]
-                if stands and result.job not in renewed:
-                    self.results[result.job] = result
+        stored = msgspec.json.decode(self.store.read_bytes(), type=list[Result]) if self.store.exists() else []
+        self.before = {r.job: r for r in stored if r.job in jobs and r.command == command_of(r.job)[0]}
+        self.results = {job: result for job, result in self.before.items() if job not in renewed}
 
     def add(self, result: Result) -> None:
         """Keep one more."""
-        self.results[result.job] = result
+        self.results[result.job] = self.before.get(result.job, result) if result.skipped else result
         found = [self.results[job] for job in self.jobs if job in self.results]
         self.page.parent.mkdir(parents=True, exist_ok=True)
         self.store.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.validation import report
-from lob_sim.errors import InputError
+from lob_sim.errors import InputError, MissingDataError
 from lob_sim.experiment import Experiment, Outcome, agrees, identical
 
 
@@ -71,3 +71,27 @@ def test_results_are_kept_as_they_come_and_renewed_by_name(monkeypatch: pytest.M
     assert list(report.Kept(page, jobs[1:], []).results) == jobs[1:]
     experiment.cases[1] = {"scale": 3.0}
     assert list(report.Kept(page, jobs, []).results) == jobs[:1]
+
+
+def test_what_needs_data_that_are_not_here_is_skipped_and_what_it_gave_before_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = True
+
+    def with_data() -> Outcome:
+        if not here:
+            raise MissingDataError("no data: set A_VARIABLE", "/some/where")
+        return a_market()
+
+    monkeypatch.setattr(report, "load", lambda module: Experiment("with_data", with_data))
+    job = report.Job("experiments.with_data", 0, "x.png")
+    done = report.do(job, tmp_path)
+    here = False
+    skipped = report.do(job, tmp_path)
+    assert (skipped.holds, skipped.verdict, skipped.rows) == (True, "skipped", [])
+    assert "no data: set A_VARIABLE | not run |" in report.table([skipped])
+    assert "/some/where" not in report.table([skipped])
+    page = tmp_path / "validation.md"
+    report.Kept(page, [job], [job]).add(done)
+    report.Kept(page, [job], [job]).add(skipped)
+    assert "| holds |" in page.read_text(encoding="utf-8")
