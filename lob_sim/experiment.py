@@ -386,14 +386,16 @@ def show(title: str, outcome: Outcome) -> None:
             error = f"\\[{row.low:.3g}, {row.high:.3g}]"
         colour = "green" if row.holds else "red"
         verdict = f"[{colour}]{row.verdict}[/]"
-        table.add_row(row.claim, f"{row.measured:.6g}", row.relation, reference, error, verdict, row.source)
+        table.add_row(
+            escape(row.claim), f"{row.measured:.6g}", row.relation, reference, error, verdict, escape(row.source)
+        )
     console.print(table)
 
 
 def _render(measured: ResultTable) -> Table:
-    table = Table(title=measured.title, title_justify="left")
+    table = Table(title=escape(measured.title), title_justify="left")
     for k, column in enumerate(measured.columns):
-        table.add_column(column, justify="right" if k else "left")
+        table.add_column(escape(column), justify="right" if k else "left")
     for row in measured.rows:
         cells = (f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row)
         table.add_row(*(escape(cell) for cell in cells))

@@ -12,7 +12,7 @@ import pandas as pd
 from lob_sim.analysis.liquidity import lit_state, spread_parts
 from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import kyle_lambda
-from lob_sim.analysis.summary import crisis_metrics, horizon_ns, of, shock_ns
+from lob_sim.analysis.summary import crisis_metrics, horizon_ns, lit_quotes, of, shock_ns
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
 from lob_sim.running import run
@@ -193,7 +193,7 @@ def _liquidity_metrics(run: Run) -> dict[str, float]:
     middle_ns = (warm_ns + end_ns) // 2
     rows = []
     for i in range(len(run.header.instruments)):
-        parts = spread_parts(of(run.table("quote"), i), start_ns, end_ns)
+        parts = spread_parts(lit_quotes(run, i), start_ns, end_ns)
         rows.append(
             {
                 "impact_bp_per_lot": _impact_bp(run, i, start_ns + SETTLING_NS, end_ns),

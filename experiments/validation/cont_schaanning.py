@@ -348,10 +348,11 @@ def book_rows(maximum: float, buffered: float) -> tuple[list[Row], dict[Rule, li
             # Funding is a whole number, so that leverage at the opening is its aim but for a lot.
             slack = _book_slack(aim, expected) if binds else float(rule is Rule.TARGETING)
             rows.append(identical(claim, sold[k, n], expected, _ROOT, slack))
-        worst = max(after[k, n] for n, shock in enumerate(shocks) if sold[k, n] > 0) if sold[k].any() else aim
-        rows.append(
-            identical(f"order book, {rule}: leverage after sales", worst, aim, "its aim", aim * (aim + 1) / _LOTS)
-        )
+        reached = [after[k, n] for n in range(len(shocks)) if sold[k, n] > 0]
+        if reached:
+            worst = max(reached, key=lambda value: abs(value - aim))
+            claim = f"order book, {rule}: leverage after sales"
+            rows.append(identical(claim, worst, aim, "its aim", aim * (aim + 1) / _LOTS))
     return rows, {rule: sold[k].tolist() for k, rule in enumerate(Rule)}, shocks
 
 

@@ -201,7 +201,9 @@ Found = Mapping[str, Mapping[str, Mean]]
 
 def judge(found: Found, samples: Mapping[str, pd.DataFrame]) -> list[Row]:
     """Test the measures on what is known, and claim what was expected of either side."""
-    through = max(float((s["spread_ticks"] - s["log_spread_ticks"]).abs().max()) for s in map(samples.get, OURS))
+    through = np.max(
+        [float((samples[name]["spread_ticks"] - samples[name]["log_spread_ticks"]).abs().max()) for name in OURS]
+    )
     rows = [identical("spread (ticks): from exported files less from the log, worst", through, 0.0, "same book", 1e-9)]
     known, real, own = found[POISSON], found[REFERENCE], found[OWN]
     for name, truth in (("trade_gap_cv", 1.0), ("sign_1", 0.0), ("sign_2", 0.0)):

@@ -25,8 +25,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lob_sim.errors import InputError, MissingDataError
+from lob_sim.errors import DataError, InputError, MissingDataError
 from lob_sim.experiment import Experiment, ResultTable, Row
+from lob_sim.log.manifest import write_file
 from lob_sim.report.render import write_page
 from lob_sim.report.results_page import read_validation, validation_page
 from lob_sim.sweep.executors import Processes, available_cores
@@ -159,7 +160,7 @@ def table(results: list[Result]) -> str:
         "Written by `python -m experiments.validation.report` (`make validate`); every line is what a run",
         "gave. A value agrees if it is within three standard errors of its reference; an exact one, if it is",
         "equal to it but for the stated rounding. `>` and `<` say that it lies beyond a bound by more than three",
-        "standard errors.",
+        "standard errors. Where an interval is given, it is of 95%, and the verdict is by it.",
         "",
         f"**{held} of {len(rows)} claims hold**, in {len(results)} cases"
         f" of {len({result.job.module for result in results})} experiments.",
@@ -199,6 +200,8 @@ def _reference(row: Row) -> str:
 
 
 def _measured(row: Row) -> str:
+    if row.low is not None and row.high is not None:
+        return f"{row.measured:.6g} [{row.low:.4g}, {row.high:.4g}]"
     return f"{row.measured:.6g} ± {row.standard_error:.2g}" if row.standard_error else f"{row.measured:.6g} (exact)"
 
 
@@ -243,12 +246,18 @@ class Kept:
         page: The report.
         jobs: Everything that there is to do, in the order of the report.
         renewed: What is done anew; results of it are forgotten, unless it cannot be done here.
+
+    Raises:
+        DataError: What is beside the report is something else.
     """
 
     def __init__(self, page: Path, jobs: list[Job], renewed: list[Job]) -> None:
         self.page, self.store = page, page.with_suffix(".json")
         self.jobs = jobs
-        stored = msgspec.json.decode(self.store.read_bytes(), type=list[Result]) if self.store.exists() else []
+        try:
+            stored = msgspec.json.decode(self.store.read_bytes(), type=list[Result]) if self.store.exists() else []
+        except msgspec.DecodeError as error:
+            raise DataError(f"does not hold the results of a validation: {error}", str(self.store)) from None
         self.before = {r.job: r for r in stored if r.job in jobs and r.command == command_of(r.job)[0]}
         self.results = {job: result for job, result in self.before.items() if job not in renewed}
 
@@ -257,8 +266,8 @@ class Kept:
         self.results[result.job] = self.before.get(result.job, result) if result.skipped else result
         found = [self.results[job] for job in self.jobs if job in self.results]
         self.page.parent.mkdir(parents=True, exist_ok=True)
-        self.store.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
-        self.page.write_text(table(found), encoding="utf-8")
+        write_file(self.store, msgspec.json.format(msgspec.json.encode(found), indent=1))
+        write_file(self.page, table(found).encode())
 
 
 def report(
@@ -271,10 +280,10 @@ def report(
     """Run the experiments and write the report; exit code 1 if a claim fails or a run does."""
     try:
         jobs = plan(only or [], quick)
+        kept = Kept(out, plan([], quick), jobs)
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    kept = Kept(out, plan([], quick), jobs)
     run_all(jobs, workers or available_cores(), out.parent, kept.add)
     written = write_page(validation_page(read_validation(kept.store), out.parent), page)
     typer.echo(f"the same as a page with its figures: {written}")

@@ -138,7 +138,7 @@ def judge_trades(frame: pd.DataFrame, alpha: float) -> list[Row]:
     return [
         identical(
             f"effective half-spread, in deviations, alpha={alpha:g}",
-            float(effective.max()),
+            float(effective[np.abs(effective - theory(alpha)).argmax()]),
             theory(alpha),
             SOURCE,
             grid,

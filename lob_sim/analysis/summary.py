@@ -55,7 +55,8 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     ``overshoot_pct.NAME`` each. ``spread_pct``: time-weighted quoted spread of the lit book, mean over
     instruments, in per cent of fair value. ``lit_absence``: share of the time in which a lit book lacks a side.
     ``quote_absence``: share of dealer-time without both sides quoted in the lit book; ``bid_absence``: the same for
-    bids. ``retreats``: withdrawals for fear of informed flow. ``mark_dispersion_pct``: mean over time of the
+    bids. ``retreats``: withdrawals for fear of informed flow, in the whole run, as are
+    ``forced_lots`` and ``failures``. ``mark_dispersion_pct``: mean over time of the
     standard deviation across agents of their prudent marks. ``write_down_pct``: mean over time and agents of fair
     value less prudent mark. ``rfq_share``: of lots. ``forced_lots`` and ``forced_sellers``. ``failures``.
     ``tier1_loss``: fall of all agents' Tier 1, in currency units. ``recovery_s``: until the last trade, in any
@@ -73,7 +74,6 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     quote_absence, bid_absence = dealer_absence(run, start_ns, end_ns)
     parents = run.table("parent_order_opened")
     after = parents[parents["ts_event_ns"] >= start_ns]
-    retreats = run.table("retreat")
     metrics = {
         "overshoot_pct": max(over),
         **{f"overshoot_pct.{name}": value for name, value in zip(names, over, strict=True)},
@@ -81,7 +81,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
         "lit_absence": float(np.mean([1 - s.presence for s in states])),
         "quote_absence": quote_absence,
         "bid_absence": bid_absence,
-        "retreats": float((retreats["cause"] <= _FEAR).sum()) if len(retreats) else 0.0,
+        "retreats": float(fear_withdrawals(run)),
         "mark_dispersion_pct": dispersion,
         "write_down_pct": write_down,
         "rfq_share": 1 - lit_share(_since(run.trades, start_ns), _since(run.rfq_trades, start_ns)),
@@ -115,6 +115,38 @@ def horizon_ns(run: Run) -> Ns:
 def of(table: pd.DataFrame, instrument_id: int) -> pd.DataFrame:
     """The rows of one instrument."""
     return table[table["instrument_id"] == instrument_id]
+
+
+def lit_quotes(run: Run, instrument_id: int) -> pd.DataFrame:
+    """The ``quote`` records of one lit book, and for each dealer that failed a last one, of nothing, at that time.
+
+    A dealer in default is silent: its own last record would else stand for the rest of the run.
+    """
+    quotes = of(run.table("quote"), instrument_id)
+    quotes = quotes[quotes["rfq_id"] == 0]
+    defaulted = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
+    for agent_id, ts_ns in defaulted.items():
+        own = quotes["agent_id"] == agent_id
+        last = quotes[own].tail(1)
+        gone = last.assign(**{c: 0 for c in last.columns if c.endswith("ticks")}, ts_event_ns=ts_ns)
+        quotes = pd.concat([quotes[~own | (quotes["ts_event_ns"] < ts_ns)], gone])
+    return quotes.sort_values("ts_event_ns", kind="stable", ignore_index=True)
+
+
+def fear_withdrawals(run: Run) -> int:
+    """How often a dealer has left an instrument's lit book for fear of informed flow, or past its appetite for it.
+
+    From the ``retreat`` and ``return`` datasets: an absence lasts until the dealer's next return to that book, its
+    causes may change while it lasts, and it counts once if fear is among them.
+    """
+    retreats, returns = run.table("retreat"), run.table("return")
+    feared = retreats[retreats["cause"] <= _FEAR]
+    absences = set()
+    for (agent_id, instrument_id), rows in feared.groupby(["agent_id", "instrument_id"], sort=True):
+        own = returns[(returns["agent_id"] == agent_id) & (returns["instrument_id"] == instrument_id)]
+        ended = np.searchsorted(ints(own, "seq"), ints(rows, "seq"))
+        absences |= {(agent_id, instrument_id, int(k)) for k in ended}
+    return len(absences)
 
 
 def dealer_absence(run: Run, start_ns: Ns, end_ns: Ns) -> tuple[float, float]:

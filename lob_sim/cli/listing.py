@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.cli.reference import parameter_reference
@@ -49,6 +50,8 @@ def register(app: typer.Typer) -> None:
             expected = f"expected one of {', '.join(known)}{did_you_mean(what, known)}"
             raise InputError(expected, f"list {what}")
         if name is not None:
+            if what != "strategies":
+                raise InputError("expected no name: strategies alone are shown one by one", f"list {what} {name}")
             _show_plugin(name)
             return
         if what == PARAMETERS:
@@ -65,7 +68,8 @@ def _print_rows(rows: list[tuple[str, str]]) -> None:
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for spec, summary in rows:
-        table.add_row(f"[bold]{spec}[/bold]", summary)
+        # Texts of other people's files: never markup.
+        table.add_row(Text(spec, "bold"), Text(summary))
     console.print(table)
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lob_sim.sweep.folder import Sweep
+from lob_sim.sweep.report import along, finished
 from lob_sim.sweep.statistics import bootstrap
 
 MOST_METRICS = 40
 """Metrics, in order of name, that a page has curves and maps of."""
-_BINS = 8
 _RESAMPLES = 1_000
 
 
@@ -33,10 +31,10 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str], sam
     Returns:
         ``axis``, ``value``, ``metric``, ``mean``, ``low``, ``high``.
     """
-    done = frame[frame["status"] == "ok"]
+    done = finished(frame, metrics)
     rows = []
     for axis, metric in itertools.product(axes, metrics):
-        for value, group in _along(done.dropna(subset=[metric]), axis, sampled):
+        for value, group in along(done.dropna(subset=[metric]), axis, sampled):
             found = bootstrap(
                 group.groupby("point" if sampled else "seed")[metric].mean().to_numpy(), resamples=_RESAMPLES
             )
@@ -50,7 +48,7 @@ def maps(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str]) -> pd
     Returns:
         ``x_axis``, ``y_axis``, ``x``, ``y``, ``metric``, ``mean``.
     """
-    done = frame[frame["status"] == "ok"]
+    done = finished(frame, metrics)
     parts = []
     for (x, y), metric in itertools.product(itertools.combinations(axes, 2), metrics):
         means = done.groupby([x, y])[metric].mean().reset_index()
@@ -71,10 +69,3 @@ def notes(sweep: Sweep, frame: pd.DataFrame) -> list[str]:
     if len(frame) < sweep.total:
         sentences.append("The sweep is not complete: the page shows what there is.")
     return sentences
-
-
-def _along(frame: pd.DataFrame, axis: str, sampled: bool) -> list[tuple[Any, pd.DataFrame]]:
-    if not sampled or frame[axis].nunique() <= _BINS:
-        return [(value.item() if isinstance(value, np.generic) else value, own) for value, own in frame.groupby(axis)]
-    bins = pd.qcut(frame[axis], _BINS, duplicates="drop")
-    return [(float(own[axis].mean()), own) for _, own in frame.groupby(bins, observed=True)]

@@ -181,7 +181,6 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
         expected_loss_tick_lots: Expected loss on the quoted size.
         headroom_cash: Least headroom under its limits, in cash units.
         forced_sale: It is selling under a constraint.
-        defaulted: It is in default.
     """
 
     half_spread_ticks: float | None
@@ -189,13 +188,12 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
     expected_loss_tick_lots: float
     headroom_cash: int
     forced_sale: bool = False
-    defaulted: bool = False
 
 
 class RetreatPolicy:
     """Decides, with hysteresis, whether one dealer quotes both sides of one instrument's lit book.
 
-    Default and forced sale rule at once and end at once; the three economic causes take effect at once, and
+    A forced sale rules at once and ends at once; the three economic causes take effect at once, and
     are over only when every measure is better than its threshold by ``return_ratio`` and ``min_dwell_ns``
     has passed.
 
@@ -213,8 +211,8 @@ class RetreatPolicy:
 
     def decide(self, ts_ns: Ns, now: Assessment) -> WithdrawalCause | None:
         """Take the decision at ``ts_ns``, and return what keeps the dealer away, or None."""
-        cause = self._hard_cause(now) or self._economic_cause(now, 1.0)
-        if cause is None and self.cause is not None and not _is_hard(self.cause):
+        cause = WithdrawalCause.FORCED_SALE if now.forced_sale else self._economic_cause(now, 1.0)
+        if cause is None and self.cause not in (None, WithdrawalCause.FORCED_SALE):
             waiting = ts_ns - self.since_ns < self._params.min_dwell_ns
             if waiting or self._economic_cause(now, self._params.return_ratio) is not None:
                 cause = self.cause
@@ -222,11 +220,6 @@ class RetreatPolicy:
             self.since_ns = ts_ns
         self.cause = cause
         return cause
-
-    def _hard_cause(self, now: Assessment) -> WithdrawalCause | None:
-        if now.defaulted:
-            return WithdrawalCause.DEFAULT
-        return WithdrawalCause.FORCED_SALE if now.forced_sale else None
 
     def _economic_cause(self, now: Assessment, ratio: float) -> WithdrawalCause | None:
         params = self._params
@@ -239,10 +232,6 @@ class RetreatPolicy:
         return None
 
 
-def _is_hard(cause: WithdrawalCause) -> bool:
-    return cause is WithdrawalCause.DEFAULT or cause is WithdrawalCause.FORCED_SALE
-
-
 def assess(
     alpha: float,
     sd_ticks: float,
@@ -251,7 +240,6 @@ def assess(
     headroom_cash: int,
     reservations: ReservationValues,
     forced_sale: bool = False,
-    defaulted: bool = False,
 ) -> Assessment:
     """Measure how a dealer with a Gaussian belief stands; see :class:`Assessment` for the measures."""
     needed = gaussian_elastic_half_spread(alpha, sd_ticks, cost_ticks, reservations)
@@ -262,5 +250,4 @@ def assess(
         expected_loss_tick_lots(alpha, sd_ticks, at, qty_lots),
         headroom_cash,
         forced_sale,
-        defaulted,
     )

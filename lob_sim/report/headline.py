@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lob_sim.analysis.summary import crisis_metrics, dealer_absence, of, shock_ns
+from lob_sim.analysis.summary import crisis_metrics, dealer_absence, fear_withdrawals, of, shock_ns
 from lob_sim.analysis.tables import floats
 from lob_sim.log import Run
 from lob_sim.report.data import failures, forced_sales, quoted_spread, worst_below_pct, worst_trade
@@ -180,10 +180,10 @@ def _stress_facts(run: Run) -> Iterator[Fact]:
     lots, sellers = int(sales["lots"].sum()), int(sales["agent_id"].nunique())
     yield Fact("sold by force", lots_text(lots), lots, f"{call}['lots'].sum()")
     yield Fact("balance sheets forced to sell", str(sellers), sellers, f"{call}['agent_id'].nunique()")
-    retreats = run.table("retreat")
     if len(run.table("quote")):
-        n = int((retreats["cause"] <= 2).sum())
-        yield Fact("withdrawals for fear of informed flow", str(n), n, "(run.table('retreat')['cause'] <= 2).sum()")
+        n = fear_withdrawals(run)
+        call = "lob_sim.analysis.summary.fear_withdrawals(run)"
+        yield Fact("withdrawals for fear of informed flow", str(n), n, call)
     yield Fact("failed", str(len(failed)), len(failed), "len(lob_sim.report.data.failures(run))")
     breaches = run.table("constraint_breached")
     if len(breaches):

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from lob_sim.log.run import Run
 from lob_sim.messages import WithdrawalCause
+from lob_sim.report.data.common import rows_of
 from lob_sim.units import Ns
 
 STEPS = 960
@@ -134,11 +133,6 @@ def rule_in_words(frames: Frames) -> str:
         names = ", ".join(f"{n} of kind {kind.name.lower().replace('_', ' ')}" for kind, n in frames.left_out.items())
         text += f" There are too many events to stop at each: left out are {names}, evenly over time."
     return text
-
-
-def rows_of(table: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a table of the log, with a field for each column."""
-    return iter(table.itertuples())
 
 
 def _moment(row: Any, kind: MomentKind, text: str) -> Moment:

@@ -17,8 +17,8 @@ from lob_sim.analysis.tables import Floats, floats, ints, value_at
 from lob_sim.errors import DataError
 from lob_sim.log.run import Run
 from lob_sim.messages import MarkSource, SheetCause
+from lob_sim.report.data.common import rows_of
 from lob_sim.report.data.headroom import headroom
-from lob_sim.report.replay_frames import rows_of
 from lob_sim.scenario import open_market, parse_scenario
 from lob_sim.simulation.world import enrol
 from lob_sim.units import Cash, Instrument, Lots, Ns, Ticks

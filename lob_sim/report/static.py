@@ -16,6 +16,7 @@ from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, OutputError
 from lob_sim.log import Run
 from lob_sim.report import data, static_panels, static_sheets
+from lob_sim.report.data.common import end_ns
 from lob_sim.report.static_panels import time_axis
 from lob_sim.report.static_style import (
     FORMATS,
@@ -162,7 +163,7 @@ def _share(run: Run) -> Figure | None:
         return None
     instruments = run.header.instruments
     figure, axes = paper_figure(1 + len(instruments), 1.15)
-    bin_s = run.manifest.last_ts_ns / static_panels.BINS / 1e9
+    bin_s = end_ns(run) / static_panels.BINS / 1e9
     for i, (axis, instrument) in enumerate(zip(axes, instruments, strict=False)):
         static_panels.volume(axis, run, i)
         axis.set(title=named(instrument.name), ylabel=f"lots per {bin_s:.3g} s")

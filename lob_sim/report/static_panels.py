@@ -14,7 +14,7 @@ from lob_sim.analysis.summary import shock_ns
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
 from lob_sim.report import data
-from lob_sim.report.data.common import tick_size
+from lob_sim.report.data.common import end_ns, tick_size
 from lob_sim.report.static_style import (
     BLACK,
     BLUE,
@@ -55,7 +55,7 @@ _LEAST_TICKS = 0.05
 
 def grid(run: Run) -> Ints:
     """The times at which paths are looked at, over the whole run."""
-    return np.linspace(0, run.manifest.last_ts_ns, LOOKS + 1).astype(np.int64)
+    return np.linspace(0, end_ns(run), LOOKS + 1).astype(np.int64)
 
 
 def minutes(run: Run, ts_ns: Ints) -> Floats:
@@ -68,7 +68,7 @@ def time_axis(run: Run, axis: Any) -> None:
     shock = shock_ns(run)
     for other in axis.get_shared_x_axes().get_siblings(axis) if shock else []:
         other.axvline(0.0, color="#666666", linewidth=0.7, linestyle=(0, (1, 2)), zorder=3)
-    first, last = minutes(run, np.array([0, run.manifest.last_ts_ns]))
+    first, last = minutes(run, np.array([0, end_ns(run)]))
     axis.set_xlim(first, last)
     axis.set_xlabel(f"minutes since the {'shock' if shock else 'start'}")
 
@@ -162,7 +162,7 @@ def spread_parts(axis: Any, run: Run, instrument_id: int) -> None:
     that distance is in the last part.
     """
     table = data.spread_parts(run, instrument_id, BINS)
-    edges = minutes(run, np.append(ints(table, "start_ns"), run.manifest.last_ts_ns))
+    edges = minutes(run, np.append(ints(table, "start_ns"), end_ns(run)))
     tick = tick_size(run, instrument_id)
     for part, (label, colour, line, width) in _PARTS.items():
         ticks = floats(table, part) / tick
@@ -174,7 +174,7 @@ def spread_parts(axis: Any, run: Run, instrument_id: int) -> None:
 
 def quotes(axis: Any, run: Run, instrument_id: int) -> None:
     """Who quotes where, a strip for each dealer that logs its quotes; a patch as long as a state is seen to last."""
-    times = np.append(grid(run)[:-1], run.manifest.last_ts_ns)
+    times = np.append(grid(run)[:-1], end_ns(run))
     edges = minutes(run, times)
     states = data.quote_states(run, instrument_id)
     dealers = [int(str(agent_id)) for agent_id, _ in states.groupby("agent_id", sort=True)]
@@ -209,7 +209,7 @@ def state_patches() -> list[Any]:
 def volume(axis: Any, run: Run, instrument_id: int) -> None:
     """Lots dealt in each bin of time on the lit book and, on top, by request for quote."""
     table = data.dealt(run, instrument_id, BINS)
-    edges = minutes(run, np.append(ints(table, "start_ns"), run.manifest.last_ts_ns))
+    edges = minutes(run, np.append(ints(table, "start_ns"), end_ns(run)))
     lit, rfq = floats(table, "lit_lots"), floats(table, "rfq_lots")
     bars(axis, edges, 0 * lit, lit, BLUE, "", "lit book")
     bars(axis, edges, lit, lit + rfq, ORANGE, "////", "request for quote")
@@ -219,7 +219,7 @@ def rfq_share(axis: Any, run: Run) -> None:
     """Share of lots that is dealt by request for quote, a line for each instrument; a gap where nothing is dealt."""
     for i, instrument in enumerate(run.header.instruments):
         table = data.dealt(run, i, BINS // 3)
-        edges = minutes(run, np.append(ints(table, "start_ns"), run.manifest.last_ts_ns))
+        edges = minutes(run, np.append(ints(table, "start_ns"), end_ns(run)))
         middles = (edges[:-1] + edges[1:]) / 2
         axis.plot(middles, 100 * floats(table, "rfq_share"), label=named(instrument.name), **line_style(i))
     axis.set_ylim(0, 100)

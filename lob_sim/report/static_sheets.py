@@ -13,7 +13,7 @@ import pandas as pd
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
 from lob_sim.report import data
-from lob_sim.report.data.common import at_end
+from lob_sim.report.data.common import at_end, end_ns
 from lob_sim.report.static_panels import each_and_median, fill_style, grid, line_style, minutes
 from lob_sim.report.static_style import BLACK, VERMILION, named
 
@@ -68,7 +68,7 @@ def forced_volume(axis: Any, run: Run) -> None:
 
 def steps(axis: Any, run: Run, ts_ns: Ints, amounts: Floats, **style: Any) -> None:
     """The running sum of amounts over the whole run, from nothing at its start."""
-    when = minutes(run, np.concatenate([[0], ts_ns, [run.manifest.last_ts_ns]]).astype(np.int64))
+    when = minutes(run, np.concatenate([[0], ts_ns, [end_ns(run)]]).astype(np.int64))
     total = np.concatenate([[0.0], np.cumsum(amounts), [amounts.sum()]])
     axis.plot(when, total, drawstyle="steps-post", **style)
 

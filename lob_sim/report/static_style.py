@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, told apart by colour-blind readers."""
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK = COLOURS
-LIGHT = "#BBBBBB"
 LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
 """Line styles, in the order of :data:`COLOURS`."""
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "oooo")

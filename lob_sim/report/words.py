@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 from lob_sim.units import NS_PER_S, Ns
 
@@ -26,9 +27,9 @@ def money_text(amount: float) -> str:
 
 
 def price_text(price: float, tick: float) -> str:
-    """A price with as many decimals as its tick has, and at most one more for half ticks."""
-    decimals = max(0, -math.floor(math.log10(tick) + 1e-9)) if tick < 1 else 0
-    return f"{price:,.{decimals}f}"
+    """A price with as many decimals as its tick has."""
+    exponent = Decimal(repr(tick)).normalize().as_tuple().exponent
+    return f"{price:,.{max(0, -int(exponent))}f}"
 
 
 def lots_text(lots: float) -> str:

@@ -172,9 +172,9 @@ def _file_name(*parts: str) -> str:
 
 def curve(frame: pd.DataFrame, metric: str, axis: str, sampled: bool) -> Figure:
     """A metric along an axis, with 95 % bootstrap intervals."""
-    ok = frame[frame["status"] == "ok"].dropna(subset=[metric])
+    ok = finished(frame, [metric]).dropna(subset=[metric])
     labels, estimates = [], []
-    for label, group in _along(ok, axis, sampled):
+    for label, group in along(ok, axis, sampled):
         unit = "point" if sampled else "seed"
         labels.append(label)
         estimates.append(bootstrap(group.groupby(unit)[metric].mean().to_numpy(), resamples=_RESAMPLES))
@@ -191,9 +191,17 @@ def curve(frame: pd.DataFrame, metric: str, axis: str, sampled: bool) -> Figure:
     return figure
 
 
-def _along(frame: pd.DataFrame, axis: str, sampled: bool) -> list[tuple[Any, pd.DataFrame]]:
+def finished(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """The runs that succeeded; what is infinite (a market that did not recover) has no mean, and counts as missing."""
+    done = frame[frame["status"] == "ok"]
+    return done.assign(**{metric: done[metric].replace([np.inf, -np.inf], np.nan) for metric in metrics})
+
+
+def along(frame: pd.DataFrame, axis: str, sampled: bool) -> list[tuple[Any, pd.DataFrame]]:
+    """Rows by the value of an axis; of a sampled axis of many numbers, by bins of equally many points."""
     values = frame[axis]
-    if not sampled or values.nunique() <= _BINS:
+    numeric = pd.api.types.is_numeric_dtype(values)
+    if not sampled or not numeric or values.nunique() <= _BINS:
         return [(_plain(value), group) for value, group in frame.groupby(axis)]
     bins = pd.qcut(values, _BINS, duplicates="drop")
     return [(float(group[axis].mean()), group) for _, group in frame.groupby(bins, observed=True)]
@@ -201,7 +209,7 @@ def _along(frame: pd.DataFrame, axis: str, sampled: bool) -> list[tuple[Any, pd.
 
 def heat_map(frame: pd.DataFrame, metric: str, x: str, y: str, sampled: bool) -> Figure:
     """The mean of a metric over two axes: cells of a grid, or the points of a sample."""
-    means = frame[frame["status"] == "ok"].groupby([x, y])[metric].mean()
+    means = finished(frame, [metric]).groupby([x, y])[metric].mean()
     figure, plot = _empty_figure(metric, x)
     if sampled:
         at = means.reset_index()

@@ -92,14 +92,13 @@ def test_minimum_dwell_holds_even_when_all_is_well() -> None:
     assert policy.decide(15, FINE) is None
 
 
-def test_forced_sale_and_default_rule_at_once_and_forced_sale_ends_at_once() -> None:
+def test_a_forced_sale_rules_at_once_and_ends_at_once() -> None:
     policy = RetreatPolicy(PARAMS)
     assert policy.decide(1, Assessment(None, 0, 10, 1000)) is WithdrawalCause.ADVERSE_SELECTION
     selling = Assessment(3.0, 0.8, 10, 1000, forced_sale=True)
     assert policy.decide(2, selling) is WithdrawalCause.FORCED_SALE
     assert policy.since_ns == 1  # still the same absence
     assert policy.decide(3, FINE) is None
-    assert policy.decide(4, Assessment(3.0, 0.8, 10, 1000, True, True)) is WithdrawalCause.DEFAULT
 
 
 def test_leaving_a_forced_sale_does_not_skip_an_economic_cause() -> None:

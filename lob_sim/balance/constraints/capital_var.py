@@ -58,7 +58,8 @@ class CapitalVarConstraint(Constraint):
         if self.headroom(view) >= 0:
             return 0.0
         gross = sum(abs(q) * u for q, u in zip(view.lots, view.unit_cash, strict=True))
-        return (1 - max(0.0, self._share * view.tier1_cash) / self.value_at_risk(view)) * gross
+        limit = self._share * view.tier1_cash
+        return gross if limit <= 0 else (1 - limit / self.value_at_risk(view)) * gross
 
     def repay_cash(self, view: SheetView) -> int:
         """Nothing: cash carries no market risk."""

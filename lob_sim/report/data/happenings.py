@@ -119,7 +119,7 @@ def _write_downs(run: Run) -> Iterator[Happening]:
             there = (agent_id, row.ts_event_ns) in instants
             if cost <= 0 or not (there or cost >= large):
                 continue
-            adjusted = f", {row.adjustment_ticks * tick:.3g} of it prudent adjustment" if row.adjustment_ticks else ""
+            adjusted = f", less a prudent {row.adjustment_ticks * tick:.3g}" if row.adjustment_ticks else ""
             after = row.price_ticks - row.adjustment_ticks
             text = (
                 f"{agent_name(run, agent_id)} marks {instrument.name} down from {price_text(before * tick, tick)} to "

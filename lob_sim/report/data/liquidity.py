@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lob_sim.analysis.summary import of
+from lob_sim.analysis.summary import lit_quotes, of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints
 from lob_sim.information.spread import UTICKS_PER_TICK
 from lob_sim.log import Run
@@ -35,9 +35,8 @@ def spread_parts(run: Run, instrument_id: int, bins: int = 120) -> pd.DataFrame:
     dealer quotes both sides, NaN where none does.
     """
     edges = edges_ns(run, bins)
-    quotes = of(run.table("quote"), instrument_id)
     sums, quoted = np.zeros((len(PARTS), bins)), np.zeros(bins)
-    for _, own in quotes[quotes["rfq_id"] == 0].groupby("agent_id", sort=True):
+    for _, own in lit_quotes(run, instrument_id).groupby("agent_id", sort=True):
         times = ints(own, "ts_event_ns")
         both = ((ints(own, "bid_ticks") > 0) & (ints(own, "ask_ticks") > 0)).astype(np.float64)
         quoted += mean_in_bins(times, both, edges)

@@ -8,7 +8,6 @@ import pandas as pd
 from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints
 from lob_sim.log import Run
-from lob_sim.messages import Side
 from lob_sim.report.data.common import edges_ns, fair_at, tick_size, watched
 from lob_sim.report.data.sheets import forced_sales
 
@@ -152,8 +151,3 @@ def dealers_shown(run: Run, instrument_id: int) -> list[int]:
     """Numbers of the agents that log what they quote in an instrument, in order."""
     quoted = set(quote_states(run, instrument_id)["agent_id"])
     return [agent.agent_id for agent in watched(run) if agent.agent_id in quoted]
-
-
-def initiator(side: int) -> str:
-    """In words, who started a trade."""
-    return "buyer" if side == Side.BUY else "seller"
