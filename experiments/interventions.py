@@ -17,7 +17,8 @@ the overshoot most. Purchases put a floor under Treasuries, into which most is s
 their discount. The facility ends the rise of haircuts, the smallest of the three constraints: a small effect.
 All-to-all trading adds bids that no fear withdraws, but clients' orders are small beside what is sold: a somewhat
 smaller overshoot. A halt gives slow capital time, and keeps forced sellers waiting with marks that no market supports:
-sign open. Transparency and batches: sign open; neither adds capacity. Claimed are the first two alone.
+sign open. Transparency and batches: sign open; neither adds capacity. Claimed are the first two alone. Common random
+numbers hold but for ``all_to_all``, whose clients draw one number more each, so that its clients are others.
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
     """
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
     logs = out / "runs"
-    if logs.exists():
-        shutil.rmtree(logs)
+    for cell in _COLUMNS:
+        shutil.rmtree(logs / _folder(cell), ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     scenario = cells.flagship()
     console.print(f"{scenario.description}\nThe same crisis four times with {seeds} seeds: {', '.join(_COLUMNS)}.")

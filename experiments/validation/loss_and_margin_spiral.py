@@ -50,6 +50,7 @@ from lob_sim.units import Ns, Ticks
 HERE = "experiments.validation.loss_and_margin_spiral"
 SOURCE = "Brunnermeier & Pedersen 2009, proposition 5"
 _ALONG = "root of margin · position = own funds, along the ladder"
+_AT_ONCE = "what one round sells at the old price: loss / margin"
 _LINEAR = 0.02
 """How far off the formula, which is of first order, a fall of a ten-thousandth part may be."""
 _FINE = 1e6
@@ -268,25 +269,37 @@ def judge(name: str, case: Case, loss: float, rounds: float, book: float) -> lis
     at_once = min(loss / case.margin, case.position) / case.slope
     if case.denominator <= 0:
         claim = f"{name}, in rounds: no small answer; fall (ticks)"
-        return [identical(claim, rounds, max(root, at_once), _ALONG, 1e-3 * root)]
+        return [identical(claim, rounds, *_in_rounds(root, at_once), 1e-3 * root)]
     # The book's mid is half a tick off the line of demand at most, and a mark half a tick off the mid; what that does
     # to own funds and margins the spirals carry on.
     ticks = 1.0 + 0.5 * (case.exposed + abs(case.margin_slope) * case.position) / case.denominator
     rows = [
-        identical(f"fall, {name}, in rounds (ticks)", rounds, max(root, at_once), _ALONG, 1e-4 * root),
+        identical(f"fall, {name}, in rounds (ticks)", rounds, *_in_rounds(root, at_once), 1e-4 * root),
         identical(f"fall, {name}, order book (ticks)", book, root, _ALONG, ticks),
     ]
     if not is_linear(case, loss):
         return rows
     million = 1e6
-    for where, found, theory, rounding in (
-        ("in rounds", rounds, 1 / min(case.denominator, case.slope * case.margin), 0.0),
-        ("order book", book, 1 / case.denominator, 0.5 / loss),
+    one_round = case.slope * case.margin < case.denominator
+    for where, found, theory, rounding, source in (
+        (
+            "in rounds",
+            rounds,
+            1 / min(case.denominator, case.slope * case.margin),
+            0.0,
+            _AT_ONCE if one_round else SOURCE,
+        ),
+        ("order book", book, 1 / case.denominator, 0.5 / loss, SOURCE),
     ):
         claim = f"dp/dη, {name}, {where} (ticks per million)"
         slack = million * (_LINEAR * theory + rounding)
-        rows.append(identical(claim, million * found / loss, million * theory, SOURCE, slack))
+        rows.append(identical(claim, million * found / loss, million * theory, source, slack))
     return rows
+
+
+def _in_rounds(root: float, at_once: float) -> tuple[float, str]:
+    """The fall in rounds, and where it comes from."""
+    return (root, _ALONG) if root >= at_once else (at_once, _AT_ONCE)
 
 
 def is_linear(case: Case, loss: float) -> bool:
