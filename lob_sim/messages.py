@@ -207,7 +207,8 @@ class SetPhase(Command, frozen=True, gc=False):
     instrument_id: int
     phase: Phase
     reference_price_ticks: Ticks = 0
-    """Centre of price bands and last tie-break of an auction; 0 keeps the present reference."""
+    """Centre of price bands and last tie-break of an auction; 0 keeps the present reference. Where the change of
+    phase uncrosses an auction, the uncrossing price becomes the reference in its place."""
 
 
 # --- events from the lit book ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lob_sim.book.book import OrderBook
 from lob_sim.book.level import PriceLevel
-from lob_sim.book.order import MARKET_BUY_TICKS, MARKET_SELL_TICKS, MAX_PRICE_TICKS, MAX_QTY_LOTS, Order
+from lob_sim.book.order import MARKET_BUY_TICKS, MARKET_SELL_TICKS, MAX_PRICE_TICKS, MAX_QTY_LOTS, Order, Special
 from lob_sim.book.side import BookSide
 from lob_sim.book.stops import StopBook
 
@@ -18,5 +18,6 @@ __all__ = [
     "Order",
     "OrderBook",
     "PriceLevel",
+    "Special",
     "StopBook",
 ]

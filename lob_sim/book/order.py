@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lob_sim.messages import OrderType, SelfTradePrevention, Side, TimeInForce
+from lob_sim.messages import SelfTradePrevention, Side, TimeInForce
 from lob_sim.units import Lots, Ticks
 
 MAX_PRICE_TICKS: Ticks = 2**30 - 1
@@ -17,18 +17,40 @@ MARKET_SELL_TICKS: Ticks = 0
 """Stands for the price of a sell order at any price."""
 
 
+class Special(msgspec.Struct, gc=False):
+    """What most orders do not have: a trigger, a life other than GTC, or a part that is not displayed.
+
+    Attributes:
+        time_in_force: GTC, IOC or FOK.
+        hidden: Whether it rests without being displayed.
+        post_only: Whether it must not trade on entry.
+        display_lots: Slice that an iceberg shows at a time; 0 shows all.
+        stop_price_ticks: Trigger of a stop that still waits for it, else 0.
+        reserve_lots: The part of the open quantity that an iceberg has not put on display yet.
+    """
+
+    time_in_force: TimeInForce = TimeInForce.GTC
+    hidden: bool = False
+    post_only: bool = False
+    display_lots: Lots = 0
+    stop_price_ticks: Ticks = 0
+    reserve_lots: Lots = 0
+
+
 class Order(msgspec.Struct, gc=False):
     """One order's state. Only the book and the engine change it.
 
-    An iceberg's slice on display is ``open_lots - reserve_lots``. When that reaches 0 the next slice of
-    ``display_lots`` comes out of the reserve. Every other order has no reserve.
+    In a deep book the time goes into fetching cache lines, so what few orders have is kept apart.
+
+    An iceberg's slice on display is ``open_lots - reserve_lots``. When that reaches 0 the next slice comes
+    out of the reserve. Every other order has no reserve.
 
     Attributes:
         price_ticks: Limit price, or one of the two constants that stand for any price.
         open_lots: What is left to trade; 0 marks an order that has left the book (its queue drops it later).
         arrival: When it entered, as a counter over all entries and re-entries of the book.
-        reserve_lots: The part of ``open_lots`` that an iceberg has not put on display yet.
-        stop_price_ticks: Trigger of a stop that still waits for it, else 0.
+        self_trade: What to do, while it is the incoming order, on meeting one of its owner's.
+        special: None for a plain limit or market order.
     """
 
     order_id: int
@@ -39,25 +61,50 @@ class Order(msgspec.Struct, gc=False):
     open_lots: Lots
     arrival: int
     self_trade: SelfTradePrevention = SelfTradePrevention.NONE
-    # What trading and leaving look at comes first: in a deep book the time goes into fetching cache lines.
-    reserve_lots: Lots = 0
-    hidden: bool = False
-    stop_price_ticks: Ticks = 0
-    order_type: OrderType = OrderType.LIMIT
-    display_lots: Lots = 0
-    time_in_force: TimeInForce = TimeInForce.GTC
-    post_only: bool = False
-
-    @property
-    def shown_lots(self) -> Lots:
-        """What the public sees of the order while it rests."""
-        return 0 if self.hidden else self.open_lots - self.reserve_lots
+    special: Special | None = None
 
     @property
     def has_limit(self) -> bool:
         """Whether its owner gave a limit price."""
-        return self.order_type is OrderType.LIMIT or self.order_type is OrderType.STOP_LIMIT
+        return MARKET_SELL_TICKS < self.price_ticks < MARKET_BUY_TICKS
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it rests without being displayed."""
+        return self.special is not None and self.special.hidden
+
+    @property
+    def post_only(self) -> bool:
+        """Whether it must not trade on entry."""
+        return self.special is not None and self.special.post_only
+
+    @property
+    def time_in_force(self) -> TimeInForce:
+        """How long it lives."""
+        return TimeInForce.GTC if self.special is None else self.special.time_in_force
+
+    @property
+    def stop_price_ticks(self) -> Ticks:
+        """Trigger of a stop that still waits for it, else 0."""
+        return 0 if self.special is None else self.special.stop_price_ticks
+
+    @property
+    def reserve_lots(self) -> Lots:
+        """The part of ``open_lots`` that an iceberg has not put on display yet."""
+        return 0 if self.special is None else self.special.reserve_lots
+
+    @property
+    def slice_lots(self) -> Lots:
+        """The part of ``open_lots`` that trades before the order has to queue anew."""
+        return self.open_lots - self.reserve_lots
+
+    @property
+    def shown_lots(self) -> Lots:
+        """What the public sees of the order while it rests."""
+        return 0 if self.hidden else self.slice_lots
 
     def set_reserve(self) -> None:
         """Split the open quantity into a fresh slice on display and the reserve behind it."""
-        self.reserve_lots = max(0, self.open_lots - self.display_lots) if self.display_lots else 0
+        special = self.special
+        if special is not None:
+            special.reserve_lots = max(0, self.open_lots - special.display_lots) if special.display_lots else 0

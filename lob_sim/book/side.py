@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-from lob_sim.book.level import PriceLevel
+from lob_sim.book.level import MIN_SWEEP, PriceLevel
 from lob_sim.book.order import Order
 from lob_sim.errors import InvariantError
 from lob_sim.messages import Side
@@ -51,6 +51,25 @@ class BookSide:
             self.best = level
         insort(keys, key)
         return level
+
+    def remove(self, order: Order) -> None:
+        """Take a live order out, wherever it stands; O(1), or O(levels that are better) if it was the last at its
+        price."""
+        level, special = self.levels[order.price_ticks], order.special
+        if special is None:
+            level.shown_lots -= order.open_lots
+        elif special.hidden:
+            level.dark_lots -= order.open_lots
+        else:
+            level.dark_lots -= special.reserve_lots
+            level.shown_lots -= order.open_lots - special.reserve_lots
+        order.open_lots = 0
+        if level.shown_lots or level.dark_lots:
+            level.n_dead = n_dead = level.n_dead + 1
+            if n_dead >= MIN_SWEEP and 2 * n_dead > len(level.displayed) + len(level.hidden):
+                level.sweep()
+        else:
+            self.drop_level(level)
 
     def drop_level(self, level: PriceLevel) -> None:
         """Forget a level that has become empty; O(levels that are better)."""

@@ -147,7 +147,9 @@ class AgentContext:
             type(qty_lots) is not int
             or type(price_ticks) is not int
             or type(stop_price_ticks + display_qty_lots + parent_order_id) is not int
+            or instrument_id < 0
         ):
+            self._require(instrument_id)
             qty_lots, price_ticks = _whole(qty_lots, "qty_lots"), _whole(price_ticks, "price_ticks")
             stop_price_ticks = _whole(stop_price_ticks, "stop_price_ticks")
             display_qty_lots = _whole(display_qty_lots, "display_qty_lots")
@@ -184,7 +186,8 @@ class AgentContext:
         return client_order_id
 
     def cancel(self, instrument_id: int, client_order_id: int) -> None:
-        if type(client_order_id) is not int:
+        if type(client_order_id) is not int or instrument_id < 0:
+            self._require(instrument_id)
             client_order_id = _whole(client_order_id, "client_order_id")
         order = self._books.orders[instrument_id].get(client_order_id)
         if order is not None:
@@ -198,6 +201,7 @@ class AgentContext:
                 self.cancel(instrument_id, order.client_order_id)
 
     def reduce(self, instrument_id: int, client_order_id: int, qty_lots: Lots) -> None:
+        self._require(instrument_id)
         client_order_id = _whole(client_order_id, "client_order_id")
         qty_lots = _whole(qty_lots, "qty_lots")
         order = self._books.orders[instrument_id].get(client_order_id)
@@ -207,7 +211,9 @@ class AgentContext:
         self._outbox.append(ReduceOrder(instrument_id, self.agent_id, qty_lots, client_order_id, ts_sent_ns=now_ns))
 
     def replace(self, instrument_id: int, client_order_id: int, qty_lots: Lots, price_ticks: Ticks) -> None:
-        if type(client_order_id) is not int or type(qty_lots) is not int or type(price_ticks) is not int:
+        is_whole = type(client_order_id) is int and type(qty_lots) is int and type(price_ticks) is int
+        if not is_whole or instrument_id < 0:
+            self._require(instrument_id)
             client_order_id = _whole(client_order_id, "client_order_id")
             qty_lots, price_ticks = _whole(qty_lots, "qty_lots"), _whole(price_ticks, "price_ticks")
         books = self._books
@@ -240,8 +246,7 @@ class AgentContext:
         ttl_ns: Ns,
         parent_order_id: int = 0,
     ) -> int:
-        if not 0 <= instrument_id < len(self._market.instruments):
-            raise IndexError(f"there is no instrument {instrument_id}")
+        self._require(instrument_id)
         # The RFQ venue trusts that these are whole numbers.
         qty_lots, ttl_ns = _whole(qty_lots, "qty_lots"), int(ttl_ns)
         client_rfq_id = next(self._ids)
@@ -318,8 +323,7 @@ class AgentContext:
         )
 
     def walk_away(self, instrument_id: int, rfq_id: int) -> None:
-        if not 0 <= instrument_id < len(self._market.instruments):
-            raise IndexError(f"there is no instrument {instrument_id}")
+        self._require(instrument_id)
         self._outbox.append(WalkAway(instrument_id, self.agent_id, rfq_id, self._kernel._now))
 
     # --- wake-ups and observations --------------------------------------------------------------------------
@@ -333,6 +337,11 @@ class AgentContext:
 
     def log(self, event: Event) -> None:
         self._market.recorder.record(event)
+
+    def _require(self, instrument_id: int) -> None:
+        """Raise an IndexError if there is no such instrument; below 0 none is, whatever a list would say."""
+        if not 0 <= instrument_id < len(self._market.instruments):
+            raise IndexError(f"there is no instrument {instrument_id}")
 
     def _admits(
         self,
@@ -370,15 +379,7 @@ class AgentContext:
 
     def _refuse(self, instrument_id: int, side: Side, qty_lots: Lots, price_ticks: Ticks, parent_order_id: int) -> None:
         self.log(
-            OrderRefused(
-                self._kernel._now,
-                instrument_id,
-                self.agent_id,
-                side,
-                qty_lots,
-                price_ticks,
-                parent_order_id,
-            )
+            OrderRefused(self._kernel._now, instrument_id, self.agent_id, side, qty_lots, price_ticks, parent_order_id)
         )
 
 

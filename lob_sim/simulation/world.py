@@ -103,7 +103,11 @@ class World:
             host.start()
 
     def finish(self) -> None:
-        """Close the market at the horizon."""
+        """Close the market at the horizon.
+
+        What would come later does not: messages still under way do not arrive, requests for quote stay open, and
+        delayed prints that are not due are not published.
+        """
         for timetable in self.timetables:
             timetable.close()
         for host in self.market.hosts:

@@ -2,38 +2,8 @@
 
 Pure: no clock, no randomness, no input or output. The same commands give the same events.
 
-Rules where venues differ, decided here (price-time priority, trades at the maker's price, and the rest of the
-usual rules apart):
-
-*Entry.* The first flaw of a command is its reject reason, in this order: its own fields (side, quantity,
-price, trigger, others), a closed session, the order that it names (unknown, another's) or the id that it
-repeats, a post-only order that crosses the best opposite price, hidden or not, whoever owns it. A market
-order's price is 0. Hidden, iceberg and post-only orders must be able to rest: GTC limit or stop-limit
-(post-only: limit only), and a hidden iceberg does not exist. An id counts as used once its order has been
-accepted.
-
-*Fill or kill.* Executes exactly if doing so fills it completely: meeting an own order under any prevention
-mode but CANCEL_MAKER, or a price outside the band, kills it with no other effect.
-
-*Self-trade prevention.* The incoming order's mode rules. DECREMENT works like a reduce on the resting order:
-it keeps its place and an iceberg's reserve goes first. Auctions ignore prevention: the call is anonymous.
-
-*Icebergs.* An incoming iceberg trades with all of its quantity. A reduce takes from the reserve first.
-
-*Stops.* A trade triggers every stop that its price has reached. Triggered stops fire one by one after the
-command, or the firing, that triggered them is complete, always the earliest arrival first. They fire in
-continuous trading only; what triggers before (a print of an auction, or an arrival already through the last
-trade) fires when it resumes. A replaced stop that does not keep its place counts as arriving anew.
-
-*Auctions and halts.* Both collect orders. Market and IOC orders take part too, undisplayed and, for market
-orders, ahead of every limit price; what is left of them after the uncrossing is cancelled. FOK is refused
-(session closed). Moving on to continuous trading, to a closed session, or from one call to the next
-uncrosses; between AUCTION and HALTED orders are carried over. In the uncrossing the best orders of both sides
-trade pairwise, slice by slice. The uncrossing price becomes the reference; a reference in the command breaks
-ties before and stands if nothing trades.
-
-*Bands.* Where the next trade of an incoming order would print outside the band, the book halts instead; what
-is left of the order is collected for the re-opening. The band does not restrict an uncrossing.
+The rules are those of :mod:`lob_sim.venue`. What an order may do once it has been found good is in
+:mod:`lob_sim.venue.trading`.
 """
 
 from __future__ import annotations
@@ -50,6 +20,7 @@ from lob_sim.book import (
     MAX_QTY_LOTS,
     Order,
     OrderBook,
+    Special,
 )
 from lob_sim.errors import InputError
 from lob_sim.messages import (
@@ -82,6 +53,7 @@ _BUY, _SELL = Side.BUY, Side.SELL
 _LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
 _FOK, _GTC = TimeInForce.FOK, TimeInForce.GTC
 _ZERO = 0
+_NOTHING_SPECIAL = Special()
 _BY_OWNER = CancelReason.BY_OWNER
 _CLOSED, _CONTINUOUS = Phase.CLOSED, Phase.CONTINUOUS
 
@@ -146,25 +118,26 @@ class MatchingEngine:
         Raises:
             InputError: A SetPhase, from the venue's own schedule, makes no sense.
         """
-        if type(command) is not NewOrder:
-            return self._handlers[type(command)](command, ts_ns)
+        kind = type(command)
+        if kind is not NewOrder:
+            return self._cancel(command, ts_ns) if kind is CancelOrder else self._handlers[kind](command, ts_ns)
         # Most of the flow is plain limit orders that meet nothing and rest. They are dealt with here, without
         # a further call: one condition sees that no other rule of the engine can apply. Identity with 0 is the
-        # quick way to see a default; whatever else stands there is looked at by value on the long way.
-        if command.order_type is not _LIMIT or command.time_in_force is not _GTC:
+        # quick way to see a default; whatever else stands there is looked at by value on the long way. A price
+        # is not looked at where orders rest already: it has been when their level was opened.
+        qty_lots, price_ticks, client_order_id = command.qty_lots, command.price_ticks, command.client_order_id
+        agent_id, side, self_trade = command.agent_id, command.side, command.self_trade
+        try:
+            ledger = self._ledgers[agent_id]
+        except KeyError:
             return self._new(command, ts_ns)
-        agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
-        qty_lots, price_ticks, self_trade = command.qty_lots, command.price_ticks, command.self_trade
-        ledger = self._ledgers.get(agent_id)
         if (
             type(qty_lots) is not int
             or not 0 < qty_lots <= MAX_QTY_LOTS
             or type(price_ticks) is not int
-            or not 0 < price_ticks <= MAX_PRICE_TICKS
-            or (self._step_ticks != 1 and price_ticks % self._step_ticks)
-            or ledger is None
             or type(client_order_id) is not int
             or client_order_id != ledger.last_id + 1
+            or command.time_in_force is not _GTC
             or command.hidden is not False
             or command.post_only is not False
             or command.display_qty_lots is not _ZERO
@@ -173,6 +146,9 @@ class MatchingEngine:
             or self._trading.phase is not _CONTINUOUS
         ):
             return self._new(command, ts_ns)
+        if command.order_type is not _LIMIT:
+            is_plain_market = command.order_type is _MARKET and price_ticks is _ZERO and (side is _BUY or side is _SELL)
+            return self._accept(command, ledger, None, ts_ns) if is_plain_market else self._new(command, ts_ns)
         if side is _BUY:
             own, best = self._bids, self._asks.best
             if best is not None and best.price_ticks <= price_ticks:
@@ -183,14 +159,15 @@ class MatchingEngine:
                 return self._new(command, ts_ns)
         else:
             return self._new(command, ts_ns)
+        level = own.levels.get(price_ticks)
+        if level is None:
+            if not 0 < price_ticks <= MAX_PRICE_TICKS or price_ticks % self._step_ticks:
+                return self._new(command, ts_ns)
+            level = own.open_level(price_ticks)
 
         self._n_arrivals = order_id = self._n_arrivals + 1
         ledger.last_id = client_order_id
         order = Order(order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade)
-        try:
-            level = own.levels[price_ticks]
-        except KeyError:
-            level = own.open_level(price_ticks)
         level.displayed.append(order)
         level.shown_lots += qty_lots
         self._orders[order_id] = order
@@ -260,10 +237,17 @@ class MatchingEngine:
             ledger = self._ledgers[agent_id] = IdLedger()
         elif client_order_id <= ledger.last_id and ledger.was_accepted(client_order_id):
             return self._reject(command, ts_ns, RejectReason.DUPLICATE_ID)
-        side, price_ticks, qty_lots = command.side, command.price_ticks, command.qty_lots
-        if command.post_only and phase is _CONTINUOUS and trading.crosses(side, price_ticks):
+        if command.post_only and phase is _CONTINUOUS and trading.crosses(command.side, command.price_ticks):
             return self._reject(command, ts_ns, RejectReason.WOULD_TRADE)
+        special = Special(
+            time_in_force, command.hidden, command.post_only, command.display_qty_lots, command.stop_price_ticks
+        )
+        return self._accept(command, ledger, special if special != _NOTHING_SPECIAL else None, ts_ns)
 
+    def _accept(self, command: NewOrder, ledger: IdLedger, special: Special | None, ts_ns: Ns) -> list[Event]:
+        """Enter an order in which there is no flaw."""
+        agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
+        price_ticks, qty_lots = command.price_ticks, command.qty_lots
         if client_order_id == ledger.last_id + 1:
             ledger.last_id = client_order_id
         else:
@@ -274,11 +258,10 @@ class MatchingEngine:
         ]
         queue_ticks = price_ticks or (MARKET_BUY_TICKS if side is _BUY else MARKET_SELL_TICKS)
         order = Order(
-            order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, order_id,
-            command.self_trade, 0, command.hidden, command.stop_price_ticks, command.order_type,
-            command.display_qty_lots, time_in_force, command.post_only,
-        )  # fmt: skip
-        if order.stop_price_ticks:
+            order_id, agent_id, client_order_id, side, queue_ticks, qty_lots, order_id, command.self_trade, special
+        )
+        trading = self._trading
+        if special is not None and special.stop_price_ticks:
             trading.wait(order)
         else:
             trading.enter(order, ts_ns, events)
@@ -297,7 +280,15 @@ class MatchingEngine:
             ts_ns, self.instrument_id, order.agent_id, order.client_order_id, order.order_id,
             order.open_lots, 0, _BY_OWNER,
         )  # fmt: skip
-        self._trading.take_out(order)
+        if order.special is not None:
+            self._trading.take_out(order)
+            return [event]
+        # The same without the call, for cancels are as frequent as orders.
+        side = self._bids if order.side is _BUY else self._asks
+        side.remove(order)
+        del self._orders[order.order_id]
+        if self._by_client_id:
+            self._trading.forget_client_id(order)
         return [event]
 
     def _reduce(self, command: ReduceOrder, ts_ns: Ns) -> list[Event]:
@@ -339,9 +330,7 @@ class MatchingEngine:
             return events
         # A copy enters: the old order stays in its queue, marked dead, until the queue drops it.
         self._n_arrivals = arrival = self._n_arrivals + 1
-        replacement = msgspec.structs.replace(
-            order, price_ticks=price_ticks, open_lots=qty_lots, arrival=arrival, reserve_lots=0
-        )
+        replacement = msgspec.structs.replace(order, price_ticks=price_ticks, open_lots=qty_lots, arrival=arrival)
         trading.take_out(order)
         if replacement.stop_price_ticks:
             trading.wait(replacement)

@@ -1,13 +1,13 @@
 """What a valid order may do: trade, rest, wait for its stop price or for an auction, and leave.
 
-The rules are those listed in :mod:`lob_sim.venue.matching`, which checks commands and hands them on to here.
+The rules are those of :mod:`lob_sim.venue`; :mod:`lob_sim.venue.matching` checks commands and hands them on.
 """
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-from lob_sim.book import MAX_PRICE_TICKS, Order, OrderBook
+from lob_sim.book import MAX_PRICE_TICKS, Order, OrderBook, Special
 from lob_sim.errors import InvariantError
 from lob_sim.messages import (
     AuctionUncrossed,
@@ -110,18 +110,21 @@ class Trading:
 
     def enter(self, order: Order, ts_ns: Ns, events: Events) -> None:
         """Trade an order as far as it may; rest it, collect it for an auction or cancel what is left."""
+        special = order.special
         if self.phase is _CONTINUOUS:
-            if order.time_in_force is _FOK and self._takeable_lots(order) < order.open_lots:
+            if special is not None and special.time_in_force is _FOK and self._takeable_lots(order) < order.open_lots:
                 events.append(self.canceled(order, order.open_lots, 0, CancelReason.FOK_NOT_FILLED, ts_ns))
                 return
             if not self._cross(order, ts_ns, events):
                 return
-        if order.time_in_force is _GTC and order.has_limit:
+        if order.has_limit and (special is None or special.time_in_force is _GTC):
             self._rest(order)
         elif self.phase is _CONTINUOUS:
             events.append(self._canceled_rest(order, ts_ns))
         else:
-            order.hidden = True
+            if special is None:
+                special = order.special = Special()
+            special.hidden = True
             self._for_auction.append(order)
             self._rest(order)
 
@@ -134,7 +137,8 @@ class Trading:
         """Fire triggered stops, the earliest arrival first, until none is left or the book halts."""
         while self.triggered and self.phase is _CONTINUOUS:
             order = self.book.stops.pop_triggered()
-            order.stop_price_ticks = 0
+            assert order.special is not None
+            order.special.stop_price_ticks = 0
             self._forget(order)
             events.append(
                 OrderTriggered(ts_ns, self._instrument_id, order.agent_id, order.client_order_id, order.order_id)
@@ -173,7 +177,7 @@ class Trading:
             if not low_ticks <= price_ticks <= high_ticks:
                 self._halt(ts_ns, events)
                 break
-            qty_lots = maker.open_lots - maker.reserve_lots
+            qty_lots = maker.open_lots if maker.special is None else maker.slice_lots
             if qty_lots > open_lots:
                 qty_lots = open_lots
             taker.open_lots = open_lots = open_lots - qty_lots
@@ -207,7 +211,7 @@ class Trading:
         if not maker_leaves_lots:
             del self._orders[maker_id]
             if self.by_client_id:
-                self._forget_client_id(maker)
+                self.forget_client_id(maker)
 
     def _prevent(self, taker: Order, maker: Order, ts_ns: Ns, events: Events) -> Lots:
         """Apply the incoming order's self-trade prevention to an own order that it has met.
@@ -245,16 +249,15 @@ class Trading:
     def take_out(self, order: Order) -> None:
         """Remove a live order, resting or waiting; O(1), or O(better levels) if it was the last at its
         price."""
-        if order.stop_price_ticks:
+        if order.special is not None and order.special.stop_price_ticks:
             self.book.stops.remove(order)
+        elif order.side is _BUY:
+            self._bids.remove(order)
         else:
-            side = self._bids if order.side is _BUY else self._asks
-            level = side.levels[order.price_ticks]
-            if level.remove(order):
-                side.drop_level(level)
+            self._asks.remove(order)
         del self._orders[order.order_id]
         if self.by_client_id:
-            self._forget_client_id(order)
+            self.forget_client_id(order)
 
     def lower(self, order: Order, qty_lots: Lots) -> None:
         """Take less than the open quantity off a live order, which keeps its place."""
@@ -302,9 +305,10 @@ class Trading:
     def _forget(self, order: Order) -> None:
         del self._orders[order.order_id]
         if self.by_client_id:
-            self._forget_client_id(order)
+            self.forget_client_id(order)
 
-    def _forget_client_id(self, order: Order) -> None:
+    def forget_client_id(self, order: Order) -> None:
+        """Take an order that is gone out of its owner's index, if there is one."""
         index = self.by_client_id.get(order.agent_id)
         if index is not None:
             del index[order.client_order_id]
@@ -362,7 +366,7 @@ class Trading:
         assert bid_level is not None
         assert ask_level is not None
         buy, sell = bid_level.front(), ask_level.front()
-        qty_lots = min(buy.open_lots - buy.reserve_lots, sell.open_lots - sell.reserve_lots)
+        qty_lots = min(buy.slice_lots, sell.slice_lots)
         for side, level, order in ((bids, bid_level, buy), (asks, ask_level, sell)):
             if level.fill_front(order, qty_lots):
                 side.drop_level(level)

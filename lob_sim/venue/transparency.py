@@ -47,6 +47,10 @@ class TransparencyRegime(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 class PrintQueue:
     """Holds trades until the regime lets them be published.
 
+    What is still held at the end of a run is never published: its time would have come after the last instant
+    that is simulated, and to publish it earlier would break the regime. The private side of the trade, which is
+    no secret from the reader of a log, is there in any case.
+
     A print names no agents. One delay for all trades keeps the queue in order of time, so every operation
     takes constant time per trade.
     """

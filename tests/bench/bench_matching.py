@@ -5,19 +5,21 @@ steady size. Limit prices are uniform over ``width_ticks`` on each side of a fix
 how many orders stand at a price. Wider books favour us over ``lightmatchingengine``, which searches all
 prices for the best one, so several widths are reported.
 
-What is timed: the calls and reading what they return. Every engine gets its arguments ready made, in blocks
-that are prepared outside the clock. ``bourse`` is told the time of every operation, as ours is, and emits no
-events, so its trades and its orders are read once at the end. Times are of the processor, not of the wall:
-the machine may be shared.
+What is timed is the same for all: the calls, taking what they return over into a list, as a log would, and
+letting go of it. Arguments are made in blocks, outside the clock; trades are counted outside it too, for to look
+at every event in Python would cost us most, who return most. ``bourse`` is told the time of every operation, as
+ours is, and returns nothing, so its trades and its orders are taken over once at the end. Times are of the
+processor, not of the wall: the machine may be shared.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from random import Random
 from statistics import median
 from time import process_time
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from lob_sim.messages import CancelOrder, NewOrder, OrderType, Side, Trade
 from lob_sim.venue.matching import MatchingEngine
@@ -42,7 +44,20 @@ class Operation(NamedTuple):
     order: int
 
 
-Runner = Callable[[list[Operation], int], tuple[float, int]]
+class Engine(Protocol):
+    """A matching engine that starts empty, driven in blocks of operations."""
+
+    def prepare(self, operations: list[Operation], first_ns: int) -> list[Any]:
+        """The arguments of each call; not timed."""
+
+    def run(self, calls: list[Any]) -> list[Any]:
+        """Make the calls; returns all that they return."""
+
+    def trades_in(self, returned: list[Any]) -> int:
+        """Number of trades; not timed."""
+
+    def finish(self) -> list[Any]:
+        """What the engine has not returned from the calls."""
 
 
 def make_stream(n_live: int, n_operations: int, width_ticks: int, seed: int = 1) -> list[Operation]:
@@ -84,90 +99,135 @@ def _command(operation: Operation) -> NewOrder | CancelOrder:
     return NewOrder(0, 1, order, Side.BUY if is_buy else Side.SELL, qty_lots, price_ticks, order_type)
 
 
-def run_ours(stream: list[Operation], n_untimed: int) -> tuple[float, int]:
-    """Processor seconds after the first ``n_untimed`` operations, and the number of trades over all of
-    them."""
-    engine = MatchingEngine(0)
-    process = engine.process
-    elapsed_s, n_trades, ts_ns = 0.0, 0, 0
-    for start in range(0, len(stream), BLOCK):
-        commands = [_command(operation) for operation in stream[start : start + BLOCK]]
-        began_s = process_time()
-        for command in commands:
-            ts_ns += 1
-            for event in process(command, ts_ns):
-                n_trades += type(event) is Trade
-        elapsed_s += process_time() - began_s if start >= n_untimed else 0.0
-    engine.check()
-    return elapsed_s, n_trades
+class Ours:
+    """This engine."""
+
+    def __init__(self) -> None:
+        self.engine = MatchingEngine(0)
+
+    def prepare(self, operations: list[Operation], first_ns: int) -> list[Any]:
+        return [(_command(operation), ts_ns) for ts_ns, operation in enumerate(operations, first_ns)]
+
+    def run(self, calls: list[Any]) -> list[Any]:
+        returned: list[Any] = []
+        process = self.engine.process
+        for command, ts_ns in calls:
+            returned += process(command, ts_ns)
+        return returned
+
+    def trades_in(self, returned: list[Any]) -> int:
+        return sum(type(event) is Trade for event in returned)
+
+    def finish(self) -> list[Any]:
+        return []
 
 
-def run_lightmatchingengine(stream: list[Operation], n_untimed: int) -> tuple[float, int]:
-    """The same for the ``lightmatchingengine`` package."""
-    from lightmatchingengine.lightmatchingengine import LightMatchingEngine
+class LightMatchingEngine:
+    """The ``lightmatchingengine`` package, which has no time."""
 
-    engine = LightMatchingEngine()
-    elapsed_s, n_makers = 0.0, 0
-    for start in range(0, len(stream), BLOCK):
-        calls = [
+    def __init__(self) -> None:
+        from lightmatchingengine import lightmatchingengine
+
+        self.engine = lightmatchingengine.LightMatchingEngine()
+        self.order_class = lightmatchingengine.Order
+
+    def prepare(self, operations: list[Operation], first_ns: int) -> list[Any]:
+        return [
             (kind == CANCEL, order, price_ticks, qty_lots, 1 if is_buy else 2)
-            for kind, is_buy, price_ticks, qty_lots, order in stream[start : start + BLOCK]
+            for kind, is_buy, price_ticks, qty_lots, order in operations
         ]
-        began_s = process_time()
-        for is_cancel, order, price_ticks, qty_lots, side in calls:
+
+    def run(self, calls: list[Any]) -> list[Any]:
+        returned: list[Any] = []
+        add_order, cancel_order = self.engine.add_order, self.engine.cancel_order
+        for is_cancel, order_id, price_ticks, qty_lots, side in calls:
             if is_cancel:
-                engine.cancel_order(order, "X")
-                continue
-            _, trades = engine.add_order("X", price_ticks, qty_lots, side)
-            for trade in trades:
-                n_makers += trade.trade_side != side
-        elapsed_s += process_time() - began_s if start >= n_untimed else 0.0
-    # It reports one trade for the taker at each price and one for every maker: count the makers' alone.
-    return elapsed_s, n_makers
-
-
-def run_bourse(stream: list[Operation], n_untimed: int) -> tuple[float, int]:
-    """The same for the ``bourse`` package, which is written in Rust."""
-    from bourse.core import OrderBook
-
-    book = OrderBook(0, True)
-    elapsed_s, ts_ns = 0.0, 0
-    for start in range(0, len(stream), BLOCK):
-        calls = [
-            (kind == CANCEL, order - 1, is_buy, qty_lots, price_ticks or None)
-            for kind, is_buy, price_ticks, qty_lots, order in stream[start : start + BLOCK]
-        ]
-        began_s = process_time()
-        for is_cancel, order, is_buy, qty_lots, price_ticks in calls:
-            ts_ns += 1
-            book.set_time(ts_ns)
-            if is_cancel:
-                book.cancel_order(order)
+                returned.append(cancel_order(order_id, "X"))
             else:
-                book.place_order(is_buy, qty_lots, 0, price_ticks)
-        elapsed_s += process_time() - began_s if start >= n_untimed else 0.0
+                order, trades = add_order("X", price_ticks, qty_lots, side)
+                returned.append(order)
+                returned += trades
+        return returned
+
+    def trades_in(self, returned: list[Any]) -> int:
+        # After an order come its trades: one for the taker at each price, and one for every maker. Count the
+        # makers' alone.
+        n_trades = taker_side = 0
+        for record in returned:
+            if isinstance(record, self.order_class):
+                taker_side = record.side
+            else:
+                n_trades += record.trade_side != taker_side
+        return n_trades
+
+    def finish(self) -> list[Any]:
+        return []
+
+
+class Bourse:
+    """The ``bourse`` package, which is written in Rust."""
+
+    def __init__(self) -> None:
+        from bourse.core import OrderBook
+
+        self.book = OrderBook(0, True)
+
+    def prepare(self, operations: list[Operation], first_ns: int) -> list[Any]:
+        return [
+            (kind == CANCEL, order - 1, is_buy, qty_lots, price_ticks or None, ts_ns)
+            for ts_ns, (kind, is_buy, price_ticks, qty_lots, order) in enumerate(operations, first_ns)
+        ]
+
+    def run(self, calls: list[Any]) -> list[Any]:
+        set_time, place_order, cancel_order = self.book.set_time, self.book.place_order, self.book.cancel_order
+        for is_cancel, order, is_buy, qty_lots, price_ticks, ts_ns in calls:
+            set_time(ts_ns)
+            if is_cancel:
+                cancel_order(order)
+            else:
+                place_order(is_buy, qty_lots, 0, price_ticks)
+        return []
+
+    def trades_in(self, returned: list[Any]) -> int:
+        # A trade has six fields, an order nine.
+        return sum(len(record) == 6 for record in returned)
+
+    def finish(self) -> list[Any]:
+        return [*self.book.get_trades(), *self.book.get_orders()]
+
+
+def time_of(engine: Engine, stream: list[Operation], n_untimed: int) -> tuple[float, int]:
+    """Processor seconds after the first ``n_untimed`` operations, and the number of trades over all of them."""
+    elapsed_s, n_trades = 0.0, 0
+    for start in range(0, len(stream), BLOCK):
+        calls = engine.prepare(stream[start : start + BLOCK], start)
+        began_s = process_time()
+        returned = engine.run(calls)
+        block_s = process_time() - began_s
+        n_trades += engine.trades_in(returned)
+        began_s = process_time()
+        returned.clear()
+        block_s += process_time() - began_s
+        elapsed_s += block_s if start >= n_untimed else 0.0
     began_s = process_time()
-    for records in (book.get_trades(), book.get_orders()):
-        for _record in records:
-            pass
-    return elapsed_s + process_time() - began_s, len(book.get_trades())
+    returned = engine.finish()
+    elapsed_s += process_time() - began_s
+    return elapsed_s, n_trades + engine.trades_in(returned)
 
 
-RUNNERS: dict[str, Runner] = {
-    "ours": run_ours,
-    "lightmatchingengine": run_lightmatchingengine,
-    "bourse": run_bourse,
-}
+ENGINES: dict[str, Callable[[], Engine]] = {"ours": Ours, "lightmatchingengine": LightMatchingEngine, "bourse": Bourse}
 
 
 def compare(width_ticks: int, n_operations: int) -> dict[str, float]:
     """Operations per processor second of every engine, medians over interleaved rounds, at one width of the book."""
     stream = make_stream(2_000, n_operations, width_ticks)
-    seconds: dict[str, list[float]] = {name: [] for name in RUNNERS}
+    # The streams are the bench's own: no engine shall pay for the garbage collector's looking through them.
+    gc.freeze()
+    seconds: dict[str, list[float]] = {name: [] for name in ENGINES}
     for _ in range(ROUNDS):
         n_trades = set()
-        for name, runner in RUNNERS.items():
-            elapsed_s, trades = runner(stream, 2_000)
+        for name, engine_class in ENGINES.items():
+            elapsed_s, trades = time_of(engine_class(), stream, 2_000)
             seconds[name].append(elapsed_s)
             n_trades.add(trades)
         if len(n_trades) != 1:
@@ -179,10 +239,11 @@ def growth(widths_ticks: tuple[int, int], n_operations: int) -> tuple[float, flo
     """Microseconds per operation at 2,000 and at 200,000 resting orders, on books of these widths."""
     sizes = (2_000, 200_000)
     streams = [make_stream(n, n_operations, w) for n, w in zip(sizes, widths_ticks, strict=True)]
+    gc.freeze()
     costs: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
         for cost, n_live, stream in zip(costs, sizes, streams, strict=True):
-            cost.append(run_ours(stream, n_live)[0] / n_operations * 1e6)
+            cost.append(time_of(Ours(), stream, n_live)[0] / n_operations * 1e6)
     return median(costs[0]), median(costs[1])
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from lob_sim.book import MARKET_BUY_TICKS, BookSide, Order, OrderBook, PriceLevel, StopBook
+from lob_sim.book import MARKET_BUY_TICKS, BookSide, Order, OrderBook, PriceLevel, Special, StopBook
 from lob_sim.errors import InvariantError
 from lob_sim.messages import NewOrder, Side
 from lob_sim.venue.matching import MatchingEngine
 
 
 def order(order_id: int, side: Side = Side.BUY, price: int = 100, qty: int = 5, **fields: Any) -> Order:
-    made = Order(order_id, 1, order_id, side, price, qty, order_id, **fields)
+    made = Order(order_id, 1, order_id, side, price, qty, order_id, special=Special(**fields) if fields else None)
     made.set_reserve()
     return made
 
@@ -24,12 +24,6 @@ def add(side: BookSide, resting: Order) -> Order:
     level = side.levels.get(resting.price_ticks) or side.open_level(resting.price_ticks)
     level.append(resting)
     return resting
-
-
-def remove(side: BookSide, resting: Order) -> None:
-    level = side.levels[resting.price_ticks]
-    if level.remove(resting):
-        side.drop_level(level)
 
 
 @pytest.mark.parametrize(("side", "best_first"), [(Side.BUY, [103, 101, 100]), (Side.SELL, [100, 101, 103])])
@@ -43,7 +37,7 @@ def test_levels_are_in_price_order_and_the_best_is_at_hand(side: Side, best_firs
     while book_side.levels:
         assert book_side.best is not None
         assert book_side.best.price_ticks == best_first.pop(0)
-        remove(book_side, book_side.best.front())
+        book_side.remove(book_side.best.front())
         book_side.check()
     assert book_side.best is None
 
@@ -60,31 +54,41 @@ def test_the_top_looks_past_levels_that_show_nothing() -> None:
 
 def test_the_queue_survives_any_order_of_removals() -> None:
     rng = Random(1)
-    level = PriceLevel(100)
+    side = BookSide(Side.BUY)
     expected: list[Order] = []
     for i in range(1, 5_000):
         if expected and rng.random() < 0.5:
-            gone = expected.pop(rng.randrange(len(expected)))
-            if level.remove(gone):
-                level = PriceLevel(100)
+            side.remove(expected.pop(rng.randrange(len(expected))))
         else:
-            expected.append(order(i))
-            level.append(expected[-1])
+            expected.append(add(side, order(i)))
         if expected and rng.random() < 0.3:
-            assert level.front() is expected[0]
-        assert list(level) == expected
-        if expected:
-            level.check()
-    assert len(level.displayed) <= 2 * len(expected) + 64
+            assert side.levels[100].front() is expected[0]
+        if expected and rng.random() < 0.2:
+            if side.levels[100].fill_front(side.levels[100].front(), 5):
+                side.drop_level(side.levels[100])
+            expected.pop(0)
+        assert list(side) == expected
+        side.check()
+    assert len(side.levels[100].displayed) <= 2 * len(expected) + 64
 
 
 def test_dead_entries_do_not_pile_up_behind_a_living_front() -> None:
-    level = PriceLevel(100)
-    level.append(order(1))
+    side = BookSide(Side.BUY)
+    add(side, order(1))
     for i in range(2, 2_000):
-        level.append(order(i))
-        level.remove(level.displayed[-1])
-    assert len(level.displayed) <= 66
+        side.remove(add(side, order(i)))
+    assert len(side.levels[100].displayed) <= 66
+
+
+def test_an_iceberg_that_is_filled_over_and_over_leaves_no_pile_of_entries() -> None:
+    level = PriceLevel(100)
+    iceberg = order(1, qty=2_000, display_lots=1)
+    level.append(iceberg)
+    for left in range(1_999, 0, -1):
+        assert not level.fill_front(level.front(), 1)
+        assert (list(level), iceberg.open_lots, level.total_lots) == ([iceberg], left, left)
+        level.check()
+    assert len(level.displayed) <= 18
 
 
 def test_what_stands_before_an_order_counts_slices_but_not_reserves() -> None:
@@ -92,7 +96,7 @@ def test_what_stands_before_an_order_counts_slices_but_not_reserves() -> None:
     level.append(order(1, qty=9, display_lots=2))
     level.append(Order(2, 7, 2, Side.BUY, 100, 4, 2))
     level.append(order(3, qty=3))
-    hidden = Order(4, 8, 4, Side.BUY, 100, 6, 4, hidden=True)
+    hidden = Order(4, 8, 4, Side.BUY, 100, 6, 4, special=Special(hidden=True))
     level.append(hidden)
     assert level.lots_ahead_of(7) == 2
     assert level.lots_ahead_of(8) == 9 + 4 + 3
@@ -131,10 +135,10 @@ def _cross(book: OrderBook) -> None:
         lambda book: setattr(book.bids.levels[99], "n_dead", 1),
         lambda book: setattr(book.bids.levels[98], "price_ticks", 97),
         lambda book: setattr(book.orders[1], "open_lots", -5),
-        lambda book: setattr(book.orders[1], "reserve_lots", 5),
-        lambda book: setattr(book.orders[1], "hidden", True),
+        lambda book: setattr(book.orders[1], "special", Special(reserve_lots=5)),
+        lambda book: setattr(book.orders[1], "special", Special(hidden=True)),
         lambda book: setattr(book.orders[1], "side", Side.SELL),
-        lambda book: setattr(book.orders[1], "stop_price_ticks", 3),
+        lambda book: setattr(book.orders[1], "special", Special(stop_price_ticks=3)),
         lambda book: setattr(book.orders[1], "price_ticks", 98),
         lambda book: setattr(book.bids, "best", book.bids.levels[98]),
         lambda book: book.bids.levels[99].displayed.append(book.orders[1]),

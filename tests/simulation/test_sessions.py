@@ -16,6 +16,10 @@ from lob_sim.messages import (
     Phase,
     PhaseChanged,
     RejectReason,
+    RfqOpened,
+    RfqPrint,
+    RfqQuoted,
+    RfqTraded,
     SetPhase,
     Side,
     TimeInForce,
@@ -182,3 +186,37 @@ def test_phase_changes_come_ahead_of_orders_that_arrive_at_the_same_time() -> No
     early = [group("x", AfterHours, connection=latency("19ms"))]
     log, _ = run(scenario(early, [instrument(lit={"opening_auction": "20ms"})], horizon="50ms"))
     assert [m.reason for m in log.of(OrderRejected)] == [RejectReason.SESSION_CLOSED]
+
+
+class Dealer(Strategy):
+    """Sells at 101 to whoever asks."""
+
+    answers_rfqs = True
+
+    def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
+        ctx.quote(request, 0, 101, 10 * MS)
+
+
+class Client(Strategy):
+    """Asks to buy at 10 ms and at 70 ms, and deals on the first quote."""
+
+    def on_start(self, ctx: Context) -> None:
+        for at in (10, 70):
+            ctx.wake_in(at * MS)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        ctx.request_quote(0, Side.BUY, 1, ctx.dealers, 10 * MS)
+
+    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
+        ctx.accept(quote, Side.BUY)
+
+
+def test_a_delayed_print_that_is_not_due_by_the_horizon_is_never_published() -> None:
+    bond = instrument(rfq={"transparency": "delayed", "delay": "50ms"})
+    parties = [group(name, kind, connection=latency()) for name, kind in (("client", Client), ("dealer", Dealer))]
+    log, _ = run(scenario(parties, [bond], horizon="100ms"))
+    assert [trade.ts_event_ns for trade in log.of(RfqTraded)] == [10 * MS, 70 * MS]
+    assert [(p.ts_trade_ns, p.ts_event_ns) for p in log.of(RfqPrint)] == [(10 * MS, 60 * MS)]
+    # The negative control: it would have come.
+    log, _ = run(scenario(parties, [bond], horizon="121ms"))
+    assert [p.ts_event_ns for p in log.of(RfqPrint)] == [60 * MS, 120 * MS]

@@ -230,3 +230,41 @@ def test_an_unknown_constraint_or_policy_is_named_with_the_nearest() -> None:
 def test_a_parameter_that_names_no_instrument_is_bad_input_that_names_the_agent() -> None:
     with pytest.raises(InputError, match=r"agent t-1.*no instrument 'bnod'.*did you mean 'bond'"):
         run(scenario([group("t", "strategies.twap:TwapTrader", params={"instrument": "bnod"}), group("i", Idle)]))
+
+
+class Stray(Strategy):
+    """Does one thing in an instrument that its parameters name."""
+
+    class Params(Strategy.Params, frozen=True, forbid_unknown_fields=True):
+        action: str
+        instrument_id: int
+
+    params: Params
+
+    def on_start(self, ctx: Context) -> None:
+        number = ctx.place(0, Side.BUY, 2, 90)
+        i = self.params.instrument_id
+        actions = {
+            "place": lambda: ctx.place(i, Side.BUY, 1, 90),
+            "cancel": lambda: ctx.cancel(i, number),
+            "reduce": lambda: ctx.reduce(i, number, 1),
+            "replace": lambda: ctx.replace(i, number, 1, 91),
+        }
+        actions[self.params.action]()
+
+
+@pytest.mark.parametrize("action", ["place", "cancel", "reduce", "replace"])
+@pytest.mark.parametrize("instrument_id", [-1, 1])
+def test_an_instrument_below_zero_is_as_unknown_as_one_too_many(action: str, instrument_id: int) -> None:
+    log = MemoryLog()
+    stray = group("stray", Stray, params={"action": action, "instrument_id": instrument_id})
+    with pytest.raises(StrategyError, match=r"'stray-1' failed in on_start at .*IndexError"):
+        simulate(scenario([stray]), 1, log)
+    assert log.of(NewOrder) == []
+
+
+@pytest.mark.parametrize("action", ["place", "cancel", "reduce", "replace"])
+def test_the_same_in_an_instrument_that_exists_goes_through(action: str) -> None:
+    """The negative control."""
+    log, _ = run(scenario([group("stray", Stray, params={"action": action, "instrument_id": 0})]))
+    assert len(log.of(NewOrder)) == 1 + (action == "place")
