@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from log_streams import header, use_small_blocks
 
+from lob_sim import messages
 from lob_sim.errors import InputError, InvariantError
 from lob_sim.log import DirectoryRecorder, open_run, verify
 from lob_sim.log.schema import _arrow_type, dataset_of, message_types
@@ -27,6 +28,13 @@ def test_every_message_has_a_dataset_of_its_own_with_a_column_per_field() -> Non
         assert dataset.name == name
         assert dataset.schema.names == [*added, *message_type.__struct_fields__]
         assert not any(field.nullable for field in dataset.schema)
+
+
+def test_every_message_has_a_flat_name() -> None:
+    ours = [t for t in message_types().values() if t.__module__.startswith("lob_sim.")]
+    assert [t for t in ours if getattr(messages, t.__name__, None) is not t] == []
+    assert messages.__all__ == sorted(messages.__all__)
+    assert {t.__name__ for t in ours} < set(messages.__all__)
 
 
 def test_enumerations_name_their_members() -> None:

@@ -1,0 +1,142 @@
+"""Every message of the market: commands go in, events come out. This package is the one home of the log schema.
+
+A message is an immutable record of integers. Fields carry their unit last in the name. The log keeps one
+dataset per message type, with a column per field and what the recorder adds: ``seq``, strictly increasing over
+the whole run and the only ordering authority; for commands ``ts_event_ns``, the venue's time of arrival; for
+events ``cause_seq``, the command that caused them.
+
+Names follow FIX and ITCH usage: ``order_id`` is the venue's, ``client_order_id`` the agent's; both are
+counters. ``Trade.aggressor_side`` is the side of the incoming order (LOBSTER's direction is the resting side).
+"""
+
+from __future__ import annotations
+
+from lob_sim.messages.balance import (
+    BalanceSheetRecord,
+    ConstraintBreached,
+    ConstraintCured,
+    DealerDefaulted,
+    FundingEvent,
+    FundingKind,
+    LossAttributed,
+    MarkRecord,
+    MarkSource,
+    ParentEnd,
+    ParentOrderChanged,
+    ParentOrderClosed,
+    ParentOrderOpened,
+    Redemption,
+    SheetCause,
+    SheetDisclosed,
+)
+from lob_sim.messages.base import Command, Event, Message, Phase, RejectReason, Side
+from lob_sim.messages.commands import (
+    CancelOrder,
+    NewOrder,
+    OrderType,
+    ReduceOrder,
+    ReplaceOrder,
+    SelfTradePrevention,
+    SetPhase,
+    TimeInForce,
+)
+from lob_sim.messages.events import (
+    AuctionUncrossed,
+    CancelReason,
+    OrderAccepted,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRefused,
+    OrderRejected,
+    OrderReplaced,
+    OrderTriggered,
+    PhaseChanged,
+    Trade,
+)
+from lob_sim.messages.information import BeliefRecord, QuoteRecord, RetreatRecord, ReturnRecord, WithdrawalCause
+from lob_sim.messages.outside import FairValue, News
+from lob_sim.messages.rfq import (
+    AcceptQuote,
+    DeclineQuote,
+    DeclineReason,
+    ExpireRfqs,
+    RequestQuote,
+    RfqClosed,
+    RfqDeclined,
+    RfqEnd,
+    RfqOpened,
+    RfqPrint,
+    RfqQuoted,
+    RfqRejected,
+    RfqTraded,
+    SubmitQuote,
+    WalkAway,
+)
+
+__all__ = [
+    "AcceptQuote",
+    "AuctionUncrossed",
+    "BalanceSheetRecord",
+    "BeliefRecord",
+    "CancelOrder",
+    "CancelReason",
+    "Command",
+    "ConstraintBreached",
+    "ConstraintCured",
+    "DealerDefaulted",
+    "DeclineQuote",
+    "DeclineReason",
+    "Event",
+    "ExpireRfqs",
+    "FairValue",
+    "FundingEvent",
+    "FundingKind",
+    "LossAttributed",
+    "MarkRecord",
+    "MarkSource",
+    "Message",
+    "NewOrder",
+    "News",
+    "OrderAccepted",
+    "OrderCanceled",
+    "OrderExpired",
+    "OrderFilled",
+    "OrderRefused",
+    "OrderRejected",
+    "OrderReplaced",
+    "OrderTriggered",
+    "OrderType",
+    "ParentEnd",
+    "ParentOrderChanged",
+    "ParentOrderClosed",
+    "ParentOrderOpened",
+    "Phase",
+    "PhaseChanged",
+    "QuoteRecord",
+    "Redemption",
+    "ReduceOrder",
+    "RejectReason",
+    "ReplaceOrder",
+    "RequestQuote",
+    "RetreatRecord",
+    "ReturnRecord",
+    "RfqClosed",
+    "RfqDeclined",
+    "RfqEnd",
+    "RfqOpened",
+    "RfqPrint",
+    "RfqQuoted",
+    "RfqRejected",
+    "RfqTraded",
+    "SelfTradePrevention",
+    "SetPhase",
+    "SheetCause",
+    "SheetDisclosed",
+    "Side",
+    "SubmitQuote",
+    "TimeInForce",
+    "Trade",
+    "WalkAway",
+    "WithdrawalCause",
+]
