@@ -104,16 +104,12 @@ class MatchingEngine:
         }
 
     def process(self, command: Any, ts_ns: Ns) -> list[Event]:
-        """Apply one command of this instrument at the venue's time.
+        """Apply one command of this instrument; returns what happened, in order.
 
         Args:
-            command: A NewOrder, CancelOrder, ReduceOrder, ReplaceOrder or SetPhase. Its ``instrument_id`` and
-                ``agent_id`` are the venue's and trusted; every other field of an agent's command may hold
-                anything.
-            ts_ns: The time that the events carry.
-
-        Returns:
-            What happened, in order. A refused command gives one OrderRejected and changes nothing.
+            command: Its ``instrument_id`` and ``agent_id`` are the venue's and trusted; every other field of an
+                agent's command may hold anything. A refused one gives one OrderRejected and changes nothing.
+            ts_ns: The venue's time, which the events carry.
 
         Raises:
             InputError: A SetPhase, from the venue's own schedule, makes no sense.
@@ -121,10 +117,9 @@ class MatchingEngine:
         kind = type(command)
         if kind is not NewOrder:
             return self._cancel(command, ts_ns) if kind is CancelOrder else self._handlers[kind](command, ts_ns)
-        # Most of the flow is plain limit orders that meet nothing and rest. They are dealt with here, without
-        # a further call: one condition sees that no other rule of the engine can apply. Identity with 0 is the
-        # quick way to see a default; whatever else stands there is looked at by value on the long way. A price
-        # is not looked at where orders rest already: it has been when their level was opened.
+        # Most of the flow is plain limit orders that rest: here one condition sees that no other rule can apply,
+        # without a further call. Identity with 0 is the quick way to see a default; what else stands there is
+        # looked at on the long way. A price is looked at when its level is opened, not where orders rest already.
         qty_lots, price_ticks, client_order_id = command.qty_lots, command.price_ticks, command.client_order_id
         agent_id, side, self_trade = command.agent_id, command.side, command.self_trade
         try:
