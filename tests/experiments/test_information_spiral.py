@@ -315,14 +315,16 @@ def test_transparency_changes_what_is_published_and_nothing_before_the_first_pri
 def test_the_demo_leaves_pages_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     brief = cells.flagship(["shocks.0.at=1min", "horizon=3min"])
     monkeypatch.setattr(cells, "flagship", lambda: brief)
-    (tmp_path / "demo" / "runs" / "from an earlier demo").mkdir(parents=True)
+    (tmp_path / "demo" / "runs" / "both" / "from an earlier demo").mkdir(parents=True)
+    (tmp_path / "demo" / "runs" / "somebody's own").mkdir()
     demo.demo(tmp_path / "demo", seeds=2, workers=2)
     assert (tmp_path / "demo" / "spiral.png").stat().st_size > 10_000
     assert "interaction" in (tmp_path / "demo" / "table.txt").read_text(encoding="utf-8")
     result = json.loads((tmp_path / "demo" / "result.json").read_text(encoding="utf-8"))
     assert set(result["cells"]) == {NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH}
     folders = ["both", "constraints_alone", "information_alone", "neither"]
-    assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == folders
+    assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == [*folders, "somebody's own"]
+    assert not (tmp_path / "demo" / "runs" / "both" / "from an earlier demo").exists()
     page = (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     for folder in folders:
         assert f'href="runs/{folder}/report.html"' in page
