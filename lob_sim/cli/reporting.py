@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from lob_sim.cli import sweep_tables
 from lob_sim.errors import DataError, InputError
 from lob_sim.log import open_run
 from lob_sim.log.manifest import MANIFEST_NAME
@@ -19,12 +18,14 @@ from lob_sim.report.render import write_page
 from lob_sim.report.results_page import read_validation, sweep_page, validation_page
 from lob_sim.report.run_page import run_page
 from lob_sim.sweep.folder import Sweep
-from lob_sim.sweep.report import summarise
+from lob_sim.sweep.tables import curves, maps, notes, summarise
 
 PAGE = "report.html"
 """Name of the page of a run or a sweep in its folder."""
 COMPARISON = "comparison.html"
 _SWEEP = "sweep.json"
+_MOST_METRICS = 40
+"""Metrics, in order of name, that the page of a sweep has curves and maps of."""
 
 
 def register(app: typer.Typer) -> None:
@@ -115,15 +116,15 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 def _sweep(folder: Path) -> str:
     sweep = Sweep(folder)
     frame = sweep.frame()
-    metrics = list(frame.attrs["metrics"])[: sweep_tables.MOST_METRICS]
+    metrics = list(frame.attrs["metrics"])[:_MOST_METRICS]
     axes = [axis.path for axis in sweep.manifest.design.axes if frame[axis.path].nunique() > 1]
     sampled = sweep.manifest.design.kind != "grid"
     failed = frame.loc[frame["status"] == "failed", "error"].value_counts()
     return sweep_page(
         folder.resolve().name,
-        sweep_tables.notes(sweep, frame),
+        notes(sweep, frame),
         summarise(frame),
-        sweep_tables.curves(frame, metrics, axes, sampled),
-        sweep_tables.maps(frame, metrics, [] if sampled else axes),
+        curves(frame, metrics, axes, sampled),
+        maps(frame, metrics, [] if sampled else axes),
         {str(error): int(n) for error, n in failed.items()},
     )

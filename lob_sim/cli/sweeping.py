@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lob_sim.cli.reporting import write_report
 from lob_sim.cli.running import Overrides
 from lob_sim.sweep.commands import SweepOptions, sweep, sweep_report
 
@@ -67,6 +68,7 @@ def report_command(
     directory: Annotated[Path, typer.Argument(help="The sweep's folder.")],
     metric: Annotated[list[str] | None, typer.Option(help="Only this metric; may be given again.")] = None,
 ) -> None:
-    """Show a sweep's summary, complete or not, and write its page with curves and heat maps."""
-    page = sweep_report(directory, metric or (), Console())
-    typer.echo(str(page))
+    """Show a sweep's summary, complete or not; write figures for a paper, summary.csv and the sweep's page."""
+    figures = sweep_report(directory, metric or (), Console())
+    typer.echo(f"figures and summary.csv: {figures}")
+    typer.echo(f"page: {write_report([directory])}")

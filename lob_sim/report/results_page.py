@@ -75,7 +75,7 @@ def _curve_panels(curves: pd.DataFrame) -> list[Panel]:
                 key=f"curve-{k}",
                 title=f"Along {axis}",
                 text="Means with their 95% bootstrap intervals.",
-                how="lob_sim.sweep.report.summarise(sweep.frame())",
+                how="lob_sim.sweep.tables.summarise(sweep.frame())",
                 choice="metric",
                 variants=variants,
                 height=340,

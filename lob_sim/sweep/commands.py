@@ -15,8 +15,9 @@ from lob_sim.sweep.design import Design, DesignKind, SweepFile, load_sweep_file,
 from lob_sim.sweep.executors import open_executor
 from lob_sim.sweep.folder import Sweep, run_sweep
 from lob_sim.sweep.progress import progress_bar
-from lob_sim.sweep.report import summarise, summary_table, write_report
+from lob_sim.sweep.report import summary_table, write_figures
 from lob_sim.sweep.scenario_task import Measure, plan_scenario_sweep
+from lob_sim.sweep.tables import summarise
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +92,7 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
 
 
 def sweep_report(directory: Path, metrics: Sequence[str], console: Console) -> Path:
-    """Show the summary of a sweep, complete or not, and write its page; returns the page.
+    """Show the summary of a sweep, complete or not, and write its figures; returns their folder.
 
     Raises:
         InputError: No sweep in the folder, or a metric that it does not have.
@@ -102,7 +103,7 @@ def sweep_report(directory: Path, metrics: Sequence[str], console: Console) -> P
     axes = [axis.path for axis in found.manifest.design.axes]
     title = f"{directory.name}: {len(frame)} of {found.total} runs"
     console.print(summary_table(summarise(frame, metrics or None), axes, title))
-    return write_report(found, metrics or None)
+    return write_figures(found, metrics or None)
 
 
 def _read_source(source: str) -> tuple[SweepFile, str]:

@@ -70,7 +70,8 @@ def test_sweep_and_its_report(tmp_path: Path) -> None:
     assert lob_sim("sweep", "dealer_market", *arguments, cwd=tmp_path).returncode == 0
     report = lob_sim("sweep-report", "s", "--metric", "spread_pct", cwd=tmp_path)
     assert report.returncode == 0
-    assert Path(tmp_path / report.stdout.split()[-1]).is_file()
+    assert (tmp_path / report.stdout.split()[-1]).read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (tmp_path / "s" / "figures" / "summary.csv").is_file()
     other = lob_sim("sweep", "dealer_market", "--over", "horizon=60s,90s", "--seeds", "2", "--out", "s", cwd=tmp_path)
     assert other.returncode == 2
 

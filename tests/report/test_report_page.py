@@ -34,6 +34,7 @@ from lob_sim.report.results_page import Case, Claim, read_validation, sweep_page
 from lob_sim.report.run_page import run_page
 from lob_sim.report.words import money_text, time_text
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
+from lob_sim.sweep import Axis, Design, Serial, SweepPlan, TaskSpec, run_sweep
 from lob_sim.sweep.folder import Sweep
 
 EVIL = "</script><script>alert(1)</script>\"><img src=x onerror='alert(2)'>&\u2028"
@@ -315,6 +316,32 @@ def test_a_sweep_has_a_page_with_its_means(tmp_path: Path) -> None:
     mean = next(t for t in figure["data"] if t["name"] == "mean")
     assert mean["x"] == ["20s", "30s"]
     assert mean["y"] == pytest.approx(frame.groupby("horizon")["spread_pct"].mean().to_list())
+
+
+def outcome(spec: TaskSpec) -> dict[str, float]:
+    """A run of nothing, which can fail."""
+    if spec.overrides.get("x") == 2:
+        raise ValueError("cannot do <u>x</u> = 2")
+    return {"y": float(spec.seed % 7)}
+
+
+def page_of_sweep(folder: Path, *axes: Axis) -> str:
+    run_sweep(SweepPlan(task=outcome, design=Design(axes, "grid", 0), seeds=2), folder, executor=Serial())
+    return write_report([folder]).read_text(encoding="utf-8")
+
+
+def test_a_sweeps_page_tells_what_failed_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    text = page_of_sweep(tmp_path / "s", Axis("x", (1, 2)), Axis("<blink>", ("<s>", "<u>")))
+    assert "8 of 8 runs are there, 4 failed" in text
+    assert "cannot do &lt;u&gt;x&lt;/u&gt; = 2" in text
+    assert not re.search("<(blink|s|u)>", text[text.index("<body>") : text.index("<script>")])
+    assert not re.search(r'(src|href)="(?!data:|#)', text[: text.index("<script>")])
+
+
+def test_a_sweep_of_one_point_has_a_table_and_no_curve(tmp_path: Path) -> None:
+    text = page_of_sweep(tmp_path / "s")
+    assert "2 of 2 runs are there, 0 failed" in text
+    assert payload(text)["panels"] == {}
 
 
 def test_a_validation_has_a_page_with_its_verdicts(tmp_path: Path) -> None:

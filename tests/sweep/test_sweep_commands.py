@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import time
 
 import msgspec
 import pytest
@@ -35,8 +34,8 @@ def test_sweep_of_a_packaged_scenario(tmp_path) -> None:
     assert frame["horizon_s"].tolist() == [7200.0] * 3 + [10800.0] * 3
     assert "6 runs" in shown
     console = Console(file=io.StringIO(), width=160)
-    page = sweep_report(tmp_path / "s", ["horizon_s"], console)
-    assert page.read_text().count("<img") == 1
+    folder = sweep_report(tmp_path / "s", ["horizon_s"], console)
+    assert [path.name for path in folder.glob("*.png")] == ["curve-horizon_s-horizon.png"]
 
 
 def test_sweep_file_and_options_over_it(tmp_path) -> None:
@@ -72,10 +71,9 @@ def test_bad_options_are_refused_before_anything_is_made(tmp_path, options, expe
 
 
 def test_bad_value_at_the_last_point_is_refused_before_a_cluster_is_asked(tmp_path) -> None:
-    started = time.monotonic()
+    # Had the cluster been asked first, the error would be that nobody answers there.
     with pytest.raises(ScenarioError, match="horizon"):
         go("dealer_market", tmp_path, over=["horizon=2h,never"], cluster="tcp://127.0.0.1:1")
-    assert time.monotonic() - started < 5
     assert not (tmp_path / "s").exists()
 
 

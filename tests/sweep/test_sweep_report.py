@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import io
 import re
 
@@ -11,8 +10,9 @@ from rich.console import Console
 from sweep_tasks import failing, noisy
 
 from lob_sim.errors import InputError
-from lob_sim.sweep import Axis, Design, Serial, SweepPlan, bootstrap, parse_axis, run_sweep
-from lob_sim.sweep.report import curve, heat_map, summarise, summary_table, write_report
+from lob_sim.sweep import Axis, Design, Serial, SweepPlan, TaskSpec, bootstrap, parse_axis, run_sweep
+from lob_sim.sweep.report import curve, heat_map, summary_table, write_figures
+from lob_sim.sweep.tables import summarise
 
 
 def swept(tmp_path, axes, task=noisy, kind="grid", n=0, seeds=6):
@@ -56,7 +56,7 @@ def test_many_metrics_get_a_row_each() -> None:
 def test_unknown_metric_is_refused_with_the_nearest(tmp_path) -> None:
     sweep = swept(tmp_path, [Axis("x", (1, 5))])
     with pytest.raises(InputError, match=r"no metric 'nois', did you mean 'noise'"):
-        write_report(sweep, ["nois"])
+        write_figures(sweep, ["nois"])
 
 
 def test_curve_shows_the_means_at_the_values_of_the_axis(tmp_path) -> None:
@@ -89,33 +89,33 @@ def test_heat_map_has_each_mean_in_its_cell(tmp_path) -> None:
     assert np.allclose(image, frame.groupby(["w", "x"])["y"].mean().unstack("x"))
 
 
-def test_report_is_one_page_with_its_pictures_inside(tmp_path) -> None:
+def test_figures_of_every_metric_and_axis_and_a_table(tmp_path) -> None:
     sweep = swept(tmp_path, [parse_axis("x=1,2,3"), parse_axis("w=a,b")], failing)
-    page = write_report(sweep)
-    text = page.read_text()
-    assert not re.search(r'(src|href)="(?!data:)', text)
-    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
-    files = {path.name: path.read_bytes() for path in page.parent.glob("*.png")}
-    assert [base64.b64decode(p) for p in pictures] == [files[name] for name in names(text)]
-    assert set(files) == {f"{k}.png" for k in ("curve-y-x", "curve-y-w", "map-y-x-w")} | {
+    folder = write_figures(sweep)
+    files = {path.name for path in folder.glob("*.png")}
+    assert files == {f"{k}.png" for k in ("curve-y-x", "curve-y-w", "map-y-x-w")} | {
         f"{k}.png" for k in ("curve-noise-x", "curve-noise-w", "map-noise-x-w")
     }
-    assert "36 of 36 runs, 12 failed" in text
-    assert "cannot do x = 2" in text
-    csv = pd.read_csv(page.parent / "summary.csv")
-    assert len(csv) == 6 * 2
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
+    assert len(pd.read_csv(folder / "summary.csv")) == 6 * 2
 
 
-def names(text: str) -> list[str]:
-    return [f"{name}.png" for name in re.findall(r'alt="([^"]+)"', text)]
+def test_one_point_has_a_table_and_no_figure(tmp_path) -> None:
+    folder = write_figures(swept(tmp_path, [], seeds=1))
+    assert [path.name for path in folder.iterdir()] == ["summary.csv"]
 
 
-def test_report_of_one_point_has_a_table_and_no_picture(tmp_path) -> None:
-    page = write_report(swept(tmp_path, [], seeds=1))
-    assert "<img" not in page.read_text()
-    assert "1 of 1 runs" in page.read_text()
+def nothing(spec: TaskSpec) -> dict[str, float]:
+    return {"found": 1.0, "missing": float("nan"), "endless": float("inf")}
 
 
-def test_report_escapes_what_it_shows(tmp_path) -> None:
-    page = write_report(swept(tmp_path, [Axis("<b>", ("<i>", "<u>"))]))
-    assert not re.search("<(b|i|u)>", page.read_text())
+def test_what_no_run_has_a_value_of_has_a_row_and_no_figure(tmp_path) -> None:
+    folder = write_figures(swept(tmp_path, [parse_axis("x=1,2"), parse_axis("w=a,b")], nothing))
+    assert {path.name.split("-")[1] for path in folder.glob("*.png")} == {"found"}
+    assert set(pd.read_csv(folder / "summary.csv")["metric"]) == {"found", "missing", "endless"}
+
+
+def test_the_same_sweep_gives_the_same_figures(tmp_path) -> None:
+    sweep = swept(tmp_path, [parse_axis("x=1,2,3")])
+    first, again = (write_figures(sweep, ["y"], tmp_path / name) / "curve-y-x.png" for name in ("a", "b"))
+    assert first.read_bytes() == again.read_bytes()
