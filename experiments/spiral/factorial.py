@@ -12,7 +12,7 @@ import pandas as pd
 from experiments.spiral import cells
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from experiments.spiral.claims import above, below, share, within
-from experiments.spiral.measure import DEPTH_WITHIN
+from experiments.spiral.measure import DEPTH_WITHIN, SMALL_SALE_LOTS
 from lob_sim.experiment import ResultTable, Row
 from lob_sim.sweep import Estimate, bootstrap, contrasts
 from lob_sim.sweep.statistics import Coalition, Floats
@@ -61,7 +61,8 @@ CHARACTERISTICS = (
     Characteristic("dealer behaviour", "dealer_follow", "correlation of their purchases with flow", "higher"),
     Characteristic("liquidity", "spread_pct", "quoted spread (%)", "higher"),
     Characteristic("liquidity", "bid_depth_lots", f"bids within {DEPTH_WITHIN:.1%} below value (lots)", "lower"),
-    Characteristic("liquidity", "impact_bp_per_lot", "price impact, Kyle's λ (bp a lot)", "either"),
+    Characteristic("liquidity", "small_sale_bp", f"impact of a sale of {SMALL_SALE_LOTS} lots (bp)", "higher"),
+    Characteristic("liquidity", "impact_bp_per_lot", "Kyle's λ where value did not fall (bp a lot)", "higher"),
     Characteristic("liquidity", "half_life_s", "resilience: half-life of the worst fall (s)", "higher"),
     Characteristic("feedback", "flow_when_cheap_lots", "net flow while price is below value (lots)", "lower"),
     Characteristic("feedback", "forced_lots", "sold under a constraint (lots)", "higher"),
@@ -92,9 +93,7 @@ def difference(by_cell: Mapping[str, pd.DataFrame], metric: str, treated: str, c
 def thesis_table(by_cell: Mapping[str, pd.DataFrame]) -> tuple[ResultTable, list[Row]]:
     """Functioning (nothing on) against stressed (everything on), and a claim for every line whose sign is predicted.
 
-    The RFQ share has none: clients who find no lit quote ask dealers, others who find it too wide stay away. Kyle's λ
-    has none either: in the instrument that the shock hits it measures how flow carries price to its new value, which
-    it must do in both markets.
+    The RFQ share has none: clients who find no lit quote ask dealers, others who find it too wide stay away.
     """
     lines, rows = [], []
     for c in CHARACTERISTICS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lob_sim.analysis.liquidity import lit_state, spread_parts
+from lob_sim.analysis.liquidity import lit_state, sale_impact_ticks, spread_parts
 from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import kyle_lambda
 from lob_sim.analysis.summary import crisis_metrics, horizon_ns, lit_quotes, of, shock_ns
@@ -18,7 +18,7 @@ from lob_sim.log import Run
 from lob_sim.running import run
 from lob_sim.scenario import Scenario
 from lob_sim.sweep.task import TaskResult
-from lob_sim.units import NS_PER_S, Ns
+from lob_sim.units import NS_PER_S, Lots, Ns
 
 STEP_NS: Ns = 30 * NS_PER_S
 """Interval of flows."""
@@ -32,6 +32,8 @@ WARM_UP_NS: Ns = 300 * NS_PER_S
 """Opening beliefs are wide on purpose; whether the spread is stationary is asked from here on (or from a quarter)."""
 DEPTH_WITHIN = 0.001
 """Bids count as depth when they are at most so far below fair value, as a fraction of it."""
+SMALL_SALE_LOTS: Lots = 5
+"""A small order: more than a client or one dealer's quote has (3 and 4 lots), so that it can move the price."""
 _IMPACT_NS: Ns = 10 * NS_PER_S
 _DEPTH_LEVELS = 10
 _DISCOVERY_STEP_S = 10
@@ -57,8 +59,10 @@ def spiral_metrics(run: Run) -> dict[str, float]:
     below fair value; positive: lower prices attract buyers.
     ``client_rfq_share``: part of what others than dealers start that is dealt on RFQ. ``no_dealer_quotes``: share of
     the time in which no dealer bids, or none asks, on the lit book, mean over instruments. ``impact_bp_per_lot``:
-    Kyle's λ over 10 s intervals. ``bid_depth_lots``: displayed within 0.1% below
-    fair value. ``spread_early_pct`` and ``spread_late_pct``: of the two halves of the time after a warm-up.
+    Kyle's λ over 10 s intervals where no shock hits; elsewhere it is that of flow which carries price to its new
+    value. ``small_sale_bp``: what a market sale of 5 lots would move the price, by the bids on display.
+    ``bid_depth_lots``: displayed within 0.1% below fair value. ``spread_early_pct`` and ``spread_late_pct``: of the two
+    halves of the time after a warm-up.
     ``adverse_ticks`` and ``dealer_spread_ticks``: a dealer's mean quoted spread and its part for informed flow.
     ``cost_bp.GROUP``: what a group paid, a lot, beyond fair value. ``forced_sellers.GROUP``.
     """
@@ -96,18 +100,23 @@ def _deviations(run: Run, instrument_id: int, grid_ns: Ints) -> Floats:
     return np.nan_to_num(deviation)
 
 
+def _spared(run: Run) -> list[int]:
+    """The instruments whose value no shock hits."""
+    fair = run.table("fair_value")
+    hit = set(fair[fair["is_shock"]]["instrument_id"])
+    return [i.instrument_id for i in run.header.instruments if i.instrument_id not in hit]
+
+
 def _price_metrics(run: Run, overshoots: dict[str, float]) -> dict[str, float]:
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     seconds = np.arange(start_ns, end_ns, NS_PER_S, dtype=np.int64)
-    fair = run.table("fair_value")
-    hit = set(fair[fair["is_shock"]]["instrument_id"])
     residual, half_life, lit = [], [], []
     for i in range(len(run.header.instruments)):
         deviation = _deviations(run, i, seconds)
         residual.append(-float(deviation[seconds >= end_ns - LAST_NS].mean()))
         half_life.append(_half_life_s(deviation[seconds >= start_ns + SETTLING_NS]))
         lit.append(_lit_discovery(run, i, seconds[seconds >= start_ns + SETTLING_NS]))
-    spared = [overshoots[f"overshoot_pct.{i.name}"] for i in run.header.instruments if i.instrument_id not in hit]
+    spared = [overshoots[f"overshoot_pct.{run.header.instruments[i].name}"] for i in _spared(run)]
     return {
         "contagion_pct": max(spared, default=0.0),
         "residual_pct": max(residual),
@@ -192,13 +201,16 @@ def _liquidity_metrics(run: Run) -> dict[str, float]:
     warm_ns = start_ns + min(WARM_UP_NS, (end_ns - start_ns) // 4)
     middle_ns = (warm_ns + end_ns) // 2
     rows = []
+    spared = _spared(run)
     for i in range(len(run.header.instruments)):
+        depth = _depth(run, i, start_ns)
         parts = spread_parts(lit_quotes(run, i), start_ns, end_ns)
         rows.append(
             {
-                "impact_bp_per_lot": _impact_bp(run, i, start_ns + SETTLING_NS, end_ns),
+                "impact_bp_per_lot": _impact_bp(run, i, start_ns + SETTLING_NS, end_ns) if i in spared else np.nan,
+                "small_sale_bp": _small_sale_bp(run, i, depth),
                 "no_dealer_quotes": _no_dealer_quotes(run, i, start_ns, end_ns),
-                "bid_depth_lots": _bid_depth(run, i, start_ns),
+                "bid_depth_lots": _bid_depth(run, i, depth),
                 "spread_early_pct": _spread_pct(run, i, warm_ns, middle_ns),
                 "spread_late_pct": _spread_pct(run, i, middle_ns, end_ns),
                 "adverse_ticks": float(parts["adverse"]),
@@ -236,9 +248,19 @@ def _impact_bp(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:
     return kyle_lambda(100 * np.diff(_deviations(run, instrument_id, edges)), flow).value
 
 
-def _bid_depth(run: Run, instrument_id: int, start_ns: Ns) -> float:
+def _depth(run: Run, instrument_id: int, start_ns: Ns) -> pd.DataFrame:
     depth = run.depth(instrument_id, levels=_DEPTH_LEVELS, every=STEP_NS)
-    depth = depth[depth["ts_event_ns"] >= start_ns]
+    return depth[depth["ts_event_ns"] >= start_ns]
+
+
+def _small_sale_bp(run: Run, instrument_id: int, depth: pd.DataFrame) -> float:
+    """Mean over the times at which so much is bid for; NaN if it never is."""
+    fair = fair_values(run, instrument_id, ints(depth, "ts_event_ns"))
+    impact = 10_000 * sale_impact_ticks(depth, SMALL_SALE_LOTS) / fair
+    return float(pd.Series(impact).mean())
+
+
+def _bid_depth(run: Run, instrument_id: int, depth: pd.DataFrame) -> float:
     floor = fair_values(run, instrument_id, ints(depth, "ts_event_ns")) * (1 - DEPTH_WITHIN)
     levels = range(1, _DEPTH_LEVELS + 1)
     near = [(floats(depth, f"bid_ticks_{k}") >= floor) * floats(depth, f"bid_lots_{k}") for k in levels]

@@ -26,7 +26,7 @@ from lob_sim.analysis.tables import (
     row_at,
 )
 from lob_sim.information.spread import UTICKS_PER_TICK
-from lob_sim.units import Ns
+from lob_sim.units import Lots, Ns
 
 
 class LitState(msgspec.Struct, frozen=True):
@@ -208,6 +208,31 @@ def resilience_half_life_ns(ts_ns: Ints, values: Floats, shocks_ns: Ints, window
     i = int(below[0])
     share = (path[i - 1] - path[0] / 2) / (path[i - 1] - path[i])
     return float(offsets[i - 1] + share * (offsets[i] - offsets[i - 1]))
+
+
+def sale_impact_ticks(depth: pd.DataFrame, lots: Lots) -> Floats:
+    """How far a market sale would walk down each book: from the best bid to the price at which its last lot sells.
+
+    The marginal cost of immediacy that the cost of a round trip averages (Irvine, Benston & Kandel 2000, *Liquidity
+    beyond the inside spread*).
+
+    Args:
+        depth: Table of :meth:`lob_sim.log.run.Run.depth`.
+        lots: Size of the sale, at least 1.
+
+    Returns:
+        Ticks for each row, NaN where fewer lots are bid for within the table's levels.
+
+    Raises:
+        DataError: A column is missing.
+    """
+    levels = range(1, sum(column.startswith("bid_ticks_") for column in depth.columns) + 1)
+    columns = [[f"bid_{what}_{level}" for level in levels] for what in ("ticks", "lots")]
+    require(depth, ("bid_ticks_1", *columns[1]), "depth table")
+    prices, sizes = (depth[names].to_numpy(dtype=np.float64) for names in columns)
+    enough = sizes.cumsum(axis=1) >= lots
+    last = prices[np.arange(len(prices)), enough.argmax(axis=1)]
+    return np.where(enough.any(axis=1), prices[:, 0] - last, np.nan)
 
 
 def lit_share(trades: pd.DataFrame, rfq_trades: pd.DataFrame) -> float:

@@ -14,6 +14,7 @@ from lob_sim.analysis.liquidity import (
     lit_share,
     lit_state,
     resilience_half_life_ns,
+    sale_impact_ticks,
     spread_parts,
     trade_spreads,
     volume_weighted,
@@ -136,6 +137,24 @@ def test_half_life_where_nothing_recovers_or_nothing_was_disturbed() -> None:
     assert resilience_half_life_ns(ts, stuck, shocks, 400) == math.inf
     assert math.isnan(resilience_half_life_ns(ts, np.full(ts.size, 4.0), shocks, 400))
     assert math.isnan(resilience_half_life_ns(ts, stuck, np.array([900]), 400))
+
+
+def test_a_sale_walks_down_the_book_that_is_there() -> None:
+    books = pd.DataFrame(
+        {
+            "bid_ticks_1": [100, 100, 100, 0],
+            "bid_lots_1": [3, 5, 2, 0],
+            "bid_ticks_2": [99, 99, 96, 0],
+            "bid_lots_2": [1, 1, 2, 0],
+            "bid_ticks_3": [90, 90, 0, 0],
+            "bid_lots_3": [9, 9, 0, 0],
+        }
+    )
+    assert sale_impact_ticks(books, 1).tolist()[:3] == [0, 0, 0]
+    np.testing.assert_array_equal(sale_impact_ticks(books, 4), [1, 0, 4, math.nan])
+    np.testing.assert_array_equal(sale_impact_ticks(books, 5), [10, 0, math.nan, math.nan])
+    with pytest.raises(DataError, match="bid_ticks_1"):
+        sale_impact_ticks(pd.DataFrame({"ask_ticks_1": [1]}), 1)
 
 
 def test_shares_and_amihud() -> None:
