@@ -176,7 +176,8 @@ class GlostenMilgromDealer(QuotingDealer):
         bid, ask = self._quote(ctx, instrument_id, adverse_ticks, p.size_lots)
         prices = behind_the_touch(ctx, instrument_id, bid.price_ticks, ask.price_ticks)
         bid, ask = _no_better_than(bid, prices[0]), _no_better_than(ask, prices[1])
-        bid_lots, ask_lots = (min(p.size_lots, room) for room in self.room(ctx, instrument_id))
+        may_buy, may_sell = self.room(ctx, instrument_id)
+        bid_lots, ask_lots = min(p.size_lots, may_buy), min(p.size_lots, may_sell)
         keep_quotes(ctx, instrument_id, bid.price_ticks, bid_lots, ask.price_ticks, ask_lots)
         belief = view.belief_log.record(ctx.now_ns, ctx.agent_id, instrument_id, view.belief, alpha)
         if belief is not None:
@@ -227,10 +228,9 @@ class GlostenMilgromDealer(QuotingDealer):
         p, belief = self.params, self.views[instrument_id].belief
         variance = belief.volatility.variance_rate * p.holding_time
         inventory = self.inventory(ctx, instrument_id)
-        bid_risk, ask_risk = (
-            inventory_ticks(side, qty_lots, inventory, p.risk_aversion_per_tick_lot, variance)
-            for side in (Side.BUY, Side.SELL)
-        )
+        risk_aversion = p.risk_aversion_per_tick_lot
+        bid_risk = inventory_ticks(Side.BUY, qty_lots, inventory, risk_aversion, variance)
+        ask_risk = inventory_ticks(Side.SELL, qty_lots, inventory, risk_aversion, variance)
         return decompose_quote(belief.mean_ticks, adverse_ticks, bid_risk, ask_risk, p.processing_ticks)
 
     def adverse_ticks(self, belief: Belief, alpha: float) -> float:

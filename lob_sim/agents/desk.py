@@ -250,14 +250,15 @@ class Desk(Strategy):
             return
         view = self.sheet.view(self.volatility.covariances)
         plan = self.risk.plan(view, self._binding)
-        self._record_breaches(ctx, plan, view)
+        if plan.breaches or self._binding:
+            self._record_breaches(ctx, plan, view)
         if plan.repay_cash:
             self.sheet.delever_with_cash(plan.repay_cash)
             self._settle_funding(ctx, SheetCause.REPAID)
             view = self.sheet.view(self.volatility.covariances)
-        breached = bool(plan.breaches)
-        required = max((b.required_cash for b in plan.breaches), default=0.0)
-        urgency = breach_urgency(required, self.sheet.inventory_cash)
+        breached, urgency = bool(plan.breaches), 0.0
+        if breached:
+            urgency = breach_urgency(max(b.required_cash for b in plan.breaches), self.sheet.inventory_cash)
         # Bids go first: the agent must not buy what it is about to sell.
         self._restrain(ctx, breached)
         changes = self.risk.update(plan, self.sales.working)
@@ -301,7 +302,7 @@ class Desk(Strategy):
             Headroom(
                 self.risk.purchase_lots(view),
                 self.sheet.tier1_cash / max(1, self.sheet.assets_cash),
-                bool(self.sales.working),
+                bool(self.sales.parents),
                 tuple(b.constraint for b in plan.breaches),
             )
         )

@@ -131,11 +131,13 @@ def behind_the_touch(ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_tic
     The agent's own displayed quotes are not in the way: they move too.
     """
     top = ctx.top(instrument_id)
-    own_bid, own_ask = _quotes_at_work(ctx, instrument_id)
-    if top.ask_ticks and bid_ticks >= top.ask_ticks and not _is_all_of(own_ask, top.ask_ticks, top.ask_lots):
-        bid_ticks = top.ask_ticks - 1
-    if top.bid_ticks and ask_ticks <= top.bid_ticks and not _is_all_of(own_bid, top.bid_ticks, top.bid_lots):
-        ask_ticks = top.bid_ticks + 1
+    takes, gives = 0 < top.ask_ticks <= bid_ticks, 0 < ask_ticks <= top.bid_ticks
+    if takes or gives:
+        own_bid, own_ask = _quotes_at_work(ctx, instrument_id)
+        if takes and not _is_all_of(own_ask, top.ask_ticks, top.ask_lots):
+            bid_ticks = top.ask_ticks - 1
+        if gives and not _is_all_of(own_bid, top.bid_ticks, top.bid_lots):
+            ask_ticks = top.bid_ticks + 1
     return bid_ticks, max(ask_ticks, bid_ticks + 1)
 
 

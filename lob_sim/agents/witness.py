@@ -27,6 +27,8 @@ class MarketWitness:
         self._trades: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
         self._prints: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
         self._quotes: list[deque[tuple[Ns, float]]] = [deque(maxlen=_QUOTES_KEPT) for _ in range(n_instruments)]
+        # Marks are made more often than quotes are given: None until it is asked for again.
+        self._quote_sds: list[float | None] = [None] * n_instruments
 
     def on_trade(self, instrument_id: int, price_ticks: Ticks, ts_ns: Ns) -> None:
         """A lit trade printed."""
@@ -42,6 +44,7 @@ class MarketWitness:
         for price in (quote.bid_ticks, quote.ask_ticks):
             if price:
                 self._quotes[quote.instrument_id].append((quote.ts_event_ns, float(price)))
+                self._quote_sds[quote.instrument_id] = None
 
     def view(self, ctx: Context, instrument_id: int, belief_ticks: float, belief_sd_ticks: float) -> MarketView:
         """The evidence as of now, with the agent's own belief."""
@@ -52,7 +55,6 @@ class MarketWitness:
         mid, spread, mid_ns = self._mids[instrument_id]
         trade, trade_ns = self._trades[instrument_id]
         rfq_print, print_ns = self._prints[instrument_id]
-        recent = [price for ts_ns, price in self._quotes[instrument_id] if now_ns - ts_ns <= _QUOTE_MEMORY_NS]
         return MarketView(
             mid_ticks=mid,
             mid_age_ns=now_ns - mid_ns,
@@ -62,6 +64,18 @@ class MarketWitness:
             print_age_ns=now_ns - print_ns,
             belief_ticks=belief_ticks,
             belief_sd_ticks=belief_sd_ticks,
-            quote_sd_ticks=pstdev(recent) if len(recent) > 1 else 0.0,
+            quote_sd_ticks=self._quote_sd_ticks(instrument_id, now_ns),
             spread_ticks=spread,
         )
+
+    def _quote_sd_ticks(self, instrument_id: int, now_ns: Ns) -> float:
+        """Standard deviation of the quotes remembered, 0 of fewer than two."""
+        quotes = self._quotes[instrument_id]
+        while quotes and now_ns - quotes[0][0] > _QUOTE_MEMORY_NS:
+            quotes.popleft()
+            self._quote_sds[instrument_id] = None
+        known = self._quote_sds[instrument_id]
+        if known is None:
+            known = pstdev([price for _, price in quotes]) if len(quotes) > 1 else 0.0
+            self._quote_sds[instrument_id] = known
+        return known

@@ -150,13 +150,20 @@ def decompose(
     adverse = round(adverse_ticks * UTICKS_PER_TICK)
     inventory = round(inventory_ticks * UTICKS_PER_TICK)
     processing = round(processing_ticks * UTICKS_PER_TICK)
-    wanted = mean - side * (adverse + inventory + processing)
-    # Floor for a bid, ceiling for an ask.
-    price = side * ((side * wanted) // UTICKS_PER_TICK)
-    if not_beyond_ticks is not None:
-        price = side * min(side * price, side * not_beyond_ticks)
-    price = max(1, price)
-    rounding = side * (wanted - price * UTICKS_PER_TICK)
+    half_spread = adverse + inventory + processing
+    # Away from fair value: down for a bid, up for an ask.
+    if side is Side.BUY:
+        price = (mean - half_spread) // UTICKS_PER_TICK
+        if not_beyond_ticks is not None and price > not_beyond_ticks:
+            price = not_beyond_ticks
+        price = max(1, price)
+        rounding = mean - half_spread - price * UTICKS_PER_TICK
+    else:
+        price = -(-(mean + half_spread) // UTICKS_PER_TICK)
+        if not_beyond_ticks is not None and price < not_beyond_ticks:
+            price = not_beyond_ticks
+        price = max(1, price)
+        rounding = price * UTICKS_PER_TICK - mean - half_spread
     return SpreadDecomposition(side, price, mean, adverse, inventory, processing, rounding)
 
 

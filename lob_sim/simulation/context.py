@@ -230,7 +230,7 @@ class AgentContext:
                 self.cancel(instrument_id, client_order_id)
                 return
             books.sent(order, (qty_lots, price_ticks))
-            books.reserve_order(instrument_id, order)
+            books.guard.reserve(client_order_id, instrument_id, lots, cash)
         now_ns = self._kernel._now
         self._outbox.append(
             ReplaceOrder(instrument_id, self.agent_id, qty_lots, price_ticks, client_order_id, ts_sent_ns=now_ns)

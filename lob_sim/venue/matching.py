@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from lob_sim.book import (
     MARKET_BUY_TICKS,
     MARKET_SELL_TICKS,
@@ -162,7 +160,8 @@ class MatchingEngine:
 
         self._n_arrivals = order_id = self._n_arrivals + 1
         ledger.last_id = client_order_id
-        order = Order(order_id, agent_id, client_order_id, side, price_ticks, qty_lots, order_id, self_trade)
+        # The level's own price object: a deep book spends its time on fetching memory, and this one is at hand.
+        order = Order(order_id, agent_id, client_order_id, side, level.price_ticks, qty_lots, order_id, self_trade)
         level.displayed.append(order)
         level.shown_lots += qty_lots
         self._orders[order_id] = order
@@ -325,7 +324,10 @@ class MatchingEngine:
             return events
         # A copy enters: the old order stays in its queue, marked dead, until the queue drops it.
         self._n_arrivals = arrival = self._n_arrivals + 1
-        replacement = msgspec.structs.replace(order, price_ticks=price_ticks, open_lots=qty_lots, arrival=arrival)
+        replacement = Order(
+            order.order_id, order.agent_id, order.client_order_id, order.side, price_ticks, qty_lots, arrival,
+            order.self_trade, order.special,
+        )  # fmt: skip
         trading.take_out(order)
         if replacement.stop_price_ticks:
             trading.wait(replacement)
