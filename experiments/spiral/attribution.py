@@ -13,6 +13,7 @@ from experiments.spiral.factorial import OUTCOMES, THESIS
 from lob_sim.experiment import ResultTable, Row
 from lob_sim.scenario import Scenario
 from lob_sim.sweep import Estimate, all_coalitions, bootstrap, sampled_orders, shapley, shapley_sampled
+from lob_sim.sweep.measure import measure_crisis
 from lob_sim.sweep.statistics import Coalition, coalitions_of
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -51,7 +52,7 @@ def exact(seeds: int) -> tuple[Attribution, ResultTable, list[Row]]:
     """Exact Shapley values over the four groups, and the claim that information has a share in every outcome."""
     scenario = cells.flagship()
     scenarios, cell_of = coalition_cells(scenario, GROUPS, all_coalitions(GROUPS))
-    frames = cells.run_scenarios(scenarios, seeds, "Shapley values")
+    frames = cells.run_scenarios(scenarios, seeds, "Shapley values", measure_crisis)
     shares: Attribution = {}
     rows = []
     for metric, text in OUTCOMES.items():
@@ -68,7 +69,7 @@ def fine(seeds: int, pairs: int) -> tuple[Attribution, ResultTable]:
     scenario = cells.flagship()
     orders = sampled_orders(list(FINE), pairs)
     scenarios, cell_of = coalition_cells(scenario, FINE, coalitions_of(orders))
-    frames = cells.run_scenarios(scenarios, seeds, "Shapley values, finer")
+    frames = cells.run_scenarios(scenarios, seeds, "Shapley values, finer", measure_crisis)
     shares: Attribution = {}
     for metric, text in OUTCOMES.items():
         values = {coalition: frames[name][metric].to_numpy() for coalition, name in cell_of.items()}

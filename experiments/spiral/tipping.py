@@ -14,6 +14,7 @@ from experiments.spiral.claims import curve_above
 from experiments.spiral.factorial import THESIS
 from lob_sim.experiment import ResultTable, Row
 from lob_sim.sweep import bootstrap
+from lob_sim.sweep.measure import measure_crisis
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ def run_tipping(seeds: int, sizes: Sequence[float] = SIZES, factors: Sequence[fl
         for factor in factors
         for size in sizes
     }
-    frames = cells.run_scenarios(scenarios, seeds, "tipping")
+    frames = cells.run_scenarios(scenarios, seeds, "tipping", measure_crisis)
     samples = np.array([frame["overshoot_pct"].to_numpy() for frame in frames.values()])
     return Tipping(list(sizes), list(factors), samples.reshape(len(factors), len(sizes), seeds))
 
