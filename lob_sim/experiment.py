@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -43,6 +43,9 @@ from lob_sim.units import Ns
 if TYPE_CHECKING:
     import pandas as pd
 
+Relation: TypeAlias = Literal["=", ">", "<", "≥"]
+"""Of a measured value to its reference: equal, or beyond it by more than sampling error; ``≥``: not below, as it is."""
+
 STANDARD_ERRORS = 3.0
 """How many standard errors a measured value may be off."""
 _workers: ContextVar[int] = ContextVar("workers", default=1)
@@ -59,7 +62,7 @@ class Row(msgspec.Struct, frozen=True):
         measured: What the run gave.
         reference: What it should be, or the bound that it should respect.
         standard_error: Of ``measured`` (and of ``reference``, where that too is a sample's); 0: exact.
-        relation: Whether ``measured`` should equal, exceed or stay below ``reference``.
+        relation: How ``measured`` should stand to ``reference``.
         slack: Difference that rounding, or a stated approximation, accounts for.
         verdict: ``holds`` or ``fails``.
         source: Where the reference comes from.
@@ -71,7 +74,7 @@ class Row(msgspec.Struct, frozen=True):
     measured: float
     reference: float
     standard_error: float
-    relation: Literal["=", ">", "<"]
+    relation: Relation
     slack: float
     verdict: Literal["holds", "fails"]
     source: str
@@ -116,7 +119,7 @@ def _row(
     measured: float,
     reference: float,
     standard_error: float,
-    relation: Literal["=", ">", "<"],
+    relation: Relation,
     slack: float,
     holds: bool,
     source: str,

@@ -8,10 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from lob_sim.experiment import Row
+from lob_sim.experiment import Relation, Row
 from lob_sim.sweep import Estimate, bootstrap
-
-Relation = Literal["=", ">", "<"]
 
 
 def above(claim: str, sample: Any, bound: float, source: str) -> Row:
@@ -34,7 +32,7 @@ def within(claim: str, sample: Any, reference: float, slack: float, source: str)
 
 
 def share(claim: str, holds: Any, at_least: float, source: str) -> Row:
-    """The share of seeds in which something holds is at least so much; Wilson's interval is told with it."""
+    """The share of seeds in which something holds is at least so much. Wilson's interval is told and judges nothing."""
     seeds = np.asarray(holds, dtype=bool)
     value, n = float(seeds.mean()), seeds.size
     interval = binomtest(int(seeds.sum()), n).proportion_ci(method="wilson")
@@ -42,7 +40,7 @@ def share(claim: str, holds: Any, at_least: float, source: str) -> Row:
         claim,
         Estimate(value, float(interval.low), float(interval.high), n, 0.95),
         at_least,
-        ">",
+        "≥",
         0.0,
         value >= at_least,
         seeds,

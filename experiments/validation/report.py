@@ -160,7 +160,8 @@ def table(results: list[Result]) -> str:
         "Written by `python -m experiments.validation.report` (`make validate`); every line is what a run",
         "gave. A value agrees if it is within three standard errors of its reference; an exact one, if it is",
         "equal to it but for the stated rounding. `>` and `<` say that it lies beyond a bound by more than three",
-        "standard errors. Where an interval is given, it is of 95%, and the verdict is by it.",
+        "standard errors. Where an interval is given, it is of 95%, and the verdict is by it; but `≥` is said of the",
+        "measured value alone.",
         "",
         f"**{held} of {len(rows)} claims hold**, in {len(results)} cases"
         f" of {len({result.job.module for result in results})} experiments.",

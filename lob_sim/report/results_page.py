@@ -159,7 +159,7 @@ class Claim(msgspec.Struct, frozen=True):
         measured: What a run gave.
         reference: What it should be.
         standard_error: Of ``measured``; 0: exact.
-        relation: ``=``, ``>`` or ``<``.
+        relation: ``=``, ``>``, ``<`` or ``≥``.
         slack: What rounding or a stated approximation accounts for.
         verdict: ``holds`` or ``fails``.
         source: By whose word.
