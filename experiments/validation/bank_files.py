@@ -1,17 +1,17 @@
-"""Reading what a user says of banks: TOML, strictly typed, with errors that name the field."""
+"""What users say of banks, read from TOML with errors that name the field, and put on the program's balance sheets."""
 
 from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
 
-from lob_sim.balance.view import SheetContext
+from lob_sim.balance.view import SheetContext, SheetView
 from lob_sim.convert import convert_strict
 from lob_sim.errors import DataError
 from lob_sim.units import CashUnit, Instrument
@@ -73,3 +73,32 @@ def context(names: Iterable[str]) -> SheetContext:
     """Instruments at a price of 1 whose lot is the unit of cash, for constraints and sale orders."""
     instruments = tuple(Instrument(i, name, *(Decimal(1),) * 3, i + 1, 1) for i, name in enumerate(names))
     return SheetContext(instruments, CashUnit(Decimal(1)))
+
+
+def sheet(
+    lots: Sequence[float], equity: float, *, cash: float = 0.0, other_assets: float = 0.0, loan: float | None = None
+) -> SheetView:
+    """A balance sheet of instruments at a price of 1.
+
+    Args:
+        lots: Position in each.
+        equity: Tier 1.
+        cash: Reserves.
+        other_assets: Not traded.
+        loan: Short-term debt; by default all that equity does not finance.
+    """
+    n = len(lots)
+    assets = cash + float(sum(lots)) + other_assets
+    return SheetView(
+        cash=cash,
+        lots=[float(q) for q in lots],
+        unit_cash=[1.0] * n,
+        adjustment_unit_cash=[0.0] * n,
+        other_assets_cash=other_assets,
+        short_term_cash=max(0.0, assets - equity) if loan is None else loan,
+        due_cash=0.0,
+        repo_cash=[0.0] * n,
+        tier1_cash=equity,
+        haircuts=[0.0] * n,
+        covariances=[[0.0] * n for _ in range(n)],
+    )

@@ -29,7 +29,7 @@ import msgspec
 import numpy as np
 import typer
 
-from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of
+from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of, sheet
 from experiments.validation.common import new_figure, save
 from lob_sim.balance.cascade import Member
 from lob_sim.balance.constraints import SlrConstraint, ThresholdLeverageConstraint
@@ -175,19 +175,8 @@ def _view(bank: Bank, scale: float) -> SheetView:
     """A balance sheet whose lots are worth one unit of cash at the opening."""
     cash, corporate, government, other_assets, loan, other_liabilities = (scale * a for a in bank.amounts)
     lots = [float(round(corporate)), float(round(government))]
-    return SheetView(
-        cash=cash,
-        lots=lots,
-        unit_cash=[1.0, 1.0],
-        adjustment_unit_cash=[0.0, 0.0],
-        other_assets_cash=other_assets,
-        short_term_cash=loan,
-        due_cash=0.0,
-        repo_cash=[0.0, 0.0],
-        tier1_cash=cash + sum(lots) + other_assets - loan - other_liabilities,
-        haircuts=[0.0, 0.0],
-        covariances=[[0.0, 0.0], [0.0, 0.0]],
-    )
+    equity = cash + sum(lots) + other_assets - loan - other_liabilities
+    return sheet(lots, equity, cash=cash, other_assets=other_assets, loan=loan)
 
 
 # --- plain numbers ------------------------------------------------------------------------------------------

@@ -30,14 +30,13 @@ import msgspec
 import numpy as np
 import typer
 
-from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of
+from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of, sheet
 from experiments.validation.common import new_figure, save
 from lob_sim.balance.cascade import Member, run_cascade
 from lob_sim.balance.constraints import SlrConstraint
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sale_order import ProRata
 from lob_sim.balance.step_market import LinearStepImpact, StepMarket
-from lob_sim.balance.view import SheetView
 from lob_sim.balance.vulnerability import aggregate_vulnerability
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError
@@ -177,7 +176,7 @@ def fire_sale_losses(system: System, scale: float, sellers: Sequence[int]) -> np
     order = ProRata(ProRata.Params(), market_context)
     members = []
     for k, name in enumerate(system.banks):
-        lots = np.rint(cut * system.holdings[k])
+        lots = np.rint(cut * system.holdings[k]).tolist()
         view = sheet(lots, cut * system.equity[k])
         limits = []
         if k in sellers:
@@ -192,24 +191,6 @@ def fire_sale_losses(system: System, scale: float, sellers: Sequence[int]) -> np
     run_cascade(members, market, max_rounds=1)
     losses: np.ndarray = (before - np.array([member.view.tier1_cash for member in members])) / cut
     return losses
-
-
-def sheet(lots: np.ndarray, equity: float) -> SheetView:
-    """A balance sheet of assets at a price of 1."""
-    n = len(lots)
-    return SheetView(
-        cash=0.0,
-        lots=[float(q) for q in lots],
-        unit_cash=[1.0] * n,
-        adjustment_unit_cash=[0.0] * n,
-        other_assets_cash=0.0,
-        short_term_cash=max(0.0, float(lots.sum()) - equity),
-        due_cash=0.0,
-        repo_cash=[0.0] * n,
-        tier1_cash=equity,
-        haircuts=[0.0] * n,
-        covariances=[[0.0] * n for _ in range(n)],
-    )
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------
