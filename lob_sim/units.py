@@ -93,6 +93,11 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
     liquidity_rank: int
     cash_per_tick_lot: int
 
+    @property
+    def price_decimals(self) -> int:
+        """Decimals that a price on the tick grid can have."""
+        return max(0, -int(self.tick_size.normalize().as_tuple().exponent))
+
     def to_ticks(self, price: Decimal) -> Ticks:
         """Convert a decimal price exactly.
 

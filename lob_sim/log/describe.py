@@ -50,12 +50,11 @@ def describe_diff(compared: RunDiff) -> list[str]:
 def describe_book(book: BookSnapshot, levels: int) -> list[str]:
     """A book in decimal prices, asks above bids: price, displayed amount, displayed orders."""
     instrument = book.instrument
-    decimals = max(0, -instrument.tick_size.as_tuple().exponent)  # type: ignore[operator]
     lines = [f"{instrument.name} after row {book.seq}, at {format_time(book.ts_ns)}, {book.phase.name.lower()}"]
     for side, depth in (("ask", book.asks[:levels][::-1]), ("bid", book.bids[:levels])):
         for ticks, lots, orders in depth:
             price, amount = instrument.price(ticks), instrument.amount(lots)
-            lines.append(f"  {side} {price:14.{decimals}f} {amount:18,.0f} {orders:6d}")
+            lines.append(f"  {side} {price:14.{instrument.price_decimals}f} {amount:18,.0f} {orders:6d}")
         if not depth:
             lines.append(f"  no {side}s")
     return lines

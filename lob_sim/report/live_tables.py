@@ -334,9 +334,7 @@ def book_state(has_bid: bool, has_ask: bool, phase: Phase) -> Text:
 
 def price_text(instrument: Instrument, ticks: int) -> str:
     """A price with the decimals of its tick, ``-`` for none."""
-    exponent = instrument.tick_size.as_tuple().exponent
-    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
-    return f"{instrument.price(ticks):.{decimals}f}" if ticks else "-"
+    return f"{instrument.price(ticks):.{instrument.price_decimals}f}" if ticks else "-"
 
 
 def plural(n: int, unit: str) -> str:

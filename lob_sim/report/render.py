@@ -60,6 +60,11 @@ def _plotly() -> Markup:
     return Markup(get_plotlyjs())
 
 
+def fill(template: str, **content: Any) -> Markup:
+    """Fill a template of ``assets``: HTML in which what is not markup by type is escaped."""
+    return Markup(_environment().get_template(template).render(**content))
+
+
 def page(template: str, panels: list[Panel], settings: dict[str, Any], **content: Any) -> str:
     """Fill a template.
 
@@ -71,19 +76,16 @@ def page(template: str, panels: list[Panel], settings: dict[str, Any], **content
     """
     drawn = [panel for panel in panels if panel.variants]
     payload = {**settings, "panels": {panel.key: _payload(panel) for panel in drawn}}
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            styles=[asset(name) for name in STYLES],
-            scripts=[asset(name) for name in SCRIPTS],
-            plotly=_plotly() if drawn else Markup(""),
-            payload=embed(payload),
-            panels={panel.key: panel for panel in panels},
-            settings=settings,
-            version=lob_sim.__version__,
-            **content,
-        )
+    return fill(
+        template,
+        styles=[asset(name) for name in STYLES],
+        scripts=[asset(name) for name in SCRIPTS],
+        plotly=_plotly() if drawn else Markup(""),
+        payload=embed(payload),
+        panels={panel.key: panel for panel in panels},
+        settings=settings,
+        version=lob_sim.__version__,
+        **content,
     )
 
 

@@ -14,14 +14,13 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from lob_sim.analysis.tables import Floats, row_at
 from lob_sim.log.run import Run
 from lob_sim.report.data.common import money_unit
 from lob_sim.report.panels.figure import styles
-from lob_sim.report.render import asset, embed
+from lob_sim.report.render import asset, embed, fill
 from lob_sim.report.replay_books import BookFrame, LadderLevel, absence_frames, book_frames
 from lob_sim.report.replay_frames import WITHDRAWAL_TEXTS, Frames, frames_of, rule_in_words
 from lob_sim.report.replay_rfqs import LATELY_NS, RfqStory, rfq_stories, shown_at
@@ -43,20 +42,16 @@ def replay_viewer(run: Run) -> Markup:
     Raises:
         InputError: The log does not hold together, or its scenario is not one that this version reads.
     """
-    loader = PackageLoader("lob_sim.report", "assets")
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.get_template("replay.html")
     if run.gaps or not run.manifest.rows:
-        return Markup(template.render(missing=run.condition(), style=asset("replay.css")))
+        return fill("replay.html.j2", missing=run.condition(), style=asset("replay.css"))
     frames = frames_of(run)
-    return Markup(
-        template.render(
-            missing=[],
-            rule=rule_in_words(frames),
-            style=asset("replay.css"),
-            script=asset("replay.js"),
-            data=embed(replay_data(run, frames)),
-        )
+    return fill(
+        "replay.html.j2",
+        missing=[],
+        rule=rule_in_words(frames),
+        style=asset("replay.css"),
+        script=asset("replay.js"),
+        data=embed(replay_data(run, frames)),
     )
 
 
@@ -84,14 +79,15 @@ def replay_data(run: Run, frames: Frames) -> dict[str, Any]:
     frame_at = {ts_ns: k for k, ts_ns in enumerate(times)}
     index = {agent_id: k for k, agent_id in enumerate(dealers)}
     books = book_frames(run, times, dealers)
+    traded = _traded(run)
     return {
         "times": times,
-        "instruments": [{"name": i.name, "tick": float(i.tick_size), "decimals": _decimals(i)} for i in _traded(run)],
+        "instruments": [{"name": i.name, "tick": float(i.tick_size), "decimals": i.price_decimals} for i in traded],
         "names": _names(run, dealers, sheets, stories),
         "dealers": dealers,
         "looks": _looks(run, dealers),
         "moments": [[frame_at[m.ts_ns], int(m.kind), m.agent_id, m.instrument_id, m.text] for m in frames.moments],
-        "fair": [_fair_values(run, i.instrument_id, times) for i in _traded(run)],
+        "fair": [_fair_values(run, i.instrument_id, times) for i in traded],
         "ladders": [series([_ladder_row(frame, index) for frame in of_book]) for of_book in books],
         "quoting": _quoting(run, frames, books, dealers),
         "causes": {int(cause): text for cause, text in WITHDRAWAL_TEXTS.items()},
@@ -127,11 +123,6 @@ def _looks(run: Run, dealers: Sequence[int]) -> list[list[int]]:
         look = divmod(k, _COLOURS)[::-1] if style is None else (int(style.colour[1:]), dashes.index(style.dash))
         found.append(list(look))
     return found
-
-
-def _decimals(instrument: Instrument) -> int:
-    exponent = instrument.tick_size.normalize().as_tuple().exponent
-    return max(0, -int(exponent))
 
 
 def _names(
