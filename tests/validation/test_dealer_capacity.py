@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from verdicts import failing
 
 from experiments import dealer_capacity
 from experiments.dealer_capacity import (
@@ -25,15 +26,10 @@ from experiments.dealer_capacity import (
     windows,
 )
 from experiments.spiral import cells
-from lob_sim.experiment import Row
 from lob_sim.running import run as run_once
 from lob_sim.units import NS_PER_S
 
 BREAK = 0.85
-
-
-def failing(rows: list[Row]) -> set[str]:
-    return {row.claim for row in rows if not row.holds}
 
 
 def made_panel(kink: float, make: int = 3, seeds: int = 8, windows: int = 150) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from verdicts import failing
 
 from experiments.validation import real_order_flow
 from experiments.validation.flow_statistics import (
@@ -39,10 +40,6 @@ needs_data = pytest.mark.skipif(
     not all((data_folder() / name).exists() for name in DAYS.values()),
     reason="the sample days are not here: set LOB_SIM_DATA",
 )
-
-
-def failing(rows: list[Row]) -> set[str]:
-    return {row.claim for row in rows if not row.holds}
 
 
 def day_of(*rows: tuple[float, int, int, int, int, tuple[int, int, int, int]]) -> LobsterDay:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from verdicts import failing
 
 from experiments.validation import stylised_facts
 from experiments.validation.order_splitting import (
@@ -31,15 +32,11 @@ from experiments.validation.stylised_markets import (
     zero_market,
 )
 from lob_sim.agents.context import Context
-from lob_sim.experiment import Row, mean_of
+from lob_sim.experiment import mean_of
 from strategies.metaorder_flow import MetaorderFlow
 
 QUICK = stylised_facts.EXPERIMENT.quick
 ALPHA = 1.5
-
-
-def failing(rows: list[Row]) -> set[str]:
-    return {row.claim for row in rows if not row.holds}
 
 
 @pytest.fixture(scope="module")
