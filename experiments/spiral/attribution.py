@@ -65,21 +65,30 @@ def exact(seeds: int) -> tuple[Attribution, ResultTable, list[Row]]:
 
 
 def fine(seeds: int, pairs: int) -> tuple[Attribution, ResultTable]:
-    """Shapley values of every switch, from sampled orders of entry, each with its reverse."""
+    """Shapley values of every switch, from sampled orders of entry, each with its reverse.
+
+    Their intervals are over seeds, given the orders; what the choice of orders adds is told apart.
+    """
     scenario = cells.flagship()
     orders = sampled_orders(list(FINE), pairs)
     scenarios, cell_of = coalition_cells(scenario, FINE, coalitions_of(orders))
     frames = cells.run_scenarios(scenarios, seeds, "Shapley values, finer", measure_crisis)
     shares: Attribution = {}
+    errors: dict[str, dict[str, float]] = {}
     for metric, text in OUTCOMES.items():
         values = {coalition: frames[name][metric].to_numpy() for coalition, name in cell_of.items()}
         found = shapley_sampled(values, orders)
         shares[text] = {name: bootstrap(np.asarray(found[name].value)) for name in FINE}
-    title = f"Shapley values from {2 * pairs} orders of entry, mean [95 % interval] over seeds"
-    return shares, _table(title, shares, frames)
+        errors[text] = {name: found[name].sampling_se for name in FINE}
+    table = _table(f"Shapley values from {2 * pairs} orders of entry, mean [interval] over seeds", shares, frames)
+    for text, of_orders in errors.items():
+        table.rows.append([f"{text}: s.e. by the choice of orders", *of_orders.values()])
+    return shares, table
 
 
 def _table(title: str, shares: Attribution, frames: Mapping[str, pd.DataFrame]) -> ResultTable:
     players = list(next(iter(shares.values())))
-    lines: list[list[str | Estimate]] = [[text, *(found[name] for name in players)] for text, found in shares.items()]
+    lines: list[list[str | float | Estimate]] = [
+        [text, *(found[name] for name in players)] for text, found in shares.items()
+    ]
     return ResultTable(f"{title} ({len(frames)} different scenarios)", ["outcome", *players], lines)

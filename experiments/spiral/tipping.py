@@ -65,11 +65,13 @@ class Tipping(msgspec.Struct, frozen=True):
         sizes: Falls of fair value, as fractions.
         factors: Multiples of headroom.
         samples: Shape (factors, sizes, seeds).
+        control: With nothing on, shape (sizes, seeds): without limits headroom makes no difference.
     """
 
     sizes: list[float]
     factors: list[float]
     samples: Any
+    control: Any
 
     @property
     def mean(self) -> Floats:
@@ -79,22 +81,26 @@ class Tipping(msgspec.Struct, frozen=True):
 
 
 def run_tipping(seeds: int, sizes: Sequence[float] = SIZES, factors: Sequence[float] = FACTORS) -> Tipping:
-    """Run the grid with everything on."""
+    """Run the grid with everything on, and the control: the same shocks with nothing on."""
     scenario = cells.flagship()
+    control = cells.factorial(scenario)[cells.NEITHER]
     scenarios = {
         f"headroom x {factor:g}, fall {size:g}": cells.shocked(cells.with_headroom(scenario, factor), -size)
         for factor in factors
         for size in sizes
-    }
+    } | {f"nothing on, fall {size:g}": cells.shocked(control, -size) for size in sizes}
     frames = cells.run_scenarios(scenarios, seeds, "tipping", measure_crisis)
     samples = np.array([frame["overshoot_pct"].to_numpy() for frame in frames.values()])
-    return Tipping(list(sizes), list(factors), samples.reshape(len(factors), len(sizes), seeds))
+    curves = samples.reshape(len(factors) + 1, len(sizes), seeds)
+    return Tipping(list(sizes), list(factors), curves[:-1], curves[-1])
 
 
 def tipping_rows(found: Tipping) -> tuple[ResultTable, list[Row]]:
-    """A threshold: after the kink the curve is several times steeper than before it.
+    """A threshold: after the kink the curve is several times steeper than before it, and it takes the mechanisms.
 
-    The kink is sought anew in every bootstrap sample, so that choosing it is part of the error.
+    The kink is sought anew in every bootstrap sample, so that choosing it is part of the error. What is told apart is a
+    curve with a threshold from one that is about straight: seven sizes do not tell a kink from a smooth curve that bends
+    as sharply (the cube of the shock, say). The control has the same shocks with nothing on.
     """
     x = 100 * np.array(found.sizes)
     lines: list[list[Any]] = []
@@ -108,6 +114,19 @@ def tipping_rows(found: Tipping) -> tuple[ResultTable, list[Row]]:
                 f"headroom × {factor:g}: slope after the threshold less {STEEPER:g} × that before (% per %)",
                 samples.T,
                 lambda curve: _excess_slope(x, curve),
+                0.0,
+                THESIS,
+            )
+        )
+    estimates = [bootstrap(sample) for sample in found.control]
+    hinge = fit_hinge(x, found.control.mean(axis=1))
+    lines.append(["nothing on", *estimates, hinge.at, hinge.before, hinge.after, hinge.unexplained])
+    for factor, samples in zip(found.factors, found.samples, strict=True):
+        rows.append(
+            curve_above(
+                f"headroom × {factor:g}: that excess less the same with nothing on (% per %)",
+                np.concatenate([samples, found.control]).T,
+                lambda curves: _excess_slope(x, curves[: x.size]) - _excess_slope(x, curves[x.size :]),
                 0.0,
                 THESIS,
             )

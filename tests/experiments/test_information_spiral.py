@@ -191,13 +191,22 @@ def test_a_kink_is_found_and_a_line_has_none() -> None:
     kinked = 0.1 * x + 0.9 * np.maximum(0, x - 3)
     found = tipping.fit_hinge(x, kinked)
     assert (found.at, found.before, found.after) == pytest.approx((3.0, 0.1, 1.0))
-    noise = np.random.default_rng(1).normal(0, 0.02, (2, 20, x.size))
-    grid = tipping.Tipping(
-        [v / 100 for v in x], [1.0, 2.0], (np.array([kinked, 0.5 * x])[:, None] + noise).swapaxes(1, 2)
-    )
+    noise = np.random.default_rng(1).normal(0, 0.02, (4, 20, x.size))
+    curves = np.array([kinked, 0.5 * x, 0.005 * x**3, 0.05 * x])[:, None] + noise
+    grid = tipping.Tipping([v / 100 for v in x], [1.0, 2.0, 3.0], curves[:3].swapaxes(1, 2), curves[3].T)
     table, rows = tipping.tipping_rows(grid)
-    assert [row.holds for row in rows] == [True, False]
-    assert len(table.rows) == 2
+    # A cube passes for a threshold, as the docstring says; a line does not, with or without its control.
+    assert [row.holds for row in rows] == [True, False, True] * 2
+    assert [line[0] for line in table.rows] == ["× 1", "× 2", "× 3", "nothing on"]
+
+
+def test_a_threshold_needs_the_mechanisms() -> None:
+    x = np.array(tipping.SIZES)
+    noise = np.random.default_rng(2).normal(0, 0.02, (2, x.size, 20))
+    kinked = (10 * x + 90 * np.maximum(0, x - 0.03))[:, None] + noise
+    _, (alone, beyond_control) = tipping.tipping_rows(tipping.Tipping(list(x), [1.0], kinked[:1], kinked[1]))
+    assert alone.holds
+    assert not beyond_control.holds
 
 
 def _cells(interaction: float) -> dict[str, pd.DataFrame]:
