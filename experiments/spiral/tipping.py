@@ -98,9 +98,9 @@ def run_tipping(seeds: int, sizes: Sequence[float] = SIZES, factors: Sequence[fl
 def tipping_rows(found: Tipping) -> tuple[ResultTable, list[Row]]:
     """A threshold: after the kink the curve is several times steeper than before it, and it takes the mechanisms.
 
-    The kink is sought anew in every bootstrap sample, so that choosing it is part of the error. What is told apart is a
-    curve with a threshold from one that is about straight: seven sizes do not tell a kink from a smooth curve that bends
-    as sharply (the cube of the shock, say). The control has the same shocks with nothing on.
+    The kink is sought anew in every bootstrap sample, so that choosing it is part of the error. What is told apart is
+    a curve with a threshold from one that is about straight: seven sizes do not tell a kink from a smooth curve that
+    bends as sharply (the cube of the shock, say). The control has the same shocks with nothing on.
     """
     x = 100 * np.array(found.sizes)
     lines: list[list[Any]] = []
