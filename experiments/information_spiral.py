@@ -25,9 +25,8 @@ interaction), ``shapley`` (exact over SLR, VaR, funding and information; then ev
 ``tipping`` (shock size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness``
 (±25 % on each free parameter), ``all`` (everything but robustness, which takes as long as the rest together). A
 sixteenth of the seeds is spent on each coalition and control and on the small shock, a twenty-fifth on each point of
-the tipping grid, a thirty-second on each change of a parameter (less where not everything is on, and little scatters),
-a fiftieth on each coalition of the finer split. Intervals are bootstrap intervals over seeds, 95 %, and comparisons are
-paired by seed; robustness adds independent means.
+the tipping grid, a fortieth on each change of a parameter, a fiftieth on each coalition of the finer split. Intervals
+are bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
 
 ``python -m experiments.information_spiral demo --out out/demo`` runs the four cells with a few seeds and leaves a
 figure, a table and two logs.
@@ -53,7 +52,7 @@ Draw = Callable[[Path], None]
 _COALITION_SHARE = 16
 _GRID_SHARE = 25
 _FINE_SHARE = 50
-_CHANGE_SHARE = 32
+_CHANGE_SHARE = 40
 _ORDER_PAIRS = 3
 
 
