@@ -79,6 +79,7 @@ def rehearse(scenario: Scenario) -> World:
     # What goes wrong in a strategy's own code belongs on the log of the run itself.
     with suppress(StrategyError):
         world.start()
+    world.kernel.drop_rest()
     return world
 
 

@@ -72,6 +72,15 @@ def format_time(ts_ns: Ns) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}.{us:06d}"
 
 
+MOST_CASH: Cash = 1 << 62
+"""Beyond this an amount is as good as unbounded: no market reaches it, and the log still holds it."""
+
+
+def bounded_cash(amount: float) -> Cash:
+    """A real amount in whole cash units, at most ``MOST_CASH`` either way."""
+    return round(max(-MOST_CASH, min(MOST_CASH, amount)))
+
+
 class Instrument(msgspec.Struct, frozen=True, gc=False):
     """What is traded, and how its decimal prices and amounts become integers.
 

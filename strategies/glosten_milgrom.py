@@ -93,7 +93,7 @@ class GlostenMilgromDealer(QuotingDealer):
         super().__init__(params)
         self.learning_weight = self.params.learning_weight
         self.views: list[_View] = []
-        self.own_rfq_trades: set[int] = set()
+        self.own_rfq_trades: set[tuple[int, int]] = set()
 
     def valuation(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
         """Its belief."""
@@ -135,6 +135,9 @@ class GlostenMilgromDealer(QuotingDealer):
         if fill.is_maker:
             view.learn_sweep()
             view.lit.on_fill(fill.ts_event_ns, fill.side.opposite, view.belief.mean_ticks)
+        elif view.sweep is not None and view.sweep.taker_order_id == fill.order_id:
+            # Its own order, perhaps its desk's, tells it nothing about anybody's information.
+            view.sweep = None
         super().on_fill(ctx, fill)
 
     def on_news(self, ctx: Context, news: News) -> None:
@@ -143,20 +146,24 @@ class GlostenMilgromDealer(QuotingDealer):
         belief.on_signal(news.signal_ticks, news.noise_sd_ticks)
 
     def on_print(self, ctx: Context, rfq_print: RfqPrint) -> None:
-        if rfq_print.trade_id in self.own_rfq_trades:
-            self.own_rfq_trades.remove(rfq_print.trade_id)
+        number = (rfq_print.instrument_id, rfq_print.trade_id)
+        if number in self.own_rfq_trades:
+            self.own_rfq_trades.remove(number)
             return
         belief = self.views[rfq_print.instrument_id].belief
         belief.advance(rfq_print.ts_event_ns)
-        belief.on_trade(rfq_print.side, rfq_print.price_ticks, self.params.prior_alpha)
+        age_ns = rfq_print.ts_event_ns - rfq_print.ts_trade_ns
+        belief.on_past_trade(rfq_print.side, rfq_print.price_ticks, self.params.prior_alpha, age_ns)
 
     def on_rfq_trade(self, ctx: Context, trade: RfqTraded) -> None:
-        self.own_rfq_trades.add(trade.trade_id)
-        view, ts_ns = self.views[trade.instrument_id], trade.ts_event_ns
-        client = view.clients.of(ctx.group_of(trade.agent_id))
-        view.belief.advance(ts_ns)
-        view.belief.on_trade(trade.side, trade.price_ticks, client.alpha(ts_ns))
-        client.on_fill(ts_ns, trade.side, visible_price_ticks(ctx, trade.instrument_id))
+        self.own_rfq_trades.add((trade.instrument_id, trade.trade_id))
+        # What it asked for itself tells it nothing about anybody's information.
+        if trade.agent_id != ctx.agent_id:
+            view, ts_ns = self.views[trade.instrument_id], trade.ts_event_ns
+            client = view.clients.of(ctx.group_of(trade.agent_id))
+            view.belief.advance(ts_ns)
+            view.belief.on_trade(trade.side, trade.price_ticks, client.alpha(ts_ns))
+            client.on_fill(ts_ns, trade.side, visible_price_ticks(ctx, trade.instrument_id))
         super().on_rfq_trade(ctx, trade)
 
     # --- what it does ---------------------------------------------------------------------------------------
@@ -170,14 +177,16 @@ class GlostenMilgromDealer(QuotingDealer):
         alpha = self._lit_alpha(ctx, instrument_id)
         self._requote_at(ctx, instrument_id, alpha, self.adverse_ticks(self.views[instrument_id].belief, alpha))
 
-    def _requote_at(self, ctx: Context, instrument_id: int, alpha: float, adverse_ticks: float) -> None:
-        """Keep the quotes that ``adverse_ticks`` makes, and log the belief and the quote behind them."""
+    def _requote_at(
+        self, ctx: Context, instrument_id: int, alpha: float, adverse_ticks: float, bids: bool = True
+    ) -> None:
+        """Keep the quotes that ``adverse_ticks`` makes, or the ask alone; log the belief and the quote behind them."""
         p, view = self.params, self.views[instrument_id]
         bid, ask = self._quote(ctx, instrument_id, adverse_ticks, p.size_lots)
         prices = behind_the_touch(ctx, instrument_id, bid.price_ticks, ask.price_ticks)
         bid, ask = _no_better_than(bid, prices[0]), _no_better_than(ask, prices[1])
         may_buy, may_sell = self.room(ctx, instrument_id)
-        bid_lots, ask_lots = min(p.size_lots, may_buy), min(p.size_lots, may_sell)
+        bid_lots, ask_lots = min(p.size_lots, may_buy) if bids else 0, min(p.size_lots, may_sell)
         keep_quotes(ctx, instrument_id, bid.price_ticks, bid_lots, ask.price_ticks, ask_lots)
         belief = view.belief_log.record(ctx.now_ns, ctx.agent_id, instrument_id, view.belief, alpha)
         if belief is not None:

@@ -103,11 +103,11 @@ class LiquidityTraders(Strategy):
         self.inquiries.on_decline(ctx, event)
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.inquiries.on_close(event)
+        self.inquiries.on_close(ctx, event)
 
     def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
         if isinstance(event, RfqRejected):
-            self.inquiries.on_close(event)
+            self.inquiries.on_close(ctx, event)
 
     def _await_arrival(self, ctx: Context) -> None:
         ctx.wake_in(ctx.random.delay_ns(self.params.mean_interval / self.params.traders), _ARRIVAL)

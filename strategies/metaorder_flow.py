@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from lob_sim.agents.context import Context
+from lob_sim.agents.execution import OWN_PARENTS
 from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderCanceled, OrderFilled, OrderRejected, RfqRejected, Side, TimeInForce
@@ -18,7 +19,7 @@ class Metaorder(msgspec.Struct):
     """A large order at work.
 
     Attributes:
-        number: Counted from 1; its child orders carry it.
+        number: Counted from ``OWN_PARENTS`` + 1; its child orders carry it.
         side: Whether it buys or sells.
         left_lots: What is still to be dealt.
         under_way_lots: What is sent of that, and not known to have been dealt or not.
@@ -65,7 +66,7 @@ class MetaorderFlow(Strategy):
     def __init__(self, params: msgspec.Struct | None = None) -> None:
         super().__init__(params)
         self.instrument_id = 0
-        self.begun = 0
+        self.begun = OWN_PARENTS
         self.at_work: list[Metaorder] = []
         self.children: dict[int, Metaorder] = {}
 
@@ -87,7 +88,12 @@ class MetaorderFlow(Strategy):
         if not touch or order.left_lots <= order.under_way_lots or not accepts_orders(ctx, self.instrument_id):
             return
         child = ctx.place(
-            self.instrument_id, order.side, 1, touch, time_in_force=TimeInForce.IOC, parent_order_id=order.number
+            self.instrument_id,
+            order.side,
+            1,
+            touch,
+            time_in_force=TimeInForce.IOC,
+            parent_order_id=order.number,
         )
         if child:
             self.children[child] = order

@@ -33,7 +33,7 @@ from lob_sim.messages import (
     Side,
     WithdrawalCause,
 )
-from lob_sim.units import NS_PER_S, Interval, Lots, Ns
+from lob_sim.units import NS_PER_S, Interval, Lots, Ns, bounded_cash
 from strategies.glosten_milgrom import GlostenMilgromDealer, quote_record
 
 _NO_LIMIT_LOTS = 1 << 40
@@ -119,9 +119,10 @@ class SpiralDealer(GlostenMilgromDealer):
         if cause is not before:
             self._log_decision(ctx, instrument_id, cause, now, before, ctx.now_ns - since_ns)
         if cause is None or cause in _ONLY_BIDS:
-            # Under these causes it has no room to buy, and still offers.
+            # Under these causes it does not buy, and still offers.
             needed = now.half_spread_ticks if ctx.switches.retreat else self._needed_ticks(view.belief, alpha)
-            self._requote_at(ctx, instrument_id, alpha, self._adverse_ticks(view.belief, alpha, needed))
+            adverse = self._adverse_ticks(view.belief, alpha, needed)
+            self._requote_at(ctx, instrument_id, alpha, adverse, bids=cause is None)
         else:
             keep_quotes(ctx, instrument_id, 0, 0, 0, 0)
             self.log_quote(ctx, instrument_id, None, None)
@@ -142,14 +143,17 @@ class SpiralDealer(GlostenMilgromDealer):
         p, headroom = self.params, ctx.headroom
         forced = headroom is not None and bool(headroom.binding)
         free_lots = self._free_headroom_lots(ctx, instrument_id)
-        capacity = ctx.instruments[instrument_id].value(round(self.views[instrument_id].belief.mean_ticks), free_lots)
+        mean_ticks = round(self.views[instrument_id].belief.mean_ticks)
+        capacity = bounded_cash(ctx.instruments[instrument_id].value(mean_ticks, free_lots))
         if not ctx.switches.retreat:
             return Assessment(p.processing_ticks, 1.0, 0.0, capacity, forced)
         return assess(alpha, sd_ticks, p.processing_ticks, p.size_lots, capacity, self.reservations, forced)
 
     def room(self, ctx: Context, instrument_id: int) -> tuple[Lots, Lots]:
-        """What the inventory limit and the balance sheet's free headroom leave to buy, and the former to sell."""
+        """What the inventory limit leaves to buy and sell, and the balance sheet: headroom, and what is held."""
         may_buy, may_sell = super().room(ctx, instrument_id)
+        if ctx.headroom is not None:  # a dealer with a balance sheet does not sell short
+            may_sell = max(0, min(may_sell, ctx.position(instrument_id)))
         return max(0, min(may_buy, self._free_headroom_lots(ctx, instrument_id))), may_sell
 
     def _free_headroom_lots(self, ctx: Context, instrument_id: int) -> Lots:
@@ -194,6 +198,9 @@ class SpiralDealer(GlostenMilgromDealer):
         is_dealer = request.agent_id in ctx.dealers
         if is_dealer:
             self.suspicion.on_request(ctx.now_ns, request.agent_id, request.side)
+        if request.instrument_id not in self.instrument_ids:
+            ctx.decline(request, DeclineReason.NO_INTEREST)
+            return
         bid = ask = None
         refusal = DeclineReason.NO_INTEREST
         may_buy, _ = self.room(ctx, request.instrument_id)
@@ -292,8 +299,8 @@ class SpiralDealer(GlostenMilgromDealer):
         self.inquiries.on_decline(ctx, event)
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.inquiries.on_close(event)
+        self.inquiries.on_close(ctx, event)
 
     def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
         if isinstance(event, RfqRejected):
-            self.inquiries.on_close(event)
+            self.inquiries.on_close(ctx, event)

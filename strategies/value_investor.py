@@ -83,11 +83,11 @@ class ValueInvestor(Strategy):
         self.inquiries.on_decline(ctx, event)
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.inquiries.on_close(event)
+        self.inquiries.on_close(ctx, event)
 
     def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
         if isinstance(event, RfqRejected):
-            self.inquiries.on_close(event)
+            self.inquiries.on_close(ctx, event)
 
     def _trade(self, ctx: Context, instrument_id: int) -> None:
         value, margin = self.value_ticks[instrument_id], self.params.margin_ticks

@@ -13,7 +13,7 @@ from lob_sim.analysis.liquidity import lit_state, sale_impact_ticks, spread_part
 from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import kyle_lambda
 from lob_sim.analysis.summary import crisis_metrics, horizon_ns, lit_quotes, of, shock_ns
-from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
+from lob_sim.analysis.tables import Bools, Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
 from lob_sim.running import run
 from lob_sim.scenario import Scenario
@@ -53,10 +53,10 @@ def spiral_metrics(run: Run) -> dict[str, float]:
     value over the last five minutes, the worst instrument. ``half_life_s``: from the worst deviation of the mid until
     half of it is gone, the worst instrument (the rest of the run if it never is). ``lit_discovery``: Hasbrouck's
     information share of the lit mid against the last RFQ price. Flow is by who started a trade: the aggressor of a lit
-    trade, the asker on RFQ. ``bought_into_sales_lots``: dealers' net purchases in the 30 s intervals in which flow is
-    net selling. ``dealer_follow``: correlation of their net purchases with flow; -1: they lean against the wind,
-    positive: they are procyclical. ``flow_when_cheap_lots``: net flow in intervals that begin with the mid 0.1% or more
-    below fair value; positive: lower prices attract buyers.
+    trade, the asker on RFQ. ``bought_into_sales_lots``: dealers' net purchases in the 30 s intervals in which the flow
+    of others is net selling. ``dealer_follow``: correlation of their net purchases with the flow of others; -1: they
+    lean against the wind, positive: they are procyclical. ``flow_when_cheap_lots``: net flow of all, forced sales
+    included, in intervals that begin with the mid 0.1% or more below fair value; positive: lower prices attract buyers.
     ``client_rfq_share``: part of what others than dealers start that is dealt on RFQ. ``no_dealer_quotes``: share of
     the time in which no dealer bids, or none asks, on the lit book, mean over instruments. ``impact_bp_per_lot``:
     Kyle's λ over 10 s intervals where no shock hits; elsewhere it is that of flow which carries price to its new
@@ -161,34 +161,41 @@ def dealer_purchases(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
     return times[order], np.concatenate(parts)[order]
 
 
-def started_flow(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
-    """Times and signed lots by the side of who started the trade: the aggressor, or the asker of a request."""
-    lit, rfq = of(run.trades, instrument_id), of(run.rfq_trades, instrument_id)
-    times = np.concatenate([ints(lit, "ts_event_ns"), ints(rfq, "ts_event_ns")])
-    signed = [ints(lit, "aggressor_side") * ints(lit, "qty_lots"), ints(rfq, "side") * ints(rfq, "qty_lots")]
+def started_flow(run: Run, instrument_id: int) -> tuple[Ints, Ints, Bools]:
+    """Every trade by who started it, the aggressor or the asker of a request: time, signed lots, whether a dealer."""
+    fills, rfq = of(run.table("order_filled"), instrument_id), of(run.rfq_trades, instrument_id)
+    started = [fills[~fills["is_maker"]], rfq]
+    times, sides, lots, agents = (
+        np.concatenate([ints(table, column) for table in started])
+        for column in ("ts_event_ns", "side", "qty_lots", "agent_id")
+    )
     order = np.argsort(times, kind="stable")
-    return times[order], np.concatenate(signed)[order]
+    return times[order], (sides * lots)[order], np.isin(agents, list(run.header.dealer_ids))[order]
 
 
 def _dealer_metrics(run: Run) -> dict[str, float]:
     edges = np.arange(shock_ns(run), horizon_ns(run), STEP_NS, dtype=np.int64)
-    bought, flow, deviation = [], [], []
+    bought, started, others, deviation = [], [], [], []
     for i in range(len(run.header.instruments)):
-        for paths, (times, lots) in ((bought, dealer_purchases(run, i)), (flow, started_flow(run, i))):
-            paths.append(np.histogram(times, edges, weights=lots)[0])
+        times, lots, by_dealer = started_flow(run, i)
+        started.append(np.histogram(times, edges, weights=lots)[0])
+        # A dealer's forced sale is no answer to itself.
+        others.append(np.histogram(times[~by_dealer], edges, weights=lots[~by_dealer])[0])
+        times, lots = dealer_purchases(run, i)
+        bought.append(np.histogram(times, edges, weights=lots)[0])
         deviation.append(_deviations(run, i, edges[:-1]))
-    purchases, started, cheap = np.array(bought), np.array(flow), np.array(deviation) <= -100 * CHEAP
+    purchases, flow = np.array(bought), np.array(others)
     fills, rfq, start_ns = run.table("order_filled"), run.rfq_trades, shock_ns(run)
     taken = fills[~fills["is_maker"]]
     on_book, on_rfq = (
         int(t[(t["ts_event_ns"] >= start_ns) & ~t["agent_id"].isin(run.header.dealer_ids)]["qty_lots"].sum())
         for t in (taken, rfq)
     )
-    varied = purchases.std() > 0 and started.std() > 0
+    varied = purchases.std() > 0 and flow.std() > 0
     return {
-        "bought_into_sales_lots": float(purchases[started < 0].sum()),
-        "dealer_follow": float(np.corrcoef(purchases.ravel(), started.ravel())[0, 1]) if varied else 0.0,
-        "flow_when_cheap_lots": float(started[cheap].sum()),
+        "bought_into_sales_lots": float(purchases[flow < 0].sum()),
+        "dealer_follow": float(np.corrcoef(purchases.ravel(), flow.ravel())[0, 1]) if varied else 0.0,
+        "flow_when_cheap_lots": float(np.array(started)[np.array(deviation) <= -100 * CHEAP].sum()),
         "client_rfq_share": on_rfq / max(1, on_rfq + on_book),
     }
 

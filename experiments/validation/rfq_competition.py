@@ -102,7 +102,7 @@ class Client(Strategy):
         self.inquiries.on_decline(ctx, event)
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.inquiries.on_close(event)
+        self.inquiries.on_close(ctx, event)
 
 
 def one_market(spec: TaskSpec) -> dict[str, float]:

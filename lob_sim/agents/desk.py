@@ -44,11 +44,10 @@ from lob_sim.messages import (
     Side,
     Trade,
 )
-from lob_sim.units import Cash, Lots, Ns, Ticks
+from lob_sim.units import Cash, Lots, Ns, Ticks, bounded_cash
 
 _MARK = 0
 _DISCLOSE = -2
-_BOUND: Cash = 1 << 62
 
 
 class Controls(Securities, Protocol):
@@ -178,7 +177,7 @@ class Desk(Strategy):
         self.sales.on_cancel(event)
 
     def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
-        self.sales.on_reject(event)
+        self.sales.on_reject(ctx, event)
 
     def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
         self._witness.on_rfq_quote(quote)
@@ -188,7 +187,7 @@ class Desk(Strategy):
         self.sales.on_rfq_decline(ctx, event)
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.sales.on_rfq_close(event)
+        self.sales.on_rfq_close(ctx, event)
 
     # --- the balance sheet ---------------------------------------------------------------------------------
     def _book(
@@ -278,15 +277,15 @@ class Desk(Strategy):
                         ctx.now_ns,
                         ctx.agent_id,
                         breach.constraint,
-                        _whole(breach.headroom_cash),
-                        _whole(breach.required_cash),
+                        bounded_cash(breach.headroom_cash),
+                        bounded_cash(breach.required_cash),
                     )
                 )
         binding = tuple(b.constraint for b in plan.breaches)
         for name in self._binding:
             if name not in binding:
                 headroom = min(c.goal.headroom(view) for c in self.risk.constraints if c.name == name)
-                ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, _whole(headroom)))
+                ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, bounded_cash(headroom)))
         self._binding = binding
 
     def _restrain(self, ctx: Context, breached: bool) -> None:
@@ -336,8 +335,3 @@ class Desk(Strategy):
             losses = attribute_losses(self.sheet, self._opening_tier1_cash, ctx.now_ns, ctx.agent_id)
             for loss in losses:
                 ctx.log(loss)
-
-
-def _whole(amount: float) -> Cash:
-    """A real amount in whole cash units; what no constraint bounds is a number that no market reaches."""
-    return round(max(-_BOUND, min(_BOUND, amount)))

@@ -25,7 +25,8 @@ from lob_sim.messages import (
 from lob_sim.units import NS_PER_S, Duration, Interval, Lots
 
 _SLICE = 0
-_PARENT_ID = 1
+OWN_PARENTS = 1 << 32
+"""Strategies number their parent orders from here on: below are the forced sales of the agent's desk."""
 
 
 class SlicedExecution(Strategy, ABC):
@@ -112,12 +113,12 @@ class SlicedExecution(Strategy, ABC):
 
     def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
         """A request has ended."""
-        self.inquiries.on_close(event)
+        self.inquiries.on_close(ctx, event)
 
     def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
         """What was refused is still missing at the next slice."""
         if isinstance(event, RfqRejected):
-            self.inquiries.on_close(event)
+            self.inquiries.on_close(ctx, event)
 
     def _send(self, ctx: Context, qty_lots: Lots) -> None:
         p, instrument_id = self.params, self.instrument_id
@@ -130,7 +131,7 @@ class SlicedExecution(Strategy, ABC):
                 min(qty_lots, displayed),
                 touch,
                 time_in_force=TimeInForce.IOC,
-                parent_order_id=_PARENT_ID,
+                parent_order_id=OWN_PARENTS,
             )
         elif not touch and p.rfq_dealers:
             self.inquiries.ask(
@@ -141,5 +142,5 @@ class SlicedExecution(Strategy, ABC):
                 None,
                 dealer_ids=some_dealers(ctx, p.rfq_dealers),
                 patience_ns=p.rfq_patience,
-                parent_order_id=_PARENT_ID,
+                parent_order_id=OWN_PARENTS,
             )

@@ -9,7 +9,7 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
-from lob_sim.agents.quoting import is_continuous
+from lob_sim.agents.quoting import accepts_orders, is_continuous
 from lob_sim.balance.liquidation import BookView, ChildIntent, ChildVenue, LiquidationStrategy, ParentState
 from lob_sim.balance.resolution import ResolutionPolicy
 from lob_sim.balance.risk_manager import ChangeKind, ParentChange
@@ -184,10 +184,10 @@ class ForcedSales:
         if event.leaves_qty_lots == 0:
             self._children.pop(event.client_order_id, None)
 
-    def on_reject(self, event: OrderRejected | RfqRejected) -> None:
+    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
         """A child order or a request was refused."""
         if isinstance(event, RfqRejected):
-            self._inquiries.on_close(event)
+            self._inquiries.on_close(ctx, event)
             self._requests.pop(event.client_rfq_id, None)
         else:
             self._children.pop(event.client_order_id, None)
@@ -204,16 +204,17 @@ class ForcedSales:
         """An own request dealt; returns whether it was for a parent order."""
         for client_rfq_id, request in self._requests.items():
             inquiry = self._inquiries.open.get(client_rfq_id)
-            if inquiry is not None and inquiry.rfq_id == trade.rfq_id:
+            # Every instrument has a venue of its own, and each counts its requests from 1.
+            numbers = None if inquiry is None else (inquiry.instrument_id, inquiry.rfq_id)
+            if numbers == (trade.instrument_id, trade.rfq_id):
                 self._sold(request, trade.qty_lots)
                 del self._requests[client_rfq_id]
                 return True
         return False
 
-    def on_rfq_close(self, event: RfqClosed) -> None:
+    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
         """A request ended: what it did not sell is due again."""
-        self._inquiries.on_close(event)
-        if event.end is not RfqEnd.DEALT:
+        if self._inquiries.on_close(ctx, event) and event.end is not RfqEnd.DEALT:
             self._requests.pop(event.client_rfq_id, None)
 
     # --- parent orders ------------------------------------------------------------------------------------
@@ -258,15 +259,25 @@ class ForcedSales:
         ctx.log(ParentOrderClosed(ctx.now_ns, ctx.agent_id, instrument_id, parent.parent_order_id, left, end))
 
     def _withdraw(self, ctx: Context, instrument_id: int, too_many_lots: Lots) -> None:
-        """Walk away from requests, the newest first, that would sell more than is still to be sold.
+        """Take back what would sell more than is still to be sold: requests, then child orders, the newest first.
 
-        Child orders in the book are immediate-or-cancel: they have ended before a cancel could arrive.
+        Child orders are immediate-or-cancel: they have ended before a cancel could arrive, but where an auction
+        collects them.
         """
         for client_rfq_id, request in reversed(self._requests.items()):
             if too_many_lots <= 0:
                 return
             if request.instrument_id == instrument_id and self._inquiries.withdraw(ctx, client_rfq_id):
                 too_many_lots -= request.qty_lots
+        if is_continuous(ctx, instrument_id):
+            return
+        for client_order_id, child in reversed(self._children.items()):
+            if too_many_lots <= 0:
+                return
+            order = ctx.orders(instrument_id).get(client_order_id)
+            if child.instrument_id == instrument_id and order is not None and not order.cancel_sent:
+                ctx.cancel(instrument_id, client_order_id)
+                too_many_lots -= child.qty_lots
 
     # --- child orders -------------------------------------------------------------------------------------
     def _work(self, ctx: Context) -> None:
@@ -293,7 +304,7 @@ class ForcedSales:
 
     def _book_view(self, ctx: Context, instrument_id: int) -> BookView:
         top = ctx.top(instrument_id)
-        lit = top.bid_ticks > 0 and is_continuous(ctx, instrument_id)
+        lit = top.bid_ticks > 0 and accepts_orders(ctx, instrument_id)
         bids = ((top.bid_ticks, top.bid_lots),) if lit else ()
         return BookView(bids, top.ask_ticks, self._marks[instrument_id], self._volume.get(instrument_id, 0))
 

@@ -105,9 +105,16 @@ class Inquiries:
         self._decide(ctx, client_rfq_id, inquiry)
         return True
 
-    def on_close(self, event: RfqClosed | RfqRejected) -> None:
-        """Forget the request: dealt, walked away from, expired or refused."""
-        self.open.pop(event.client_rfq_id, None)
+    def on_close(self, ctx: Context, event: RfqClosed | RfqRejected) -> bool:
+        """Forget the request: dealt, walked away from, expired or refused.
+
+        Returns:
+            Whether it was this agent's: who was asked hears of the end of others' requests too, by others' numbers.
+        """
+        is_own = event.agent_id == ctx.agent_id
+        if is_own:
+            self.open.pop(event.client_rfq_id, None)
+        return is_own
 
     def _answered(self, ctx: Context, client_rfq_id: int, inquiry: Inquiry) -> None:
         inquiry.unanswered -= 1

@@ -71,7 +71,8 @@ def tier1_loss_cash(balance_sheets: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> d
 
     Args:
         balance_sheets: ``balance_sheet`` dataset: ``ts_event_ns``, ``agent_id``, ``tier1_cash``.
-        start_ns: The shock; an agent that has no balance sheet before it is left out.
+        start_ns: The shock; an agent that has no balance sheet before it is left out. An opening sheet, at time 0, is
+            before everything.
         end_ns: End of the window.
 
     Returns:
@@ -81,7 +82,8 @@ def tier1_loss_cash(balance_sheets: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> d
     losses: dict[int, Cash] = {}
     for agent_id, sheets in balance_sheets.groupby("agent_id", sort=True):
         times, capital = ints(sheets, "ts_event_ns"), ints(sheets, "tier1_cash")
-        before = int(np.searchsorted(times, start_ns, side="left")) - 1
+        opening = 0 if times[0] == 0 else -1
+        before = max(opening, int(np.searchsorted(times, start_ns, side="left")) - 1)
         after = int(np.searchsorted(times, end_ns, side="right")) - 1
         if before >= 0:
             losses[int(str(agent_id))] = int(capital[before]) - int(capital[after])

@@ -81,7 +81,8 @@ def trade_spreads(trades: pd.DataFrame, top: pd.DataFrame, horizon_ns: Ns) -> pd
     With d the aggressor's sign, p the price, m the mid just before and m' the mid ``horizon_ns`` later:
     effective 2 d (p - m), realised 2 d (p - m'), impact 2 d (m' - m). Twice a mid is a whole number of
     ticks, so that effective = realised + impact holds exactly. The mid before is the last one that stood
-    strictly before the trade's time, or, where both tables have ``seq``, before its ``seq``.
+    strictly before the trade's time, or, where the tables are a run's own (with ``cause_seq`` and ``seq``), before the
+    command that traded.
 
     Args:
         trades: ``ts_event_ns``, ``price_ticks``, ``qty_lots``, ``aggressor_side``.
@@ -101,8 +102,8 @@ def trade_spreads(trades: pd.DataFrame, top: pd.DataFrame, horizon_ns: Ns) -> pd
     if top.empty or trades.empty:
         return pd.DataFrame({column: np.array([], dtype=np.int64) for column in columns})
     times, top_times = ints(trades, "ts_event_ns"), ints(top, "ts_event_ns")
-    if "seq" in trades.columns and "seq" in top.columns:
-        before = row_at(ints(top, "seq"), ints(trades, "seq") - 1)
+    if "cause_seq" in trades.columns and "seq" in top.columns:
+        before = row_at(ints(top, "seq"), ints(trades, "cause_seq") - 1)
     else:
         before = row_at(top_times, times - 1)
     after = row_at(top_times, times + horizon_ns)

@@ -61,7 +61,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     value less prudent mark. ``rfq_share``: of lots. ``forced_lots`` and ``forced_sellers``. ``failures``.
     ``tier1_loss``: fall of all agents' Tier 1, in currency units. ``recovery_s``: until the last trade, in any
     instrument, more than 0.2% off fair value. ``calm_forced_lots`` and ``calm_quote_absence`` are of the time
-    before the shock.
+    before the shock, NaN where there is none.
     """
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     names = [i.name for i in run.header.instruments]
@@ -73,7 +73,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     dispersion, write_down = _marks_against(run, fair, start_ns, end_ns)
     quote_absence, bid_absence = dealer_absence(run, start_ns, end_ns)
     parents = run.table("parent_order_opened")
-    after = parents[parents["ts_event_ns"] >= start_ns]
+    before, after = parents[parents["ts_event_ns"] < start_ns], parents[parents["ts_event_ns"] >= start_ns]
     metrics = {
         "overshoot_pct": max(over),
         **{f"overshoot_pct.{name}": value for name, value in zip(names, over, strict=True)},
@@ -90,7 +90,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
         "failures": float(failures(run.table("dealer_defaulted"))),
         "tier1_loss": _tier1_loss(run, start_ns, end_ns),
         "recovery_s": max(_recovery_s(run, i, fair[i], start_ns, end_ns) for i in ids),
-        "calm_forced_lots": float(parents[parents["ts_event_ns"] < start_ns]["qty_lots"].sum()),
+        "calm_forced_lots": float(before["qty_lots"].sum()) if start_ns else math.nan,
         "calm_quote_absence": dealer_absence(run, 0, start_ns)[0] if start_ns else math.nan,
     }
     return {name: float(value) for name, value in metrics.items()}

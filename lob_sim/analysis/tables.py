@@ -16,6 +16,7 @@ from lob_sim.units import Ns
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 TOP_COLUMNS = ("ts_event_ns", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots")
 TRADE_COLUMNS = ("ts_event_ns", "price_ticks", "qty_lots", "aggressor_side")

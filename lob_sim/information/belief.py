@@ -100,6 +100,14 @@ class Belief(ABC):
         """
 
     @abstractmethod
+    def on_past_trade(self, side: Side, price_ticks: float, alpha: float, age_ns: Ns) -> None:
+        """Update on a trade that was dealt ``age_ns`` ago: it tells of the value then, from which value has moved.
+
+        What has moved since is Gaussian with the variance of perceived volatility over that time, so that an informed
+        aggressor's buying at p has probability Phi((V - p) / sd of the move) given today's V.
+        """
+
+    @abstractmethod
     def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:
         """Update on ``signal = V + noise`` with Gaussian noise of positive standard deviation (public
         news)."""
@@ -173,6 +181,20 @@ class GaussianBelief(Belief):
         self.volatility.expect(self._var * pull * pull)
         self._var *= second - pull * pull
 
+    def on_past_trade(self, side: Side, price_ticks: float, alpha: float, age_ns: Ns) -> None:
+        """Match the posterior's first two moments."""
+        alpha = min(max(alpha, 0.0), MAX_ALPHA)
+        then_var = self._var + self.volatility.variance_rate * age_ns
+        then_sd = math.sqrt(then_var)
+        a = side * (price_ticks - self._mean) / then_sd
+        density = _INV_SQRT_2PI * math.exp(-0.5 * a * a)
+        pull = alpha * density / (0.5 * (1 - alpha) + alpha * 0.5 * math.erfc(a * _SQRT_HALF))
+        # Value now and value then have the covariance of what was uncertain then already.
+        move = self._var / then_sd * pull
+        self._mean += side * move
+        self.volatility.expect(move * move)
+        self._var += self._var * self._var / then_var * (a * pull - pull * pull)
+
     def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:
         """Combine two Gaussians."""
         gain = self._var / (self._var + noise_sd_ticks * noise_sd_ticks)
@@ -233,6 +255,20 @@ class DensityBelief(Belief):
             self._density *= 0.5 * (1 - alpha) + alpha * beyond
         else:
             self._density *= 1 + alpha * (beyond - self._beyond(side.opposite, opposite_ticks))
+        self._settle()
+        self.volatility.expect((self._mean - before) ** 2)
+
+    def on_past_trade(self, side: Side, price_ticks: float, alpha: float, age_ns: Ns) -> None:
+        """Multiply by the likelihood, blurred by what value has moved since."""
+        alpha = min(max(alpha, 0.0), MAX_ALPHA)
+        moved_sd = math.sqrt(self.volatility.variance_rate * age_ns)
+        if moved_sd < self._step:
+            self.on_trade(side, price_ticks, alpha)
+            return
+        before = self._mean
+        away = side * (price_ticks - self._grid) / moved_sd
+        beyond = np.array([0.5 * math.erfc(z * _SQRT_HALF) for z in away.tolist()])
+        self._density *= 0.5 * (1 - alpha) + alpha * beyond
         self._settle()
         self.volatility.expect((self._mean - before) ** 2)
 

@@ -159,7 +159,7 @@ class RetreatParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     Attributes:
         min_share_paying: It leaves when fewer uninformed traders than this share would pay what it needs.
         appetite_tick_lots: It leaves when the expected loss on its quoted size is above this.
-        min_headroom_cash: It leaves when its least headroom under its limits is below this, in cash units.
+        min_headroom_cash: It leaves when its free headroom lets it buy less of the instrument than this, in cash units.
         return_ratio (factor): It returns when every measure is better than its threshold by this factor: loss at most
             the threshold times it; share and headroom at least the threshold divided by it.
         min_dwell_ns: Shortest time away.
@@ -179,7 +179,7 @@ class Assessment(msgspec.Struct, frozen=True, gc=False):
         half_spread_ticks: What :func:`elastic_half_spread` found, or None.
         share_paying: Share of uninformed traders who would pay it; 0 where the market is closed.
         expected_loss_tick_lots: Expected loss on the quoted size.
-        headroom_cash: Least headroom under its limits, in cash units.
+        headroom_cash: What free headroom under its limits lets it buy of the instrument, in cash units.
         forced_sale: It is selling under a constraint.
     """
 

@@ -83,7 +83,7 @@ class RetreatRecord(Event, frozen=True, gc=False):
         half_spread_ticks: Half-spread it would need against elastic flow; 0 where no half-spread would do.
         share_paying: Share of uninformed traders who would pay that; 0 where the market is closed.
         expected_loss_tick_lots: Expected loss to informed traders on its quoted size.
-        headroom_cash: Least headroom under its limits, in cash units.
+        headroom_cash: What its free headroom under its limits lets it buy of the instrument, in cash units.
     """
 
     dataset: ClassVar[str] = "retreat"

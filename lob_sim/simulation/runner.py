@@ -42,11 +42,14 @@ def simulate(scenario: Scenario, seed: int, recorder: Recorder, observer: Observ
 def advance(world: World, observer: Observer | None = None) -> World:
     """Run a world that has been built to its horizon; see :func:`simulate`."""
     horizon_ns = world.scenario.horizon
-    world.start()
-    steps = 1 if observer is None else _PROGRESS_STEPS
-    for step in range(1, steps + 1):
-        world.kernel.run_until(horizon_ns * step // steps)
-        if observer is not None:
-            observer(world, world.kernel.now_ns)
-    world.finish()
+    try:
+        world.start()
+        steps = 1 if observer is None else _PROGRESS_STEPS
+        for step in range(1, steps + 1):
+            world.kernel.run_until(horizon_ns * step // steps)
+            if observer is not None:
+                observer(world, world.kernel.now_ns)
+        world.finish()
+    finally:
+        world.kernel.drop_rest()
     return world

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -112,7 +113,6 @@ class World:
             timetable.close()
         for host in self.market.hosts:
             host.finish()
-        self.kernel.drop_rest()
         self.market.ledger.check()
 
     def _build_components(
@@ -152,7 +152,7 @@ class World:
             components,
             OwnBooks(agent_id, member.lots, member.cash, tick_values, guard),
             self._connect(member),
-            [Stream(self.seed, f"agent/{member.name}/{i}") for i in range(len(components))],
+            [Stream(self.seed, f"agent/{member.name}/{role}") for role in roles(components)],
             group.sees_fair_value,
         )
         for component in components:
@@ -169,6 +169,12 @@ class World:
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/letter-up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/letter-down")),
         )
+
+
+def roles(components: Sequence[Strategy]) -> list[str]:
+    """A name for each component of an agent, whatever else the agent has: ``desk``, and ``0``, ``1`` ... the rest."""
+    numbers = count()
+    return ["desk" if isinstance(component, Desk) else str(next(numbers)) for component in components]
 
 
 def enrol(scenario: Scenario, instruments: tuple[Instrument, ...], unit: CashUnit) -> list[Member]:

@@ -52,6 +52,8 @@ def test_losses_count_from_just_before_the_shock() -> None:
     ).sort_values("ts_event_ns")
     losses = tier1_loss_cash(sheets, 100, 500)
     assert losses == {1: 6, 2: 3}
+    # At a shock at the very start what counts is the opening sheet.
+    assert tier1_loss_cash(sheets, 0, 500) == {1: 6, 2: 3}
     assert loss_amplification(losses, 6) == 1.5
     assert math.isnan(loss_amplification(losses, 0))
 

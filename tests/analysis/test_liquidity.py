@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import msgspec
 import numpy as np
@@ -21,7 +22,11 @@ from lob_sim.analysis.liquidity import (
 )
 from lob_sim.errors import DataError
 from lob_sim.information.spread import decompose_quote
-from lob_sim.messages import QuoteRecord
+from lob_sim.log import MemoryRecorder, run_in_memory
+from lob_sim.log.manifest import AgentEntry, RunHeader
+from lob_sim.messages import NewOrder, QuoteRecord, Side
+from lob_sim.units import Instrument
+from lob_sim.venue.matching import MatchingEngine
 
 
 def top_table(*rows: tuple[int, int, int, int, int]) -> pd.DataFrame:
@@ -89,10 +94,26 @@ def test_identity_is_exact_on_a_random_market() -> None:
     assert (spreads.effective_ticks == spreads.realised_ticks + spreads.impact_ticks).all()
 
 
-def test_seq_decides_where_times_are_equal() -> None:
-    top = top_table((0, 99, 1, 101, 1), (50, 97, 1, 99, 1), (90, 97, 1, 99, 1)).assign(seq=[1, 5, 9])
-    trades = trade_table((50, 101, 1, 1), (50, 99, 1, 1)).assign(seq=[4, 7])
+def test_the_command_that_traded_decides_where_times_are_equal() -> None:
+    # A top bears the number of the command after which it stood.
+    top = top_table((0, 99, 1, 101, 1), (50, 97, 1, 99, 1), (90, 97, 1, 99, 1)).assign(seq=[1, 4, 9])
+    trades = trade_table((50, 101, 1, 1), (50, 99, 1, 1)).assign(seq=[5, 8], cause_seq=[4, 7])
     assert trade_spreads(trades, top, 10).effective_ticks.tolist() == [2, 2]
+
+
+def test_the_mid_before_a_trade_is_that_of_the_book_it_met() -> None:
+    bond = Instrument(0, "bond", Decimal(1), Decimal(1), Decimal(1), 1, 1)
+    memory, engine = MemoryRecorder(), MatchingEngine(0)
+    orders = [(Side.SELL, 102), (Side.SELL, 112), (Side.BUY, 98), (Side.BUY, 102), (Side.BUY, 99)]
+    for n, (side, price_ticks) in enumerate(orders, 1):
+        command = NewOrder(0, n, 1, side, 10, price_ticks)
+        memory.batch(100 * n, command, engine.process(command, 100 * n))
+    met = run_in_memory(memory, RunHeader({}, 1, tuple(AgentEntry(n, f"a{n}", "a", "") for n in range(6)), (bond,)))
+    spreads = trade_spreads(met.trades, met.quotes, 50)
+    assert spreads[["effective_ticks", "impact_ticks"]].values.tolist() == [[4, 10]]
+    # Without the log's numbering, times alone say the same here.
+    plain = trade_spreads(met.trades.drop(columns="cause_seq"), met.quotes, 50)
+    assert plain.equals(spreads)
 
 
 def test_dealer_against_noise_earns_its_spread_and_against_information_nothing() -> None:

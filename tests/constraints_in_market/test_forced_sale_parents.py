@@ -6,20 +6,25 @@ from lob_sim.agents.forced_sale import WORK, ForcedSales
 from lob_sim.balance.liquidation import Immediate
 from lob_sim.balance.resolution import ResolutionPolicy
 from lob_sim.balance.risk_manager import ChangeKind, ParentChange
-from lob_sim.messages import CancelReason as Reason
 from lob_sim.messages import (
+    CancelOrder,
     NewOrder,
     OrderCanceled,
     OrderFilled,
     ParentEnd,
     ParentOrderClosed,
+    Phase,
     RequestQuote,
+    RfqClosed,
+    RfqEnd,
     RfqOpened,
     RfqQuoted,
+    RfqTraded,
     Side,
     WalkAway,
 )
-from lob_sim.testing import RecordingContext
+from lob_sim.messages import CancelReason as Reason
+from lob_sim.testing import RecordingContext, make_instrument
 
 S = 1_000_000_000
 MARK = [10_000]
@@ -161,3 +166,46 @@ def test_ends_of_a_parent_order() -> None:
         forced.follow(ctx, change(ChangeKind.CANCEL, 0), breached, 0.0, MARK)
         (closed,) = [e for e in ctx.logged if isinstance(e, ParentOrderClosed)]
         assert closed.end is end
+
+
+def both_asked() -> tuple[ForcedSales, RecordingContext]:
+    """Parent orders in two instruments, one request out for each, and both venues call theirs number 7."""
+    forced = ForcedSales(Immediate(Immediate.Params()), ResolutionPolicy(), S, 60 * S, 3, S)
+    forced.securities = Vault(100)
+    ctx = RecordingContext(instruments=[make_instrument(0, "a"), make_instrument(1, "b")])
+    ctx.positions = [100, 100]
+    opened = [ParentChange(ChangeKind.OPEN, i, 20, ("slr",)) for i in (0, 1)]
+    forced.follow(ctx, opened, True, 0.0, MARK * 2)
+    for i, request in enumerate(ctx.take_actions()):
+        assert isinstance(request, RequestQuote)
+        forced.on_rfq_quote(ctx, RfqQuoted(0, i, 7, 1, 0, 1, 9_999, 0, 10**12, request.client_rfq_id))
+    return forced, ctx
+
+
+def test_a_deal_belongs_to_the_request_of_its_own_instrument() -> None:
+    forced, ctx = both_asked()
+    assert forced.on_rfq_trade(RfqTraded(0, 1, 7, 1, 1, ctx.agent_id, 1, Side.SELL, 9_999, 20, 0))
+    assert forced.working == {0: 20, 1: 0}
+
+
+def test_the_end_of_anothers_request_with_the_same_number_ends_nothing() -> None:
+    forced, ctx, _ = sales()
+    number = request_out(forced, ctx, 20).client_rfq_id
+    forced.on_rfq_quote(ctx, quote(number, 9_999))
+    forced.on_rfq_close(ctx, RfqClosed(0, 0, 56, 99, number, RfqEnd.DEALT))
+    assert forced.on_rfq_trade(RfqTraded(0, 0, 55, 1, 1, ctx.agent_id, 1, Side.SELL, 9_999, 20, 0))
+    assert forced.working == {0: 0}
+
+
+def test_a_seller_sends_its_orders_into_an_auction_and_takes_them_back() -> None:
+    forced, ctx, _ = sales()
+    ctx.set_top(9_999, 10_001, bid_lots=50)
+    ctx.phases[0] = Phase.AUCTION
+    forced.follow(ctx, change(ChangeKind.OPEN, 20), True, 0.0, MARK)
+    (child,) = ctx.take_actions()
+    assert isinstance(child, NewOrder)
+    assert child.qty_lots == 20
+    forced.follow(ctx, change(ChangeKind.CANCEL, 0), False, 0.0, MARK)
+    (cancel,) = ctx.take_actions()
+    assert isinstance(cancel, CancelOrder)
+    assert cancel.client_order_id == child.client_order_id

@@ -157,6 +157,21 @@ def test_what_dealers_buy_is_what_the_others_sell(crisis: Run) -> None:
         assert (np.diff(times) >= 0).all()
 
 
+def test_flow_is_what_trades_say_and_knows_who_started_it(crisis: Run) -> None:
+    forced = forced_sales(crisis)
+    taken = forced[~forced["is_maker"]]
+    assert len(taken) > 0
+    for i in range(len(crisis.header.instruments)):
+        times, lots, by_dealer = measure.started_flow(crisis, i)
+        lit, rfq = (t[t["instrument_id"] == i] for t in (crisis.trades, crisis.rfq_trades))
+        on_tape = (lit["aggressor_side"] * lit["qty_lots"]).sum() + (rfq["side"] * rfq["qty_lots"]).sum()
+        assert lots.sum() == on_tape
+        assert (np.diff(times) >= 0).all()
+        # Only dealers sell under a constraint here: what they sell so, and as takers, is among what they started.
+        sold = taken.loc[taken["instrument_id"] == i, "lots"].sum()
+        assert sold <= -lots[by_dealer & (lots < 0)].sum()
+
+
 def test_costs_beyond_value_are_a_zero_sum_within_each_trade(crisis: Run) -> None:
     flows = measure._flows(crisis)
     assert float((flows["cost_bp"] * flows["qty_lots"]).sum()) == pytest.approx(0.0, abs=1e-6)

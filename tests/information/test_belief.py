@@ -72,6 +72,33 @@ def test_one_trade_agrees_with_numerical_integration(
     assert grid.sd_ticks == pytest.approx(sd, abs=0.002 * s)
 
 
+@pytest.mark.parametrize("age_s", [0, 1, 60, 3600])
+@pytest.mark.parametrize(
+    ("side", "offset", "alpha"), [(Side.BUY, 0.7, 0.5), (Side.SELL, -1.5, 0.9), (Side.BUY, 0, 0.1)]
+)
+def test_a_past_trade_agrees_with_numerical_integration(side: Side, offset: float, alpha: float, age_s: int) -> None:
+    m, s, rate = 1000.0, 4.0, 0.5
+    price, moved = m + side * offset * s, rate * math.sqrt(age_s)
+    points = [price] if age_s < 10 else None
+
+    def weight(v: float) -> float:
+        away = side * (v - price)
+        beyond = float(away > 0) if not moved else stats.norm.cdf(away / moved)
+        return ((1 - alpha) / 2 + alpha * beyond) * stats.norm.pdf(v, m, s)
+
+    total, first, second = (
+        integrate.quad(lambda v: weight(v) * (v - m) ** n, m - 12 * s, m + 12 * s, points=points, limit=400)[0]  # noqa: B023
+        for n in range(3)
+    )
+    mean, sd = m + first / total, math.sqrt(second / total - (first / total) ** 2)
+    perceived = VolatilityParams(prior_ticks_per_sqrt_s=rate)
+    exact, grid = GaussianBelief(m, s, perceived), DensityBelief(m, s, perceived)
+    for belief, tolerance in ((exact, 1e-6), (grid, 0.002 * s)):
+        belief.on_past_trade(side, price, alpha, age_s * NS_PER_S)
+        assert belief.mean_ticks == pytest.approx(mean, abs=tolerance)
+        assert belief.sd_ticks == pytest.approx(sd, abs=tolerance)
+
+
 @pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
 def test_a_signal_combines_precisions(kind: type[Belief]) -> None:
     belief = kind(100.0, 3.0, STILL)

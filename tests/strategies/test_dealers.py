@@ -19,16 +19,18 @@ from lob_sim.messages import (
     DeclineQuote,
     NewOrder,
     News,
+    OrderFilled,
     QuoteRecord,
     ReplaceOrder,
     RfqOpened,
+    RfqPrint,
     RfqTraded,
     Side,
     SubmitQuote,
     Trade,
 )
 from lob_sim.plugins import build_params
-from lob_sim.testing import RecordingContext
+from lob_sim.testing import RecordingContext, make_instrument
 from lob_sim.units import NS_PER_S
 from strategies.avellaneda_stoikov import AvellanedaStoikovDealer
 from strategies.fixed_spread import FixedSpreadDealer
@@ -265,6 +267,37 @@ def test_glosten_milgrom_learns_from_the_tape_as_bayes_says() -> None:
     dealer.on_news(ctx, News(NS_PER_S, 0, 990.0, 5.0))
     belief.on_signal(990.0, 5.0)
     assert dealer.views[0].belief.mean_ticks == pytest.approx(belief.mean_ticks, rel=1e-12)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_glosten_milgrom_learns_nothing_from_what_it_or_its_desk_started(own: bool) -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    dealer = started(GlostenMilgromDealer, ctx, **GM)
+    for n in (1, 2):  # one order of its own, or of another's, sweeps two prices
+        dealer.on_trade(ctx, Trade(NS_PER_S, 0, n, 995 - n, 5, Side.SELL, n, 9))
+        if own:
+            dealer.on_fill(ctx, OrderFilled(NS_PER_S, 0, 0, 4, 9, Side.SELL, 995 - n, 5, 10 - 5 * n, False, n))
+    dealer.on_rfq_trade(
+        ctx, RfqTraded(NS_PER_S, 0, 3, 1, 1, ctx.agent_id if own else 8, 1 if own else 0, Side.SELL, 990, 5, 0)
+    )
+    ctx.now_ns = 2 * NS_PER_S
+    dealer.on_wake(ctx, 0)
+    assert (dealer.views[0].belief.mean_ticks == 1000) is own
+
+
+def test_glosten_milgrom_knows_its_own_prints_by_instrument_and_discounts_old_ones() -> None:
+    moves = []
+    for dealt_ns in (1000 * NS_PER_S, 100 * NS_PER_S):
+        ctx = RecordingContext(initial_ticks=1000, instruments=[make_instrument(0, "a"), make_instrument(1, "b")])
+        dealer = started(GlostenMilgromDealer, ctx, **GM)
+        # Venues number their trades apart: this one's trade -1 in instrument 0 is not another's in instrument 1.
+        dealer.on_rfq_trade(ctx, RfqTraded(0, 0, 1, 1, -1, ctx.agent_id, 1, Side.SELL, 990, 5, 0))
+        ctx.now_ns = 1000 * NS_PER_S
+        dealer.on_print(ctx, RfqPrint(ctx.now_ns, 1, -1, dealt_ns, 990, 5, Side.SELL))
+        moves.append(1000 - dealer.views[1].belief.mean_ticks)
+        dealer.on_print(ctx, RfqPrint(ctx.now_ns, 0, -1, dealt_ns, 990, 5, Side.SELL))
+        assert dealer.views[0].belief.mean_ticks == 1000
+    assert moves[0] > moves[1] > 0
 
 
 def test_glosten_milgrom_with_no_informed_flow_charges_processing_alone() -> None:

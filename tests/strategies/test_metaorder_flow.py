@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from lob_sim.agents.execution import OWN_PARENTS
 from lob_sim.messages import CancelReason, NewOrder, OrderCanceled, OrderFilled, Side, TimeInForce
 from lob_sim.plugins import build_params
 from lob_sim.testing import RecordingContext
@@ -54,12 +55,12 @@ def test_sizes_follow_the_power_law_up_to_the_largest() -> None:
     exponent, largest, parents = 1.5, 20, 4_000
     flow = started(ctx, metaorders=1, tail_exponent=exponent, max_lots=largest)
     lots: Counter[int] = Counter()
-    while flow.begun <= parents:
+    while flow.begun <= OWN_PARENTS + parents:
         (order,) = wake(flow, ctx)
         fill(flow, ctx, order)
         lots[order.parent_order_id] += 1
     # The first was met at work; the last has only begun.
-    sizes = Counter(lots[number] for number in range(2, parents + 1))
+    sizes = Counter(lots[OWN_PARENTS + number] for number in range(2, parents + 1))
     at_least = np.append(np.arange(1.0, largest + 1) ** -exponent, 0.0)
     expected = -np.diff(at_least) * (parents - 1)
     assert max(sizes) <= largest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import floor
 from typing import Any
 
+import msgspec
 import pytest
 
 from lob_sim.agents.context import Headroom
@@ -22,8 +23,8 @@ from lob_sim.messages import (
 )
 from lob_sim.plugins import build_params
 from lob_sim.scenario.specs import SwitchSpec
-from lob_sim.testing import RecordingContext
-from lob_sim.units import NS_PER_S
+from lob_sim.testing import RecordingContext, make_instrument
+from lob_sim.units import MOST_CASH, NS_PER_S
 from strategies.spiral_dealer import SpiralDealer
 
 ROOMY = Headroom((1000,), 0.06, False, ())
@@ -49,6 +50,7 @@ def dealer(ctx: RecordingContext, **params: Any) -> SpiralDealer:
 def context(headroom: Headroom | None = ROOMY) -> RecordingContext:
     ctx = RecordingContext(initial_ticks=1000)
     ctx.headroom = headroom
+    ctx.positions = [1000]
     return ctx
 
 
@@ -126,6 +128,41 @@ def test_it_buys_only_with_headroom_beyond_its_reserve(free_lots: int, bid_lots:
     assert sum(order.leaves_lots for order in ctx.orders(0).values() if order.side is Side.BUY) == bid_lots
 
 
+def test_a_dealer_that_has_left_for_want_of_capital_bids_nothing_while_it_is_away() -> None:
+    ctx = context()
+    strategy = dealer(ctx, headroom_reserve=0.5, retreat={"appetite_tick_lots": 1000.0, "min_dwell_ns": "30s"})
+    ctx.headroom = Headroom((499,), 0.055, False, ())
+    look_again(strategy, ctx)
+    ctx.headroom = Headroom((600,), 0.055, False, ())
+    for _ in range(10):  # there is room again, but it has said that it is away
+        look_again(strategy, ctx)
+        assert sides(ctx) == {Side.SELL}
+    look_again(strategy, ctx, 30)
+    assert sides(ctx) == {Side.BUY, Side.SELL}
+    assert causes(ctx) == [WithdrawalCause.CAPITAL]
+
+
+def test_a_dealer_with_a_balance_sheet_offers_no_more_than_it_holds() -> None:
+    ctx = context()
+    ctx.positions = [2]
+    dealer(ctx)
+    assert sum(order.leaves_lots for order in ctx.orders(0).values() if order.side is Side.SELL) == 2
+    free = context(None)
+    dealer(free)
+    assert sum(order.leaves_lots for order in free.orders(0).values() if order.side is Side.SELL) == 4
+
+
+def test_what_no_limit_bounds_still_fits_the_log() -> None:
+    ctx = context()
+    ctx.headroom = Headroom((1 << 40,), 0.06, False, ())
+    strategy = dealer(ctx)
+    ctx.instruments = (msgspec.structs.replace(ctx.instruments[0], cash_per_tick_lot=10**9),)
+    strategy.views[0].belief._var = 400.0**2  # type: ignore[attr-defined]
+    look_again(strategy, ctx)
+    (record,) = [r for r in ctx.logged if isinstance(r, RetreatRecord)]
+    assert record.headroom_cash == MOST_CASH
+
+
 # --- request for quote --------------------------------------------------------------------------------------
 
 
@@ -146,6 +183,15 @@ def test_a_dealer_who_keeps_selling_gets_a_lower_bid_and_then_none() -> None:
     last = answers[-1]
     assert isinstance(last, DeclineQuote)
     assert last.reason is DeclineReason.SUSPECTED_DISTRESS
+
+
+def test_it_answers_only_in_what_it_deals_in() -> None:
+    ctx = RecordingContext(initial_ticks=1000, instruments=[make_instrument(0, "a"), make_instrument(1, "b")])
+    ctx.headroom = Headroom((1000, 1000), 0.06, False, ())
+    strategy = dealer(ctx, instruments=["b"])
+    answer = ask_to_sell(strategy, ctx, asker=9)
+    assert isinstance(answer, DeclineQuote)
+    assert answer.reason is DeclineReason.NO_INTEREST
 
 
 def test_a_client_who_keeps_selling_is_not_suspected() -> None:
@@ -180,6 +226,7 @@ def test_scarce_capacity_is_charged_for() -> None:
 @pytest.mark.parametrize(("position", "side", "qty"), [(23, Side.SELL, 3), (-40, Side.BUY, 4), (20, None, 0)])
 def test_it_offers_other_dealers_what_it_has_taken_on_beyond_its_limit(position: int, side: Side, qty: int) -> None:
     ctx = context()
+    ctx.positions = [0]
     strategy = dealer(ctx)
     ctx.positions[0] = position
     ctx.take_actions()
