@@ -33,7 +33,8 @@ import typer
 from numpy.typing import NDArray
 
 from experiments.drawing import COLOURS, new_figure, save
-from lob_sim.experiment import Experiment, Outcome, Row, Tape, exceeds, identical, mean_of, run_cells
+from experiments.spiral.claims import share
+from lob_sim.experiment import Experiment, Outcome, Row, Tape, identical, run_cells
 from lob_sim.messages import DealerDefaulted, OrderFilled, ParentOrderOpened, RfqTraded, Side, Trade
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
@@ -162,8 +163,7 @@ def _order_rows(frame: pd.DataFrame) -> list[Row]:
 
 
 def _share(claim: str, holds: Flags) -> Row:
-    share = mean_of(holds)
-    return exceeds(f"{claim} (at least 0.95)", share.value, 0.95 - 1e-9, share.se, _SOURCE)
+    return share(claim, holds, 0.95, _SOURCE)
 
 
 def _nobody(frame: pd.DataFrame, groups: tuple[str, ...]) -> Flags:

@@ -24,9 +24,9 @@ Parts: ``table`` (functioning against stressed, every cell measured), ``factoria
 interaction), ``shapley`` (exact over SLR, VaR, funding and information; then every switch by sampled orders),
 ``tipping`` (shock size × headroom), ``controls`` (negative controls), ``calm`` (no shock, small shock), ``robustness``
 (±25 % on each free parameter), ``all`` (everything but robustness, which takes as long as the rest together). A
-sixteenth of the seeds is spent on each coalition and control and on the small shock, a twenty-fifth on each point of
-the tipping grid, a fortieth on each change of a parameter, a fiftieth on each coalition of the finer split. Intervals
-are bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
+sixth of the seeds is spent on each control, a sixteenth on each coalition and on the small shock, a twenty-fifth on
+each point of the tipping grid, a fortieth on each change of a parameter, a fiftieth on each coalition of the finer
+split. Intervals are bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
 
 ``python -m experiments.information_spiral demo --out out/demo`` runs the four cells with a few seeds and leaves a
 figure, a table and two logs.
@@ -50,6 +50,7 @@ from lob_sim.running import run as run_once
 
 Draw = Callable[[Path], None]
 _COALITION_SHARE = 16
+_CONTROL_SHARE = 6
 _GRID_SHARE = 25
 _FINE_SHARE = 50
 _CHANGE_SHARE = 40
@@ -94,7 +95,7 @@ def run(
         tables.append(table)
         drawn["tipping"] = lambda path: figures.heat_map(path, grid.sizes, grid.factors, grid.mean)
     if Part.controls in wanted:
-        rows += controls.control_rows(_part_of(seeds, _COALITION_SHARE))
+        rows += controls.control_rows(_part_of(seeds, _CONTROL_SHARE))
     if Part.calm in wanted:
         table, more = factorial.calm_rows(seeds, _part_of(seeds, _COALITION_SHARE))
         rows += more

@@ -196,14 +196,17 @@ class Tape:
         return [message for message in self.messages if type(message) is kind]
 
 
-def run_cells(task: Task, points: Sequence[Mapping[str, Value]], seeds: int, title: str | None = None) -> pd.DataFrame:
-    """Do a task at every point with seeds 1 .. n (the same for all points) and return the table of results.
+def run_cells(
+    task: Task, points: Sequence[Mapping[str, Value]], seeds: int, title: str | None = None, first_seed: int = 1
+) -> pd.DataFrame:
+    """Do a task at every point with n seeds in a row (the same for all points) and return the table of results.
 
     Args:
         task: The task.
         points: Overrides, one mapping per point.
         seeds: Number of seeds.
         title: What is shown beside a bar on the terminal while it runs; without it nothing is.
+        first_seed: The first of the seeds.
 
     Raises:
         LobSimError: A run failed; shows the first.
@@ -211,7 +214,7 @@ def run_cells(task: Task, points: Sequence[Mapping[str, Value]], seeds: int, tit
     workers = _workers.get()
     bar = nullcontext(None) if title is None else progress_bar(title)
     with bar as progress, Serial() if workers == 1 else Processes(workers) as executor:
-        frame = run_many(task, points, range(1, seeds + 1), executor, progress)
+        frame = run_many(task, points, range(first_seed, first_seed + seeds), executor, progress)
     failed = frame[frame["status"] != "ok"]
     if len(failed):
         first = failed.iloc[0]

@@ -25,9 +25,9 @@ def below(claim: str, sample: Any, bound: float, source: str) -> Row:
 
 
 def within(claim: str, sample: Any, reference: float, slack: float, source: str) -> Row:
-    """The 95 % interval of the mean reaches into reference ± slack: what is off is sampling error or less than that."""
+    """The 95 % interval of the mean lies within reference ± slack: what is off is shown to be less than that."""
     found = bootstrap(sample)
-    holds = found.low <= reference + slack and found.high >= reference - slack
+    holds = found.low >= reference - slack and found.high <= reference + slack
     return _row(claim, found, reference, "=", slack, holds, sample, source)
 
 

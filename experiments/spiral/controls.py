@@ -75,12 +75,6 @@ def thickest(scenario: Scenario) -> str:
     return max(groups, key=lambda name: cells.capital(scenario, groups[name]).headroom)
 
 
-def hit_dealers(scenario: Scenario) -> int:
-    """How many dealers the shocks alone take over their leverage limits."""
-    groups = cells.leverage_groups(scenario).values()
-    return sum(group.count for group in groups if cells.capital(scenario, group).breached_by_shock)
-
-
 def control_rows(seeds: int) -> list[Row]:
     """All negative controls of the flagship.
 
@@ -131,7 +125,7 @@ def _uninformed_rows(scenario: Scenario, frames: dict[str, pd.DataFrame]) -> lis
 
 
 def _contagion_rows(scenario: Scenario, frames: dict[str, pd.DataFrame]) -> list[Row]:
-    hit, spared = hit_dealers(scenario), f"forced_sellers.{thickest(scenario)}"
+    spared = f"forced_sellers.{thickest(scenario)}"
     deep, apart = frames["deep"], frames["apart"]
     pushed = {
         market: frames[market]["contagion_pct"] - frames[f"{market}, no limit"]["contagion_pct"]
@@ -140,12 +134,17 @@ def _contagion_rows(scenario: Scenario, frames: dict[str, pd.DataFrame]) -> list
     what = "what the leverage limit adds to the fall of what no shock hits (%)"
     return [
         share(
-            f"infinite depth: share of seeds in which nobody sells but the {hit} that the shock hits",
-            deep["forced_sellers"] <= hit,
+            "infinite depth: share of seeds in which those that no shock hits never sell",
+            deep[spared] == 0,
             0.95,
             THESIS,
         ),
-        share("no common holdings: share of seeds in which the spared never sell", apart[spared] == 0, 0.95, THESIS),
+        share(
+            "no common holdings: share of seeds in which those that no shock hits never sell",
+            apart[spared] == 0,
+            0.95,
+            THESIS,
+        ),
         above(f"finite depth and common holdings: {what}", pushed["crisis"], 0.0, THESIS),
         within(f"infinite depth: {what}", pushed["deep"], 0.0, _NOISE, THESIS),
         within(f"no common holdings: {what}", pushed["apart"], 0.0, _NOISE, THESIS),

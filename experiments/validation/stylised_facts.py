@@ -106,6 +106,7 @@ class Part(StrEnum):
 def run(
     part: Annotated[Part, typer.Option(help="What to run.")] = Part.all,
     seeds: Annotated[int, typer.Option(min=4, help="Seeds of each market.")] = 40,
+    first_seed: Annotated[int, typer.Option(min=1, help="The first of them.")] = 1,
     tail_exponent: Annotated[
         float, typer.Option(min=1.1, max=1.9, help="α of the metaorders' sizes, whose signs remember with γ = α - 1.")
     ] = 1.5,
@@ -119,7 +120,7 @@ def run(
     if part in (Part.flagship, Part.all):
         markets |= flagship_markets(tail_exponent)
     rows, tables = [], []
-    frames = run_markets(markets, measure, seeds, "markets") if markets else {}
+    frames = run_markets(markets, measure, seeds, "markets", first_seed) if markets else {}
     if markets:
         rows += judge(frames, tail_exponent)
         tables.append(facts_table(frames))
@@ -127,20 +128,22 @@ def run(
         rows += judge_constant_impact(impacts_of(constant_impact_market(), 2))
     impacts = None
     if part in (Part.impact, Part.all):
-        impacts = impacts_of(calm(flagship()), seeds)
+        impacts = impacts_of(calm(flagship()), seeds, first_seed)
         rows += judge_impact(impacts)
         tables.append(impact_table(impacts))
     return Outcome(rows, lambda path: _draw(path, frames, impacts, tail_exponent), tables)
 
 
-def run_markets(markets: Mapping[str, Scenario], task: Measure, seeds: int, title: str) -> dict[str, pd.DataFrame]:
-    frame = run_cells(cell_task(markets, task), [{"cell": name} for name in markets], seeds, title)
+def run_markets(
+    markets: Mapping[str, Scenario], task: Measure, seeds: int, title: str, first_seed: int = 1
+) -> dict[str, pd.DataFrame]:
+    frame = run_cells(cell_task(markets, task), [{"cell": name} for name in markets], seeds, title, first_seed)
     return {name: frame[frame["cell"] == name].set_index("seed") for name in markets}
 
 
-def impacts_of(base: Scenario, seeds: int) -> pd.DataFrame:
+def impacts_of(base: Scenario, seeds: int, first_seed: int = 1) -> pd.DataFrame:
     """By how many ticks each metaorder has moved the mid when it is done; a row a seed, a column a size."""
-    frames = run_markets(impact_markets(base), measure_mids, seeds, "impact")
+    frames = run_markets(impact_markets(base), measure_mids, seeds, "impact", first_seed)
     return pd.DataFrame({lots: frames[str(lots)][f"mid_{lots}"] - frames["0"][f"mid_{lots}"] for lots in SIZES})
 
 
@@ -259,7 +262,7 @@ def facts_table(frames: Mapping[str, pd.DataFrame]) -> ResultTable:
         cells = []
         for frame in derived.values():
             found = mean_of(frame[fact])
-            absent = abs(found.value) <= NEGLIGIBLE + 3 * found.se
+            absent = abs(found.value) + 3 * found.se <= NEGLIGIBLE
             shown = absent if fact.startswith("linear") else found.value > 3 * found.se
             verdict = "shown" if shown else "not shown"
             cells.append(f"{found.value:.3g} ± {found.se:.1g}: {verdict}" if np.isfinite(found.se) else "")
@@ -344,8 +347,8 @@ EXPERIMENT = Experiment(
     "stylised_facts",
     run,
     quick={"part": Part.mechanism, "seeds": 12, "trades": 2000, "minutes": 20.0},
-    # Impact scatters: by what 40 seeds showed (concavity of 2.7 standard errors), 100 tell it from none, 40 need not.
-    cases=[{"part": Part.flagship}, {"part": Part.impact, "seeds": 100}, {"part": Part.mechanism}],
+    # Impact scatters: 40 seeds once showed concavity of 2.7 standard errors. A hundred others judge it.
+    cases=[{"part": Part.flagship}, {"part": Part.impact, "seeds": 100, "first_seed": 41}, {"part": Part.mechanism}],
 )
 main = EXPERIMENT.main
 
