@@ -1,6 +1,6 @@
 """Plain data to typed values, strictly: what a scenario file or a plug-in's parameters say.
 
-The data are TOML read with ``parse_float=Decimal``, or JSON, or what a Python caller wrote. msgspec does the
+The data are TOML, or JSON, or what a Python caller wrote. msgspec does the
 conversion; this module adds what people need: durations with units, enumerations by name, suggestions for
 misspelt keys, and errors that say where.
 """
@@ -27,7 +27,7 @@ _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 
 
 def convert_strict(raw: object, target: type[T], where: str, error_type: type[InputError] = PluginError) -> T:
-    """Convert plain data (TOML read with ``parse_float=Decimal``, or JSON) to a typed value.
+    """Convert plain data (TOML, JSON) to a typed value.
 
     What msgspec does, and: an unknown key is answered with the nearest known one, an enumeration is named
     by its member in any case, a :data:`lob_sim.units.Duration` is written ``"250ms"`` or in seconds, and

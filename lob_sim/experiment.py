@@ -298,6 +298,11 @@ class Experiment:
         """First line of the module's docstring."""
         return self.doc.strip().partition("\n")[0]
 
+    def parameters(self, case: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter of a case: as it says, or by default."""
+        defaults = {name: parameter.default for name, parameter in inspect.signature(self.run).parameters.items()}
+        return defaults | dict(case)
+
     @staticmethod
     def options(case: Mapping[str, Any]) -> str:
         """A case as options of the command line."""

@@ -9,7 +9,7 @@ number of them and cash is conserved exactly, not to rounding. Decimal numbers a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from math import gcd, lcm
 from typing import Annotated, TypeAlias
 
@@ -114,10 +114,6 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
             InputError: The price is off the tick grid.
         """
         return _exact(price, self.tick_size, f"price {price} of {self.name}", f"a multiple of {self.tick_size}")
-
-    def nearest_ticks(self, price: Decimal) -> Ticks:
-        """Convert a decimal price to the nearest tick, halves to even."""
-        return int((price / self.tick_size).to_integral_value(ROUND_HALF_EVEN))
 
     def to_lots(self, amount: Decimal) -> Lots:
         """Convert a decimal amount exactly.

@@ -59,6 +59,7 @@ class Result(msgspec.Struct, frozen=True):
         job: Which.
         title: The experiment's question.
         command: What to type to get the same.
+        parameters: All that the experiment was told, by default or not: with others the results are others.
         rows: The claims; empty where the run failed.
         tables: What else was measured, as text.
         error: Why it failed, or empty.
@@ -76,6 +77,7 @@ class Result(msgspec.Struct, frozen=True):
     figures: list[str]
     took_s: float
     skipped: str = ""
+    parameters: dict[str, str] = {}
 
     @property
     def holds(self) -> bool:
@@ -115,6 +117,17 @@ def command_of(job: Job) -> tuple[str, dict[str, Any]]:
     return f"python -m {job.module} {experiment.options(case)}".strip(), case
 
 
+def parameters_of(job: Job) -> dict[str, str]:
+    """All parameters of a job as text; files by their place in the project."""
+    experiment = load(job.module)
+    case = experiment.quick if job.case < 0 else experiment.cases[job.case]
+    found = experiment.parameters(case)
+    return {
+        name: value.relative_to(ROOT).as_posix() if isinstance(value, Path) else str(value)
+        for name, value in found.items()
+    }
+
+
 def do(job: Job, folder: Path) -> Result:
     """Run one case in this process and draw its figure, under the report's folder."""
     started = time.perf_counter()
@@ -141,7 +154,7 @@ def do(job: Job, folder: Path) -> Result:
         error = f"{type(failure).__name__}: {failure}"
         traceback.print_exc()
     took_s = time.perf_counter() - started
-    return Result(job, experiment.title, command, rows, tables, error, figures, took_s, skipped)
+    return Result(job, experiment.title, command, rows, tables, error, figures, took_s, skipped, parameters_of(job))
 
 
 def told(measured: ResultTable) -> ResultTable:
@@ -259,7 +272,7 @@ class Kept:
             stored = msgspec.json.decode(self.store.read_bytes(), type=list[Result]) if self.store.exists() else []
         except msgspec.DecodeError as error:
             raise DataError(f"does not hold the results of a validation: {error}", str(self.store)) from None
-        self.before = {r.job: r for r in stored if r.job in jobs and r.command == command_of(r.job)[0]}
+        self.before = {r.job: r for r in stored if r.job in jobs and r.parameters == parameters_of(r.job)}
         self.results = {job: result for job, result in self.before.items() if job not in renewed}
 
     def add(self, result: Result) -> None:

@@ -65,7 +65,7 @@ class Headroom(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         purchase_lots: Largest purchase of each instrument that no constraint forbids; 0 when one binds, and
             more than anybody trades where there is no limit.
-        tier1_ratio: Tier 1 over the leverage exposure, as a fraction.
+        tier1_ratio: Tier 1 over all assets, as a fraction.
         selling: Whether a forced sale is being worked.
         binding: Names of the constraints that bind.
     """

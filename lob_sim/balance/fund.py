@@ -53,7 +53,7 @@ class Fund:
 
     Attributes:
         sheet: The balance sheet.
-        last_nav_cash: Net asset value after the last redemption: performance is measured from it.
+        last_nav_cash: Net asset value when redemptions were last worked out: performance is measured from it.
     """
 
     def __init__(self, sheet: BalanceSheet, rule: FlowRule) -> None:

@@ -297,11 +297,6 @@ class RepoLender:
         self.lent_cash -= amount_cash
 
 
-def leverage_of(sheet: BalanceSheet) -> float:
-    """Assets over Tier 1; infinite when Tier 1 is zero or less and there are assets."""
-    return sheet.assets_cash / sheet.tier1_cash if sheet.tier1_cash > 0 else math.inf
-
-
 def margin_calls(sheet: BalanceSheet) -> Mapping[int, Cash]:
     """What lenders call, by instrument: the loan beyond (1 - haircut) × value, rounded up."""
     limits = sheet.repo_limits()

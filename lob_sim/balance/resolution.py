@@ -7,7 +7,6 @@ from typing import Annotated
 
 import msgspec
 
-from lob_sim.balance.risk_manager import Sale
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.errors import InvariantError
 from lob_sim.messages import DealerDefaulted, LossAttributed
@@ -38,11 +37,6 @@ def default_event(sheet: BalanceSheet, ts_event_ns: Ns, agent_id: int) -> Dealer
     if not sheet.insolvent:
         return None
     return DealerDefaulted(ts_event_ns, agent_id, sheet.tier1_cash, sheet.assets_cash, sheet.liabilities_cash)
-
-
-def resolution_sales(sheet: BalanceSheet) -> tuple[Sale, ...]:
-    """Everything that a defaulted dealer is long."""
-    return tuple(Sale(i, lots, ("default",)) for i, lots in enumerate(sheet.lots) if lots > 0)
 
 
 def attribute_losses(

@@ -27,7 +27,6 @@ from lob_sim.messages import (
     NewOrder,
     OrderAccepted,
     OrderCanceled,
-    OrderExpired,
     OrderFilled,
     OrderReplaced,
     OrderTriggered,
@@ -45,7 +44,6 @@ _READ = (
     NewOrder,
     OrderAccepted,
     OrderCanceled,
-    OrderExpired,
     OrderFilled,
     OrderReplaced,
     OrderTriggered,
@@ -148,7 +146,6 @@ class _Tape:
             OrderReplaced: self._on_replaced,
             OrderTriggered: self._on_triggered,
             OrderCanceled: self._on_canceled,
-            OrderExpired: self._on_expired,
             Trade: self._on_trade,
             OrderFilled: self._on_filled,
             PhaseChanged: self._on_phase,
@@ -208,9 +205,6 @@ class _Tape:
         self._reduce(order, order.open_lots - event.leaves_qty_lots)
         if not event.leaves_qty_lots:
             del self._orders[event.order_id]
-
-    def _on_expired(self, event: OrderExpired, _: LogRow) -> None:
-        self._take_off(self._orders.pop(event.order_id), event.qty_lots)
 
     def _on_trade(self, event: Trade, _: LogRow) -> None:
         maker = self._orders[event.maker_order_id]

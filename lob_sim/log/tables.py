@@ -28,7 +28,7 @@ def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
 
     - ``n_fills``, ``filled_lots``, ``filled_ticks_lots`` (sum of price × quantity), ``average_fill_ticks``;
     - ``canceled_lots``: what left without trading; ``n_replaced``: how often price or quantity was replaced;
-    - ``end``: ``filled``, ``canceled``, ``expired`` or ``open``; ``ts_end_ns``: when, -1 while open.
+    - ``end``: ``filled``, ``canceled`` or ``open``; ``ts_end_ns``: when, -1 while open.
 
     Args:
         table: Gives a dataset by name.
@@ -61,11 +61,10 @@ def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
 
 
 def _ends(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    fills, cancels, expired = table("order_filled"), table("order_canceled"), table("order_expired")
+    fills, cancels = table("order_filled"), table("order_canceled")
     last = [
         fills[fills["leaves_qty_lots"] == 0].assign(end="filled"),
         cancels[cancels["leaves_qty_lots"] == 0].assign(end="canceled"),
-        expired.assign(end="expired"),
     ]
     ends = pd.concat([frame[["seq", *_KEY, "ts_event_ns", "end"]] for frame in last])
     ends = ends.sort_values("seq").drop_duplicates(_KEY, keep="last")

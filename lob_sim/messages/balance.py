@@ -21,8 +21,6 @@ class SheetCause(IntEnum):
     REPAID = 6
     DUE = 7
     """Lenders refuse to roll: funding moved to what must be repaid now."""
-    WRITE_DOWN = 8
-    """A loss or gain on other assets, or interest and fees."""
     REDEMPTION = 9
     DEFAULT = 10
     """Losses of a defaulted borrower or of a resolution."""

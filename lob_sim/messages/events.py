@@ -17,7 +17,6 @@ class CancelReason(IntEnum):
     MARKET_REMAINDER = 3
     FOK_NOT_FILLED = 4
     SELF_TRADE = 5
-    SESSION_CLOSED = 6
 
 
 class OrderAccepted(Event, frozen=True, gc=False):
@@ -97,18 +96,6 @@ class OrderTriggered(Event, frozen=True, gc=False):
     agent_id: int
     client_order_id: int
     order_id: int
-
-
-class OrderExpired(Event, frozen=True, gc=False):
-    """An order ended because its time or its session ended."""
-
-    dataset: ClassVar[str] = "order_expired"
-    ts_event_ns: Ns
-    instrument_id: int
-    agent_id: int
-    client_order_id: int
-    order_id: int
-    qty_lots: Lots
 
 
 class Trade(Event, frozen=True, gc=False):

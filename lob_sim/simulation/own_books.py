@@ -11,7 +11,6 @@ from lob_sim.messages import (
     Message,
     OrderAccepted,
     OrderCanceled,
-    OrderExpired,
     OrderFilled,
     OrderRejected,
     OrderReplaced,
@@ -143,9 +142,6 @@ class OwnBooks:
                 self._answered(event.client_order_id)
             self.reserve_order(event.instrument_id, order)
 
-    def _expired(self, event: OrderExpired) -> None:
-        self._end_order(event.instrument_id, event.client_order_id)
-
     def _replaced(self, event: OrderReplaced) -> None:
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
@@ -208,7 +204,6 @@ OWN_AFFAIRS: dict[type[Message], Callable[[OwnBooks, Any], None]] = {
     OrderAccepted: OwnBooks._accepted,
     OrderFilled: OwnBooks._filled,
     OrderCanceled: OwnBooks._canceled,
-    OrderExpired: OwnBooks._expired,
     OrderReplaced: OwnBooks._replaced,
     OrderRejected: OwnBooks._rejected,
     RfqOpened: OwnBooks._rfq_opened,

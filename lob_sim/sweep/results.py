@@ -175,8 +175,3 @@ def _frame(tables: Sequence[pa.Table], paths: Sequence[str]) -> pd.DataFrame:
     frame.attrs["parameters"] = list(paths)
     frame.attrs["metrics"] = metrics
     return frame
-
-
-def metric_names(frame: pd.DataFrame) -> list[str]:
-    """Names of the metric columns of a frame of results."""
-    return list(frame.attrs["metrics"])

@@ -16,14 +16,12 @@ from lob_sim.balance.funding import (
     HaircutSchedule,
     LoanLadder,
     RepoLender,
-    leverage_of,
     margin_calls,
 )
 from lob_sim.balance.resolution import (
     ResolutionPolicy,
     attribute_losses,
     default_event,
-    resolution_sales,
     split_exactly,
 )
 from lob_sim.balance.risk_manager import RiskManager
@@ -147,16 +145,6 @@ def test_margin_calls_are_paid_from_cash_and_what_is_unpaid_must_be_sold_for() -
     assert sale.lots == lots_of(80)
 
 
-def test_leverage_of_the_insolvent_is_infinite() -> None:
-    sheet = dealer_prime()
-    assert leverage_of(sheet) == 20
-    sheet.write_down(bn(25))
-    assert leverage_of(sheet) == math.inf
-
-
-# --- funds -------------------------------------------------------------------------------------------------
-
-
 def fund(rule: FlowRule, cash: float = 5.0) -> Fund:
     return Fund(BalanceSheet(BONDS, cash=bn(cash), lots=[0, lots_of(95), 0], marks_ticks=[PAR] * 3), rule)
 
@@ -227,10 +215,6 @@ def test_default_is_tier1_of_zero_or_less() -> None:
     event = default_event(sheet, 5, 2)
     assert event is not None
     assert (event.tier1_cash, event.assets_cash, event.liabilities_cash) == (0, bn(475), bn(475))
-    assert [(s.instrument_id, s.lots) for s in resolution_sales(sheet)] == [
-        (0, lots_of(200)),
-        (1, lots_of(150)),
-    ]
 
 
 def test_at_once_or_over_a_horizon() -> None:

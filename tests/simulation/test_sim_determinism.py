@@ -17,6 +17,7 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import FairValue, NewOrder, Side
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
+from lob_sim.simulation.world import World
 
 SHORT = ["horizon=2min", "agents.liquidity.count=2"]
 
@@ -162,3 +163,20 @@ def test_adding_an_instrument_leaves_the_others_alone() -> None:
         horizon="1s",
     )
     assert sent_by(two, "loner-1") == one
+
+
+def test_a_balance_sheet_leaves_its_owners_draws_alone() -> None:
+    with_sheets = load_scenario("dealer_market", SHORT)
+    plain = scenario_to_dict(with_sheets)
+    sheet = {"constraints": [{"kind": "slr", "params": {"minimum": 0.01}}]}
+    draws = []
+    for balance_sheet in (None, sheet):
+        agents = [{**group, "balance_sheet": balance_sheet} for group in plain["agents"]]
+        world = World(parse_scenario({**plain, "agents": agents}), 1, MemoryLog())
+        # The strategy is the last of an agent's components; a desk comes before it.
+        draws.append([host._contexts[-1].random.uniform() for host in world.market.hosts])
+        assert [len(host.components) for host in world.market.hosts] == [1 + (balance_sheet is not None)] * len(
+            draws[0]
+        )
+    assert draws[0] == draws[1]
+    assert len(set(draws[0])) == len(draws[0])

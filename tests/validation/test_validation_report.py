@@ -73,6 +73,19 @@ def test_results_are_kept_as_they_come_and_renewed_by_name(monkeypatch: pytest.M
     assert list(report.Kept(page, jobs, []).results) == jobs[:1]
 
 
+def test_what_was_run_with_another_default_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    job, page = report.Job("experiments.a_market", 0, "x.png"), tmp_path / "validation.md"
+    monkeypatch.setattr(report, "load", lambda module: Experiment("a_market", a_market))
+    report.Kept(page, [job], [job]).add(report.do(job, tmp_path))
+    assert list(report.Kept(page, [job], []).results) == [job]
+
+    def another(scale: float = 2.0) -> Outcome:
+        return a_market(scale)
+
+    monkeypatch.setattr(report, "load", lambda module: Experiment("a_market", another))
+    assert report.Kept(page, [job], []).results == {}
+
+
 def test_what_needs_data_that_are_not_here_is_skipped_and_what_it_gave_before_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
