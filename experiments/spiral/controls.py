@@ -81,8 +81,8 @@ def control_rows(seeds: int) -> list[Row]:
     Contagion is that of the leverage limit, with VaR and funding off: those two bind on whoever holds what has become
     volatile, without any price having been pushed. Contagion is what the limit adds to the fall of an instrument that
     no shock hits, and sellers that no shock hits. The first is not quite gone where holdings have nothing in common:
-    dealers whose limits bind on corporates bid for no Treasuries either, and the others bid alone. A first bound, 0.05 %
-    of value, was missed by 33 seeds (0.03 % [0.01, 0.08], of 0.85 % in the crisis); hence a tenth of the crisis'.
+    dealers whose limits bind on corporates bid for no Treasuries either, and the others bid alone. A first bound,
+    0.05 % of value, was missed by 33 seeds (0.03 % [0.01, 0.08], of 0.85 % in the crisis); hence a tenth of the latter.
     """
     scenario = cells.flagship()
     leverage = cells.without(scenario, "var", "funding")
