@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Annotated, Any
@@ -163,8 +163,13 @@ def told(measured: ResultTable) -> ResultTable:
     return ResultTable(measured.title, measured.columns, rows)
 
 
-def table(results: list[Result]) -> str:
-    """The report as Markdown."""
+def table(results: list[Result], missing: Sequence[str] = ()) -> str:
+    """The report as Markdown.
+
+    Args:
+        results: What there is.
+        missing: Commands of what there is no result of.
+    """
     rows = [row for result in results for row in result.rows]
     held = sum(row.holds for row in rows)
     lines = [
@@ -178,6 +183,7 @@ def table(results: list[Result]) -> str:
         "",
         f"**{held} of {len(rows)} claims hold**, in {len(results)} cases"
         f" of {len({result.job.module for result in results})} experiments.",
+        *(["", f"Not run yet: {', '.join(f'`{command}`' for command in missing)}."] if missing else []),
         "",
         "| claim | source | reference | measured | verdict | command |",
         "|---|---|---|---|---|---|",
@@ -281,7 +287,8 @@ class Kept:
         found = [self.results[job] for job in self.jobs if job in self.results]
         self.page.parent.mkdir(parents=True, exist_ok=True)
         write_file(self.store, msgspec.json.format(msgspec.json.encode(found), indent=1))
-        write_file(self.page, table(found).encode())
+        missing = [command_of(job)[0] for job in self.jobs if job not in self.results]
+        write_file(self.page, table(found, missing).encode())
 
 
 def report(

@@ -61,6 +61,8 @@ def test_results_are_kept_as_they_come_and_renewed_by_name(monkeypatch: pytest.M
     kept = report.Kept(page, jobs, jobs)
     for job in reversed(jobs):
         kept.add(report.do(job, tmp_path))
+        is_told = "Not run yet: `python -m experiments.a_market --scale 1.05`." in page.read_text(encoding="utf-8")
+        assert is_told is (job is jobs[1])
     assert page.read_text(encoding="utf-8").count("\n| parts") == 2
     again = report.Kept(page, jobs, jobs[:1])
     assert list(again.results) == jobs[1:], "what is done anew is forgotten, the rest is kept"
