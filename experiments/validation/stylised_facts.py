@@ -23,11 +23,12 @@ fact is claimed of calm and which of the crisis. The rest was written down befor
 - Concave impact (Almgren et al. 2005; Tóth et al. 2011): a metaorder four times as large moves the price more, but less
   than four times as much; the dealer of constant impact: exactly four times.
 
-Found, and not tuned for. Impact: a hundred seeds that had not been looked at (41 to 140) give the 0.87 ± 0.05th power of
-size, which is concave by 2.7 standard errors of the difference that is claimed: not the three that are asked, so that
-the claim fails. The rest, with 40 seeds, when dealers still learnt from their own trades: kurtosis 10 in calm and 13 in
-the crisis against fair value's 3.0; the theory's curve fits the signs in calm with γ = 0.59 ± 0.09 for 0.5. Where the market differs from real ones: in calm, absolute returns one to two minutes apart
-are correlated by no more than 0.035 ± 0.008, and without the splitters not at all (0.000 ± 0.006, 10 seeds): nothing in
+Found, and not tuned for. Impact: a hundred seeds that had not been looked at (41 to 140) give the 0.87 ± 0.05th power
+of size, which is concave by 2.7 standard errors of the difference that is claimed: not the three that are asked, so
+that the claim fails. The rest, with 40 seeds, when dealers still learnt from their own trades: kurtosis 10 in calm and
+13 in the crisis against fair value's 3.0; the theory's curve fits the signs in calm with γ = 0.59 ± 0.09 for 0.5. Where
+the market differs from real ones: in calm, absolute returns one to two minutes apart are correlated by no more than
+0.035 ± 0.008, and without the splitters not at all (0.000 ± 0.006, 10 seeds): nothing in
 calm makes volatility cluster, since nobody's news comes in clusters. The signs of the crisis do not forget by a power
 law: the correlation is 0.27 ± 0.05 at lags up to 10 and 0.25 ± 0.05 beyond 50, that of a flow which is one-sided as
 long as dealers must sell. Treasuries' returns trend in the crisis, but little (0.07 ± 0.02 one to two minutes apart);
