@@ -42,11 +42,10 @@ browser:
 test: lint browser
 	$(BIN)/pytest -n 2 --dist worksteal -m "not validate"
 
-# Everything that takes long: the long tests, the faults that the tests must catch, then every experiment in full, once, whose
-# verdicts docs/validation.md keeps.
+# Everything that takes long: the long tests, among them the faults of the engine that the tests must catch, then every
+# experiment in full, once, whose verdicts docs/validation.md keeps.
 validate: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal -m validate
-	$(BIN)/python tests/mutation/run_mutations.py
 	$(BIN)/python -m experiments.validation.report
 
 bench: $(INSTALLED)
