@@ -85,6 +85,7 @@ class ImbalanceToxicity(ToxicityEstimator):
         self._keep = math.exp(-1 / params.memory_buckets)
         self._signed = self._total = self._squares = self._fourths = 0
         self._excess = self._scale = self._null_var = 0.0
+        self._fresh_alpha = 0.0
         self._last_ns = 0
 
     @property
@@ -110,10 +111,9 @@ class ImbalanceToxicity(ToxicityEstimator):
 
     def alpha(self, ts_ns: Ns) -> float:
         """Square root of the estimate less its noise margin, aged."""
-        squared = self.alpha_squared - self._params.noise_margin_se * self.null_se
-        if squared <= 0:
+        if not self._fresh_alpha:
             return 0.0
-        return min(1.0, math.sqrt(squared)) * _aged(ts_ns - self._last_ns, self._params.half_life_ns)
+        return self._fresh_alpha * _aged(ts_ns - self._last_ns, self._params.half_life_ns)
 
     def _close(self, ts_ns: Ns) -> None:
         keep = self._keep
@@ -127,6 +127,9 @@ class ImbalanceToxicity(ToxicityEstimator):
         self._null_var = keep * keep * self._null_var + null_var
         self._signed = self._total = self._squares = self._fourths = 0
         self._last_ns = ts_ns
+        # Dealers ask at every requote; a new answer takes a new bucket.
+        squared = self.alpha_squared - self._params.noise_margin_se * self.null_se
+        self._fresh_alpha = min(1.0, math.sqrt(max(0.0, squared)))
 
 
 class MarkoutParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -226,20 +229,26 @@ class CombinedToxicity(ToxicityEstimator):
         if not total > 0 or any(weight < 0 for _, weight in parts):
             raise InputError("expected weights of at least 0 and not all 0", "toxicity")
         self._parts = [(estimator, weight / total) for estimator, weight in parts if weight > 0]
+        # Most estimators use one kind of evidence, and the reference price changes at every look.
+        heard = {name: getattr(ToxicityEstimator, name) for name in ("on_trade", "on_fill", "on_mid")}
+        self._trade_parts, self._fill_parts, self._mid_parts = (
+            [estimator for estimator, _ in self._parts if getattr(type(estimator), name) is not ignored]
+            for name, ignored in heard.items()
+        )
 
     def on_trade(self, ts_ns: Ns, side: Side, qty_lots: Lots) -> None:
-        """Tell every part."""
-        for estimator, _ in self._parts:
+        """Tell every part that listens."""
+        for estimator in self._trade_parts:
             estimator.on_trade(ts_ns, side, qty_lots)
 
     def on_fill(self, ts_ns: Ns, side: Side, mid_ticks: float) -> None:
-        """Tell every part."""
-        for estimator, _ in self._parts:
+        """Tell every part that listens."""
+        for estimator in self._fill_parts:
             estimator.on_fill(ts_ns, side, mid_ticks)
 
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:
-        """Tell every part."""
-        for estimator, _ in self._parts:
+        """Tell every part that listens."""
+        for estimator in self._mid_parts:
             estimator.on_mid(ts_ns, mid_ticks)
 
     def alpha(self, ts_ns: Ns) -> float:
