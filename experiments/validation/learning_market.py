@@ -17,6 +17,8 @@ HERE = "experiments.validation.learning_market"
 TICKS_PER_UNIT = 10**6
 CENTRE_TICKS = 10 * TICKS_PER_UNIT
 """All prices are shifted up by ten, because a price must be positive."""
+GAIN, CAUTION = 5.0, 150.0
+"""How fast the dealer learns."""
 
 
 class LearningDealer(Strategy):
@@ -107,7 +109,7 @@ def dealer_fills(values: Sequence[float], seed: int, informed_share: float, elas
     scenario = market(
         seconds(len(values)),
         [
-            group("dealer", f"{HERE}:LearningDealer", informed=True, gain=5.0, caution=150.0),
+            group("dealer", f"{HERE}:LearningDealer", informed=True, gain=GAIN, caution=CAUTION),
             group("passers", f"{HERE}:Passers", informed=True, informed_share=informed_share, elastic=elastic),
         ],
         tick="0.000001",

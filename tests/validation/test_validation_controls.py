@@ -64,7 +64,8 @@ def test_market_with_few_informed_traders_does_not_close() -> None:
     quick = market_closure.EXPERIMENT.quick
     point: dict[str, Any] = {"mu": 0.3, "rounds": quick["rounds"], "elastic": True}
     frame = run_cells(market_closure.one_market, [point], quick["runs"])
-    rows = market_closure.judge(frame["late"].to_numpy(), frame["last"].to_numpy(), mu=0.6)
+    rows = market_closure.judge(frame["late"].to_numpy(), frame["last"].to_numpy(), 0.6, quick["rounds"])
+    assert rows
     assert failing(rows) == {row.claim for row in rows}
 
 

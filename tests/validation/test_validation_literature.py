@@ -53,3 +53,8 @@ def test_flagship_dealer_leaves_where_no_half_spread_earns_its_cost() -> None:
 
 def test_a_market_of_mostly_informed_traders_closes() -> None:
     assert failures(market_closure.run(mu=0.7, runs=6, rounds=1500)) == []
+
+
+@pytest.mark.parametrize("mu", [0.5, 0.52])
+def test_a_market_at_the_brink_is_on_its_way_to_close(mu: float) -> None:
+    assert failures(market_closure.run(mu=mu, runs=8, rounds=800)) == []
