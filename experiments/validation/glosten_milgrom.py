@@ -185,7 +185,9 @@ def run(
     delta: Annotated[float, typer.Option(help="Probability of the high value.", min=0.01, max=0.99)] = 0.5,
     traders: Annotated[int, typer.Option(help="Traders in a market.", min=2)] = 30,
     runs: Annotated[int, typer.Option(help="Markets.", min=10)] = 4000,
-    assumed_mu: Annotated[float, typer.Option(help="Share that the dealer reckons with; 0: the true one.")] = 0.0,
+    assumed_mu: Annotated[
+        float, typer.Option(help="Share that the dealer reckons with; 0: the true one.", min=0, max=0.95)
+    ] = 0.0,
 ) -> Outcome:
     """Run many markets and hold their prices against the theory."""
     point = {"mu": mu, "assumed_mu": assumed_mu or mu, "delta": delta, "traders": traders}
@@ -206,13 +208,6 @@ def run(
         identical("first ask", frame["ask"].iloc[0], ask, SOURCE, 0.51 * tick),
         identical("first bid", frame["bid"].iloc[0], bid, SOURCE, 0.51 * tick),
         identical(
-            "log-odds step of a trade (the farthest off)",
-            steps[np.argmax(np.abs(steps - step))],
-            step,
-            SOURCE,
-            1.02 * tick / _MIN_VARIANCE,
-        ),
-        identical(
             "range of prices after the same number of net buys",
             max(high - low for low, high in by_net.values()),
             0.0,
@@ -224,6 +219,10 @@ def run(
         agrees("adverse-selection share of the spread", share.value, 1.0, share.se, SOURCE),
         agrees("realised half-spread", realised.value, 0.0, realised.se, SOURCE),
     ]
+    if steps.size:  # a single trade may settle a belief that is next to certain
+        farthest = steps[np.argmax(np.abs(steps - step))]
+        claim = "log-odds step of a trade (the farthest off)"
+        rows.insert(2, identical(claim, farthest, step, SOURCE, 1.02 * tick / _MIN_VARIANCE))
 
     def draw(path: Path) -> None:
         figure, (panel,) = new_figure()

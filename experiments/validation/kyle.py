@@ -229,7 +229,9 @@ def slope_of(x: np.ndarray, y: np.ndarray) -> Mean:
 def run(
     auctions: Annotated[int, typer.Option(help="Number of auctions.", min=1, max=12)] = 1,
     runs: Annotated[int, typer.Option(help="Values drawn.", min=10)] = 1000,
-    slope_factor: Annotated[float, typer.Option(help="Multiplies the market maker's λ; 1 is the equilibrium.")] = 1.0,
+    slope_factor: Annotated[
+        float, typer.Option(help="Multiplies the market maker's λ; 1 is the equilibrium.", min=0.05, max=20)
+    ] = 1.0,
 ) -> Outcome:
     """Hold slopes, variances and profit against the equilibrium."""
     frame = run_cells(one_market, [{"auctions": auctions, "slope_factor": slope_factor}], runs)

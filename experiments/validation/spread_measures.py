@@ -25,6 +25,7 @@ from lob_sim.agents.quoting import keep_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import huang_stoll, roll_spread
+from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, agrees, mean_of, run_cells
 from lob_sim.messages import NewOrder, OrderAccepted, OrderFilled, OrderReplaced, OrderType, Side, Trade
 from lob_sim.scenario import FairValueSpec
@@ -249,13 +250,17 @@ def one_pair_of_venues(spec: TaskSpec) -> dict[str, float]:
 def run(
     adverse: Annotated[float, typer.Option(help="Adverse-selection share of the spread.", min=0.01, max=0.9)] = 0.3,
     inventory: Annotated[float, typer.Option(help="Inventory share of the spread.", min=0.0, max=0.9)] = 0.2,
-    reversal: Annotated[float, typer.Option(help="Chance that the next trade is on the other side.", min=0.6)] = 0.8,
+    reversal: Annotated[
+        float, typer.Option(help="Chance that the next trade is on the other side.", min=0.6, max=0.95)
+    ] = 0.8,
     follow_a: Annotated[float, typer.Option(help="Speed at which venue A follows B.", min=0.01, max=0.9)] = 0.1,
     follow_b: Annotated[float, typer.Option(help="Speed at which venue B follows A.", min=0.01, max=0.9)] = 0.3,
     trades: Annotated[int, typer.Option(help="Trades (seconds) in a market.", min=200)] = 3000,
     runs: Annotated[int, typer.Option(help="Markets of each kind.", min=4)] = 24,
 ) -> Outcome:
     """Hold the estimates against what was put in."""
+    if adverse + inventory > 1:
+        raise InputError(f"expected at most the {1 - adverse:g} that --adverse leaves, got {inventory}", "--inventory")
     plain = {"adverse": 0.0, "inventory": 0.0, "reversal": 0.5, "trades": trades}
     parts = plain | {"adverse": adverse, "inventory": inventory, "reversal": reversal}
     frame = run_cells(one_spread_market, [plain, parts], runs)
@@ -282,12 +287,12 @@ def run(
     def draw(path: Path) -> None:
         figure, (panel,) = new_figure()
         figure.set_size_inches(8, 4)
-        relative = [row.measured / row.reference for row in rows]
-        errors = [3 * row.standard_error / abs(row.reference) for row in rows]
-        panel.errorbar(relative, range(len(rows)), xerr=errors, fmt="o", capsize=3)
-        panel.axvline(1, color="black", lw=1)
+        # Not the ratio of the two: what was put in may be nothing.
+        off = [(row.measured - row.reference) / row.standard_error for row in rows]
+        panel.errorbar(off, range(len(rows)), xerr=3, fmt="o", capsize=3)
+        panel.axvline(0, color="black", lw=1)
         panel.set_yticks(range(len(rows)), [row.claim for row in rows])
-        panel.set(xlabel="estimate / truth (± 3 s.e.)", title="Found, over what was put in")
+        panel.set(xlabel="estimate less truth (s.e.; bars: ± 3)", title="Found, less what was put in")
         save(figure, path)
 
     return Outcome(rows, draw)

@@ -1,0 +1,45 @@
+"""Options at the ends of their ranges, and beyond: a claim or an error that names the option, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from verdicts import failing
+
+from experiments.validation import glosten_milgrom, kyle, spread_measures
+from lob_sim.experiment import Experiment
+
+
+@pytest.mark.parametrize(
+    ("experiment", "arguments", "named"),
+    [
+        (glosten_milgrom.EXPERIMENT, ["--assumed-mu", "1.5"], "--assumed-mu"),
+        (glosten_milgrom.EXPERIMENT, ["--assumed-mu", "-0.3"], "--assumed-mu"),
+        (spread_measures.EXPERIMENT, ["--reversal", "1.5"], "--reversal"),
+        (spread_measures.EXPERIMENT, ["--adverse", "0.6", "--inventory", "0.6"], "--inventory"),
+        (kyle.EXPERIMENT, ["--slope-factor", "0"], "--slope-factor"),
+    ],
+)
+def test_what_means_nothing_is_refused(
+    experiment: Experiment, arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        experiment.main(["--quick", "--workers", "1", *arguments])
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [{"mu": 0.95, "delta": 0.01, "traders": 2}, {"mu": 0.001, "delta": 0.99}])
+def test_glosten_and_milgrom_at_the_ends(options: dict[str, Any]) -> None:
+    outcome = glosten_milgrom.run(**{"runs": 60, "traders": 15} | options)
+    assert len(outcome.rows) >= 7
+    assert not [claim for claim in failing(outcome.rows) if "martingale" not in claim and "realised" not in claim]
+
+
+def test_a_figure_of_a_spread_without_an_inventory_share(tmp_path: Path) -> None:
+    outcome = spread_measures.run(inventory=0.0, runs=6, trades=400)
+    assert outcome.draw is not None
+    outcome.draw(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 0
