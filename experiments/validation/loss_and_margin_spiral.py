@@ -53,6 +53,8 @@ _ALONG = "root of margin · position = own funds, along the ladder"
 _AT_ONCE = "what one round sells at the old price: loss / margin"
 _LINEAR = 0.02
 """How far off the formula, which is of first order, a fall of a ten-thousandth part may be."""
+_LARGEST_FALL = 2.5e-3
+"""In the order book the speculator goes a price step down at a time, at most 50 a second, for a minute."""
 _FINE = 1e6
 """Lots into which one lot is cut where no order book wants whole ones."""
 
@@ -232,6 +234,7 @@ def one_book(spec: TaskSpec) -> dict[str, float]:
                     "term": "200ms",
                     "interval": "200ms",
                     "call_threshold": 0.0,
+                    "refuse_above_leverage": 1e12,  # they roll every loan
                 },
             }
         ],
@@ -322,12 +325,19 @@ def run(
     """Run the speculator with neither spiral, each and both, in rounds and in the order book."""
     if not 0 < margin < 1:
         raise InputError(f"expected a fraction between 0 and 1, got {margin}", "--margin")
-    if margin_slope > margin:
+    if not -np.inf < margin_slope <= margin:
         raise InputError(f"haircuts never fall as the price does: expected at most {margin}, got {margin_slope}",
                          "--margin-slope")  # fmt: skip
-    if not 0 < fall < 1:
-        raise InputError(f"expected a fraction between 0 and 1, got {fall}", "--fall")
+    if not 0 < fall <= _LARGEST_FALL:
+        raise InputError(f"expected a fraction above 0 and at most {_LARGEST_FALL}, got {fall}", "--fall")
     cases = cases_of(position, margin, margin_slope, slope)
+    most = max(abs(case.denominator or slope * case.margin) for case in cases.values()) * ladder.PRICE
+    if fall * most > margin * ladder.PRICE * position / 2:
+        raise InputError(
+            f"the loss for a fall of {fall:g} is more than half of the speculator's own funds: "
+            f"expected at most {margin * ladder.PRICE * position / 2 / most:.3g}",
+            "--fall",
+        )
     losses = {name: fall * ladder.PRICE * abs(case.denominator or slope * case.margin) for name, case in cases.items()}
     rounds = {name: in_rounds(case, losses[name]) for name, case in cases.items()}
     stable = [name for name, case in cases.items() if case.denominator > 0]

@@ -19,6 +19,7 @@ import numpy as np
 import typer
 
 from experiments.validation.common import group, market, new_figure, save, seconds
+from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Mean, Outcome, Row, agrees, exceeds, mean_of, run_cells
 from lob_sim.log import NullRecorder
 from lob_sim.simulation.runner import simulate
@@ -140,6 +141,10 @@ def run(
     ] = 0.0,
 ) -> Outcome:
     """Compare three systems of units at each of two granularities."""
+    if not epsilon_low < epsilon_high:
+        raise InputError(
+            f"expected more than the {epsilon_low:g} of --epsilon-low, got {epsilon_high:g}", "--epsilon-high"
+        )
     lifetimes = 50
     epsilons = (epsilon_low, epsilon_high)
     points = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from verdicts import failing
 
-from experiments.validation import glosten_milgrom, kyle, spread_measures
+from experiments.validation import glosten_milgrom, kyle, loss_and_margin_spiral, spread_measures, zero_intelligence
 from lob_sim.experiment import Experiment
 
 
@@ -20,6 +20,11 @@ from lob_sim.experiment import Experiment
         (spread_measures.EXPERIMENT, ["--reversal", "1.5"], "--reversal"),
         (spread_measures.EXPERIMENT, ["--adverse", "0.6", "--inventory", "0.6"], "--inventory"),
         (kyle.EXPERIMENT, ["--slope-factor", "0"], "--slope-factor"),
+        (zero_intelligence.EXPERIMENT, ["--epsilon-low", "2", "--epsilon-high", "1"], "--epsilon-high"),
+        (loss_and_margin_spiral.EXPERIMENT, ["--fall", "0.1"], "--fall"),
+        (loss_and_margin_spiral.EXPERIMENT, ["--position", "100"], "--fall"),
+        (loss_and_margin_spiral.EXPERIMENT, ["--slope", "100000"], "--fall"),
+        (loss_and_margin_spiral.EXPERIMENT, ["--margin-slope", "nan"], "--margin-slope"),
     ],
 )
 def test_what_means_nothing_is_refused(

@@ -105,6 +105,14 @@ def test_past_the_threshold_of_stability(slope: int) -> None:
     assert failing(rows) == set()
 
 
+def test_lenders_roll_the_loans_of_a_speculator_with_a_hundredth_of_own_funds() -> None:
+    case = loss_and_margin_spiral.cases_of(100_000, 0.01, 0.0, 4)["no spiral"]
+    loss = 100 * case.denominator
+    rounds = loss_and_margin_spiral.in_rounds(case, loss)
+    book = float(loss_and_margin_spiral.in_the_book([case], [loss])[0])
+    assert failing(loss_and_margin_spiral.judge("thin", case, loss, rounds, book)) == set()
+
+
 # --- procyclical leverage ------------------------------------------------------------------------------------
 
 
