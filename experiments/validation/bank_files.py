@@ -17,8 +17,12 @@ from lob_sim.errors import DataError
 from lob_sim.units import CashUnit, Instrument
 
 T = TypeVar("T")
-Amount = Annotated[float, msgspec.Meta(ge=0)]
+LARGEST_AMOUNT = 1e100
+"""Sums and products of this size are still finite."""
+Amount = Annotated[float, msgspec.Meta(ge=0, le=LARGEST_AMOUNT)]
 """Money, 0 or more, in any unit that the file uses throughout."""
+PositiveAmount = Annotated[float, msgspec.Meta(gt=0, le=LARGEST_AMOUNT)]
+"""The same, more than 0."""
 LARGEST_LOTS = 1e15
 """Balance sheets are cut into so many lots that one of them is next to nothing, and all are exact as floats."""
 

@@ -28,7 +28,16 @@ import msgspec
 import numpy as np
 import typer
 
-from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of, sheet
+from experiments.validation.bank_files import (
+    Amount,
+    PositiveAmount,
+    check_names,
+    context,
+    finite,
+    read,
+    scale_of,
+    sheet,
+)
 from experiments.validation.common import new_figure, save
 from experiments.validation.deleveraging_dealer import Rule, book_root, book_rows, book_threshold, opening_leverage
 from lob_sim.balance.cascade import CascadeResult, Member, run_cascade
@@ -50,14 +59,14 @@ class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A security and the depth of its market."""
 
     name: str
-    depth: Annotated[float, msgspec.Meta(gt=0)]
+    depth: PositiveAmount
 
 
 class Bank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bank at the opening, in any unit of money; debt is the rest."""
 
     name: str
-    equity: Annotated[float, msgspec.Meta(gt=0)]
+    equity: PositiveAmount
     illiquid: Amount
     securities: dict[str, Amount]
 
@@ -157,8 +166,11 @@ def recursion(system: System, rule: Rule, shock: float, rounds: int) -> list[Rou
 
 
 def threshold(system: System) -> float:
-    """Largest shock without a fire sale under the threshold rule; infinite when none is large enough."""
-    room = system.maximum * system.equity - system.assets
+    """Largest shock without a fire sale under the threshold rule; infinite when none is large enough.
+
+    A bank without securities has nothing to sell.
+    """
+    room = np.where(system.held.sum(axis=1) > 0, system.maximum * system.equity - system.assets, np.inf)
     shocks = np.divide(
         room, (system.maximum - 1) * system.illiquid, out=np.full(len(room), np.inf), where=system.illiquid > 0
     )

@@ -30,7 +30,16 @@ import msgspec
 import numpy as np
 import typer
 
-from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of, sheet
+from experiments.validation.bank_files import (
+    Amount,
+    PositiveAmount,
+    check_names,
+    context,
+    finite,
+    read,
+    scale_of,
+    sheet,
+)
 from experiments.validation.common import new_figure, save
 from lob_sim.balance.cascade import Member, run_cascade
 from lob_sim.balance.constraints import SlrConstraint
@@ -61,7 +70,7 @@ class Bank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bank: what it holds of each asset, and its equity; debt is the rest."""
 
     name: str
-    equity: Annotated[float, msgspec.Meta(gt=0)]
+    equity: PositiveAmount
     holdings: dict[str, Amount]
 
 

@@ -58,6 +58,7 @@ def run_main(experiment: Experiment, arguments: list[str], capsys: pytest.Captur
         ({"loan": "much"}, "banks[0].loan"),
         ({"lone": 1}, "did you mean 'loan'"),
         ({"cash": "inf"}, "banks[0].cash"),
+        ({"cash": 1e308, "corporate": 1e308}, "banks[0].cash"),
     ],
 )
 def test_bad_banks(change: dict[str, Any], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +138,18 @@ def test_banks_without_assets_or_solvency_are_borne(tmp_path: Path) -> None:
     outcome.draw and outcome.draw(tmp_path / "figure.png")
     path.write_text(toml({"banks": [{"name": "empty", **nothing}]}), encoding="utf-8")
     assert failing(threshold_stress_test.run(banks=path).rows) == set()
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e90])
+def test_cont_schaanning_with_a_bank_that_has_nothing_to_sell(unit: float, tmp_path: Path) -> None:
+    path = tmp_path / "banks.toml"
+    idle = {"name": "idle", "equity": 3 * unit, "illiquid": 90 * unit, "securities": {}}
+    seller = {"name": "seller", "equity": 4.1 * unit, "illiquid": 50 * unit, "securities": {"s": 50 * unit}}
+    for banks, edge in (([idle], 1.0), ([idle, seller], 35.3 / 1600)):
+        path.write_text(toml({"securities": [{"name": "s", "depth": 1000 * unit}], "banks": banks}), encoding="utf-8")
+        rows = cont_schaanning.run(banks=path).rows
+        assert failing(rows) == set()
+        assert rows[0].measured == pytest.approx(edge, abs=1e-9)
 
 
 def test_views_of_the_stress_test_balance() -> None:
