@@ -21,8 +21,7 @@ class AvellanedaStoikovDealer(QuotingDealer):
     from the mid are hit at a rate proportional to e^(−kδ).
 
     Source: Avellaneda and Stoikov (2008), "High-frequency Trading in a Limit Order Book", equations (3.17)
-        and
-    (3.18); ``centre = "mid"`` is the symmetric strategy of their section 3.3.
+    and (3.18); ``centre = "mid"`` is the symmetric strategy of their section 3.3.
     """
 
     class Params(QuotingDealer.Params, frozen=True, forbid_unknown_fields=True):

@@ -21,8 +21,7 @@ class MeanReversionTrader(Strategy):
     below the exit threshold.
 
     Source: the state-dependent value strategies of Farmer and Joshi (2002), "The Price Dynamics of Common
-        Trading
-    Strategies".
+    Trading Strategies", section 3.2.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

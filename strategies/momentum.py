@@ -19,8 +19,7 @@ class MomentumTrader(Strategy):
     exceeds the entry threshold and closed when it falls below the exit threshold.
 
     Source: the trend strategies with entry and exit thresholds of Farmer and Joshi (2002), "The Price
-        Dynamics of
-    Common Trading Strategies".
+    Dynamics of Common Trading Strategies", section 3.1.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

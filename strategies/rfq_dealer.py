@@ -21,8 +21,7 @@ class RfqDealer(Strategy):
     scale.
 
     Source: Vickrey (1961), "Counterspeculation, Auctions, and Competitive Sealed Tenders" (first-price
-        tender with
-    uniform values).
+    tender with uniform values); Krishna (2002), "Auction Theory", section 2.3.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

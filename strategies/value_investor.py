@@ -26,7 +26,7 @@ class ValueInvestor(Strategy):
     asks dealers. Its scenario group needs ``sees_fair_value``.
 
     Source: the value strategies of Farmer and Joshi (2002), "The Price Dynamics of Common Trading
-    Strategies"; slow capital as in Duffie (2010), "Asset Price Dynamics with Slow-Moving Capital".
+    Strategies", section 3.2; slow capital as in Duffie (2010), "Asset Price Dynamics with Slow-Moving Capital".
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
