@@ -337,11 +337,13 @@ class Experiment:
         ]
         common = list(inspect.signature(_common_options, eval_str=True).parameters.values())
 
-        def command(**options: Any) -> None:
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+        def command(ctx: typer.Context, **options: Any) -> None:
             as_json, quick, figure, workers = (options.pop(p.name) for p in common)
             if quick:
-                defaults = {p.name: p.default for p in own}
-                options |= {k: v for k, v in self.quick.items() if options[k] == defaults[k]}
+                # What was typed counts, also where it is the default.
+                options |= {k: v for k, v in self.quick.items() if not _is_typed(ctx, k)}
             with in_processes(workers or available_cores()):
                 outcome = self.run(**options)
             if as_json:
@@ -354,8 +356,8 @@ class Experiment:
                 outcome.draw(figure)
             raise typer.Exit(0 if outcome.holds else 1)
 
-        vars(command)["__signature__"] = inspect.Signature([*own, *common])
-        command.__annotations__ = {p.name: p.annotation for p in (*own, *common)}
+        vars(command)["__signature__"] = inspect.Signature([context, *own, *common])
+        command.__annotations__ = {p.name: p.annotation for p in (context, *own, *common)}
         return command
 
     def to_json(self, options: Mapping[str, Any], outcome: Outcome) -> str:
@@ -369,6 +371,11 @@ class Experiment:
             "holds": outcome.holds,
         }
         return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def _is_typed(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _common_options(

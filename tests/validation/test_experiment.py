@@ -89,6 +89,18 @@ def test_command_line_prints_one_json_object(capsys: pytest.CaptureFixture[str])
     assert all({"measured", "reference", "standard_error", "source"} <= set(row) for row in document["rows"])
 
 
+def test_an_option_that_was_typed_counts_in_the_quick_version_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(runs: int = 1000, traders: int = 30) -> Outcome:
+        return Outcome([identical("runs", runs, runs, "s"), identical("traders", traders, traders, "s")])
+
+    experiment = Experiment("small", run, quick={"runs": 100, "traders": 15})
+    for typed, expected in (([], (100, 15)), (["--runs", "1000"], (1000, 15)), (["--traders", "7"], (100, 7))):
+        with pytest.raises(SystemExit):
+            experiment.main(["--json", "--quick", "--workers", "1", *typed])
+        parameters = json.loads(capsys.readouterr().out)["parameters"]
+        assert (parameters["runs"], parameters["traders"]) == expected
+
+
 def test_command_line_fails_with_a_claim(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         glosten_milgrom.main(["--runs", "20", "--traders", "5", "--assumed-mu", "0.6", "--workers", "1"])
