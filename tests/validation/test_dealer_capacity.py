@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from verdicts import failing
 
-from experiments import dealer_capacity
-from experiments.dealer_capacity import (
+from experiments.spiral import cells
+from experiments.validation import dealer_capacity
+from experiments.validation.dealer_capacity import (
     LIMITED,
     MEASURES,
     UNLIMITED,
@@ -26,7 +27,6 @@ from experiments.dealer_capacity import (
     utilisation,
     windows,
 )
-from experiments.spiral import cells
 from lob_sim.running import run as run_once
 from lob_sim.units import NS_PER_S
 
