@@ -5,10 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from verdicts import failing
 
-from experiments.validation import glosten_milgrom, kyle, loss_and_margin_spiral, spread_measures, zero_intelligence
+from experiments.validation import (
+    glosten_milgrom,
+    gueant_lehalle,
+    kyle,
+    loss_and_margin_spiral,
+    spread_measures,
+    zero_intelligence,
+)
 from lob_sim.experiment import Experiment
 
 
@@ -19,6 +27,7 @@ from lob_sim.experiment import Experiment
         (glosten_milgrom.EXPERIMENT, ["--assumed-mu", "-0.3"], "--assumed-mu"),
         (spread_measures.EXPERIMENT, ["--reversal", "1.5"], "--reversal"),
         (spread_measures.EXPERIMENT, ["--adverse", "0.6", "--inventory", "0.6"], "--inventory"),
+        (gueant_lehalle.EXPERIMENT, ["--gamma", "0.0001"], "--gamma"),
         (kyle.EXPERIMENT, ["--slope-factor", "0"], "--slope-factor"),
         (zero_intelligence.EXPERIMENT, ["--epsilon-low", "2", "--epsilon-high", "1"], "--epsilon-high"),
         (loss_and_margin_spiral.EXPERIMENT, ["--fall", "0.1"], "--fall"),
@@ -41,6 +50,14 @@ def test_glosten_and_milgrom_at_the_ends(options: dict[str, Any]) -> None:
     outcome = glosten_milgrom.run(**{"runs": 60, "traders": 15} | options)
     assert len(outcome.rows) >= 7
     assert not [claim for claim in failing(outcome.rows) if "martingale" not in claim and "realised" not in claim]
+
+
+@pytest.mark.parametrize("gamma", [gueant_lehalle.LEAST_AVERSION, 0.1])
+def test_the_closed_form_is_nearly_exact_at_the_ends_of_its_range(gamma: float) -> None:
+    visited = gueant_lehalle.stationary_shares(gamma) > 1e-3
+    markup = np.log(1 + gamma / gueant_lehalle.DECAY) / gamma
+    pairs = zip(gueant_lehalle.closed_distances(gamma), gueant_lehalle.exact_distances(gamma), strict=True)
+    assert max(np.nanmax(np.abs(closed - exact)[visited]) for closed, exact in pairs) < 0.01 * markup
 
 
 def test_a_figure_of_a_spread_without_an_inventory_share(tmp_path: Path) -> None:
