@@ -203,6 +203,18 @@ def test_a_cut_that_is_a_whole_number_of_lots_is_not_rounded_up(lots: int, sigma
     assert sale.lots == lots * 3 // 8
 
 
+@given(st.floats(0.01, 0.4), st.integers(1, 10**12), st.floats(-0.95, 0.95))
+def test_a_limit_of_zero_leaves_nothing_of_the_only_position(sigma: float, lots: int, rho: float) -> None:
+    constraint = var(0.0)
+    alone = BalanceSheet(BONDS, cash=0, lots=[0, lots, 0], marks_ticks=[PAR, 9_600, PAR])
+    assert constraint.sale_lots(alone.view(single_covariance(sigma)), CORPORATES) == lots
+    # Beside another position the best is its hedge; where correlation is positive, that is to hold none.
+    both = BalanceSheet(BONDS, cash=0, lots=[1_000, lots, 0], marks_ticks=[PAR, 9_600, PAR])
+    view = both.view([[1e-4, rho * sigma / 100, 0.0], [rho * sigma / 100, sigma * sigma, 0.0], [0.0] * 3])
+    best = max(0.0, -rho * 0.01 * 1_000 * PAR / (sigma * 9_600))
+    assert constraint.sale_lots(view, CORPORATES) == pytest.approx(max(0.0, lots - best), rel=1e-9, abs=1)
+
+
 vols, sizes = st.floats(1e-4, 0.2), st.integers(1, 10**6)
 
 

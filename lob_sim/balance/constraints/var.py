@@ -69,8 +69,9 @@ class VarConstraint(Constraint):
         slope, curvature = self._derivatives(view, instrument_id)
         if slope <= 0 or curvature <= 0:
             return 0
-        excess = self._variance(view) - (self._limit / self._z) ** 2
-        discriminant = slope * slope - curvature * excess
+        admitted = (self._limit / self._z) ** 2
+        excess = self._variance(view) - admitted
+        discriminant = curvature * (admitted - self._least_variance(view, instrument_id))
         lowest = slope / curvature
         # excess / (slope + root) is the smaller root without the cancellation of slope - root.
         target = excess / (slope + math.sqrt(discriminant)) if discriminant >= 0 else lowest
@@ -112,6 +113,22 @@ class VarConstraint(Constraint):
         row = view.covariances[instrument_id]
         slope = unit * sum(c * q * u for c, q, u in zip(row, view.lots, view.unit_cash, strict=True))
         return slope, unit * unit * row[instrument_id]
+
+    def _least_variance(self, view: SheetView, instrument_id: int) -> float:
+        """The parabola's minimum: what the others' risk is when this instrument hedges it best.
+
+        Worked out from the others alone, for slope² - curvature·variance would leave rounding of 1e-16 of the whole
+        variance, whose root is 1e-8 of the position.
+        """
+        own = view.covariances[instrument_id]
+        others = [k for k in range(len(own)) if k != instrument_id and view.lots[k]]
+        values = {k: view.lots[k] * view.unit_cash[k] for k in others}
+        total = 0.0
+        for j in others:
+            for k in others:
+                left = view.covariances[j][k] - own[j] * own[k] / own[instrument_id]
+                total += values[j] * left * values[k]
+        return max(0.0, total)
 
     def _smallest_near(self, view: SheetView, instrument_id: int, lots: Lots) -> Lots:
         # The root carries rounding of about 1e-16 of the position, which may be on the wrong side of a whole
