@@ -79,16 +79,23 @@ def _smallest_share(manager: RiskManager, view: SheetView, market: ParametricMar
 
     # Headroom need not rise all the way (a sale may first cost more by impact than it frees), so the first
     # crossing is bracketed before it is solved for.
-    before = 0.0
+    before, nothing = 0.0, ROUNDING * view.assets_cash
     for k in range(1, _SCAN_POINTS + 1):
         share = k / _SCAN_POINTS
         value = headroom(share)
-        if value == 0:
-            return share
-        if value > 0:
+        if value > nothing:
             return float(brentq(headroom, before, share, xtol=1e-15, rtol=1e-15))
+        if value >= -nothing:
+            return _beginning(lambda x: headroom(x) >= -nothing, before, share)
         before = share
     return 1.0
+
+
+def _beginning(reached: Callable[[float], bool], before: float, share: float) -> float:
+    # Headroom is level at zero from where the last debt is paid: the least that reaches it is asked for.
+    while before < (middle := (before + share) / 2) < share:
+        before, share = (before, middle) if reached(middle) else (middle, share)
+    return share
 
 
 def _after(view: SheetView, market: ParametricMarket, sold: dict[int, float]) -> SheetView:

@@ -94,6 +94,17 @@ def test_below_the_critical_depth_the_sale_spills_into_the_next_asset() -> None:
             assert result.lots[1] * 9_600 / bn(1) == pytest.approx(a - e / 0.05, rel=1e-9, abs=1e-8)
 
 
+@pytest.mark.parametrize("depth", [500, 5_000, 123_456])
+def test_where_no_debt_is_allowed_the_sale_ends_with_the_debt(depth: float) -> None:
+    # Headroom is minus the debt: it is level at zero from x·(1 - x/2·depth) = debt on, and no more need be sold.
+    sheet = BalanceSheet(BONDS, cash=0, lots=[lots_of(200), 0, 0], marks_ticks=[PAR] * 3, short_term_cash=bn(100))
+    view = sheet.view(no_risk())
+    result = cure(view, slr_manager(1.0), market_for(view, [LinearImpact(bn(depth)), NoImpact(), NoImpact()]))
+    expected = depth * (1 - math.sqrt(1 - 2 * 100 / depth))
+    assert result.lots[0] * PAR / bn(1) == pytest.approx(expected, rel=1e-9)
+    assert result.cured
+
+
 def test_without_impact_the_sale_is_the_one_at_marks() -> None:
     view = shocked_prime()
     result = cure(view, slr_manager(), market_for(view, [NoImpact()] * 3))
