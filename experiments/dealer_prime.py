@@ -41,6 +41,7 @@ from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sale_order import SALE_ORDERS
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetContext
+from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, Row, Tape, agrees, identical, mean_of, run_cells
 from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
@@ -53,8 +54,9 @@ SCENARIO = Path(__file__).with_suffix(".toml")
 BN = 10**9
 _MAKERS = 4
 _LOT_BN = 0.1  # in the order book
-_LOT_TYPED_BN = 1e-6  # of the balance sheet that is typed in
+_LOT_TYPED_BN = 1e-9  # of the balance sheet that is typed in
 _PAR_TICKS = 10_000
+_DEPTHS = [20_000.0, 10_000.0, 5_000.0]
 _EXACT = 1e-9
 _ARITHMETIC = "arithmetic of the leverage ratio"
 _ROOT = "root of E(x) = λ·A(x), linear impact"
@@ -80,6 +82,27 @@ class Prime(msgspec.Struct, frozen=True):
     minimum: float
     order: Order
     price: float
+
+
+def check(prime: Prime, depths: Sequence[float]) -> None:
+    """Say what cannot be: amounts are finite and not negative, prices positive before and after the fall.
+
+    Raises:
+        InputError: Names the option.
+    """
+    for name in ("cash", "treasuries", "corporates", "other", "funding"):
+        amount = getattr(prime, name)
+        if not 0 <= amount < math.inf:
+            raise InputError(f"expected a finite amount of 0 or more, got {amount:g}", f"--{name}")
+    if not 1e-6 <= prime.price < math.inf:
+        raise InputError(f"expected a price of a millionth or more, got {prime.price:g}", "--price")
+    if not -math.inf < prime.shock <= 1 - 1e-6:
+        raise InputError(f"expected a fraction below 1, got {prime.shock:g}", "--shock")
+    if not 0 < prime.minimum <= 1:
+        raise InputError(f"expected a fraction above 0 and at most 1, got {prime.minimum:g}", "--minimum")
+    for depth in depths:
+        if not depth > 0:
+            raise InputError(f"expected a positive number, got {depth:g}", "--depth")
 
 
 # --- the reference: closed forms ---------------------------------------------------------------------------
@@ -167,8 +190,8 @@ TREASURIES, CORPORATES = 0, 1
 
 
 def _context() -> SheetContext:
-    """Bonds with lots of a thousand and ticks of a millionth: whatever is typed in is on the grid, nearly."""
-    tick, lot, par = Decimal("0.000001"), Decimal(1_000), Decimal(100)
+    """Bonds with lots of one and ticks of a millionth: whatever is typed in is on the grid to nine places."""
+    tick, lot, par = Decimal("0.000001"), Decimal(1), Decimal(100)
     unit, (value, _) = cash_unit_of([tick * lot / par] * 2)
     names = ("treasuries", "corporates")
     instruments = tuple(Instrument(i, name, tick, lot, par, i + 1, value) for i, name in enumerate(names))
@@ -211,23 +234,18 @@ def _exact_rows(prime: Prime) -> list[Row]:
     plan = manager.plan(view)
     # Amounts that are not whole lots are rounded when they are typed in, by so much.
     typed_in = abs(sheet.assets_cash * unit - assets)
-    percent = 200 * typed_in / assets
     rows = [
         _same("Tier 1 after the shock (bn)", sheet.tier1_cash * unit, tier1, typed_in),
-        _same("leverage ratio after the shock (%)", 100 * slr.ratio(view), 100 * tier1 / assets, percent),
         _same("to be shed (bn)", slr.required_reduction(view) * unit, required, typed_in / prime.minimum),
     ]
     kept = shocked_sheet(prime, context)
     for sale in plan.sales:
         kept.sell(sale.instrument_id, sale.lots, kept.marks_ticks[sale.instrument_id], Proceeds.KEEP_AS_CASH)
-    rows.append(
-        _same(
-            "ratio when proceeds are kept as cash (%)",
-            100 * slr.ratio(kept.view(no_risk)),
-            100 * tier1 / assets,
-            percent,
-        )
-    )
+    if assets:  # Without any there is no ratio.
+        percent, slack = 100 * tier1 / assets, 100 * typed_in * (1 + abs(tier1 / assets)) / assets
+        after = 100 * slr.ratio(kept.view(no_risk))
+        rows[1:1] = [_same("leverage ratio after the shock (%)", 100 * slr.ratio(view), percent, slack)]
+        rows.append(_same("ratio when proceeds are kept as cash (%)", after, percent, slack))
     sheet.delever_with_cash(plan.repay_cash)
     sold = 0
     for sale in plan.sales:
@@ -237,7 +255,7 @@ def _exact_rows(prime: Prime) -> list[Row]:
     by_cash = min(prime.cash, required) if prime.order is Order.cash_first else 0.0
     sellable = prime.treasuries + prime.corporates * (1 - prime.shock)
     wanted = min(required - by_cash, sellable)
-    share = prime.treasuries / sellable if prime.order is Order.pro_rata else 1.0
+    share = prime.treasuries / sellable if prime.order is Order.pro_rata and sellable else 1.0
     faces = min(prime.treasuries, share * wanted) / prime.price * 100
     lots = sum(s.lots for s in plan.sales if s.instrument_id == TREASURIES)
     one_lot = float(context.instruments[TREASURIES].lot_size) / BN
@@ -265,14 +283,17 @@ def _impact_rows(prime: Prime, depths: Sequence[float]) -> list[Row]:
     for depth in depths:
         found = solve(prime, context, manager, depth)
         expected = reference(prime, depth)
+        # What is typed in is rounded to lots, which the multiplier makes more of: most of all near the threshold.
+        rounded = reference(msgspec.structs.replace(prime, funding=prime.funding + 2 * _LOT_TYPED_BN), depth)
         for name in ("treasuries", "corporates"):
+            exact, off = getattr(expected, name), abs(getattr(rounded, name) - getattr(expected, name))
             rows.append(
                 identical(
                     f"{name} sold at a depth of {depth:,.0f} bn (bn at the price before)",
                     getattr(found, name),
-                    getattr(expected, name),
+                    exact,
                     _ROOT,
-                    slack=1e-6 * max(1.0, getattr(expected, name)),  # a lot, through the multiplier
+                    slack=_EXACT * max(1.0, exact) + off,
                 )
             )
     threshold = depth_threshold(prime)
@@ -287,7 +308,7 @@ def _threshold_row(prime: Prime, context: SheetContext, manager: RiskManager, th
     for _ in range(60):
         middle = (low + high) / 2
         found = solve(prime, context, manager, middle)
-        if found.corporates > 1e-6 or not found.cured:
+        if found.corporates > _EXACT or not found.cured:
             low = middle
         else:
             high = middle
@@ -397,8 +418,9 @@ def run(
     seeds: Annotated[int, typer.Option(min=2, help="Seeds in the order book.")] = 4,
 ) -> Outcome:
     """Compare the program's dealer with the closed forms, and on request with the order book."""
-    depths = depth or [20_000.0, 10_000.0, 5_000.0]
+    depths = depth or _DEPTHS
     prime = Prime(cash, treasuries, corporates, other, funding, shock, minimum, sale_order, price)
+    check(prime, depths)
     rows = _exact_rows(prime) + _impact_rows(prime, depths)
     in_book = {}
     for size in depths if book else ():
@@ -412,6 +434,7 @@ def _draw(path: Path, prime: Prime, depths: Sequence[float], in_book: dict[float
 
     figure, axis = new_figure()
     threshold = depth_threshold(prime)
+    depths = [depth for depth in depths if math.isfinite(depth)] or _DEPTHS
     low = min([*depths, threshold if math.isfinite(threshold) else depths[0]]) * 0.8
     grid = [low * (4 * max(depths) / low) ** (k / 200) for k in range(201)]
     found = [reference(prime, d) for d in grid]

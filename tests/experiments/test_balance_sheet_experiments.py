@@ -110,6 +110,44 @@ def test_dealer_prime_at_any_shock_minimum_depth_price_and_size(
     assert failed(outcome) == []
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("price", [100.0, 137.123, 61.7])
+def test_dealer_prime_is_exact_whatever_bonds_cost(order: dealer_prime.Order, price: float) -> None:
+    outcome = dealer_prime.run(price=price, sale_order=order, depth=[20_000.0, 4_800.0, 4_000.0, math.inf])
+    for row in outcome.rows:
+        assert row.measured == pytest.approx(row.reference, rel=1e-9, abs=1e-9), row.claim
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("debt", [0.0, 5.0])
+def test_a_dealer_without_assets_has_nothing_to_sell(order: dealer_prime.Order, debt: float) -> None:
+    outcome = dealer_prime.run(cash=0, treasuries=0, corporates=0, other=0, funding=debt, sale_order=order)
+    assert failed(outcome) == []
+    assert all(row.measured == 0 for row in outcome.rows if "sold" in row.claim)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--cash", "nan"),
+        ("--treasuries", "-1"),
+        ("--funding", "inf"),
+        ("--price", "0"),
+        ("--shock", "1"),
+        ("--minimum", "0"),
+        ("--depth", "nan"),
+        ("--depth", "0"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_the_name_of_its_option(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        dealer_prime.EXPERIMENT.main([option, value])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {option}: expected a ")
+
+
 @pytest.mark.parametrize("depth", [6_000.0, 30_000.0])
 def test_the_order_book_agrees_at_depths_that_nobody_listed(depth: float) -> None:
     assert failed(dealer_prime.run(depth=[depth], book=True, seeds=2)) == []
