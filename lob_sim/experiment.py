@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lob_sim import errors
 from lob_sim.errors import InputError, LobSimError
 from lob_sim.messages import Command, Event
 from lob_sim.sweep.executors import Processes, Serial, available_cores
@@ -209,6 +210,7 @@ def run_cells(
         first_seed: The first of the seeds.
 
     Raises:
+        InputError: A scenario that the points make is not one.
         LobSimError: A run failed; shows the first.
     """
     workers = _workers.get()
@@ -218,6 +220,9 @@ def run_cells(
     failed = frame[frame["status"] != "ok"]
     if len(failed):
         first = failed.iloc[0]
+        kind, _, message = first["error"].partition(": ")
+        if issubclass(getattr(errors, kind, Exception), InputError):
+            raise InputError(message)
         told = f"{len(failed)} of {len(frame)} runs failed; the first: {first['error']}"
         raise LobSimError(f"{told}\n{first['trace']}")
     return frame

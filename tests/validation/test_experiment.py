@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.validation import glosten_milgrom
-from lob_sim.errors import InputError, LobSimError
+from lob_sim.errors import InputError, LobSimError, ScenarioError
 from lob_sim.experiment import (
     Experiment,
     Outcome,
@@ -76,6 +76,16 @@ def failing_task(spec: TaskSpec) -> dict[str, float]:
 def test_a_failed_run_is_not_passed_over() -> None:
     with pytest.raises(LobSimError, match="no such thing"):
         run_cells(failing_task, [{}], 2)
+
+
+def refused_task(spec: TaskSpec) -> None:
+    raise ScenarioError("expected float > -1.0, got -1.5", "--over shocks[0].size")
+
+
+def test_a_scenario_that_is_refused_is_bad_input_and_no_failed_run() -> None:
+    with pytest.raises(InputError) as raised:
+        run_cells(refused_task, [{}], 2)  # type: ignore[arg-type]
+    assert str(raised.value) == "--over shocks[0].size: expected float > -1.0, got -1.5"
 
 
 def test_command_line_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
