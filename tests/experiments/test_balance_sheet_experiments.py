@@ -174,6 +174,9 @@ def test_a_wrong_closed_form_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
         {"var": 12.0, "limit": 14.0, "factor": 1.5, "fall": 0.1},
         {"var": 10.0, "limit": 30.0, "factor": 2.0},  # the limit is never reached
         {"var": 5.0, "limit": 7.0, "factor": 3.0},
+        {"fall": 0.123456789},  # no whole number of ticks
+        {"limit": 0.0},  # everything is sold, in calm too
+        {"var": 20.0, "limit": 15.0, "factor": 1.0},  # over the limit from the opening
     ],
 )
 def test_value_at_risk_at_other_numbers(case: dict[str, float]) -> None:
@@ -190,6 +193,8 @@ def test_a_dealer_that_forgets_its_volatility_is_noticed(monkeypatch: pytest.Mon
     [
         {"position": 37.5, "haircut": 0.03, "new_haircut": 0.1},
         {"haircut": 0.05, "new_haircut": 0.08, "swing": 0.006},
+        {"haircut": 0.1, "new_haircut": 0.3, "position": 50.0},
+        {"new_haircut": 0.01},  # lenders ask for less: nothing is sold
     ],
 )
 def test_haircuts_at_other_numbers(case: dict[str, float]) -> None:
