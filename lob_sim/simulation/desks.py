@@ -135,7 +135,11 @@ class DeskBuilder:
                 continue
             place = f"{where}.constraints[{i}]"
             cls = self._plugin(entry.kind, CONSTRAINTS, Constraint, f"{place}.kind")
-            constraints.append(cls(build_params(cls, entry.params, f"{place}.params"), self._context))
+            params = build_params(cls, entry.params, f"{place}.params")
+            try:
+                constraints.append(cls(params, self._context))
+            except InputError as error:
+                raise ScenarioError(f"{error.where}: {error.message}", f"{place}.params") from error
         if spec.redemptions is not None:
             # What leaving investors are owed must be paid, whatever lenders do.
             constraints.append(FundingConstraint(FundingConstraint.Params(), self._context))

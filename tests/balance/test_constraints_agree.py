@@ -212,3 +212,5 @@ def test_bad_parameters_name_the_place() -> None:
         VarConstraint(VarConstraint.Params(limit=float("nan")), CONTEXT)
     with pytest.raises(PluginError, match="gold"):
         InventoryConstraint(InventoryConstraint.Params(limits={"gold": 1.0}), CONTEXT)
+    with pytest.raises(PluginError, match=r"limits.treasuries: limit is inf: expected a finite number"):
+        InventoryConstraint(InventoryConstraint.Params(limits={"treasuries": float("inf")}), CONTEXT)

@@ -225,6 +225,9 @@ def test_an_unknown_constraint_or_policy_is_named_with_the_nearest() -> None:
     assert "did you mean 'most_liquid_first'" in str(error)
     error = sheet_error(constraints=[{"kind": "slr", "params": {"minimun": 3}}])
     assert "agents.g.balance_sheet.constraints[0].params.minimun" in str(error)
+    error = sheet_error(constraints=[{"kind": "funding"}, {"kind": "slr", "params": {"exempt": ["gold"]}}])
+    assert error.where == "agents.g.balance_sheet.constraints[1].params"
+    assert "'gold'" in error.message
 
 
 def test_a_parameter_that_names_no_instrument_is_bad_input_that_names_the_agent() -> None:

@@ -6,6 +6,7 @@ bounded.
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
@@ -37,6 +38,11 @@ class InventoryConstraint(Constraint):
         ids = {i.name: i.instrument_id for i in context.instruments}
         self._limits: dict[int, Lots] = {}
         for name, amount in sorted(params.limits.items()):
+            if not math.isfinite(amount):
+                raise PluginError(
+                    f"limit is {amount}: expected a finite number; without a limit, leave it out",
+                    f"inventory: limits.{name}",
+                )
             if name not in ids:
                 raise PluginError(f"unknown instrument {name!r}: expected one of {sorted(ids)}", "inventory: limits")
             instrument = context.instruments[ids[name]]
