@@ -50,7 +50,8 @@ class QuoteRecord(Event, frozen=True, gc=False):
     """A dealer's quote with the parts of each side's half-spread, in micro-ticks (millionths of a tick).
 
     On each side that is quoted, adverse + inventory + processing + rounding is the distance of the price from
-    ``mean_uticks``, exactly. A side that is not quoted has price and parts 0.
+    ``mean_uticks``, exactly. Rounding is what the tick grid adds, and, in the lit book, how far the price is held back
+    so as not to trade with another's quote. A side that is not quoted has price and parts 0.
 
     Attributes:
         rfq_id: The request answered, or 0 for a quote on the lit book.

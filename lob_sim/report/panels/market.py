@@ -32,7 +32,7 @@ _PART_NAMES = {
     "adverse": ("fear of informed flow (adverse selection)", "@1"),
     "inventory": ("inventory", "@0"),
     "processing": ("processing cost", "@3"),
-    "rounding": ("rounding to the tick", "@5"),
+    "rounding": ("held behind others' quotes, and the tick grid", "@5"),
 }
 
 
@@ -247,8 +247,9 @@ def spread(run: Run) -> Panel:
         key="spread",
         title="Spread and what it is made of",
         text="Above: best ask less best bid of the lit book; gaps are times with an empty side. Below: the mean "
-        "spread of the dealers that quote both sides, by its reasons; it is widest not where trading is "
-        "costly to process but where dealers fear that whoever trades knows more.",
+        "spread of the dealers that quote both sides, by its reasons. A dealer that would bid above the best ask, "
+        "or offer below the best bid, is held back behind it: a large part of that kind says that forced sales have "
+        "taken the book far from what dealers believe the asset is worth.",
         how="quoted_spread(run, i), spread_parts(run, i)",
         choice="instrument",
         variants=by_instrument(run, draw),
