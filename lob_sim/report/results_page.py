@@ -240,24 +240,35 @@ def validation_page(cases: Sequence[Case], folder: Path) -> str:
         cases: The results.
         folder: What the names of their figures are relative to; figures that are not there are left out.
     """
-    figures = []
-    for case in cases:
-        for file in case.figures:
-            path = folder / file
-            if path.is_file():
-                figures.append((case.title, case.command, base64.b64encode(path.read_bytes()).decode()))
     claims = [(claim, case.command) for case in cases for claim in case.rows]
+    by_title: dict[str, list[Case]] = {}
+    for case in cases:
+        by_title.setdefault(case.title, []).append(case)
     return page(
         "validation.html.j2",
         [_distances([claim for claim, _ in claims])],
         dict(_SETTINGS),
         title="Validation",
-        claims=claims,
+        n_claims=len(claims),
+        failing=[(claim, command) for claim, command in claims if not claim.holds],
         errors=[(case.command, case.error.splitlines()[0]) for case in cases if case.error],
         held=sum(claim.holds for claim, _ in claims),
-        tables=[(table, case.command) for case in cases for table in case.tables],
-        figures=figures,
+        questions=[_question(title, asked, folder) for title, asked in by_title.items()],
     )
+
+
+def _question(title: str, cases: Sequence[Case], folder: Path) -> dict[str, Any]:
+    """What all cases of one question gave, for the template."""
+    claims = [(claim, case.command) for case in cases for claim in case.rows]
+    files = [(case.command, folder / file) for case in cases for file in case.figures]
+    return {
+        "title": title,
+        "claims": claims,
+        "held": sum(claim.holds for claim, _ in claims),
+        "failed": any(case.error for case in cases),
+        "tables": [(table, case.command) for case in cases for table in case.tables],
+        "figures": [(c, base64.b64encode(path.read_bytes()).decode()) for c, path in files if path.is_file()],
+    }
 
 
 def _distances(claims: Sequence[Claim]) -> Panel:

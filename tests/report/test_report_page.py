@@ -349,10 +349,16 @@ def test_a_validation_has_a_page_with_its_verdicts(tmp_path: Path) -> None:
     bad = Claim("b", 2.0, 1.0, 0.01, "=", 0.0, "fails", "theory")
     bound = Claim("c", 2.0, 1.0, 0.01, ">", 0.0, "holds", "theory")
     path = tmp_path / "validation.json"
-    path.write_bytes(msgspec.json.encode([Case("q", "python -m q", [good, bad, bound])]))
-    assert read_validation(path)[0].rows == [good, bad, bound]
+    path.write_bytes(
+        msgspec.json.encode([Case("q", "python -m q", [good, bad]), Case("q", "python -m q --part 2", [bound])])
+    )
+    assert [case.rows for case in read_validation(path)] == [[good, bad], [bound]]
     text = write_report([path]).read_text(encoding="utf-8")
     assert "2 of 3 claims hold" in text
+    failing = text[text.index("What does not hold") : text.index('id="distances"')]
+    assert re.findall("<tr><td>(.)</td>", failing) == ["b"]
+    assert text.count('<details class="question">') == 1  # Two parts of one question are told together.
+    assert "python -m q --part 2" in text
     drawn = {t["name"]: t["y"] for t in payload(text)["panels"]["distances"]["variants"][""][0]["data"]}
     assert drawn["holds"] == pytest.approx([100 * 0.02 / 0.03])
     assert drawn["fails"] == pytest.approx([100 * 1.0 / 0.03])
