@@ -6,6 +6,7 @@ They are made from plain tables, so that whoever has some can have a page in the
 from __future__ import annotations
 
 import base64
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pandas as pd
 from lob_sim.errors import DataError
 from lob_sim.report.panels.figure import Cell, Figure, Panel, Trace, compact, label
 from lob_sim.report.render import page
+from lob_sim.report.words import METRICS, metric_text
 
 _MOST_ROWS = 400
 _STANDARD_ERRORS = 3.0
+_AXIS_CHARACTERS = 36
 _SETTINGS: Mapping[str, Any] = {"horizon_ms": 0, "shocks_ms": [], "agents": [], "instruments": [], "instrument": ""}
 
 
@@ -45,12 +48,14 @@ def sweep_page(
             ``mean``; empty with a single axis.
         failures: Error messages of failed runs, with their numbers.
     """
-    panels = [*_curve_panels(curves), *_map_panels(maps)]
+    panels = [*_curve_panels(_measured(curves)), *_map_panels(_measured(maps))]
+    metrics = [str(metric) for metric in summary["metric"].unique()]
     return page(
         "sweep.html.j2",
         panels,
         dict(_SETTINGS),
         title=f"Sweep {name}",
+        words=[(metric, words) for metric in metrics if (words := metric_text(metric)) != metric],
         notes=list(notes),
         columns=list(summary.columns),
         numbers=[name for name in summary.columns if pd.api.types.is_numeric_dtype(summary[name])],
@@ -66,6 +71,20 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _measured(means: pd.DataFrame) -> pd.DataFrame:
+    """The rows of metrics that some run has a value of."""
+    known = means.loc[means["mean"].notna(), "metric"]
+    return means[means["metric"].isin(known)]
+
+
+def _most_telling(rows: pd.DataFrame) -> str:
+    """The metric to show first: of those whose means differ the best known one."""
+    names = list(rows["metric"].unique())
+    varied = [name for name in names if rows.loc[rows["metric"] == name, "mean"].nunique() > 1]
+    order = list(METRICS)
+    return str(min(varied or names, key=lambda name: order.index(name) if name in order else len(order)))
+
+
 def _curve_panels(curves: pd.DataFrame) -> list[Panel]:
     panels = []
     for k, (axis, rows) in enumerate(curves.groupby("axis", sort=False)):
@@ -78,6 +97,7 @@ def _curve_panels(curves: pd.DataFrame) -> list[Panel]:
                 how="lob_sim.sweep.tables.summarise(sweep.frame())",
                 choice="metric",
                 variants=variants,
+                first=_most_telling(rows),
                 height=340,
             )
         )
@@ -108,7 +128,7 @@ def _curve(rows: pd.DataFrame, axis: str) -> Figure:
         "name": "mean",
         "hovertemplate": "%{y:.5~g}",
     }
-    metric = label(str(rows["metric"].iloc[0]))
+    metric = "<br>".join(map(label, textwrap.wrap(metric_text(str(rows["metric"].iloc[0])), _AXIS_CHARACTERS)))
     has_band = np.isfinite(rows[["low", "high"]].to_numpy(dtype=np.float64)).all()
     axes = {"xaxis": {"title": {"text": label(axis)}}, "yaxis": {"title": {"text": metric}}}
     return {"data": [band, mean] if has_band else [mean], "layout": axes}
@@ -142,6 +162,7 @@ def _map_panels(maps: pd.DataFrame) -> list[Panel]:
                 how="sweep.frame().groupby([x, y])[metric].mean()",
                 choice="metric",
                 variants=variants,
+                first=_most_telling(rows),
                 height=380,
             )
         )

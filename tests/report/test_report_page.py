@@ -30,11 +30,10 @@ from lob_sim.report.compare_page import SHOWN, compare_page, metric_rows
 from lob_sim.report.data.timeline import timeline
 from lob_sim.report.panels.figure import compact, ms
 from lob_sim.report.render import embed, write_page
-from lob_sim.report.results_page import Case, Claim, read_validation, sweep_page, validation_page
+from lob_sim.report.results_page import Case, Claim, sweep_page, validation_page
 from lob_sim.report.run_page import run_page
 from lob_sim.report.words import money_text, time_text
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
-from lob_sim.sweep import Axis, Design, Serial, SweepPlan, TaskSpec, run_sweep
 from lob_sim.sweep.folder import Sweep
 
 EVIL = "</script><script>alert(1)</script>\"><img src=x onerror='alert(2)'>&\u2028"
@@ -316,52 +315,6 @@ def test_a_sweep_has_a_page_with_its_means(tmp_path: Path) -> None:
     mean = next(t for t in figure["data"] if t["name"] == "mean")
     assert mean["x"] == ["20s", "30s"]
     assert mean["y"] == pytest.approx(frame.groupby("horizon")["spread_pct"].mean().to_list())
-
-
-def outcome(spec: TaskSpec) -> dict[str, float]:
-    """A run of nothing, which can fail."""
-    if spec.overrides.get("x") == 2:
-        raise ValueError("cannot do <u>x</u> = 2")
-    return {"y": float(spec.seed % 7)}
-
-
-def page_of_sweep(folder: Path, *axes: Axis) -> str:
-    run_sweep(SweepPlan(task=outcome, design=Design(axes, "grid", 0), seeds=2), folder, executor=Serial())
-    return write_report([folder]).read_text(encoding="utf-8")
-
-
-def test_a_sweeps_page_tells_what_failed_and_escapes_what_it_shows(tmp_path: Path) -> None:
-    text = page_of_sweep(tmp_path / "s", Axis("x", (1, 2)), Axis("<blink>", ("<s>", "<u>")))
-    assert "8 of 8 runs are there, 4 failed" in text
-    assert "cannot do &lt;u&gt;x&lt;/u&gt; = 2" in text
-    assert not re.search("<(blink|s|u)>", text[text.index("<body>") : text.index("<script>")])
-    assert not re.search(r'(src|href)="(?!data:|#)', text[: text.index("<script>")])
-
-
-def test_a_sweep_of_one_point_has_a_table_and_no_curve(tmp_path: Path) -> None:
-    text = page_of_sweep(tmp_path / "s")
-    assert "2 of 2 runs are there, 0 failed" in text
-    assert payload(text)["panels"] == {}
-
-
-def test_a_validation_has_a_page_with_its_verdicts(tmp_path: Path) -> None:
-    good = Claim("a", 1.02, 1.0, 0.01, "=", 0.0, "holds", "theory")
-    bad = Claim("b", 2.0, 1.0, 0.01, "=", 0.0, "fails", "theory")
-    bound = Claim("c", 2.0, 1.0, 0.01, ">", 0.0, "holds", "theory")
-    path = tmp_path / "validation.json"
-    path.write_bytes(
-        msgspec.json.encode([Case("q", "python -m q", [good, bad]), Case("q", "python -m q --part 2", [bound])])
-    )
-    assert [case.rows for case in read_validation(path)] == [[good, bad], [bound]]
-    text = write_report([path]).read_text(encoding="utf-8")
-    assert "2 of 3 claims hold" in text
-    failing = text[text.index("What does not hold") : text.index('id="distances"')]
-    assert re.findall("<tr><td>(.)</td>", failing) == ["b"]
-    assert text.count('<details class="question">') == 1  # Two parts of one question are told together.
-    assert "python -m q --part 2" in text
-    drawn = {t["name"]: t["y"] for t in payload(text)["panels"]["distances"]["variants"][""][0]["data"]}
-    assert drawn["holds"] == pytest.approx([100 * 0.02 / 0.03])
-    assert drawn["fails"] == pytest.approx([100 * 1.0 / 0.03])
 
 
 def test_metrics_of_a_log_that_lacks_fair_values_are_left_out() -> None:
