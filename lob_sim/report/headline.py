@@ -158,18 +158,21 @@ def _book_facts(run: Run) -> Iterator[Fact]:
     start_ns, last_ns = window_ns(run)
     absent, no_bid = dealer_absence(run, start_ns, last_ns)
     call = f"lob_sim.analysis.summary.dealer_absence(run, {start_ns}, {last_ns})"
-    yield Fact("dealers not quoting both sides, of the time", f"{100 * absent:.0f}%", absent, f"{call}[0]")
-    yield Fact("dealers posting no bid, of the time", f"{100 * no_bid:.0f}%", no_bid, f"{call}[1]")
+    since = "of the time after the shock" if start_ns else "of the time"
+    yield Fact(f"dealers not quoting both sides, {since}", f"{100 * absent:.0f}%", absent, f"{call}[0]")
+    yield Fact(f"dealers posting no bid, {since}", f"{100 * no_bid:.0f}%", no_bid, f"{call}[1]")
     for i, instrument in enumerate(run.header.instruments):
         spread = quoted_spread(run, i).dropna()
         if len(spread):
             widest = float(spread["spread_bp"].max())
             call = f"lob_sim.report.data.quoted_spread(run, {i})['spread_bp'].max()"
-            yield Fact(f"widest {instrument.name} spread on display", f"{number_text(widest)} bp", widest, call)
+            yield Fact(
+                f"widest {instrument.name} spread on display, whole run", f"{number_text(widest)} bp", widest, call
+            )
     lit, rfq = (int(t["qty_lots"].sum()) for t in (run.trades, run.rfq_trades))
     share = rfq / (lit + rfq) if lit + rfq else math.nan
     call = "1 - lob_sim.analysis.liquidity.lit_share(run.trades, run.rfq_trades)"
-    yield Fact("of all lots dealt by request for quote", f"{100 * share:.0f}%", share, call)
+    yield Fact("of all lots dealt by request for quote, whole run", f"{100 * share:.0f}%", share, call)
 
 
 def _stress_facts(run: Run) -> Iterator[Fact]:
@@ -178,12 +181,12 @@ def _stress_facts(run: Run) -> Iterator[Fact]:
     sales, failed = forced_sales(run), failures(run)
     call = "lob_sim.report.data.forced_sales(run)"
     lots, sellers = int(sales["lots"].sum()), int(sales["agent_id"].nunique())
-    yield Fact("sold by force", lots_text(lots), lots, f"{call}['lots'].sum()")
+    yield Fact("sold by force, whole run", lots_text(lots), lots, f"{call}['lots'].sum()")
     yield Fact("balance sheets forced to sell", str(sellers), sellers, f"{call}['agent_id'].nunique()")
     if len(run.table("quote")):
         n = fear_withdrawals(run)
         call = "lob_sim.analysis.summary.fear_withdrawals(run)"
-        yield Fact("withdrawals for fear of informed flow", str(n), n, call)
+        yield Fact("withdrawals for fear of informed flow, whole run", str(n), n, call)
     yield Fact("failed", str(len(failed)), len(failed), "len(lob_sim.report.data.failures(run))")
     breaches = run.table("constraint_breached")
     if len(breaches):

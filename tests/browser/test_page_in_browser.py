@@ -291,10 +291,10 @@ def test_the_figures_of_the_headline_are_those_of_the_log(visit: Visit, report: 
     fills = log.table("order_filled").merge(orders[["agent_id", "client_order_id"]])
     asked = log.rfq_trades.query("parent_order_id > 0")
     sellers = set(fills["agent_id"]) | set(asked["agent_id"])
-    assert facts["of all lots dealt by request for quote"] == f"{100 * rfq / (lit + rfq):.0f}%"
-    assert facts["dealers not quoting both sides, of the time"] == f"{100 * absent:.0f}%"
-    assert facts["dealers posting no bid, of the time"] == f"{100 * no_bid:.0f}%"
-    assert facts["sold by force"].split()[0] == str(fills["qty_lots"].sum() + asked["qty_lots"].sum())
+    assert facts["of all lots dealt by request for quote, whole run"] == f"{100 * rfq / (lit + rfq):.0f}%"
+    assert facts["dealers not quoting both sides, of the time after the shock"] == f"{100 * absent:.0f}%"
+    assert facts["dealers posting no bid, of the time after the shock"] == f"{100 * no_bid:.0f}%"
+    assert facts["sold by force, whole run"].split()[0] == str(fills["qty_lots"].sum() + asked["qty_lots"].sum())
     assert facts["balance sheets forced to sell"] == str(len(sellers))
     assert facts["failed"] == str(log.counts.get("dealer_defaulted", 0))
     assert log.digest in visit.page.locator("footer").inner_text()

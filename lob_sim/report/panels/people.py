@@ -245,13 +245,13 @@ def funding(run: Run) -> Panel:
 
     squeezed = data.squeezes(run)
     counts = squeezed["kind"].value_counts()
-    said = ", ".join(f"{label(str(kind))}: {n}" for kind, n in counts.items())
+    said = ", ".join(f"{n:,} × {kind}" for kind, n in counts.items())
     return Panel(
         key="funding",
         title="Funding and haircuts",
         text="Above: the haircut, the part of a security's value that no lender would lend against. Below: repo, "
         "what is borrowed against all securities. When lenders ask for more just as prices fall, securities "
-        f"must be sold. ({said or 'No margin calls'}.)",
+        f"must be sold. In the whole run: {said or 'no margin call'}.",
         how="haircuts(run, i), borrowing(run), squeezes(run)",
         choice="instrument",
         variants=by_instrument(run, draw),
