@@ -199,6 +199,8 @@ class Desk(Strategy):
             proceeds = Proceeds.RETIRE_DEBT if forced or self.defaulted else Proceeds.REBUILD_CASH
             self.sheet.sell(instrument_id, lots, price_ticks, proceeds)
         self._settle_funding(ctx, SheetCause.BUY if is_buy else SheetCause.SELL, instrument_id)
+        # What is left of the position is worth what the trade has shown, not the last scheduled mark.
+        self._mark(ctx, instrument_id)
         self._assess(ctx)
 
     def _settle_funding(self, ctx: Context, cause: SheetCause, instrument_id: int = -1) -> None:
@@ -213,27 +215,29 @@ class Desk(Strategy):
 
     def _mark_all(self, ctx: Context) -> None:
         for instrument in ctx.instruments:
-            i = instrument.instrument_id
-            mean, sd = self._strategy.valuation(ctx, i)
-            mark = self.marking.mark(self._witness.view(ctx, i, mean, sd))
-            before = (self.sheet.marks_ticks[i], self.sheet.adjustments_ticks[i])
-            if (mark.price_ticks, mark.adjustment_ticks) == before and mark.source is self._sources[i]:
-                continue
-            self._sources[i] = mark.source
-            self.sheet.mark(i, mark.price_ticks, mark.adjustment_ticks)
-            ctx.log(
-                MarkRecord(
-                    ctx.now_ns,
-                    ctx.agent_id,
-                    i,
-                    mark.price_ticks,
-                    mark.adjustment_ticks,
-                    mark.source,
-                    self.sheet.lots[i],
-                )
-            )
-            ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.MARK, i))
+            self._mark(ctx, instrument.instrument_id)
         self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks)
+
+    def _mark(self, ctx: Context, i: int) -> None:
+        mean, sd = self._strategy.valuation(ctx, i)
+        mark = self.marking.mark(self._witness.view(ctx, i, mean, sd))
+        before = (self.sheet.marks_ticks[i], self.sheet.adjustments_ticks[i])
+        if (mark.price_ticks, mark.adjustment_ticks) == before and mark.source is self._sources[i]:
+            return
+        self._sources[i] = mark.source
+        self.sheet.mark(i, mark.price_ticks, mark.adjustment_ticks)
+        ctx.log(
+            MarkRecord(
+                ctx.now_ns,
+                ctx.agent_id,
+                i,
+                mark.price_ticks,
+                mark.adjustment_ticks,
+                mark.source,
+                self.sheet.lots[i],
+            )
+        )
+        ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.MARK, i))
 
     # --- limits --------------------------------------------------------------------------------------------
     def _assess(self, ctx: Context) -> None:

@@ -12,6 +12,7 @@ from lob_sim.messages import (
     ConstraintCured,
     DealerDefaulted,
     LossAttributed,
+    MarkRecord,
     NewOrder,
     OrderFilled,
     ParentEnd,
@@ -70,6 +71,21 @@ def test_it_sells_what_the_leverage_limit_wants_and_not_a_lot_more() -> None:
     assert (breached.constraint, breached.headroom_cash) == ("slr", -112 * LOT_CASH)
     assert 0 <= cured.headroom_cash < LOT_CASH
     assert desk_of(world, number).sheet.tier1_cash > 0
+
+
+def test_what_is_left_of_a_position_is_marked_when_some_of_it_is_sold() -> None:
+    # Marks are scheduled too far apart to matter: after the first only own sales move them.
+    sheet = {"mark_interval": "50s", "liquidation_params": {"max_rfq_lots": 10}}
+    scenario = market(maker(size_lots=10, lean=0.5), prime(sheet), shocks=[shock("1min", -0.02)])
+    world, log = run(scenario)
+    number = agent_id(world, "prime-1")
+    treasury = next(i.instrument_id for i in world.instruments if i.name == "treasury")
+    sold_at = {at for at, instrument_id, *_ in sales(log, number) if instrument_id == treasury}
+    marks = [e for e in log.of(MarkRecord) if e.agent_id == number and e.instrument_id == treasury]
+    assert len(sold_at) > 5
+    # A message arrives a millisecond after its event.
+    assert len({e.ts_event_ns - M for e in marks} & sold_at) > 5
+    assert marks[-1].price_ticks < marks[0].price_ticks
 
 
 def test_negative_controls_no_shock_no_limit_no_sale() -> None:
