@@ -26,7 +26,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +33,15 @@ import msgspec
 import typer
 
 from experiments.drawing import COLOURS, new_figure, save
+from experiments.leverage_arithmetic import (
+    Order,
+    Prime,
+    Reference,
+    check,
+    depth_threshold,
+    reference,
+    shed_without_impact,
+)
 from lob_sim.balance.cascade import cure
 from lob_sim.balance.constraints import SlrConstraint
 from lob_sim.balance.impact import LinearImpact, NoImpact, ParametricMarket
@@ -41,7 +49,6 @@ from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sale_order import SALE_ORDERS
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetContext
-from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, Row, Tape, agrees, identical, mean_of, run_cells
 from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
@@ -60,127 +67,6 @@ _DEPTHS = [20_000.0, 10_000.0, 5_000.0]
 _EXACT = 1e-9
 _ARITHMETIC = "arithmetic of the leverage ratio"
 _ROOT = "root of E(x) = λ·A(x), linear impact"
-
-
-class Order(StrEnum):
-    """Sale orders."""
-
-    cash_first = "cash_first"
-    most_liquid_first = "most_liquid_first"
-    pro_rata = "pro_rata"
-
-
-class Prime(msgspec.Struct, frozen=True):
-    """Dealer Prime before the shock, in billions, and what it is put through."""
-
-    cash: float
-    treasuries: float
-    corporates: float
-    other: float
-    funding: float
-    shock: float
-    minimum: float
-    order: Order
-    price: float
-
-
-def check(prime: Prime, depths: Sequence[float]) -> None:
-    """Say what cannot be: amounts are finite and not negative, prices positive before and after the fall.
-
-    Raises:
-        InputError: Names the option.
-    """
-    for name in ("cash", "treasuries", "corporates", "other", "funding"):
-        amount = getattr(prime, name)
-        if not 0 <= amount < math.inf:
-            raise InputError(f"expected a finite amount of 0 or more, got {amount:g}", f"--{name}")
-    if not 1e-6 <= prime.price < math.inf:
-        raise InputError(f"expected a price of a millionth or more, got {prime.price:g}", "--price")
-    if not -math.inf < prime.shock <= 1 - 1e-6:
-        raise InputError(f"expected a fraction below 1, got {prime.shock:g}", "--shock")
-    if not 0 < prime.minimum <= 1:
-        raise InputError(f"expected a fraction above 0 and at most 1, got {prime.minimum:g}", "--minimum")
-    for depth in depths:
-        if not depth > 0:
-            raise InputError(f"expected a positive number, got {depth:g}", "--depth")
-
-
-# --- the reference: closed forms ---------------------------------------------------------------------------
-
-
-class Reference(msgspec.Struct, frozen=True):
-    """What is used of cash and sold of Treasuries and corporates (at prices before the sale), in billions."""
-
-    cash: float
-    treasuries: float
-    corporates: float
-    cured: bool
-
-
-def shed_without_impact(prime: Prime) -> tuple[float, float, float]:
-    """Tier 1 and assets after the shock, and what must be shed: A - E/λ."""
-    loss = prime.shock * prime.corporates
-    assets = prime.cash + prime.treasuries + prime.corporates + prime.other - loss
-    tier1 = assets - prime.funding
-    return tier1, assets, min(max(0.0, assets - tier1 / prime.minimum), assets)
-
-
-def reference(prime: Prime, depth: float) -> Reference:
-    """Staged closed forms: in each stage a share s of its assets is sold, s the root of a quadratic.
-
-    With holdings T_i at prices after the shock, ψ_i = s·T_i/depth, E(s) = E - Σ T_i·ψ_i·(1 - s/2) and
-    A(s) = A - Σ(s·T_i + (1 - s)·T_i·ψ_i), so that E - λA is a quadratic in s.
-    """
-    tier1, assets, required = shed_without_impact(prime)
-    corporates = prime.corporates * (1 - prime.shock)
-    used = min(prime.cash, required) if prime.order is Order.cash_first else 0.0
-    assets -= used
-    both = ("treasuries", "corporates")
-    stages = (both,) if prime.order is Order.pro_rata else (both[:1], both[1:])
-    sold = {"treasuries": 0.0, "corporates": 0.0}
-    held = {"treasuries": prime.treasuries, "corporates": corporates}
-    for stage in stages:
-        total = sum(held[name] for name in stage)
-        squares = sum(held[name] ** 2 for name in stage) / depth
-        share = _share(tier1, assets, prime.minimum, total, squares)
-        for name in stage:
-            sold[name] = share * held[name]
-        tier1 -= squares * share * (1 - share / 2)
-        assets -= share * total + (1 - share) * share * squares
-    cured = tier1 - prime.minimum * assets >= -1e-9 * max(1.0, assets)
-    return Reference(used, sold["treasuries"], sold["corporates"], cured)
-
-
-def _share(tier1: float, assets: float, minimum: float, total: float, squares: float) -> float:
-    # E - λA = a·s² + b·s + c
-    c = tier1 - minimum * assets
-    if c >= -1e-12 * assets or total == 0:
-        return 0.0
-    a = squares * (0.5 - minimum)
-    b = minimum * total - (1 - minimum) * squares
-    if a == 0:
-        return min(1.0, -c / b) if b > 0 else 1.0
-    discriminant = b * b - 4 * a * c
-    roots = [(-b + sign * math.sqrt(discriminant)) / (2 * a) for sign in (1, -1)] if discriminant >= 0 else []
-    inside = [s for s in roots if 0 < s <= 1 + 1e-12]
-    return min(1.0, *inside) if inside else 1.0
-
-
-def depth_threshold(prime: Prime) -> float:
-    """Depth below which Treasuries alone cannot cure the ratio: T²/(2(E - λ(A - T))); infinite when none can.
-
-    Where all is sold in proportion, or nothing has to be, there is no such thing.
-    """
-    if prime.order is Order.pro_rata:
-        return math.inf
-    tier1, assets, required = shed_without_impact(prime)
-    if prime.order is Order.cash_first:
-        assets -= min(prime.cash, required)
-        required -= min(prime.cash, required)
-    if required <= 0:
-        return math.inf
-    left = tier1 - prime.minimum * (assets - prime.treasuries)
-    return prime.treasuries**2 / (2 * left) if left > 0 else math.inf
 
 
 # --- the dealer of the program -----------------------------------------------------------------------------
