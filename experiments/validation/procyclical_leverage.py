@@ -100,7 +100,7 @@ class Bank:
         view = self.sheet.view([[covariance]])
         price = self.sheet.marks_ticks[0]
         # A lot more may be sold than needed, so that a purchase of less than two is no purchase.
-        sold, bought = self.rule.sale_lots(view, 0), self.rule.purchase_lots(view, 0)
+        sold, bought = self.rule.sale_lots(view, 0), self.rule.purchase_lots(view)[0]
         if sold:
             self.sheet.sell(0, sold, price, Proceeds.RETIRE_DEBT)
         elif bought:

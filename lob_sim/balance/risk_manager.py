@@ -155,11 +155,9 @@ class RiskManager:
     def purchase_lots(self, view: SheetView) -> tuple[Lots, ...]:
         """Largest purchase of each instrument alone that no constraint forbids; 0 when any is breached."""
         if self._roomy is None or self._roomy[0] != view:
-            self._roomy = (view.copy(), tuple(self._purchase_lots(view, i) for i in range(len(view.lots))))
+            limits = [[UNLIMITED_LOTS] * len(view.lots), *(c.purchase_lots(view) for c in self.constraints)]
+            self._roomy = (view.copy(), tuple(map(min, zip(*limits, strict=True))))
         return self._roomy[1]
-
-    def _purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
-        return min((c.purchase_lots(view, instrument_id) for c in self.constraints), default=UNLIMITED_LOTS)
 
 
 def _binding(constraints: Sequence[Constraint], view: SheetView) -> list[Constraint]:

@@ -111,7 +111,7 @@ def test_closed_form_sales_are_what_bisection_on_headroom_finds(
 def test_purchases_up_to_the_capacity_keep_the_limit(
     view: SheetView, constraint: Constraint, instrument_id: int
 ) -> None:
-    lots = constraint.purchase_lots(view, instrument_id)
+    lots = constraint.purchase_lots(view)[instrument_id]
     if constraint.headroom(view) < 0:
         assert lots == 0
         return

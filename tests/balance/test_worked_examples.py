@@ -110,7 +110,7 @@ def test_adrian_shin_active_balance_sheet() -> None:
     constraint = slr(0.1)
     assert sheet.assets_cash / sheet.tier1_cash == pytest.approx(101 / 11)
     assert constraint.headroom(view) == bn(9)
-    assert constraint.purchase_lots(view, TREASURIES) == bn(9) // 10_100
+    assert constraint.purchase_lots(view)[TREASURIES] == bn(9) // 10_100
 
 
 @given(

@@ -87,9 +87,13 @@ class Constraint(ABC):
 
         return smallest_cure(after, max(0, int(min(view.cash, view.debt_cash))))
 
-    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
-        """Largest purchase of one instrument that leaves headroom at zero or more; 0 when none is left."""
+    def purchase_lots(self, view: SheetView) -> list[Lots]:
+        """Largest purchase of each instrument alone that leaves headroom at zero or more; 0 when none is left."""
+        if self.headroom(view) < 0:
+            return [0] * len(view.lots)
+        return [self._largest_purchase(view, i) for i in range(len(view.lots))]
 
+    def _largest_purchase(self, view: SheetView, instrument_id: int) -> Lots:
         def breaks(lots: int) -> float:
             trial = view.copy()
             trial.buy(instrument_id, lots)
@@ -97,8 +101,6 @@ class Constraint(ABC):
             # many.
             return 1.0 if self.headroom(trial) < 0 else -1.0
 
-        if self.headroom(view) < 0:
-            return 0
         upper = 1
         while upper < UNLIMITED_LOTS and breaks(upper) < 0:
             upper *= 2

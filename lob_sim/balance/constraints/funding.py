@@ -79,11 +79,14 @@ class FundingConstraint(Constraint):
         """Nothing: cash counts as own funds already, paid in or not."""
         return 0
 
-    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
+    def purchase_lots(self, view: SheetView) -> list[Lots]:
         """Own funds free for haircuts over the haircut of one lot: they are not borrowed unsecured."""
         room = self.headroom(view)
         if room < 0:
-            return 0
-        needed = view.new_haircut(instrument_id) * view.unit_cash[instrument_id]
-        needed += view.adjustment_unit_cash[instrument_id]
-        return min(UNLIMITED_LOTS, int(room // needed)) if needed > 0 else UNLIMITED_LOTS
+            return [0] * len(view.lots)
+        haircuts = view.new_haircuts or view.haircuts
+        lots = []
+        for haircut, unit, adjustment in zip(haircuts, view.unit_cash, view.adjustment_unit_cash, strict=True):
+            needed = haircut * unit + adjustment
+            lots.append(min(UNLIMITED_LOTS, int(room // needed)) if needed > 0 else UNLIMITED_LOTS)
+        return lots

@@ -68,9 +68,12 @@ class InventoryConstraint(Constraint):
         """Nothing: cash has no part in position limits."""
         return 0
 
-    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
-        """Room under this instrument's own limit; 0 while another is above its own."""
+    def purchase_lots(self, view: SheetView) -> list[Lots]:
+        """Room under each instrument's own limit; 0 while another is above its own."""
         if self.headroom(view) < 0:
-            return 0
-        limit = self._limits.get(instrument_id, UNLIMITED_LOTS)
-        return max(0, limit - int(view.lots[instrument_id])) if limit < UNLIMITED_LOTS else UNLIMITED_LOTS
+            return [0] * len(view.lots)
+        limits = (self._limits.get(i, UNLIMITED_LOTS) for i in range(len(view.lots)))
+        return [
+            max(0, limit - int(held)) if limit < UNLIMITED_LOTS else UNLIMITED_LOTS
+            for limit, held in zip(limits, view.lots, strict=True)
+        ]

@@ -97,16 +97,19 @@ class SlrConstraint(Constraint):
             return 0
         return int(min(-(-missing // self._num), max(0, view.cash), view.debt_cash))
 
-    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
+    def purchase_lots(self, view: SheetView) -> list[Lots]:
         """Closed form: a purchase paid from counted cash swaps exposures, the rest adds its value."""
         room = self.headroom(view)
         if room < 0:
-            return 0
-        unit = view.unit_cash[instrument_id]
-        capital = view.adjustment_unit_cash[instrument_id] * self._den / self._num
-        if not self._counted[instrument_id]:
-            return int(room // capital) if capital > 0 else UNLIMITED_LOTS
+            return [0] * len(view.lots)
         free = max(0.0, view.cash) if self._cash_counts else 0.0
-        if capital * free > room * unit:
-            return int(room // capital)
-        return min(UNLIMITED_LOTS, int((room + free) // (unit + capital)))
+        lots = []
+        for counts, unit, adjustment in zip(self._counted, view.unit_cash, view.adjustment_unit_cash, strict=True):
+            capital = adjustment * self._den / self._num
+            if not counts:
+                lots.append(int(room // capital) if capital > 0 else UNLIMITED_LOTS)
+            elif capital * free > room * unit:
+                lots.append(int(room // capital))
+            else:
+                lots.append(min(UNLIMITED_LOTS, int((room + free) // (unit + capital))))
+        return lots

@@ -78,13 +78,16 @@ class VarConstraint(Constraint):
         lots = min(held, math.ceil(target))
         return self._smallest_near(view, instrument_id, lots) if discriminant >= 0 else min(held, round(lowest))
 
-    def purchase_lots(self, view: SheetView, instrument_id: int) -> Lots:
+    def purchase_lots(self, view: SheetView) -> list[Lots]:
         """Closed form: the larger root of the parabola in lots bought."""
         variance = self._variance(view)
         if self._headroom(variance) < 0:
-            return 0
-        slope, curvature = self._derivatives(view, instrument_id)
+            return [0] * len(view.lots)
         room = (self._limit / self._z) ** 2 - variance
+        return [self._within(room, *self._derivatives(view, i)) for i in range(len(view.lots))]
+
+    @staticmethod
+    def _within(room: float, slope: float, curvature: float) -> Lots:
         if curvature <= 0:
             return UNLIMITED_LOTS
         root = math.sqrt(max(0.0, slope * slope + curvature * room))
