@@ -25,6 +25,7 @@ from lob_sim.report.replay_books import BookFrame, LadderLevel, absence_frames, 
 from lob_sim.report.replay_frames import WITHDRAWAL_TEXTS, Frames, frames_of, rule_in_words
 from lob_sim.report.replay_rfqs import LATELY_NS, RfqStory, rfq_stories, shown_at
 from lob_sim.report.replay_sheets import SheetFrame, headroom_frames, sheet_frames
+from lob_sim.report.words import limit_text
 from lob_sim.units import Instrument
 
 _COLOURS = 7
@@ -190,7 +191,10 @@ def _sheet(agent_id: int, frames: Sequence[SheetFrame], limits: dict[str, Floats
         [*frame[:8], *frame.lots, *frame.marks_ticks, *(int(source) for source in frame.sources), *frame.forced_lots]
         for frame in frames
     ]
-    free = [[name, series([round(x) if math.isfinite(x) else None for x in path])] for name, path in limits.items()]
+    free = [
+        [limit_text(name), series([round(x) if math.isfinite(x) else None for x in path])]
+        for name, path in limits.items()
+    ]
     return {"agent": agent_id, "rows": series(rows), "limits": free}
 
 

@@ -18,6 +18,7 @@ from lob_sim.messages import SheetCause
 from lob_sim.report.data.common import money_unit
 from lob_sim.report.data.headroom import headroom
 from lob_sim.report.replay_books import LADDER_LEVELS
+from lob_sim.report.words import limit_text
 from lob_sim.units import Ns
 
 ARGS = [
@@ -241,7 +242,7 @@ def logged_headroom(run: Run, ts_ns: Ns) -> Numbers:
     table = table[(table["ts_event_ns"] <= ts_ns) & ~table["is_logged"].astype(bool)]
     last = table.drop_duplicates(["agent_id", "constraint"], keep="last")
     rows = zip(last["agent_id"], last["constraint"], last["headroom"], strict=True)
-    return {f"{names[agent_id]} headroom {limit}": value / 1e6 for agent_id, limit, value in rows}
+    return {f"{names[agent_id]} headroom, {limit_text(limit)}": value / 1e6 for agent_id, limit, value in rows}
 
 
 def differences(shown: Numbers, logged: Numbers, tolerance: float = 1e-9) -> list[str]:

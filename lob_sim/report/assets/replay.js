@@ -255,7 +255,7 @@
   }
 
   function sheetsTable() {
-    const headings = ["", TOTALS[TIER1], "of assets", ...limits.map((name) => "headroom " + name), "lots to be sold",
+    const headings = ["", TOTALS[TIER1], "of assets", ...limits.map((name) => "headroom, " + name), "lots to be sold",
       TOTALS[0], ...data.instruments.map((instrument) => instrument.name), TOTALS[1], ...liabilities.map((k) => TOTALS[k])];
     return table(headings, data.sheets.map(sheetRow));
   }
@@ -354,6 +354,12 @@
     one("play").setAttribute("aria-pressed", String(state.timer !== 0));
   }
 
+  // Before the first quotes there is nothing to see.
+  function openingFrame() {
+    const quoted = data.ladders.map((series) => series[0][series[1].findIndex(([, bids, asks]) => bids.length && asks.length)]);
+    return quoted.every((frame) => frame !== undefined) ? Math.max(...quoted) : 0;
+  }
+
   const toggle = () => (state.timer ? pause() : play());
 
   const KEYS = {
@@ -392,7 +398,7 @@
       "; holdings at their marks, with lots, mark and what the mark rests on. Negative headroom is a breach.";
     drawMarks();
     listen();
-    goTo(0);
+    goTo(openingFrame());
   }
 
   start();

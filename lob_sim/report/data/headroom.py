@@ -189,17 +189,21 @@ class _Sheet:
     def rows(self) -> Iterator[tuple[Ns, int, str, float, bool]]:
         """Headroom after each instant in which something changed."""
         observed = iter(self._observed_ns)
-        due_ns = next(observed, None)
+        due_ns, looked, traded = next(observed, None), False, False
         for k, (_, ts_ns, name, row) in enumerate(self._events):
             while due_ns is not None and due_ns < ts_ns:
                 if self._volatility.observe(due_ns, self._sheet.marks_ticks):
                     yield from self._judge(due_ns)
                 due_ns = next(observed, None)
             getattr(self, f"_take_{name}")(row)
+            looked |= name == "balance_sheet" and row.cause == SheetCause.MARK
+            traded |= name == "balance_sheet" and row.cause in (SheetCause.BUY, SheetCause.SELL)
             if k + 1 < len(self._events) and self._events[k + 1][1] == ts_ns:
                 continue
-            if (name == "balance_sheet" and row.cause == SheetCause.MARK) or due_ns == ts_ns:
+            # Marked after a trade of its own, the dealer does not measure volatility.
+            if (looked and not traded) or due_ns == ts_ns:
                 self._volatility.observe(ts_ns, self._sheet.marks_ticks)
+            looked = traded = False
             yield from self._judge(ts_ns)
 
     def _take_mark(self, row: Any) -> None:
