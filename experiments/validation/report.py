@@ -25,6 +25,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from experiments.validation.fingerprint import ROOT, fingerprint
 from lob_sim.errors import DataError, InputError, MissingDataError
 from lob_sim.experiment import Experiment, ResultTable, Row
 from lob_sim.log.manifest import write_file
@@ -32,7 +33,6 @@ from lob_sim.report.render import write_page
 from lob_sim.report.results_page import read_validation, validation_page
 from lob_sim.sweep.executors import Processes, available_cores
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = Path("out/validation/report.html")
 PACKAGES = ("experiments", "experiments.validation")
 """The longest first, so that no worker is left with them at the end."""
@@ -66,6 +66,7 @@ class Result(msgspec.Struct, frozen=True):
         figures: What was drawn, from the report's folder.
         took_s: Wall time in seconds.
         skipped: What it needs that is not here, or empty.
+        program: :func:`.fingerprint.fingerprint` of the program that gave it.
     """
 
     job: Job
@@ -78,6 +79,7 @@ class Result(msgspec.Struct, frozen=True):
     took_s: float
     skipped: str = ""
     parameters: dict[str, str] = {}
+    program: str = ""
 
     @property
     def holds(self) -> bool:
@@ -154,7 +156,8 @@ def do(job: Job, folder: Path) -> Result:
         error = f"{type(failure).__name__}: {failure}"
         traceback.print_exc()
     took_s = time.perf_counter() - started
-    return Result(job, experiment.title, command, rows, tables, error, figures, took_s, skipped, parameters_of(job))
+    told_with = (parameters_of(job), fingerprint(job.module))
+    return Result(job, experiment.title, command, rows, tables, error, figures, took_s, skipped, *told_with)
 
 
 def told(measured: ResultTable) -> ResultTable:
@@ -163,12 +166,13 @@ def told(measured: ResultTable) -> ResultTable:
     return ResultTable(measured.title, measured.columns, rows)
 
 
-def table(results: list[Result], missing: Sequence[str] = ()) -> str:
+def table(results: list[Result], missing: Sequence[str] = (), older: Sequence[str] = ()) -> str:
     """The report as Markdown.
 
     Args:
         results: What there is.
         missing: Commands of what there is no result of.
+        older: Commands of what was last run with another program than today's.
     """
     rows = [row for result in results for row in result.rows]
     held = sum(row.holds for row in rows)
@@ -183,7 +187,8 @@ def table(results: list[Result], missing: Sequence[str] = ()) -> str:
         "",
         f"**{held} of {len(rows)} claims hold**, in {len(results)} cases"
         f" of {len({result.job.module for result in results})} experiments.",
-        *(["", f"Not run yet: {', '.join(f'`{command}`' for command in missing)}."] if missing else []),
+        *(["", f"Not run yet: {_listed(missing)}."] if missing else []),
+        *(["", f"Run before the program was last changed: {_listed(older)}."] if older else []),
         "",
         "| claim | source | reference | measured | verdict | command |",
         "|---|---|---|---|---|---|",
@@ -208,6 +213,10 @@ def table(results: list[Result], missing: Sequence[str] = ()) -> str:
             for figure in result.figures:
                 lines += [f"![{result.title}]({figure})", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _listed(commands: Sequence[str]) -> str:
+    return ", ".join(f"`{command}`" for command in commands)
 
 
 def _line(cells: list[str]) -> str:
@@ -288,7 +297,8 @@ class Kept:
         self.page.parent.mkdir(parents=True, exist_ok=True)
         write_file(self.store, msgspec.json.format(msgspec.json.encode(found), indent=1))
         missing = [command_of(job)[0] for job in self.jobs if job not in self.results]
-        write_file(self.page, table(found, missing).encode())
+        older = [result.command for result in found if result.program != fingerprint(result.job.module)]
+        write_file(self.page, table(found, missing, older).encode())
 
 
 def report(

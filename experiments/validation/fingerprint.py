@@ -1,0 +1,76 @@
+"""What a result was computed with: a fingerprint of the program, for results that are kept while the program moves on.
+
+Comments, docstrings and layout do not count, nor do the packages that only show results.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_SHOWING = ("cli", "report", "testing")
+
+
+@functools.cache
+def fingerprint(module: str) -> str:
+    """Of everything that an experiment's results depend on: the package, the strategies, and what it imports beside it.
+
+    Args:
+        module: Its dotted name, below ``experiments``.
+    """
+    found = hashlib.sha256()
+    for path in [*_package_files(), *_experiment_files(module)]:
+        found.update(f"{path.relative_to(ROOT).as_posix()}\0{_meaning(path)}\0".encode())
+    return found.hexdigest()[:16]
+
+
+@functools.cache
+def _package_files() -> tuple[Path, ...]:
+    files = [p for package in ("lob_sim", "strategies") for p in (ROOT / package).rglob("*") if _counts(p)]
+    return tuple(sorted(p for p in files if p.relative_to(ROOT).parts[1] not in _SHOWING))
+
+
+def _counts(path: Path) -> bool:
+    return path.suffix in (".py", ".toml")
+
+
+def _experiment_files(module: str) -> list[Path]:
+    """The module, all that it imports from ``experiments``, directly or not, and the scenarios of their names."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and _source(name).is_file():
+            found.add(name)
+            waiting += _imports(_source(name))
+    files = [path for name in found for path in (_source(name), _source(name).with_suffix(".toml")) if path.is_file()]
+    return sorted(files)
+
+
+def _source(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "experiments":
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def _meaning(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return text
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # A string that stands alone says something to the reader only.
+            node.body = [n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]  # type: ignore[attr-defined]
+    return ast.dump(tree)
