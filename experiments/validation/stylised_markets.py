@@ -16,7 +16,7 @@ from lob_sim.log import Run
 from lob_sim.running import run as run_once
 from lob_sim.scenario import AgentGroupSpec, Scenario
 from lob_sim.sweep.task import TaskResult
-from lob_sim.units import NS_PER_S, Ns
+from lob_sim.units import NS_PER_S, Lots, Ns
 
 CALM, CRISIS, ZERO, WALL = "calm", "crisis", "zero", "wall"
 MEASURED = "treasury"
@@ -27,8 +27,8 @@ STEP_S, APART = 10, (6, 12)
 """Returns are over so many seconds; their memory is asked for so many returns apart: one to two minutes."""
 METAORDERS, MAX_LOTS = 5, 10_000
 LAGS = tuple(range(1, FAR[1] + 1))
-SIZES = (32, 128)
-"""Lots of the metaorders whose impact is compared."""
+SIZES = (32, 64, 128, 256)
+"""Lots of the metaorders whose impact is measured. The first lots of a large one are a small one."""
 _INTERVAL_S, _LOT_EVERY_S = 4.0, 5
 
 
@@ -80,17 +80,14 @@ def wall_market(tail_exponent: float, trades: int) -> Scenario:
     return market(seconds(trades), groups, tick="0.01", initial="100", symbols=(MEASURED,))
 
 
-def impact_markets(base: Scenario) -> dict[str, Scenario]:
-    """A market without a metaorder (cell ``0``) and with one of each size, all worked at one rate."""
-
-    def buyer(lots: int) -> AgentGroupSpec:
-        params = {"instrument": MEASURED, "side": "buy", "parent_lots": lots, "slices": lots}
-        times = {"start": f"{WARM_UP_NS // NS_PER_S}s", "duration": f"{lots * _LOT_EVERY_S}s"}
-        return group("metaorder", "strategies.twap:TwapTrader", **params, **times)
-
-    cells = {"0": base} | {str(lots): with_agents(base, buyer(lots)) for lots in SIZES}
-    ends = {cell: _end_ns(int(cell) or SIZES[-1]) + NS_PER_S for cell in cells}
-    return {cell: msgspec.structs.replace(scenario, horizon=ends[cell]) for cell, scenario in cells.items()}
+def impact_markets(base: Scenario, lots: Lots = SIZES[-1]) -> dict[str, Scenario]:
+    """A market without a metaorder (cell ``without``) and with one of so many lots (``with``), worked at one rate."""
+    params = {"instrument": MEASURED, "side": "buy", "parent_lots": lots, "slices": lots}
+    times = {"start": f"{WARM_UP_NS // NS_PER_S}s", "duration": f"{lots * _LOT_EVERY_S}s"}
+    buyer = group("metaorder", "strategies.twap:TwapTrader", **params, **times)
+    cells = {"without": base, "with": with_agents(base, buyer)}
+    horizon = _done_ns(lots) + NS_PER_S
+    return {cell: msgspec.structs.replace(scenario, horizon=horizon) for cell, scenario in cells.items()}
 
 
 def constant_impact_market() -> Scenario:
@@ -105,9 +102,9 @@ def constant_impact_market() -> Scenario:
     return market(seconds(1), [dealer], tick="0.001", initial="1000", symbols=(MEASURED,))
 
 
-def _end_ns(lots: int) -> Ns:
-    """When a metaorder should be done: a slice after its last lot was sent."""
-    return WARM_UP_NS + lots * _LOT_EVERY_S * NS_PER_S
+def _done_ns(lots: Lots) -> Ns:
+    """When so many lots should be done: a slice after the last of them was sent, before the next one is."""
+    return WARM_UP_NS + lots * _LOT_EVERY_S * NS_PER_S - 1
 
 
 # --- measures ------------------------------------------------------------------------------------------------
@@ -164,8 +161,8 @@ def sign_metrics(run: Run) -> dict[str, float]:
 
 
 def measure_mids(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
-    """Run a market and note the mid at the time at which a metaorder of each size is done, in ticks."""
+    """Run a market and note the mid when a metaorder of each size is done, as far as the run goes, in ticks."""
     run = run_once(scenario, seed, out)
-    ends = np.array([_end_ns(lots) for lots in SIZES])
-    found = mids(run, run.instrument_id(MEASURED), ends)
-    return TaskResult({f"mid_{lots}": float(mid) for lots, mid in zip(SIZES, found, strict=True)}, run.digest)
+    sizes = [lots for lots in SIZES if _done_ns(lots) < horizon_ns(run)]
+    found = mids(run, run.instrument_id(MEASURED), np.array([_done_ns(lots) for lots in sizes]))
+    return TaskResult({f"mid_{lots}": float(mid) for lots, mid in zip(sizes, found, strict=True)}, run.digest)

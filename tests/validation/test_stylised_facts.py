@@ -26,7 +26,9 @@ from experiments.validation.stylised_markets import (
     WALL,
     ZERO,
     constant_impact_market,
+    impact_markets,
     measure,
+    measure_mids,
     memory_of,
     wall_market,
     zero_market,
@@ -90,6 +92,14 @@ def test_constant_impact_is_proportional_and_so_not_concave() -> None:
     more, concave = judge_impact(impacts)
     assert more.holds
     assert not concave.holds
+
+
+def test_the_first_lots_of_a_large_metaorder_are_a_small_one() -> None:
+    small, large = (
+        measure_mids(impact_markets(constant_impact_market(), lots)["with"], 1, None).metrics for lots in (32, 64)
+    )
+    assert set(small) < set(large)
+    assert small["mid_32"] == large["mid_32"] > 1_000_000
 
 
 # --- theory --------------------------------------------------------------------------------------------------
