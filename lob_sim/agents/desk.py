@@ -113,6 +113,7 @@ class Desk(Strategy):
         self._witness = MarketWitness(len(sheet.lots))
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
+        self._assessed = False
 
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
@@ -135,8 +136,9 @@ class Desk(Strategy):
             self.sales.on_wake(ctx, tag)
         else:
             ctx.wake_in(self._mark_interval_ns, _MARK)
-            self._mark_all(ctx)
-            self._assess(ctx)
+            # Where no mark has moved since limits were asked last, their answer stands; what is at work goes on.
+            if self._mark_all(ctx) or self._busy:
+                self._assess(ctx)
 
     def on_message(self, ctx: Context, event: Event) -> None:
         if not isinstance(event, FundingEvent) or self.borrower is None:
@@ -213,17 +215,17 @@ class Desk(Strategy):
             self.borrower.follow(ctx, self.sheet)
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, cause, instrument_id))
 
-    def _mark_all(self, ctx: Context) -> None:
-        for instrument in ctx.instruments:
-            self._mark(ctx, instrument.instrument_id)
-        self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks)
+    def _mark_all(self, ctx: Context) -> bool:
+        """Mark every position, and measure the marks' volatility; returns whether anything has changed."""
+        moved = [self._mark(ctx, instrument.instrument_id) for instrument in ctx.instruments]
+        return self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks) or any(moved)
 
-    def _mark(self, ctx: Context, i: int) -> None:
+    def _mark(self, ctx: Context, i: int) -> bool:
         mean, sd = self._strategy.valuation(ctx, i)
         mark = self.marking.mark(self._witness.view(ctx, i, mean, sd))
         before = (self.sheet.marks_ticks[i], self.sheet.adjustments_ticks[i])
         if (mark.price_ticks, mark.adjustment_ticks) == before and mark.source is self._sources[i]:
-            return
+            return False
         self._sources[i] = mark.source
         self.sheet.mark(i, mark.price_ticks, mark.adjustment_ticks)
         ctx.log(
@@ -238,10 +240,12 @@ class Desk(Strategy):
             )
         )
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.MARK, i))
+        return True
 
     # --- limits --------------------------------------------------------------------------------------------
     def _assess(self, ctx: Context) -> None:
         """Ask the constraints, bring parent orders in line with their answer, and let everybody here know."""
+        self._assessed = True
         if self.sheet.due_cash and self.sheet.cash:
             self.sheet.repay(min(self.sheet.due_cash, self.sheet.cash))
             self._settle_funding(ctx, SheetCause.REPAID)
@@ -267,6 +271,11 @@ class Desk(Strategy):
         changes = self.risk.update(plan, self.sales.working)
         self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
         self._show(plan, view)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether there is something to do though nothing has changed."""
+        return not self._assessed or bool(self._binding or self.sales.parents or self.sheet.due_cash or self.defaulted)
 
     @property
     def fails(self) -> bool:
