@@ -142,7 +142,7 @@ def test_a_bank_that_keeps_its_proceeds_as_cash(monkeypatch: pytest.MonkeyPatch)
 def test_a_purchase_limit_that_counts_the_gain_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # It lets a bank buy for its gain, and not for its gain times leverage.
     right = SlrConstraint.purchase_lots
-    monkeypatch.setattr(SlrConstraint, "purchase_lots", lambda self, view, i: right(self, view, i) // 9)
+    monkeypatch.setattr(SlrConstraint, "purchase_lots", lambda self, view: [n // 9 for n in right(self, view)])
     rows = procyclical_leverage.textbook_rows(100.0, 10.0, 0.01)
     assert_turned(rows, "bought to be at the target", "leverage then", "sold to be at the target")
     assert_turned(procyclical_leverage.book_rows(10.0, 0.002), "order book: bought (lots)")
