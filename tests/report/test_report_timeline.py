@@ -92,6 +92,25 @@ def test_what_only_timing_links_lies_within_the_window(make) -> None:  # type: i
             assert event.agent_id != cause.agent_id
 
 
+def test_a_mark_on_its_way_to_value_follows_the_shock() -> None:
+    found = linked(crisis(), "write-down", "value")
+    assert found
+    fair = crisis().table("fair_value")
+    marks = crisis().table("mark")
+    for write_down, shock in found:
+        i, own = write_down.instrument_id, marks[marks["agent_id"] == write_down.agent_id]
+        values = fair[fair["instrument_id"] == i]
+        before = own[(own["instrument_id"] == i) & (own["seq"] < write_down.seq)]["price_ticks"].iloc[-1]
+        new = values[values["ts_event_ns"] <= write_down.ts_ns]["value_ticks"].iloc[-1]
+        old = values[values["ts_event_ns"] < shock.ts_ns]["value_ticks"].iloc[-1]
+        assert (shock.kind, shock.instrument_id) == ("shock", i)
+        assert before - new > (old - new) / 2 > 0
+
+
+def test_without_a_shock_no_mark_is_on_its_way() -> None:
+    assert linked(run(SPIRAL, overrides=[*BRIEF, "shocks=[]"]), "write-down", "value") == []
+
+
 def test_redemptions_are_the_cause_of_the_funds_breaches() -> None:
     found = linked(funds(), "breach", "same instant")
     assert found

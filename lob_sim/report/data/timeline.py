@@ -6,6 +6,7 @@ A link is made only where the log supports it, and says what it rests on:
   withdrawal its cause;
 - *same instant*: one desk logged both in the same nanosecond, first the cause, then the effect;
 - *same price*: a mark equals the price of the last trade, which its source says it was taken from;
+- *value*: the mark had made less than half of the way to the fair value to which a shock had taken the instrument;
 - *timing*: the effect follows in the same instrument within :data:`WINDOW_NS`, and nothing more is known.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from lob_sim.analysis.summary import of
-from lob_sim.analysis.tables import ints
+from lob_sim.analysis.tables import floats, ints, value_at
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource, SheetCause, WithdrawalCause
 from lob_sim.report.data.happenings import CAUSES, DEFAULT_REASON, Happening, happenings
@@ -29,7 +30,7 @@ WINDOW_NS: Ns = 30 * NS_PER_S
 """How long after something a withdrawal or a write-down still counts as following it, where only timing links them."""
 GROUP_NS: Ns = 60 * NS_PER_S
 """Like events of several agents that follow each other within this time are one row of the table."""
-NAMED, SAME_INSTANT, SAME_PRICE, TIMING = "named", "same instant", "same price", "timing"
+NAMED, SAME_INSTANT, SAME_PRICE, VALUE, TIMING = "named", "same instant", "same price", "value", "timing"
 _LONGEST_CHAIN = 12
 _SHEET_WORDS = {
     SheetCause.BUY: "a purchase of its own changed its balance sheet in that instant",
@@ -64,19 +65,20 @@ def ancestors(events: Sequence[Happening], last: Happening) -> list[Happening]:
 def chain(events: Sequence[Happening]) -> list[Happening]:
     """The chain of causes that says most about how trouble travelled: the one that is shown step by step.
 
-    Of all chains that end in a breach or a failure the one through the breaches and failures of most agents (three are
-    enough); of those one that begins with a shock, and then one with a withdrawal for fear of informed flow, if there
-    is any; of those the shortest, and the earliest. Empty if nothing was breached.
+    Of all chains that end in a breach or a failure one that takes trouble from one agent to another; of those one that
+    begins with a shock; then one through the breaches and failures of a third agent, and one with a withdrawal for
+    fear of informed flow, if there is any; of those the shortest, and the earliest. Empty if nothing was breached.
     """
     best: list[Happening] = []
-    best_score = (0, False, False, 0)
+    best_score = (0, False, 0, False, 0)
     for event in events:
         if event.kind not in ("breach", "failure"):
             continue
         path = ancestors(events, event)
         agents = {step.agent_id for step in path if step.kind in ("breach", "failure")}
         withdrawn = any(step.kind == "retreat" for step in path)
-        score = (min(len(agents), 3), path[0].kind == "shock", withdrawn, -len(path))
+        reached = len(agents)
+        score = (min(reached, 2), path[0].kind == "shock", min(reached, 3), withdrawn, -len(path))
         if len(path) <= _LONGEST_CHAIN and (not best or score > best_score):
             best, best_score = path, score
     return best
@@ -149,6 +151,9 @@ class _Linker:
         self._prints = {(i, venue): of(table, i) for i in ids for venue, table in prints.items()}
         marks = run.table("mark")
         self._marks = dict(zip(marks["seq"], zip(marks["price_ticks"], marks["source"], strict=True), strict=True))
+        before = marks.groupby(["agent_id", "instrument_id"], sort=False)["price_ticks"].shift()
+        self._marks_before = dict(zip(marks["seq"], before, strict=True))
+        self._fair = {i: of(run.table("fair_value"), i) for i in ids}
         sales = forced_sales(run)
         self._sale_of = dict(zip(sales["trade_seq"], sales["cause_seq"], strict=True))
         self._order_of = dict(zip(sales["seq"], sales["cause_seq"], strict=True))
@@ -196,7 +201,21 @@ class _Linker:
             event, gone, f"there is no fresh lit price to mark to; the mark comes from the {words}"
         ):
             return
-        _follow(event, moved, f"the new mark comes from the {words}")
+        if not _follow(event, moved, f"the new mark comes from the {words}"):
+            self._on_its_way(event, words)
+
+    def _on_its_way(self, event: Happening, words: str) -> None:
+        """Link a write-down to the last shock of its instrument, if the mark was still far above the new value."""
+        shocks = [m for m in self._moved.get(event.instrument_id, []) if m.kind == "shock"]
+        if not shocks:
+            return
+        fair, shock = self._fair[event.instrument_id], shocks[-1]
+        times = np.array([shock.ts_ns - 1, event.ts_ns], dtype=np.int64)
+        old, new = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), times)
+        if self._marks_before[event.seq] - new > (old - new) / 2 > 0:
+            after_s = (event.ts_ns - shock.ts_ns) / NS_PER_S
+            told = f"{after_s:.0f} s after it, less than half of the way to the new value had been made"
+            _because(event, shock, VALUE, f"{told}; the new mark comes from the {words}")
 
     def _on_breach(self, event: Happening) -> None:
         self._breach[event.agent_id, event.key] = event
