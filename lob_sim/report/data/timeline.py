@@ -24,6 +24,7 @@ from lob_sim.log import Run
 from lob_sim.messages import MarkSource, SheetCause, WithdrawalCause
 from lob_sim.report.data.happenings import CAUSES, DEFAULT_REASON, Happening, happenings
 from lob_sim.report.data.sheets import SOURCES, forced_sales
+from lob_sim.report.words import limit_text
 from lob_sim.units import NS_PER_S, Ns
 
 WINDOW_NS: Ns = 30 * NS_PER_S
@@ -253,7 +254,7 @@ class _Linker:
         for reason in reasons.split("+"):
             breach = self._breach.get((event.agent_id, reason))
             if breach is not None:
-                _because(event, breach, NAMED, f"the order names its reason: {reason}")
+                _because(event, breach, NAMED, f"the order names its reason: {limit_text(reason)}")
                 return
 
     def _on_sweep(self, event: Happening) -> None:
