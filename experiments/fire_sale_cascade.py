@@ -129,7 +129,7 @@ def points(
 
 
 def run(
-    seeds: Annotated[int, typer.Option(min=2, help="Seeds of every case.")] = 100,
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of every case.")] = 200,
     shock: Annotated[float, typer.Option(help="Fall of corporates, as a fraction.")] = 0.04,
     minimum: Annotated[float, typer.Option(help="Minimum of Tier 1 over assets.")] = 0.05,
     impact: Annotated[float, typer.Option(help="Fall of a price for each lot sold, in ticks.")] = 0.1,
