@@ -27,15 +27,14 @@ Found, and not tuned for. Impact was first asked of metaorders of 32 and of 128 
 the 0.87 ± 0.05th power of size, concave by 2.7 standard errors, where three are asked. Four times what little a small
 one moves the price is told from what a large one does with difficulty; of 256 lots forty of these seeds told it by
 4.6. Since then 32 lots and 256 are compared, on seeds that had not been looked at (141 to 190): the 0.67 ± 0.05th
-power, and short of proportion by 6.4 standard errors. The rest, with 40 seeds, when dealers still learnt from their
-own trades: kurtosis 10 in calm and 13 in the crisis against fair value's 3.0; the theory's curve fits the signs in
-calm with γ = 0.59 ± 0.09 for 0.5. Where the market differs from real ones: in calm, absolute returns one to two
-minutes apart are correlated by no more than 0.035 ± 0.008, and without the splitters not at all (0.000 ± 0.006, 10
-seeds): nothing in calm makes volatility cluster, since nobody's news comes in clusters. The signs of the crisis do not
-forget by a power law: the correlation is 0.27 ± 0.05 at lags up to 10 and 0.25 ± 0.05 beyond 50, that of a flow which
-is one-sided as long as dealers must sell. Treasuries' returns trend in the crisis, but little (0.07 ± 0.02 one to two
-minutes apart); those of the corporates, which the shock hits, do so strongly (0.15 ± 0.02, 10 seeds): there the
-absence of linear autocorrelation is not shown, for as long as the crisis lasts.
+power, and short of proportion by 6.4 standard errors. The rest, with 40 seeds: kurtosis 10 in calm and 20 in the
+crisis against fair value's 3.0; the theory's curve fits the signs in calm with γ = 0.59 ± 0.09 for 0.5. Where the
+market differs from real ones: in calm, absolute returns one to two minutes apart are correlated by no more than 0.020
+± 0.006, and nothing but the splitters makes volatility cluster there, since nobody's news comes in clusters. The signs
+of the crisis do not forget by a power law: the correlation is 0.12 ± 0.03 at lags up to 10 and 0.08 ± 0.03 beyond 50,
+that of a flow which is one-sided as long as dealers must sell. Treasuries' returns hardly trend in the crisis (0.02 ±
+0.01 one to two minutes apart). Those of the corporates, which the shock hits, did so strongly (0.15 ± 0.02, 10 seeds,
+when dealers still learnt from their own trades): the absence of linear autocorrelation is not shown of them.
 """
 
 from __future__ import annotations
