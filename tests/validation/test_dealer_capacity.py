@@ -13,13 +13,12 @@ from verdicts import failing
 
 from experiments.spiral import cells
 from experiments.validation import dealer_capacity
+from experiments.validation.capacity_hinge import BREAK_STEP, estimate, fit_hinge
 from experiments.validation.dealer_capacity import (
     LIMITED,
     MEASURES,
     UNLIMITED,
     depth_near_mid,
-    estimate,
-    fit_hinge,
     judge,
     minimum_ratio,
     panel,
@@ -58,7 +57,8 @@ def test_a_hinge_without_noise_is_found_exactly() -> None:
     used = np.linspace(0.5, 1.0, 401)
     found = fit_hinge(used, 1 + 2 * used + 7 * np.maximum(0, used - 0.8), at=0.8)
     assert (found.constant, found.slope, found.kink) == pytest.approx((1, 2, 7))
-    assert fit_hinge(used, found(used)).at == pytest.approx(0.8, abs=dealer_capacity._BREAK_STEP)
+    assert (found.rise, found.excess) == pytest.approx((found(np.array([1.0]))[0] - found(np.array([0.8]))[0], 1.4))
+    assert fit_hinge(used, found(used)).at == pytest.approx(0.8, abs=BREAK_STEP)
 
 
 def test_a_hinge_in_noise_is_found_within_its_standard_error() -> None:
@@ -72,12 +72,13 @@ def test_claims_hold_where_there_is_a_hinge_and_not_where_volatility_is_all() ->
     rows, _ = judge(both(made_panel(8.0), made_panel(0.0)))
     assert failing(rows) == set()
     rows, _ = judge(both(made_panel(0.0), made_panel(0.0, make=4)))
-    assert {claim for claim in failing(rows) if "kink" in claim} == {
-        f"{text}: {what}" for text in ("all three", MEASURES["spread"]) for what in ("kink", _DIFFERENCE)
+    assert {claim for claim in failing(rows) if "excess" in claim} == {
+        f"{text}: {what}" for text in ("all three", MEASURES["spread"]) for what in (_EXCESS, _DIFFERENCE)
     }
 
 
-_DIFFERENCE = "kink with limits less that without"
+_EXCESS = "excess at full utilisation"
+_DIFFERENCE = "excess with limits less that without"
 
 
 def test_a_hinge_in_the_control_is_noticed() -> None:
