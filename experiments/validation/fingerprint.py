@@ -1,6 +1,6 @@
 """What a result was computed with: a fingerprint of the program, for results that are kept while the program moves on.
 
-Comments, docstrings and layout do not count, nor do the packages that only show results.
+Comments, docstrings and layout do not count, nor do the packages that only show results, and functions that draw.
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ def _meaning(path: Path) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            # A string that stands alone says something to the reader only.
-            node.body = [n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]  # type: ignore[attr-defined]
+            node.body = [part for part in body if not _only_shows(part)]  # type: ignore[attr-defined]
     return ast.dump(tree)
+
+
+def _only_shows(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name.startswith(("draw", "_draw"))
+    # A string that stands alone says something to the reader only.
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

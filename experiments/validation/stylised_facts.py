@@ -289,7 +289,18 @@ def _power(impact: Floats) -> float:
 
 
 def _draw(path: Path, frames: Mapping[str, pd.DataFrame], impacts: pd.DataFrame | None, tail_exponent: float) -> None:
-    figure, ((signs, tails), (memory, impact)) = new_figure(2, 2)
+    panels = (3 if frames else 0) + (impacts is not None)
+    figure, axes = new_figure(2, 2) if panels == 4 else new_figure(1, panels)
+    axes = list(np.ravel(axes))
+    if frames:
+        _draw_facts(axes[:3], frames, tail_exponent)
+    if impacts is not None:
+        _draw_impact(axes[-1], impacts)
+    save(figure, path)
+
+
+def _draw_facts(axes: Sequence[Axes], frames: Mapping[str, pd.DataFrame], tail_exponent: float) -> None:
+    signs, tails, memory = axes
     for colour, (name, frame) in zip(COLOURS, frames.items(), strict=False):
         lags = [(a * b) ** 0.5 for a, b in _BINS]
         means = [_sign_mean(frame, a, b) for a, b in _BINS]
@@ -302,8 +313,7 @@ def _draw(path: Path, frames: Mapping[str, pd.DataFrame], impacts: pd.DataFrame 
             _points(axis, places, [mean_of(frame[fact]) for fact in facts], colour, name)
     signs.set(xscale="log", xlabel="lag (trades)", title="Memory of signs; lines: theory (± 3 s.e.)")
     signs.axhline(0, color="black", lw=1)
-    if frames:
-        signs.legend()
+    signs.legend()
     tails.set(yscale="log", title="Kurtosis of returns (± 3 s.e.)")
     tails.axhline(3, color="black", lw=1)
     for axis, facts in ((tails, _TAILS), (memory, _MEMORIES)):
@@ -311,16 +321,14 @@ def _draw(path: Path, frames: Mapping[str, pd.DataFrame], impacts: pd.DataFrame 
         axis.set_xlim(-0.5, len(facts))
     memory.set(title=f"Autocorrelation of {STEP_S} s returns (± 3 s.e.)")
     memory.axhline(0, color="black", lw=1)
-    if impacts is not None:
-        means = [mean_of(impacts[lots]) for lots in SIZES]
-        _points(impact, SIZES, means, COLOURS[0], "measured")
-        impact.plot([0, SIZES[-1]], [0, means[0].value * SIZES[-1] / SIZES[0]], color="grey", label="in proportion")
-        impact.legend()
-    for axis in (signs, tails, memory):
-        axis.set_visible(bool(frames))
-    impact.set_visible(impacts is not None)
-    impact.set(xlabel="metaorder (lots)", ylabel="ticks", title="Impact when it is done (± 3 s.e.)")
-    save(figure, path)
+
+
+def _draw_impact(axis: Axes, impacts: pd.DataFrame) -> None:
+    means = [mean_of(impacts[lots]) for lots in SIZES]
+    _points(axis, SIZES, means, COLOURS[0], "measured")
+    axis.plot([0, SIZES[-1]], [0, means[0].value * SIZES[-1] / SIZES[0]], color="grey", label="in proportion")
+    axis.legend()
+    axis.set(xlabel="metaorder (lots)", ylabel="ticks", title="Impact when it is done (± 3 s.e.)")
 
 
 _BINS = ((1, 1), (2, 3), (4, 7), (8, 15), (16, 31), (32, 63), (64, 127), (128, FAR[1]))
