@@ -20,8 +20,7 @@ overshoot is at a shock of 3 % with the headroom that the scenario gives, 1.5 % 
 
 That was before positions were marked after own trades too, and not by the clock alone. With 40 seeds it is weaker and
 has the same signs: worst prices of 0.29 % (neither), 0.29 (information), 0.34 (constraints) and 1.10 % (both) below
-value, interaction 0.75 [0.44, 1.23]. A forced seller that sees what its own sale has done to what is left revises its
-plan once, and not from mark to mark: 74 parent orders in place of 369 with seed 1, and 651 lots
+value, interaction 0.75 [0.44, 1.23]. Forced sales are fewer: 74 parent orders in place of 369 with seed 1, and 651 lots
 sold in place of 908 in the mean of seeds 1 to 4. On the spread 40 seeds do not tell the interaction from 0 (0.018
 [-0.004, 0.054]).
 
