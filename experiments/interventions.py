@@ -19,6 +19,12 @@ All-to-all trading adds bids that no fear withdraws, but clients' orders are sma
 smaller overshoot. A halt gives slow capital time, and keeps forced sellers waiting with marks that no market supports:
 sign open. Transparency and batches: sign open; neither adds capacity. Claimed are the first two alone. Common random
 numbers hold but for ``all_to_all``, whose clients draw one number more each, so that its clients are others.
+
+Learnt, with 16 seeds: both claims hold. The exemption ends nearly all forced sales (380 of 386 lots) and takes 0.70
+[0.24, 1.64] % of value off an overshoot of 0.96; purchases take 0.32 [0.06, 0.89] off, and leave more than their
+discount. The facility does not lower the overshoot (0.10 [0.02, 0.29] higher). Of those whose sign was open, batches
+deepen it by 2.2 [1.1, 3.9]; why has not been looked into. For the rest 16 seeds do not tell the sign; under the halt
+there were nine failures in the 16 runs, elsewhere none.
 """
 
 from __future__ import annotations

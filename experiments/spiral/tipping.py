@@ -18,8 +18,8 @@ from lob_sim.sweep.measure import measure_crisis
 
 Floats = NDArray[np.float64]
 
-SIZES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
-"""Falls of fair value."""
+SIZES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08)
+"""Falls of fair value: so far that a threshold under twice the headroom is well inside."""
 FACTORS = (0.5, 1.0, 1.5, 2.0)
 """Multiples of the headroom that the scenario gives its dealers."""
 STEEPER = 3.0
@@ -99,7 +99,7 @@ def tipping_rows(found: Tipping) -> tuple[ResultTable, list[Row]]:
     """A threshold: after the kink the curve is several times steeper than before it, and it takes the mechanisms.
 
     The kink is sought anew in every bootstrap sample, so that choosing it is part of the error. What is told apart is
-    a curve with a threshold from one that is about straight: seven sizes do not tell a kink from a smooth curve that
+    a curve with a threshold from one that is about straight: nine sizes do not tell a kink from a smooth curve that
     bends as sharply (the cube of the shock, say). The control has the same shocks with nothing on.
 
     It is claimed of the headroom that the scenario gives and of more. With half of it the curve leaves its foot at the

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import information_spiral, transparency
+from experiments import information_spiral
 from experiments.spiral import (
     attribution,
     cells,
@@ -343,18 +343,6 @@ def test_both_together_are_worse_than_neither() -> None:
     # The negative control: without limits nobody is forced to sell, with them somebody is.
     assert (frames[NEITHER]["forced_lots"] == 0).all()
     assert frames[BOTH]["forced_lots"].sum() > 0
-
-
-def test_transparency_changes_what_is_published_and_nothing_before_the_first_print(scenario: Scenario) -> None:
-    calm = cells.flagship(CALM)
-    found = {name: run(s, 1) for name, s in transparency.regimes(calm, 60 * 10**9).items()}
-    prints = {name: finished.table("rfq_print") for name, finished in found.items()}
-    assert len(prints["none"]) == 0
-    assert len(prints["immediate"]) == len(found["immediate"].rfq_trades) > 0
-    late = prints["delayed"]
-    assert (late["ts_event_ns"] - late["ts_trade_ns"] >= 60 * 10**9).all()
-    first = [int(finished.rfq_trades["ts_event_ns"].iloc[0]) for finished in found.values()]
-    assert len(set(first)) == 1
 
 
 def test_the_demo_leaves_pages_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
