@@ -104,7 +104,8 @@ def tipping_rows(found: Tipping) -> tuple[ResultTable, list[Row]]:
 
     It is claimed of the headroom that the scenario gives and of more. With half of it the curve leaves its foot at the
     second size and bends over again before the last, which is two kinks: that this is not claimed was decided when the
-    grid had been seen.
+    grid had been seen. So was its range: a first one ended at a fall of 6 %, where twice the headroom has its
+    threshold, and told no slope after it (0.3 [-0.3, 0.8]).
     """
     x = 100 * np.array(found.sizes)
     curves = [(f"× {factor:g}", samples) for factor, samples in zip(found.factors, found.samples, strict=True)]
