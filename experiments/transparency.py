@@ -37,8 +37,9 @@ from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral import cells
 from experiments.spiral.claims import curve_above
 from experiments.spiral.measure import fair_values, spiral_metrics
+from lob_sim.analysis.price_discovery import dispersion
 from lob_sim.analysis.summary import horizon_ns, of, shock_ns
-from lob_sim.analysis.tables import Floats, floats, ints, value_at
+from lob_sim.analysis.tables import Floats
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource
@@ -111,19 +112,13 @@ def unlit_marks(run: Run) -> dict[str, float]:
     """
     seconds = np.arange(shock_ns(run), horizon_ns(run), NS_PER_S, dtype=np.int64)
     marks = run.table("mark")
-    shares, disagreements = [], []
+    unlit = marks.assign(price_ticks=marks["price_ticks"].where(marks["source"] >= MarkSource.RFQ_PRINT))
+    times, disagreements = [], []
     for i in range(len(run.header.instruments)):
-        own = [rows for _, rows in of(marks, i).groupby("agent_id", sort=True)]
-        source, price = (
-            np.array([value_at(ints(rows, "ts_event_ns"), floats(rows, column), seconds) for rows in own])
-            for column in ("source", "price_ticks")
-        )
-        unlit = source >= MarkSource.RFQ_PRINT
-        counts = unlit.sum(axis=0) >= 2
-        spread = pd.DataFrame(np.where(unlit, price, np.nan)).std().to_numpy() / fair_values(run, i, seconds)
-        shares.append(counts.mean())
-        disagreements.append(100 * np.where(counts, spread, 0.0).mean())
-    return {"unlit_time": float(np.mean(shares)), "unlit_disagreement_pct": float(np.mean(disagreements))}
+        spread = dispersion(of(unlit, i), "price_ticks", seconds)
+        times.append(1 - np.isnan(spread).mean())
+        disagreements.append(100 * np.nan_to_num(spread / fair_values(run, i, seconds)).mean())
+    return {"unlit_time": float(np.mean(times)), "unlit_disagreement_pct": float(np.mean(disagreements))}
 
 
 _UNLIT = ["unlit_disagreement_pct", "unlit_time"]
@@ -142,9 +137,9 @@ def _while_unlit(mean: Floats) -> float:
 
 
 def _unlit_table(frames: Mapping[str, pd.DataFrame]) -> ResultTable:
-    titles = dict(zip(REGIMES, ("never", "later", "at once"), strict=True))
-    lines = [[titles[regime], _while_unlit(frame[_UNLIT].mean().to_numpy())] for regime, frame in frames.items()]
-    return ResultTable("Dispersion of marks while they have no lit price (%)", ["prints are public", "mean"], lines)
+    means = [_while_unlit(frame[_UNLIT].mean().to_numpy()) for frame in frames.values()]
+    title = "Dispersion of marks while they have no lit price: mean of that time (%)"
+    return ResultTable(title, ["never", "later", "at once"], [list(means)])
 
 
 def _table(title: str, frames: Mapping[str, pd.DataFrame], metrics: Mapping[str, str]) -> ResultTable:

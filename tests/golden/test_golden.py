@@ -40,9 +40,8 @@ def test_most_kinds_of_message_are_in_it() -> None:
 
 def test_the_market_of_today_is_the_golden_one() -> None:
     golden, now = open_run(GOLDEN), run(golden_scenario())
-    if now.digest != golden.digest:
-        meant = "the log is another than the golden one; if that is meant: python -m tests.golden.renew"
-        pytest.fail("\n".join([meant, *changes(golden, now)]))
+    meant = "the log is another than the golden one; if that is meant: python -m tests.golden.renew"
+    assert now.digest == golden.digest, "\n".join([meant, *changes(golden, now)])
 
 
 @pytest.mark.parametrize("change", ["seed", "agents.maker.params.half_spread_ticks=9"])
