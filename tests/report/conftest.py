@@ -1,14 +1,15 @@
 """The runs whose static figures are tested, once for all tests."""
 
 import pytest
-from figure_runs import CRISIS, FAILURES, of_experiment
+import report_runs
+from figure_runs import FAILURES, of_experiment
 
 from lob_sim.log import Run
 
 
 @pytest.fixture(scope="session")
 def crisis() -> Run:
-    return of_experiment("information_spiral", CRISIS)
+    return report_runs.crisis()
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,7 @@ def failing() -> Run:
 
 @pytest.fixture(scope="session")
 def funds() -> Run:
-    return of_experiment("redemptions", ["horizon=8min"])
+    return report_runs.funds()
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from report_runs import ROOT
 
 from lob_sim import load_scenario, run
 from lob_sim.log import Run
 from lob_sim.report.static import draw
 
-ROOT = Path(__file__).resolve().parents[2]
-CRISIS = ["horizon=5min", "shocks.0.at=1min", "shocks.0.size=-0.05"]
 FAILURES = ["horizon=8min", "shocks.0.at=30s", "shocks.0.size=-0.3"]
 
 

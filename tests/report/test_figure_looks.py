@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from figure_runs import CRISIS, ROOT, drawn, panels
+from figure_runs import drawn, panels
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
+from report_runs import BRIEF, SPIRAL
 
 from lob_sim import load_scenario, run
 from lob_sim.log import Run
@@ -29,7 +30,7 @@ HOSTILE = ("$x^2$", "<b>&]]>--><script>alert(1)</script>", "_hidden", r"a\$b $\f
 @pytest.fixture(scope="module")
 def renamed() -> Run:
     """The crisis with instruments and groups of every hostile name."""
-    plain = scenario_to_dict(load_scenario(ROOT / "experiments" / "information_spiral.toml", CRISIS))
+    plain = scenario_to_dict(load_scenario(SPIRAL, BRIEF))
     names = {"corporate": HOSTILE[0], "treasury": HOSTILE[1], "dealer_a": HOSTILE[2], "dealer_b": HOSTILE[3]}
     names |= {"dealer_c": HOSTILE[4], "dealer_d": HOSTILE[5]}
 

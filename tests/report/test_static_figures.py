@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from figure_runs import CRISIS, ROOT, drawn, panels
+from figure_runs import drawn, panels
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from report_runs import BRIEF, SPIRAL
 
 from lob_sim import InputError, OutputError, load_scenario, open_run, run
 from lob_sim.analysis.amplification import forced_volume_lots
@@ -68,7 +69,7 @@ def test_prices_are_those_of_the_log(crisis: Run) -> None:
 
 
 def test_prices_of_another_run_are_told_apart(crisis: Run) -> None:
-    other = run(load_scenario(ROOT / "experiments" / "information_spiral.toml", CRISIS), 2)
+    other = run(load_scenario(SPIRAL, BRIEF), 2)
     with pytest.raises(AssertionError):
         check_prices(drawn(other, "price"), crisis)
 
@@ -368,7 +369,7 @@ for form in ("png", "svg", "pdf"):
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    kept = run(load_scenario(ROOT / "experiments" / "information_spiral.toml", SHORT), 1, tmp_path / "r")
+    kept = run(load_scenario(SPIRAL, SHORT), 1, tmp_path / "r")
     assert open_run(tmp_path / "r").digest == kept.digest
     for folder, salt, epoch in (("a", "1", "0"), ("b", "2", "1000000000")):
         environment = os.environ | {"PYTHONHASHSEED": salt, "SOURCE_DATE_EPOCH": epoch}
