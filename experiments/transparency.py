@@ -53,6 +53,7 @@ from lob_sim.units import NS_PER_S, parse_duration_ns
 
 Regime = Literal["none", "delayed", "immediate"]
 REGIMES: tuple[Regime, ...] = ("none", "delayed", "immediate")
+_NAMES: Mapping[Regime, str] = {"none": "never", "delayed": "later", "immediate": "at once"}
 OUTCOMES: Mapping[str, str] = {
     "overshoot_pct": "overshoot below fair value (%)",
     "spread_pct": "quoted spread (%)",
@@ -138,10 +139,16 @@ def _while_unlit(mean: Floats) -> float:
     return float(disagreement / time) if time else 0.0
 
 
+def _unlit(frame: pd.DataFrame) -> Estimate:
+    found = curve_above("dispersion", frame[_UNLIT].to_numpy(), _while_unlit, 0.0, _MARKS)
+    assert found.low is not None
+    assert found.high is not None
+    return Estimate(found.measured, found.low, found.high, len(frame), 0.95)
+
+
 def _unlit_table(frames: Mapping[str, pd.DataFrame]) -> ResultTable:
-    means = [_while_unlit(frame[_UNLIT].mean().to_numpy()) for frame in frames.values()]
-    title = "Dispersion of marks while they have no lit price: mean of that time (%)"
-    return ResultTable(title, ["never", "later", "at once"], [list(means)])
+    title = "Dispersion of marks while they have no lit price (%), mean of that time [95 % interval]"
+    return ResultTable(title, list(_NAMES.values()), [[_unlit(frame) for frame in frames.values()]])
 
 
 def _table(title: str, frames: Mapping[str, pd.DataFrame], metrics: Mapping[str, str]) -> ResultTable:
@@ -150,29 +157,35 @@ def _table(title: str, frames: Mapping[str, pd.DataFrame], metrics: Mapping[str,
         means = [bootstrap(frame[metric]) for frame in frames.values()]
         later, at_once = (bootstrap(frames[r][metric] - frames["none"][metric]) for r in REGIMES[1:])
         lines.append([text, *means, later, at_once])
-    columns = ["outcome", "never", "later", "at once", "later less never", "at once less never"]
+    columns = ["outcome", *_NAMES.values(), "later less never", "at once less never"]
     return ResultTable(f"{title}: mean [95 % interval] over seeds, differences paired", columns, lines)
 
 
 def _draw(path: Path, frames: Mapping[str, pd.DataFrame], groups: Mapping[str, str]) -> None:
-    shown = ("overshoot_pct", "quote_absence", "mark_dispersion_pct", "forced_lots")
-    figure, axes = new_figure(1, len(shown) + 1)
-    figure.set_size_inches(4 * (len(shown) + 1), 4)
-    for axis, metric in zip(axes, shown, strict=False):
-        for k, frame in enumerate(frames.values()):
-            found = bootstrap(frame[metric])
+    shown = ("overshoot_pct", "quote_absence", "forced_lots")
+    panels = {OUTCOMES[metric]: [bootstrap(frame[metric]) for frame in frames.values()] for metric in shown}
+    panels["dispersion of marks without a lit price (%)"] = [_unlit(frame) for frame in frames.values()]
+    figure, axes = new_figure(1, len(panels) + 1)
+    figure.set_size_inches(4 * (len(panels) + 1), 4)
+    for axis, (title, estimates) in zip(axes, panels.items(), strict=False):
+        for k, found in enumerate(estimates):
             axis.errorbar(k, found.value, _reach(found), fmt="o", color=COLOURS[k], capsize=4)
-        axis.set_xticks(range(len(frames)), ["never", "later", "at once"])
+        axis.set_xticks(range(len(frames)), list(_NAMES.values()))
         axis.set_xlim(-0.5, len(frames) - 0.5)
-        axis.set_title(OUTCOMES[metric], fontsize="small")
-    for place, metric in enumerate(groups):
-        for k, frame in enumerate(frames.values()):
-            found = bootstrap(frame[metric])
-            left = axes[-1]
-            left.errorbar(found.value, place + 0.2 * (k - 1), xerr=_reach(found), fmt="o", color=COLOURS[k], capsize=3)
-    axes[-1].set_yticks(range(len(groups)), [name.removeprefix("cost_bp.") for name in groups], fontsize="small")
-    axes[-1].axvline(0.0, color="grey", linewidth=0.8)
-    axes[-1].set_title("paid beyond value (bp a lot)", fontsize="small")
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel("RFQ trades are public", fontsize="small")
+        axis.set_title(title, fontsize="small")
+    costs = axes[-1]
+    for k, (name, frame) in enumerate(zip(_NAMES.values(), frames.values(), strict=True)):
+        found_of = [bootstrap(frame[metric]) for metric in groups]
+        reach = np.hstack([_reach(found) for found in found_of])
+        places = np.arange(len(groups)) + 0.2 * (k - 1)
+        means = [found.value for found in found_of]
+        costs.errorbar(means, places, xerr=reach, fmt="o", color=COLOURS[k], capsize=3, label=name)
+    costs.set_yticks(range(len(groups)), [name.removeprefix("cost_bp.") for name in groups], fontsize="small")
+    costs.axvline(0.0, color="grey", linewidth=0.8)
+    costs.legend(fontsize="small", title="RFQ trades are public", title_fontsize="small")
+    costs.set_title("paid beyond value (bp a lot)", fontsize="small")
     save(figure, path)
 
 
