@@ -73,6 +73,7 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: narrow ? 46 : 60, r: 10, t: 26, b: 44 + room },
       font: { family: "system-ui, sans-serif", size: 12, color: "@fg" },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: "@muted", activecolor: "@fg" },
       hoverlabel: { bgcolor: "@panel", bordercolor: "@line", font: { color: "@fg", size: 12 } },
       legend: {
         orientation: "h", yref: "container", y: 0, yanchor: "bottom", xref: "container", x: 0, xanchor: "left",
