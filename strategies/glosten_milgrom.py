@@ -112,10 +112,11 @@ class GlostenMilgromDealer(QuotingDealer):
         super().on_start(ctx)
 
     def on_wake(self, ctx: Context, tag: int) -> None:
+        now_ns = ctx.now_ns
         for i in self.instrument_ids:
             view = self.views[i]
-            view.clients.on_mid(ctx.now_ns, visible_price_ticks(ctx, i))
-            view.lit.on_mid(ctx.now_ns, view.belief.mean_ticks)
+            view.clients.on_mid(now_ns, visible_price_ticks(ctx, i))
+            view.lit.on_mid(now_ns, view.belief.mean_ticks)
         super().on_wake(ctx, tag)
 
     def on_trade(self, ctx: Context, trade: Trade) -> None:
@@ -249,8 +250,9 @@ class GlostenMilgromDealer(QuotingDealer):
     def _lit_alpha(self, ctx: Context, instrument_id: int) -> float:
         view = self.views[instrument_id]
         view.learn_sweep()
-        view.belief.advance(ctx.now_ns)
-        return view.lit.alpha(ctx.now_ns)
+        now_ns = ctx.now_ns
+        view.belief.advance(now_ns)
+        return view.lit.alpha(now_ns)
 
     def _lit_toxicity(self) -> ToxicityEstimator:
         p, weight = self.params, self.learning_weight
@@ -280,9 +282,10 @@ class _View:
 
     def learn_sweep(self) -> None:
         """Take the last aggressive order into the belief, now that all of its trades are known."""
-        sweep, self.sweep = self.sweep, None
+        sweep = self.sweep
         if sweep is None:
             return
+        self.sweep = None
         self.belief.advance(sweep.ts_event_ns)
         alpha = self.lit.alpha(sweep.ts_event_ns)
         self.belief.on_trade(sweep.aggressor_side, sweep.price_ticks, alpha)

@@ -93,6 +93,7 @@ class SpiralDealer(GlostenMilgromDealer):
         self.inquiries = Inquiries()
         self.next_layoff_ns = 0
         self.opening_headroom_lots: tuple[Lots, ...] = ()
+        self.reserve_lots: list[Lots] = []
 
     # --- the lit book -------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
@@ -110,18 +111,18 @@ class SpiralDealer(GlostenMilgromDealer):
 
     def requote(self, ctx: Context, instrument_id: int) -> None:
         """Stay in the lit book or leave it, and say why."""
-        view = self.views[instrument_id]
+        belief = self.views[instrument_id].belief
         alpha = self._lit_alpha(ctx, instrument_id)
-        now = self._assess(ctx, instrument_id, alpha, view.belief.sd_ticks)
+        now = self._assess(ctx, instrument_id, alpha, belief)
         policy = self.policies[instrument_id]
-        before, since_ns = policy.cause, policy.since_ns
-        cause = policy.decide(ctx.now_ns, now)
+        before, since_ns, now_ns = policy.cause, policy.since_ns, ctx.now_ns
+        cause = policy.decide(now_ns, now)
         if cause is not before:
-            self._log_decision(ctx, instrument_id, cause, now, before, ctx.now_ns - since_ns)
+            self._log_decision(ctx, instrument_id, cause, now, before, now_ns - since_ns)
         if cause is None or cause in _ONLY_BIDS:
             # Under these causes it does not buy, and still offers.
-            needed = now.half_spread_ticks if ctx.switches.retreat else self._needed_ticks(view.belief, alpha)
-            adverse = self._adverse_ticks(view.belief, alpha, needed)
+            needed = now.half_spread_ticks if ctx.switches.retreat else self._needed_ticks(belief, alpha)
+            adverse = self._adverse_ticks(belief, alpha, needed)
             self._requote_at(ctx, instrument_id, alpha, adverse, bids=cause is None)
         else:
             keep_quotes(ctx, instrument_id, 0, 0, 0, 0)
@@ -139,15 +140,14 @@ class SpiralDealer(GlostenMilgromDealer):
     def _needed_ticks(self, belief: Belief, alpha: float) -> float | None:
         return gaussian_elastic_half_spread(alpha, belief.sd_ticks, self.params.processing_ticks, self.reservations)
 
-    def _assess(self, ctx: Context, instrument_id: int, alpha: float, sd_ticks: float) -> Assessment:
+    def _assess(self, ctx: Context, instrument_id: int, alpha: float, belief: Belief) -> Assessment:
         p, headroom = self.params, ctx.headroom
         forced = headroom is not None and bool(headroom.binding)
         free_lots = self._free_headroom_lots(ctx, instrument_id)
-        mean_ticks = round(self.views[instrument_id].belief.mean_ticks)
-        capacity = bounded_cash(ctx.instruments[instrument_id].value(mean_ticks, free_lots))
+        capacity = bounded_cash(ctx.instruments[instrument_id].value(round(belief.mean_ticks), free_lots))
         if not ctx.switches.retreat:
             return Assessment(p.processing_ticks, 1.0, 0.0, capacity, forced)
-        return assess(alpha, sd_ticks, p.processing_ticks, p.size_lots, capacity, self.reservations, forced)
+        return assess(alpha, belief.sd_ticks, p.processing_ticks, p.size_lots, capacity, self.reservations, forced)
 
     def room(self, ctx: Context, instrument_id: int) -> tuple[Lots, Lots]:
         """What the inventory limit leaves to buy and sell, and the balance sheet: headroom, and what is held."""
@@ -163,8 +163,8 @@ class SpiralDealer(GlostenMilgromDealer):
             return _NO_LIMIT_LOTS
         if not self.opening_headroom_lots:
             self.opening_headroom_lots = headroom.purchase_lots
-        reserve = self.params.headroom_reserve * self.opening_headroom_lots[instrument_id]
-        return headroom.purchase_lots[instrument_id] - round(reserve)
+            self.reserve_lots = [round(self.params.headroom_reserve * lots) for lots in headroom.purchase_lots]
+        return headroom.purchase_lots[instrument_id] - self.reserve_lots[instrument_id]
 
     def _log_decision(
         self,

@@ -225,9 +225,8 @@ class RepoLending(Strategy):
             lent.collateral_lots += event.amount_cash / ((1 - lent.loan.haircut) * unit)
 
     def _answer_maturing(self, ctx: Context) -> None:
-        for key, lent in list(self.book.items()):
-            if lent.loan.maturity_ns > ctx.now_ns:
-                continue
+        now_ns = ctx.now_ns
+        for key, lent in [entry for entry in self.book.items() if entry[1].loan.maturity_ns <= now_ns]:
             loan = lent.loan
             if ctx.switches.funding:
                 refused, haircut = self._decide(ctx, lent)
@@ -239,7 +238,7 @@ class RepoLending(Strategy):
             if loan.amount_cash == 0:
                 del self.book[key]
                 continue
-            loan.haircut, loan.maturity_ns = haircut, ctx.now_ns + self.params.term
+            loan.haircut, loan.maturity_ns = haircut, now_ns + self.params.term
             ctx.wake_in(self.params.term, _MATURITY)
             self._tell(ctx, lent, FundingKind.ROLLED, loan.amount_cash)
             if ctx.switches.funding:

@@ -115,14 +115,15 @@ def gaussian_elastic_half_spread(
     if alpha <= 0 or sd_ticks <= 0:
         return cost_ticks if reservations.share_paying(cost_ticks) > 0 else None
     x, uninformed = 0.0, 0.5 * (1 - alpha)
+    share_paying, density = reservations.share_paying, reservations.density
     for _ in range(_MOST_NEWTON_STEPS):
         half_spread = cost_ticks + sd_ticks * x
-        paying = uninformed * reservations.share_paying(half_spread)
+        paying = uninformed * share_paying(half_spread)
         if paying <= 0 or alpha > _CLOSED_ABOVE * (alpha + 2 * paying):
             return None
         tail = 0.5 * math.erfc(x * _SQRT_HALF)
         loss = alpha * (_INV_SQRT_2PI * math.exp(-0.5 * x * x) - x * tail) - paying * x
-        lost_flow = uninformed * reservations.density(half_spread) * sd_ticks * x
+        lost_flow = uninformed * density(half_spread) * sd_ticks * x
         slope = lost_flow - paying - alpha * tail
         if slope >= 0:
             return None

@@ -24,6 +24,7 @@ UTICKS_PER_TICK = 1_000_000
 _SQRT_HALF = math.sqrt(0.5)
 _INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 _CELLS = 1000
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 def expected_excess(k: float) -> float:
@@ -144,25 +145,40 @@ def decompose(
     Raises:
         InputError: A part is not a finite number.
     """
-    if not math.isfinite(mean_ticks + adverse_ticks + inventory_ticks + processing_ticks):
+    _require_finite(mean_ticks + adverse_ticks + inventory_ticks + processing_ticks)
+    return _on_grid(
+        side,
+        round(mean_ticks * UTICKS_PER_TICK),
+        round(adverse_ticks * UTICKS_PER_TICK),
+        round(inventory_ticks * UTICKS_PER_TICK),
+        round(processing_ticks * UTICKS_PER_TICK),
+        not_beyond_ticks,
+    )
+
+
+def _require_finite(total_ticks: float) -> None:
+    if not math.isfinite(total_ticks):
         raise InputError("a part of the spread is not a finite number", "spread")
-    mean = round(mean_ticks * UTICKS_PER_TICK)
-    adverse = round(adverse_ticks * UTICKS_PER_TICK)
-    inventory = round(inventory_ticks * UTICKS_PER_TICK)
-    processing = round(processing_ticks * UTICKS_PER_TICK)
+
+
+def _on_grid(
+    side: Side, mean: int, adverse: int, inventory: int, processing: int, not_beyond_ticks: Ticks | None
+) -> SpreadDecomposition:
+    """Round away from fair value: down for a bid, up for an ask. Parts in micro-ticks."""
     half_spread = adverse + inventory + processing
-    # Away from fair value: down for a bid, up for an ask.
-    if side is Side.BUY:
+    if side is _BUY:
         price = (mean - half_spread) // UTICKS_PER_TICK
         if not_beyond_ticks is not None and price > not_beyond_ticks:
             price = not_beyond_ticks
-        price = max(1, price)
+        if price < 1:
+            price = 1
         rounding = mean - half_spread - price * UTICKS_PER_TICK
     else:
         price = -(-(mean + half_spread) // UTICKS_PER_TICK)
         if not_beyond_ticks is not None and price < not_beyond_ticks:
             price = not_beyond_ticks
-        price = max(1, price)
+        if price < 1:
+            price = 1
         rounding = price * UTICKS_PER_TICK - mean - half_spread
     return SpreadDecomposition(side, price, mean, adverse, inventory, processing, rounding)
 
@@ -175,6 +191,9 @@ def decompose_quote(
     processing_ticks: float,
 ) -> tuple[SpreadDecomposition, SpreadDecomposition]:
     """Both sides of a quote, bid and ask, the ask at least a tick above the bid."""
-    bid = decompose(Side.BUY, mean_ticks, adverse_ticks, bid_inventory_ticks, processing_ticks)
-    ask = decompose(Side.SELL, mean_ticks, adverse_ticks, ask_inventory_ticks, processing_ticks, bid.price_ticks + 1)
-    return bid, ask
+    _require_finite(mean_ticks + adverse_ticks + bid_inventory_ticks + ask_inventory_ticks + processing_ticks)
+    mean, adverse = round(mean_ticks * UTICKS_PER_TICK), round(adverse_ticks * UTICKS_PER_TICK)
+    processing = round(processing_ticks * UTICKS_PER_TICK)
+    bid = _on_grid(_BUY, mean, adverse, round(bid_inventory_ticks * UTICKS_PER_TICK), processing, None)
+    ask_inventory = round(ask_inventory_ticks * UTICKS_PER_TICK)
+    return bid, _on_grid(_SELL, mean, adverse, ask_inventory, processing, bid.price_ticks + 1)

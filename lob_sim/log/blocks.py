@@ -120,6 +120,7 @@ class Rows:
         self.last_cause_seq = int(added[-1])
         added[np.fromiter(loose, np.int64, len(loose))] = 0
         added[is_command] = times[: self.commands]
+        self._encoded: dict[str, pa.RecordBatch] = {}
 
     def counts(self) -> dict[str, int]:
         """Rows by name of dataset."""
@@ -130,13 +131,21 @@ class Rows:
         """Add these rows to columns."""
         builder.add(self._messages, self._codes, self._seq, self._added)
 
+    def seqs(self, dataset: Dataset) -> Int64:
+        """Numbers of the rows of one dataset."""
+        return self._seq[self._positions(dataset)]
+
     def batch(self, dataset: Dataset) -> pa.RecordBatch | None:
-        """The rows of one dataset as columns, or None if there are none."""
-        positions = np.flatnonzero(self._codes == _CODES[dataset.message_type])
-        if not len(positions):
-            return None
-        chosen = list(map(self._messages.__getitem__, positions.tolist()))
-        return dataset.encode(chosen, self._seq[positions], self._added[positions])
+        """The rows of one dataset as columns, or None if there are none; made once."""
+        found = self._encoded.get(dataset.name)
+        if found is None and len(positions := self._positions(dataset)):
+            chosen = list(map(self._messages.__getitem__, positions.tolist()))
+            found = dataset.encode(chosen, self._seq[positions], self._added[positions])
+            self._encoded[dataset.name] = found
+        return found
+
+    def _positions(self, dataset: Dataset) -> Int64:
+        return np.flatnonzero(self._codes == _CODES[dataset.message_type])
 
     def batches(self) -> Batches:
         """All rows as columns."""

@@ -85,19 +85,15 @@ class Run:
     @cached_property
     def gaps(self) -> tuple[tuple[int, int], ...]:
         """Ranges of ``seq``, inclusive, that are missing before the last row that is there."""
-        present = np.sort(np.concatenate([self._seqs(name) for name in self.counts] or [np.zeros(0, np.int64)]))
+        present = np.sort(np.concatenate([self.source.seqs(name) for name in self.counts] or [np.zeros(0, np.int64)]))
         edges = np.concatenate(([0], present))
         holes = np.flatnonzero(np.diff(edges) > 1)
         return tuple((int(edges[i]) + 1, int(edges[i + 1]) - 1) for i in holes)
 
-    def _seqs(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        seqs: np.ndarray[tuple[int], np.dtype[np.int64]] = self.source.table(name, ["seq"])["seq"].to_numpy()
-        return seqs
-
     @cached_property
     def last_seq(self) -> int:
         """Number of the last row that is there; 0 if none is."""
-        return max((int(seqs[-1]) for name in self.counts if len(seqs := self._seqs(name))), default=0)
+        return max((int(seqs[-1]) for name in self.counts if len(seqs := self.source.seqs(name))), default=0)
 
     def condition(self) -> list[str]:
         """What to tell a person about this log: its status, what is wrong with it and what is missing."""

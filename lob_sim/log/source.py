@@ -60,7 +60,10 @@ class LogSource(Protocol):
     def counts(self) -> dict[str, int]:
         """Rows by dataset."""
 
-    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+    def seqs(self, name: str) -> Int64:
+        """Numbers of all rows of a dataset."""
+
+    def table(self, name: str) -> pa.Table:
         """All rows of a dataset."""
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
@@ -90,12 +93,16 @@ class MemorySource:
         """Rows by dataset."""
         return self.manifest.counts
 
-    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+    def seqs(self, name: str) -> Int64:
+        """Numbers of all rows of a dataset."""
+        dataset = dataset_named(name)
+        return np.concatenate([block.seqs(dataset) for block in self._blocks] or [np.zeros(0, np.int64)])
+
+    def table(self, name: str) -> pa.Table:
         """All rows of a dataset."""
         dataset = dataset_named(name)
         batches = [batch for block in self._blocks if (batch := block.batch(dataset)) is not None]
-        table = pa.Table.from_batches(batches, dataset.schema)
-        return table.select(columns) if columns else table
+        return pa.Table.from_batches(batches, dataset.schema)
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
         """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names."""
@@ -166,17 +173,28 @@ class DirectorySource:
             counts[part.dataset] += part.rows
         return dict(sorted(counts.items()))
 
-    def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+    def seqs(self, name: str) -> Int64:
+        """Numbers of all rows of a dataset.
+
+        Raises:
+            DataError: A part of it cannot be read.
+        """
+        seqs: Int64 = self._read(name, ["seq"])["seq"].to_numpy()
+        return seqs
+
+    def table(self, name: str) -> pa.Table:
         """All rows of a dataset.
 
         Raises:
             DataError: A part of it cannot be read.
         """
-        schema = dataset_named(name).schema
+        return self._read(name)
+
+    def _read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         tables = [read_part(self._folder, part, columns) for part in self._parts if part.dataset == name]
         if tables:
             return pa.concat_tables(tables)
-        table = schema.empty_table()
+        table = dataset_named(name).schema.empty_table()
         return table.select(columns) if columns else table
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:

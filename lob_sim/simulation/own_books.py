@@ -24,6 +24,7 @@ from lob_sim.messages import (
 from lob_sim.simulation.guard import Guard
 from lob_sim.units import Cash, Lots, Ticks
 
+_SELL = Side.SELL
 Terms: TypeAlias = tuple[Lots, Ticks]
 """Open quantity and price that a replacement asks for."""
 
@@ -81,11 +82,16 @@ class OwnBooks:
             order: As it is known.
             new_terms: Those of one more replacement, besides those under way.
         """
+        is_sell = order.side is _SELL
+        unanswered = self._unanswered.get(order.client_order_id)
+        if not unanswered and new_terms is None:
+            # Nothing is under way: it may do what it says.
+            lots = max(0, order.leaves_lots)
+            return (lots, 0) if is_sell else (0, lots * max(0, order.price_ticks) * self._tick_values[instrument_id])
         terms = [(order.leaves_lots, order.price_ticks)]
-        terms += [sent for sent in self._unanswered.get(order.client_order_id, ()) if sent is not None]
+        terms += [sent for sent in unanswered or () if sent is not None]
         if new_terms is not None:
             terms.append(new_terms)
-        is_sell = order.side is Side.SELL
         before = most = 0
         for qty_lots, price_ticks in terms:
             # What makes no sense is refused by the venue; until then it must not free anything.
