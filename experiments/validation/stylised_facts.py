@@ -300,6 +300,8 @@ def _draw(path: Path, frames: Mapping[str, pd.DataFrame], impacts: pd.DataFrame 
 
 
 def _draw_facts(axes: Sequence[Axes], frames: Mapping[str, pd.DataFrame], tail_exponent: float) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     signs, tails, memory = axes
     for colour, (name, frame) in zip(COLOURS, frames.items(), strict=False):
         lags = [(a * b) ** 0.5 for a, b in _BINS]
@@ -316,6 +318,9 @@ def _draw_facts(axes: Sequence[Axes], frames: Mapping[str, pd.DataFrame], tail_e
     signs.legend()
     tails.set(yscale="log", title="Kurtosis of returns (± 3 s.e.)")
     tails.axhline(3, color="black", lw=1)
+    tails.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    tails.yaxis.set_major_formatter("{x:g}")
+    tails.yaxis.set_minor_formatter(NullFormatter())
     for axis, facts in ((tails, _TAILS), (memory, _MEMORIES)):
         axis.set_xticks(range(len(facts)), list(facts.values()), fontsize="small")
         axis.set_xlim(-0.5, len(facts))

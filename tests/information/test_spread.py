@@ -93,6 +93,9 @@ def test_a_quote_never_crosses_itself_and_both_sides_add_up(
 ) -> None:
     bid, ask = decompose_quote(mean, adverse, bid_inventory, ask_inventory, processing)
     assert 1 <= bid.price_ticks < ask.price_ticks
+    # Each side is what it would be alone, the ask above an own bid.
+    assert bid == decompose(Side.BUY, mean, adverse, bid_inventory, processing)
+    assert ask == decompose(Side.SELL, mean, adverse, ask_inventory, processing, bid.price_ticks + 1)
     for quote in (bid, ask):
         parts = quote.adverse_uticks + quote.inventory_uticks + quote.processing_uticks + quote.rounding_uticks
         assert parts == quote.half_spread_uticks
@@ -108,3 +111,10 @@ def test_no_information_no_inventory_leaves_tick_and_processing_cost() -> None:
 def test_a_part_without_a_number_is_refused() -> None:
     with pytest.raises(InputError, match="finite"):
         decompose(Side.BUY, 100.0, math.inf, 0.0, 0.0)
+    for place in range(5):
+        for wrong in (math.inf, math.nan):
+            parts = [100.0, 1.0, 0.0, 0.0, 0.5]
+            parts[place] = wrong
+            with pytest.raises(InputError, match="finite"):
+                decompose_quote(*parts)
+    assert decompose_quote(100.0, 1.0, 0.0, 0.0, 0.5)[0].price_ticks == 98

@@ -61,7 +61,11 @@ def test_tops_are_never_crossed(top: TopOfBook) -> None:
 @FAST
 @given(conditions(), st.integers(0, 1000))
 def test_a_dealer_survives_any_conditions(market: Conditions, seed: int) -> None:
-    ScriptedMarket(GlostenMilgromDealer(), RecordingContext(seed=seed), seed, market).run(40)
+    ctx = RecordingContext(seed=seed)
+    sent = ScriptedMarket(GlostenMilgromDealer(), ctx, seed, market).run(40)
+    # Its clock still runs, and where orders are taken it has quoted.
+    assert ctx.wakes
+    assert market.refuse_orders or market.phase is Phase.CLOSED or any(isinstance(c, NewOrder) for c in sent)
 
 
 class _Count:
