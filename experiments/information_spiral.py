@@ -100,8 +100,8 @@ def run(
         finer, finer_table = attribution.fine(_part_of(seeds, _FINE_SHARE), _ORDER_PAIRS)
         rows += more
         tables += [table, finer_table]
-        drawn["shapley"] = lambda path: figures.bars(path, shares)
-        drawn["shapley_fine"] = lambda path: figures.bars(path, finer)
+        drawn["shapley"] = lambda path: figures.bars(path, shares, "Shapley value")
+        drawn["shapley_fine"] = lambda path: figures.bars(path, finer, "Shapley value")
     if Part.tipping in wanted:
         grid = tipping.run_tipping(_part_of(seeds, _GRID_SHARE))
         table, more = tipping.tipping_rows(grid)
@@ -134,7 +134,7 @@ def _factorial_parts(
         rows += factorial.factorial_rows(by_cell)
         tables.append(factorial.factorial_table(by_cell))
         effects = factorial.factorial_effects(by_cell)
-        drawn["factorial"] = lambda path: figures.bars(path, effects)
+        drawn["factorial"] = lambda path: figures.bars(path, effects, "change against neither")
 
 
 def _part_of(seeds: int, share: int) -> int:

@@ -103,12 +103,13 @@ def one_run(path: Path, run: Run) -> None:
     save(figure, path)
 
 
-def bars(path: Path, groups: Mapping[str, Mapping[str, Estimate]]) -> None:
+def bars(path: Path, groups: Mapping[str, Mapping[str, Estimate]], what: str) -> None:
     """Estimates with intervals, a panel a metric.
 
     Args:
         path: File to write.
         groups: Metric → name → estimate.
+        what: What is estimated of each metric.
     """
     figure, axes = new_figure(1, len(groups))
     figure.set_size_inches(3.3 * len(groups), 3.6)
@@ -122,6 +123,10 @@ def bars(path: Path, groups: Mapping[str, Mapping[str, Estimate]]) -> None:
         axis.set_xticks(range(len(estimates)), list(estimates), rotation=30, ha="right", fontsize="small")
         axis.axhline(0.0, color="black", linewidth=0.8)
         axis.set_title(metric, fontsize="small")
+        if not any(found.value for found in estimates.values()):
+            axis.set(ylim=(-1, 1), yticks=[0])
+            axis.text(0.5, 0.56, "0 throughout", transform=axis.transAxes, ha="center", fontsize="small")
+    figure.supylabel(f"{what} (95% intervals)", fontsize="small")
     save(figure, path)
 
 

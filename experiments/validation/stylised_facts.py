@@ -318,7 +318,7 @@ def _draw_facts(axes: Sequence[Axes], frames: Mapping[str, pd.DataFrame], tail_e
     signs.legend()
     tails.set(yscale="log", title="Kurtosis of returns (± 3 s.e.)")
     tails.axhline(3, color="black", lw=1)
-    tails.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    tails.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     tails.yaxis.set_major_formatter("{x:g}")
     tails.yaxis.set_minor_formatter(NullFormatter())
     for axis, facts in ((tails, _TAILS), (memory, _MEMORIES)):
