@@ -11,7 +11,7 @@ import pytest
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import NewOrder, Side
+from lob_sim.messages import NewOrder, Phase, Side
 from lob_sim.testing import CommandChecker, RecordingContext, StrategyContract
 from lob_sim.units import NS_PER_S
 
@@ -116,14 +116,64 @@ class MisspeltHook(Sound):
         ctx.place(0, Side.BUY, 1, 1)
 
 
+class Nameless(Sound):
+    """Does not say who it is."""
+
+    def __repr__(self) -> str:
+        return "a strategy"
+
+
+class TakesAnything(Sound):
+    """Has a size that need not be a number."""
+
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters.
+
+        Attributes:
+            size_lots: Size.
+        """
+
+        size_lots: Any = 1
+
+    params: Params  # type: ignore[assignment]
+
+
+class DiffersByRun(Sound):
+    """Buys more with every run of this process."""
+
+    runs: ClassVar[int] = 0
+
+    def on_start(self, ctx: Context) -> None:
+        type(self).runs += 1
+        super().on_start(ctx)
+
+    def size(self, ctx: Context) -> int:
+        return self.runs
+
+
+class OnlyTradesContinuously(Sound):
+    """Knows one phase."""
+
+    def size(self, ctx: Context) -> int:
+        return {Phase.CONTINUOUS: 1}[ctx.phase(0)]
+
+
+class ExpectsAnOrder(Sound):
+    """Looks up its last order whether or not it was taken."""
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        sent = ctx.place(0, Side.BUY, 1, 99)
+        assert ctx.orders(0)[sent].leaves_lots
+        ctx.wake_in(NS_PER_S)
+
+
 def contract_of(cls: type[Strategy]) -> StrategyContract:
     made: Callable[[], StrategyContract] = type("Contract", (StrategyContract,), {"strategy": cls})
     return made()
 
 
 def names_in(contract: StrategyContract) -> list[str]:
-    # The real market loads strategies by name, which classes inside a test module do not have.
-    return [n for n in dir(contract) if n.startswith("test_") and n != "test_same_seed_same_market"]
+    return [n for n in dir(contract) if n.startswith("test_")]
 
 
 @pytest.mark.parametrize("name", names_in(contract_of(Sound)))
@@ -131,23 +181,32 @@ def test_sound_strategy_passes(name: str) -> None:
     getattr(contract_of(Sound), name)()
 
 
-@pytest.mark.parametrize(
-    ("cls", "name", "error"),
-    [
-        (UsesGlobalRandom, "test_leaves_global_random_state_alone", AssertionError),
-        (UsesGlobalRandom, "test_same_seed_same_actions", AssertionError),
-        (SharesState, "test_agents_share_nothing", AssertionError),
-        (ForgetsInPickle, "test_pickles_with_its_state", AssertionError),
-        (SellsNothing, "test_commands_are_valid", AssertionError),
-        (NeedsTwoSides, "test_tolerates_one_sided_and_empty_books", ZeroDivisionError),
-        (NeverRests, "test_commands_are_valid", AssertionError),
-        (Undocumented, "test_describes_itself_in_one_line", AssertionError),
-        (MisspeltHook, "test_hooks_fit_the_base_class", AssertionError),
-    ],
-)
+DEFECTS: list[tuple[type[Strategy], str, type[Exception]]] = [
+    (UsesGlobalRandom, "test_leaves_global_random_state_alone", AssertionError),
+    (UsesGlobalRandom, "test_same_seed_same_actions", AssertionError),
+    (SharesState, "test_agents_share_nothing", AssertionError),
+    (ForgetsInPickle, "test_pickles_with_its_state", AssertionError),
+    (SellsNothing, "test_commands_are_valid", AssertionError),
+    (NeedsTwoSides, "test_tolerates_one_sided_and_empty_books", ZeroDivisionError),
+    (NeverRests, "test_commands_are_valid", AssertionError),
+    (Undocumented, "test_describes_itself_in_one_line", AssertionError),
+    (MisspeltHook, "test_hooks_fit_the_base_class", AssertionError),
+    (Nameless, "test_repr_shows_class_and_parameters", AssertionError),
+    (TakesAnything, "test_parameters_are_strict", AssertionError),
+    (DiffersByRun, "test_same_seed_same_market", AssertionError),
+    (OnlyTradesContinuously, "test_tolerates_every_phase", KeyError),
+    (ExpectsAnOrder, "test_tolerates_refusals", KeyError),
+]
+
+
+@pytest.mark.parametrize(("cls", "name", "error"), DEFECTS)
 def test_defect_is_caught(cls: type[Strategy], name: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         getattr(contract_of(cls), name)()
+
+
+def test_every_check_has_its_defect() -> None:
+    assert {name for _, name, _ in DEFECTS} == set(names_in(contract_of(Sound)))
 
 
 def test_commands_in_another_agents_name_are_caught() -> None:
