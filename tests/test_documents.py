@@ -54,6 +54,7 @@ SHORTER = (
     (r"^((?:lob-sim|python -m lob_sim.cli) sweep (?:market|crisis).toml .*)", r"\1 --workers 1"),
     (r"^(python exemption.py --quick)$", r"\1 --workers 1"),
 )
+SHOWN = ("bibtex", "sql")  # languages that are not run
 MAY_SAY_NO = ("diff", "export")  # exit code 1: the runs do differ
 
 
@@ -70,6 +71,11 @@ def blocks(document: Path) -> list[Block]:
     return [Block(m[1], m[2] or "", m[3], text[: m.start()].count("\n") + 2) for m in found]
 
 
+def marks(document: Path) -> int:
+    """How many blocks say what language they are in, however they are marked."""
+    return len(re.findall(r"^ *```+ *\S", document.read_text(encoding="utf-8"), re.MULTILINE))
+
+
 # --- running a document -------------------------------------------------------------------------------------
 
 
@@ -81,8 +87,10 @@ class Reader:
         self.names: dict[str, object] = {"__name__": "document"}
         self.done: list[str] = []
 
-    def read(self) -> None:
-        for block in blocks(self.document):
+    def read(self) -> int:
+        """Do it all; returns how many blocks there were."""
+        found = blocks(self.document)
+        for block in found:
             if block.title:
                 Path(block.title).write_text(block.text, encoding="utf-8")
             if block.language == "python" and not block.title:
@@ -94,6 +102,9 @@ class Reader:
             elif block.language == "sh":
                 for line in block.text.splitlines():
                     self.run(line)
+            else:
+                assert block.title or block.language in SHOWN, f"{self.document.name}: {block.language!r} is not run"
+        return len(found)
 
     def run(self, line: str) -> None:
         words = shlex.split(line, comments=True)
@@ -174,7 +185,7 @@ def make_what_the_report_page_speaks_of(folder: Path) -> None:
     shutil.copy(DOCS / "validation.json", folder / "docs")
 
 
-RUN_HERE = [d for d in DOCUMENTS if blocks(d) and d.name not in RUN_ELSEWHERE]
+RUN_HERE = [d for d in DOCUMENTS if marks(d) and d.name not in RUN_ELSEWHERE]
 
 
 @pytest.mark.parametrize("document", RUN_HERE, ids=lambda d: str(d.relative_to(ROOT)))
@@ -185,7 +196,7 @@ def test_the_document_does_what_it_says(document: Path, folder: Path) -> None:
         for block in blocks(MARKET):
             if block.title:
                 (folder / block.title).write_text(block.text, encoding="utf-8")
-    Reader(document).read()
+    assert Reader(document).read() == marks(document), "a block is marked in a way that nobody reads"
 
 
 def test_documents_that_run_elsewhere_do() -> None:
@@ -245,6 +256,7 @@ def test_links_lead_somewhere(document: Path) -> None:
         ("```sh\nlob-sim sweep dealer_market --over ... --no-such-option 1\n```\n", AssertionError),
         ("```sh\nlob-sim check no_such_scenario\n```\n", InputError),
         ("```sh\nmake demon\n```\n", AssertionError),
+        ("```bash\nlob-sim no-such-command\n```\n", AssertionError),
         (
             '```python title="ends_badly.py"\nraise SystemExit(3)\n```\n\n```sh\npython ends_badly.py\n```\n',
             subprocess.CalledProcessError,
@@ -259,6 +271,12 @@ def test_a_broken_block_is_noticed(text: str, error: type[Exception], folder: Pa
     assert blocks(broken)
     with pytest.raises(error):
         Reader(broken).read()
+
+
+def test_a_block_that_nobody_reads_is_noticed(folder: Path) -> None:
+    document = folder / "document.md"
+    document.write_text("```sh\n# fine\n```\n\n```python linenums=1\nassert False\n```\n", encoding="utf-8")
+    assert (Reader(document).read(), marks(document)) == (1, 2)
 
 
 def test_a_broken_link_is_noticed(folder: Path) -> None:
