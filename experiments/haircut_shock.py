@@ -141,21 +141,17 @@ def run(
     if new_haircut > haircut:
         claim = "market: later with the longer term, half of the sale (s)"
         rows.append(exceeds(claim, later["half_s"], fast["half_s"], 0.0, "stated before the first run"))
-    return Outcome(
-        rows,
-        lambda path: _draw(
-            path, {f"term of {term:g} min": fast, f"term of {long_term:g} min": later, "switch off": off}
-        ),
-    )
+    held_in_time = {f"term of {term:g} min": fast, f"term of {long_term:g} min": later, "switch off": off}
+    return Outcome(rows, lambda path: _draw(path, held_in_time, _LOTS * haircut / max(haircut, new_haircut)))
 
 
-def _draw(path: Path, cases: dict[str, object]) -> None:
+def _draw(path: Path, cases: dict[str, object], carried_lots: float) -> None:
     figure, axis = new_figure()
     grid = np.arange(0, 1200, 5)
     for k, (name, case) in enumerate(cases.items()):
         held = [case[f"held_{t:04d}"] for t in grid]  # type: ignore[index]
         axis.step(grid / 60, held, color=COLOURS[k], where="post", label=name)
-    axis.axhline(_LOTS * 0.4, color="grey", linestyle=":", linewidth=1)
+    axis.axhline(carried_lots, color="grey", linestyle=":", linewidth=1, label="what own funds carry at the new haircut")
     axis.set(
         xlabel="time (min); the price swings from the first minute on",
         ylabel="held (million of face value)",

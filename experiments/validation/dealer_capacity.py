@@ -336,7 +336,11 @@ def _draw(path: Path, table: pd.DataFrame) -> None:
         line = np.linspace(used.min(), used.max(), 200)
         axis.plot(line, hinge(line), color="black")
         axis.axvline(at, color="grey", lw=0.8, ls="--")
-        axis.set(xlabel="utilisation of dealers' capacity", title=f"What it does not explain, {kind}")
+        axis.set(
+            xlabel="utilisation of dealers' capacity",
+            ylabel="illiquidity left (s.d.)",
+            title=f"What it does not explain, {kind}",
+        )
     others[1].sharex(others[0])
     others[1].sharey(others[0])
     save(figure, path)

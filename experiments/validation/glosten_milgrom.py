@@ -233,7 +233,7 @@ def run(
         panel.plot(nets, [by_net[n][0] for n in nets], "o", ms=4, label="trades in the book")
         panel.set(
             xlabel="net buys so far",
-            ylabel="price",
+            ylabel="price (value is 0 or 1)",
             title=f"Prices after n net buys (mu={mu:g}, delta={delta:g})",
         )
         panel.legend()

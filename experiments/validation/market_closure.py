@@ -175,7 +175,11 @@ def run(
         shares = np.linspace(0, 0.9, 181)
         panel.plot(shares, np.minimum(1, shares / (1 - shares)), label="theory: mu/(1-mu), closed from 1/2 on")
         panel.plot(np.full(len(late), mu), late, "o", ms=4, alpha=0.5, label="found, one dot a market")
-        panel.set(xlabel="share of informed traders", ylabel="half-spread", title="A dealer learns what to charge")
+        panel.set(
+            xlabel="share of informed traders",
+            ylabel="half-spread (value is ±1)",
+            title="A dealer learns what to charge",
+        )
         panel.legend()
         save(figure, path)
 

@@ -182,6 +182,7 @@ def run(
         left.hist(toxic["pin"], bins=15)
         left.axvline(share, color="black", label=f"a·mu / (a·mu + 2·eps) = {share:.3f}")
         left.set(xlabel="PIN by maximum likelihood", ylabel="markets", title="PIN")
+        left.margins(y=0.25)
         left.legend()
         right.hist([noise["vpin"], toxic["vpin"]], bins=15, label=["uninformed flow", "with informed flow"])
         right.axvline(null, color="black", label=f"null, C(N,N/2)/2^N = {null:.3f}")

@@ -418,7 +418,9 @@ def _draw(
         right.plot(
             [100 * share * rise], [sold], "v", color="tab:red", ms=5, label="sold again" if share == 0.5 else None
         )
-    right.set(xlabel="rise of securities (%)", ylabel="traded", title=f"Assets {assets:g}, equity {equity:g}")
+    right.set(
+        xlabel="rise of securities (%)", ylabel="traded (same unit)", title=f"Assets {assets:g}, equity {equity:g}"
+    )
     right.legend()
     save(figure, path)
 

@@ -225,7 +225,7 @@ def run(
     def draw(path: Path) -> None:
         figure, (panel,) = new_figure()
         asks = range(1, 9)
-        panel.plot(asks, [exact_race(bid, a)[0] for a in asks], label=f"exact, {bid} orders bid")
+        panel.plot(asks, [exact_race(bid, a)[0] for a in asks], label=f"exact; orders in the bid queue: {bid}")
         share = ups / races
         error = 3 * sqrt(share * (1 - share) / races)
         panel.errorbar([ask], [share], yerr=[error], fmt="o", capsize=3, label="races in the book (± 3 s.e.)")

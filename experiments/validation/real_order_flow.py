@@ -252,11 +252,12 @@ def _draw(path: Path, found: Found, samples: Mapping[str, pd.DataFrame], days: M
     figure, (left, right) = new_figure(2)
     figure.set_size_inches(14, 5.5)
     places = np.arange(len(STATISTICS))
+    colours = {name: f"C{k}" for k, name in enumerate(found)}
     for k, name in enumerate([n for n in found if n != REFERENCE]):
         ratios = [found[name][s].value / found[REFERENCE][s].value for s in STATISTICS]
         # What is 0 or negative, as the memory of our signs may be, has no place on a logarithmic axis.
         shown = [(ratio, place + 0.13 * (k - 2)) for ratio, place in zip(ratios, places, strict=True) if ratio > 0]
-        left.scatter(*zip(*shown, strict=True), s=22, label=name)
+        left.scatter(*zip(*shown, strict=True), s=22, label=name, color=colours[name])
     left.axvline(1, color="black", lw=1)
     left.set(xscale="log", xlabel=f"over {REFERENCE}'s", title=f"Each statistic, {REFERENCE} = 1")
     left.set_yticks(places, list(STATISTICS.values()), fontsize="small")
@@ -264,12 +265,12 @@ def _draw(path: Path, found: Found, samples: Mapping[str, pd.DataFrame], days: M
     left.legend(fontsize="small")
     for name, day in days.items():
         _, _, signs = trades_of(day)
-        right.plot(_PLOT_LAGS, autocorrelation(signs.astype(np.float64), _PLOT_LAGS), marker="o", ms=4, label=name)
+        found_memory = autocorrelation(signs.astype(np.float64), _PLOT_LAGS)
+        right.plot(_PLOT_LAGS, found_memory, marker="o", ms=4, label=name, color=colours[name])
     for name in OURS:
         memory = [mean_over(samples[name][f"plot_{lag}"]) for lag in _PLOT_LAGS]
-        right.errorbar(
-            _PLOT_LAGS, [m.value for m in memory], yerr=[3 * m.se for m in memory], marker="s", ms=3, lw=1, label=name
-        )
+        means, bars = [m.value for m in memory], [3 * m.se for m in memory]
+        right.errorbar(_PLOT_LAGS, means, yerr=bars, marker="s", ms=3, lw=1, label=name, color=colours[name])
     right.axhline(0, color="black", lw=1)
     right.set(xscale="log", xlabel="lag (trades)", ylabel="autocorrelation", title="Signs of trades (± 3 s.e.)")
     right.legend(fontsize="small")

@@ -263,7 +263,7 @@ def _draw(path: Path, dealers: int, fair: pd.DataFrame, bent: pd.DataFrame, shad
         share = dealers / (dealers - 1)
         density = share * dealers * (1 - (x - 1 / dealers) * share) ** (dealers - 1)
         middle.plot(x, density, "k-", lw=1, label="theory")
-    middle.set(xlabel="best quote", ylabel="density", title=f"Best of {dealers} quotes")
+    middle.set(xlabel="best quote (share of the largest cost)", ylabel="density", title=f"Best of {dealers} quotes")
     middle.legend()
     grid = np.linspace(0, 3, 200)
     right.plot(grid, [deviation_profit(dealers, float(s)) for s in grid], "k-", lw=1, label="theory")
@@ -271,7 +271,9 @@ def _draw(path: Path, dealers: int, fair: pd.DataFrame, bent: pd.DataFrame, shad
         found = mean_of(frame["mine"])
         right.errorbar([s], [found.value], yerr=[3 * found.se], fmt="o", capsize=3)
     right.set(
-        xlabel="mark-up of one dealer (equilibrium: 1)", ylabel="its profit a request", title="Does deviating pay?"
+        xlabel="mark-up of one dealer (equilibrium: 1)",
+        ylabel="its profit a request (share of the largest cost)",
+        title="Does deviating pay?",
     )
     right.legend()
     save(figure, path)

@@ -335,9 +335,12 @@ def _draw(path: Path, banks: list[Bank], rules: Rules, found: list[State], expec
         (line,) = right.plot(at[:until], 100 * paths[:until, k], lw=1.5, label=bank.name if len(banks) <= 10 else None)
         if not alive.all():
             right.plot(at[until - 1], 100 * paths[until - 1, k], "x", color=line.get_color(), ms=8)
+    levels: dict[float, list[str]] = {}
     for value, level in ((rules.minimum, "minimum"), (rules.buffer, "buffer"), (rules.target, "target")):
+        levels.setdefault(value, []).append(level)
+    for value, named in levels.items():
         right.axhline(100 * value, color="grey", ls=":", lw=1)
-        right.annotate(level, (at[-1], 100 * value), ha="right", va="bottom", fontsize="small", color="grey")
+        right.annotate(" = ".join(named), (at[-1], 100 * value), ha="right", va="bottom", fontsize="small")
     right.set(xlabel="step (0: after the shock)", ylabel="equity over assets (%)", title="Banks; a cross is a default")
     if len(banks) <= 10:
         right.legend(fontsize="small", ncols=2)

@@ -242,7 +242,7 @@ def run(
         panel.plot(np.full(len(late), alpha), late, "o", ms=4, alpha=0.5, label="found, one dot a market")
         panel.set(
             xlabel="share of informed traders",
-            ylabel="half-spread (deviations)",
+            ylabel="half-spread (standard deviations of value)",
             title="A dealer learns what to charge",
         )
         panel.legend()
