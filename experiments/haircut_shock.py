@@ -151,7 +151,9 @@ def _draw(path: Path, cases: dict[str, object], carried_lots: float) -> None:
     for k, (name, case) in enumerate(cases.items()):
         held = [case[f"held_{t:04d}"] for t in grid]  # type: ignore[index]
         axis.step(grid / 60, held, color=COLOURS[k], where="post", label=name)
-    axis.axhline(carried_lots, color="grey", linestyle=":", linewidth=1, label="what own funds carry at the new haircut")
+    axis.axhline(
+        carried_lots, color="grey", linestyle=":", linewidth=1, label="what own funds carry at the new haircut"
+    )
     axis.set(
         xlabel="time (min); the price swings from the first minute on",
         ylabel="held (million of face value)",
