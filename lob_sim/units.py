@@ -72,8 +72,15 @@ def format_time(ts_ns: Ns) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}.{us:06d}"
 
 
+LARGEST_INT: int = 2**63 - 1
+"""The largest whole number that a column of the log holds; the smallest is one below its negative."""
 MOST_CASH: Cash = 1 << 62
 """Beyond this an amount is as good as unbounded: no market reaches it, and the log still holds it."""
+
+
+def fits_log(value: object) -> bool:
+    """Whether a value is a whole number, of Python's own type, that a column of the log holds."""
+    return type(value) is int and -LARGEST_INT <= value + 1 <= LARGEST_INT + 1
 
 
 def bounded_cash(amount: float) -> Cash:

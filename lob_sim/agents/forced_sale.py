@@ -306,7 +306,14 @@ class ForcedSales:
         top = ctx.top(instrument_id)
         lit = top.bid_ticks > 0 and accepts_orders(ctx, instrument_id)
         bids = ((top.bid_ticks, top.bid_lots),) if lit else ()
-        return BookView(bids, top.ask_ticks, self._marks[instrument_id], self._volume.get(instrument_id, 0))
+        return BookView(
+            bids,
+            top.ask_ticks,
+            self._marks[instrument_id],
+            self._volume.get(instrument_id, 0),
+            not is_continuous(ctx, instrument_id),
+            sum(child.qty_lots for child in self._children.values() if child.instrument_id == instrument_id),
+        )
 
     def _send(self, ctx: Context, parent: Parent, intent: ChildIntent) -> None:
         """Send one child order or request, of what no other order may still sell."""

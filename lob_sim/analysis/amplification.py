@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, require, value_at
+from lob_sim.log.tables import exact_sum
 from lob_sim.messages import Side
 from lob_sim.units import Cash, Lots, Ns
 
@@ -124,7 +125,7 @@ def forced_volume_lots(
     children = children[["agent_id", "client_order_id"]].drop_duplicates()
     lit = fills[fills["side"] == int(Side.SELL)].merge(children, on=["agent_id", "client_order_id"])
     rfq = rfq_trades[rfq_trades["side"] == int(Side.SELL)].merge(forced, on=["agent_id", "parent_order_id"])
-    return int(lit["qty_lots"].sum()) + int(rfq["qty_lots"].sum())
+    return exact_sum(lit["qty_lots"]) + exact_sum(rfq["qty_lots"])
 
 
 def failures(defaults: pd.DataFrame) -> int:

@@ -39,11 +39,12 @@ def vpin(qty_lots: Ints, aggressor_side: Ints, bucket_lots: int) -> Floats:
     Returns:
         One value in [0, 1] a bucket; what is left over at the end is dropped.
     """
-    volume = np.concatenate([[0], np.cumsum(qty_lots)])
-    signed = np.concatenate([[0], np.cumsum(qty_lots * aggressor_side)])
+    lots = np.asarray(qty_lots, np.float64)  # sums of 64-bit integers may overflow
+    volume = np.concatenate([[0], np.cumsum(lots)])
+    signed = np.concatenate([[0], np.cumsum(lots * aggressor_side)])
     # Cumulated signed volume is linear in cumulated volume within a trade: reading it off at multiples
     # splits trades.
-    edges = np.arange(0, volume[-1] + 1, bucket_lots)
+    edges = np.arange(volume[-1] // bucket_lots + 1) * bucket_lots
     bucket_flow: Floats = np.diff(np.interp(edges, volume, signed))
     return np.abs(bucket_flow) / bucket_lots
 

@@ -26,6 +26,7 @@ from lob_sim.analysis.tables import (
     row_at,
 )
 from lob_sim.information.spread import UTICKS_PER_TICK
+from lob_sim.log.tables import exact_sum
 from lob_sim.units import Lots, Ns
 
 
@@ -241,7 +242,7 @@ def lit_share(trades: pd.DataFrame, rfq_trades: pd.DataFrame) -> float:
     dealt."""
     require(trades, ("qty_lots",), "trades")
     require(rfq_trades, ("qty_lots",), "RFQ trades")
-    lit, rfq = int(trades["qty_lots"].sum()), int(rfq_trades["qty_lots"].sum())
+    lit, rfq = exact_sum(trades["qty_lots"]), exact_sum(rfq_trades["qty_lots"])
     return lit / (lit + rfq) if lit + rfq else math.nan
 
 

@@ -15,6 +15,7 @@ from lob_sim.analysis.amplification import failures, forced_volume_lots, oversho
 from lob_sim.analysis.liquidity import lit_share, lit_state
 from lob_sim.analysis.tables import Floats, Ints, floats, held_for, ints, value_at
 from lob_sim.log import Run
+from lob_sim.log.tables import exact_sum
 from lob_sim.units import NS_PER_S, Ns
 
 _GRID_NS: Ns = NS_PER_S
@@ -37,7 +38,7 @@ def summarise(run: Run) -> pd.DataFrame:
         rows.append(
             {
                 "trades": len(trades),
-                "volume_lots": int(trades["qty_lots"].sum() + rfq["qty_lots"].sum()),
+                "volume_lots": exact_sum(trades["qty_lots"]) + exact_sum(rfq["qty_lots"]),
                 "rfq_share": 1 - lit_share(trades, rfq),
                 "spread_ticks": state.quoted_spread_ticks,
                 "lit_presence": state.presence,

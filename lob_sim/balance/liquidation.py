@@ -3,6 +3,11 @@
 A strategy says how many lots are due now; routing is common to all: take what the lit book bids at tolerable
 prices, and ask dealers for quotes when the book is dark or too thin. The worse the breach, the more urgent
 the sale: sooner, and at worse prices.
+
+In continuous trading bids that somebody else has taken are gone from view. In a call auction, or a halt, they are
+not: until the uncrossing all sellers see, and would take, the same bids. So there a seller assumes that it is not
+alone. It counts on a share of the displayed bids, less what it has in the call already, and asks no less than they
+bid.
 """
 
 from __future__ import annotations
@@ -56,12 +61,16 @@ class BookView(msgspec.Struct, gc=False):
         ask_ticks: Best ask, 0 when there is none.
         mark_ticks: The seller's own mark, against which prices are judged.
         traded_lots: Volume printed since the last decision.
+        in_call: Whether orders are collected for an uncrossing, so that nobody's sales show in the bids.
+        own_call_lots: The seller's own orders, of any parent, that are out in this book.
     """
 
     bids: Sequence[tuple[Ticks, Lots]]
     ask_ticks: Ticks
     mark_ticks: Ticks
     traded_lots: Lots = 0
+    in_call: bool = False
+    own_call_lots: Lots = 0
 
 
 class ChildIntent(msgspec.Struct, frozen=True, gc=False):
@@ -103,11 +112,14 @@ class LiquidationStrategy(ABC):
             patient_discount: Furthest below the mark to sell at urgency 0, as a fraction of the mark.
             urgent_discount: The same at urgency 1.
             max_rfq_lots: Most lots to ask for in one request; 0 for no bound.
+            auction_share: Share of the displayed bids within the limit to sell into one call auction or
+                re-opening, where others may be selling to the same bids unseen; at least one lot.
         """
 
         patient_discount: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.01
         urgent_discount: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
         max_rfq_lots: Annotated[int, msgspec.Meta(ge=0)] = 0
+        auction_share: Share = 0.2
 
     name: ClassVar[str] = "liquidation"
 
@@ -124,18 +136,34 @@ class LiquidationStrategy(ABC):
         return self.route(min(free, self.due_lots(parent, book, now_ns)), book, parent.urgency)
 
     def route(self, due: Lots, book: BookView, urgency: float) -> list[ChildIntent]:
-        """Where to send ``due`` lots: the lit book as far as it bids tolerable prices, then dealers."""
+        """Where to send ``due`` lots: the lit book as far as it can be counted on, then dealers."""
         if due <= 0:
             return []
         floor = self.limit_ticks(book.mark_ticks, urgency)
-        lit = min(due, sum(lots for price, lots in book.bids if price >= floor))
-        intents = [ChildIntent(ChildVenue.LIT, lit, floor)] if lit > 0 else []
+        lit = min(due, self.lit_lots(book, urgency))
+        intents = [ChildIntent(ChildVenue.LIT, lit, self._lit_limit_ticks(book, floor))] if lit > 0 else []
         rest = due - lit
         if self._routing.max_rfq_lots:
             rest = min(rest, self._routing.max_rfq_lots)
         if rest > 0:
             intents.append(ChildIntent(ChildVenue.RFQ, rest, floor))
         return intents
+
+    def lit_lots(self, book: BookView, urgency: float) -> Lots:
+        """Lots that the lit book can be counted on to take at tolerable prices: in a call only a share of them."""
+        floor = self.limit_ticks(book.mark_ticks, urgency)
+        displayed = sum(lots for price, lots in book.bids if price >= floor)
+        if not book.in_call or not displayed:
+            return displayed
+        share = max(1, math.floor(self._routing.auction_share * displayed))
+        return max(0, share - book.own_call_lots)
+
+    def _lit_limit_ticks(self, book: BookView, floor: Ticks) -> Ticks:
+        """Worst price to ask in the lit book: in a call no less than is bid, or than is asked where the two cross."""
+        if not book.in_call:
+            return floor
+        bid = min(price for price, _ in book.bids if price >= floor)
+        return max(floor, min(bid, book.ask_ticks) if book.ask_ticks else bid)
 
     def limit_ticks(self, mark_ticks: Ticks, urgency: float) -> Ticks:
         """Worst price to accept, at least one tick."""
@@ -236,8 +264,7 @@ class BookWatching(LiquidationStrategy):
 
     def due_lots(self, parent: ParentState, book: BookView, now_ns: Ns) -> Lots:
         """A share of tolerable depth; everything that urgency demands when the book does not offer it."""
-        floor = self.limit_ticks(book.mark_ticks, parent.urgency)
-        depth = sum(lots for price, lots in book.bids if price >= floor)
+        depth = self.lit_lots(book, parent.urgency)
         share = self._params.depth_share + (1 - self._params.depth_share) * parent.urgency
         lit = math.ceil(share * depth)
         if parent.urgency < self._params.rfq_urgency:

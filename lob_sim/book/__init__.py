@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from lob_sim.book.book import OrderBook
 from lob_sim.book.level import PriceLevel
-from lob_sim.book.order import MARKET_BUY_TICKS, MARKET_SELL_TICKS, MAX_PRICE_TICKS, MAX_QTY_LOTS, Order, Special
+from lob_sim.book.order import (
+    MARKET_BUY_TICKS,
+    MARKET_SELL_TICKS,
+    MAX_PRICE_TICKS,
+    MAX_QTY_LOTS,
+    MAX_SLICES,
+    Order,
+    Special,
+)
 from lob_sim.book.side import BookSide
 from lob_sim.book.stops import StopBook
 
@@ -14,6 +22,7 @@ __all__ = [
     "MARKET_SELL_TICKS",
     "MAX_PRICE_TICKS",
     "MAX_QTY_LOTS",
+    "MAX_SLICES",
     "BookSide",
     "Order",
     "OrderBook",

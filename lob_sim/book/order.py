@@ -7,10 +7,12 @@ import msgspec
 from lob_sim.messages import SelfTradePrevention, Side, TimeInForce
 from lob_sim.units import Lots, Ticks
 
-MAX_PRICE_TICKS: Ticks = 2**30 - 1
-"""No limit or stop price is above this one."""
-MAX_QTY_LOTS: Lots = 2**30 - 1
-"""No order is larger than this."""
+MAX_PRICE_TICKS: Ticks = 2**53
+"""No limit or stop price is above this one: up to here real numbers hold whole ones exactly."""
+MAX_QTY_LOTS: Lots = 2**53
+"""No order is larger than this; the reason is the same."""
+MAX_SLICES = 1_000
+"""An iceberg has no more slices than this when it is entered or replaced."""
 MARKET_BUY_TICKS: Ticks = MAX_PRICE_TICKS + 1
 """Stands for the price of a buy order at any price: above every limit price, so it comes first."""
 MARKET_SELL_TICKS: Ticks = 0

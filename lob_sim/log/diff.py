@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from lob_sim.log.blocks import digest_block
 from lob_sim.log.run import Run
 from lob_sim.log.source import LogRow, rows_of
+from lob_sim.log.tables import exact_sum
 
 _CONTEXT_ROWS = 5
 
@@ -94,7 +95,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         for name, table in (("lit", run.trades), ("rfq", run.rfq_trades)):
             mine = table[table["instrument_id"] == entry.instrument_id]
             summary[f"{entry.name}.{name}_trades"] = len(mine)
-            summary[f"{entry.name}.{name}_volume_lots"] = int(mine["qty_lots"].sum())
+            summary[f"{entry.name}.{name}_volume_lots"] = exact_sum(mine["qty_lots"])
             summary[f"{entry.name}.{name}_last_ticks"] = int(mine["price_ticks"].iloc[-1]) if len(mine) else None
     return summary
 

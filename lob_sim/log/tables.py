@@ -20,13 +20,26 @@ _FROM_COMMAND = [
 ]
 
 
+def exact_sum(values: pd.Series) -> int:
+    """The sum of whole numbers of 64 bits, which itself may need more."""
+    whole = values.to_numpy(np.int64)
+    return (int((whole >> 32).sum()) << 32) + int((whole & 0xFFFFFFFF).sum())
+
+
+def _products(prices: pd.Series, lots: pd.Series) -> pd.Series:
+    """Price × quantity, row by row, in a type that holds even the sum of all."""
+    fits = float(prices.to_numpy(np.float64) @ lots.to_numpy(np.float64)) < 2**62
+    return prices * lots if fits else prices.astype(object) * lots.astype(object)
+
+
 def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
     """The life of every accepted order.
 
     Columns are those of ``order_accepted`` (``seq`` and ``ts_event_ns`` are those of acceptance, price and
     quantity as entered), what the command said besides, and
 
-    - ``n_fills``, ``filled_lots``, ``filled_ticks_lots`` (sum of price × quantity), ``average_fill_ticks``;
+    - ``n_fills``, ``filled_lots``, ``filled_ticks_lots`` (sum of price × quantity, exact: Python's integers where
+      64 bits do not hold it), ``average_fill_ticks``;
     - ``canceled_lots``: what left without trading; ``n_replaced``: how often price or quantity was replaced;
     - ``end``: ``filled``, ``canceled`` or ``open``; ``ts_end_ns``: when, -1 while open.
 
@@ -41,7 +54,7 @@ def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
         validate="many_to_one",
     )
     fills = table("order_filled")
-    fills = fills.assign(filled_ticks_lots=fills["price_ticks"] * fills["qty_lots"])
+    fills = fills.assign(filled_ticks_lots=_products(fills["price_ticks"], fills["qty_lots"]))
     filled = fills.groupby(_KEY).agg(
         n_fills=("seq", "size"),
         filled_lots=("qty_lots", "sum"),
@@ -51,9 +64,11 @@ def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
     replaced = table("order_replaced").groupby(_KEY).agg(n_replaced=("seq", "size"))
     for sums in (filled, canceled, replaced):
         orders = orders.join(sums, on=_KEY)
-    counts = ["n_fills", "filled_lots", "filled_ticks_lots", "canceled_lots", "n_replaced"]
+    counts = ["n_fills", "filled_lots", "canceled_lots", "n_replaced"]
     orders[counts] = orders[counts].fillna(0).astype(np.int64)
-    orders["average_fill_ticks"] = orders["filled_ticks_lots"] / orders["filled_lots"].replace(0, np.nan)
+    values = orders["filled_ticks_lots"]
+    orders["filled_ticks_lots"] = values.fillna(0).astype(fills["filled_ticks_lots"].dtype)
+    orders["average_fill_ticks"] = values.astype(np.float64) / orders["filled_lots"].replace(0, np.nan)
     orders = orders.join(_ends(table), on=_KEY)
     orders["end"] = orders["end"].fillna("open")
     orders["ts_end_ns"] = orders["ts_end_ns"].fillna(-1).astype(np.int64)

@@ -46,12 +46,12 @@ class NewOrder(Command, frozen=True, gc=False):
         agent_id: The owner.
         client_order_id: The owner's own counter; never one that was accepted before.
         side: Buy or sell.
-        qty_lots: Open quantity, positive.
-        price_ticks: Limit price; 0 for market and stop orders.
+        qty_lots: Open quantity, positive, at most 2^53.
+        price_ticks: Limit price, at most 2^53; 0 for market and stop orders.
         order_type: Limit, market, stop or stop-limit.
         time_in_force: GTC, IOC or FOK (market orders count as IOC unless FOK).
         stop_price_ticks: Trigger of a stop or stop-limit, else 0.
-        display_qty_lots: Slice an iceberg shows at a time; 0 shows all.
+        display_qty_lots: Slice an iceberg shows at a time, at least a thousandth of its quantity; 0 shows all.
         hidden: Rests without being displayed.
         post_only: Refused rather than trade on entry.
         self_trade: What to do on meeting the owner's own order.

@@ -12,6 +12,7 @@ import numpy as np
 from lob_sim.analysis.summary import crisis_metrics, dealer_absence, fear_withdrawals, of, shock_ns
 from lob_sim.analysis.tables import floats
 from lob_sim.log import Run
+from lob_sim.log.tables import exact_sum
 from lob_sim.report.data import failures, forced_sales, quoted_spread, worst_below_pct, worst_trade
 from lob_sim.report.data.common import agent_name, end_ns, instrument_name
 from lob_sim.report.words import count_text, duration_text, list_text, lots_text, money_text, number_text, time_text
@@ -131,7 +132,7 @@ def _forced_clause(run: Run) -> str:
     if not len(sales):
         return "nobody was forced to sell"
     sellers = count_text(sales["agent_id"].nunique(), "balance sheet")
-    return f"{lots_text(int(sales['lots'].sum()))} were sold by force from {sellers}"
+    return f"{lots_text(exact_sum(sales['lots']))} were sold by force from {sellers}"
 
 
 def _failure_clause(run: Run) -> str:
@@ -169,7 +170,7 @@ def _book_facts(run: Run) -> Iterator[Fact]:
             yield Fact(
                 f"widest {instrument.name} spread on display, whole run", f"{number_text(widest)} bp", widest, call
             )
-    lit, rfq = (int(t["qty_lots"].sum()) for t in (run.trades, run.rfq_trades))
+    lit, rfq = (exact_sum(t["qty_lots"]) for t in (run.trades, run.rfq_trades))
     share = rfq / (lit + rfq) if lit + rfq else math.nan
     call = "1 - lob_sim.analysis.liquidity.lit_share(run.trades, run.rfq_trades)"
     yield Fact("of all lots dealt by request for quote, whole run", f"{100 * share:.0f}%", share, call)
@@ -180,7 +181,7 @@ def _stress_facts(run: Run) -> Iterator[Fact]:
         return
     sales, failed = forced_sales(run), failures(run)
     call = "lob_sim.report.data.forced_sales(run)"
-    lots, sellers = int(sales["lots"].sum()), int(sales["agent_id"].nunique())
+    lots, sellers = exact_sum(sales["lots"]), int(sales["agent_id"].nunique())
     yield Fact("sold by force, whole run", lots_text(lots), lots, f"{call}['lots'].sum()")
     yield Fact("balance sheets forced to sell", str(sellers), sellers, f"{call}['agent_id'].nunique()")
     if len(run.table("quote")):

@@ -73,7 +73,7 @@ class LitSpec(Spec, frozen=True, kw_only=True):
         batch_interval: Time between uncrossings where frequent batch auctions replace continuous trading;
             0: continuous.
         price_band: Half-width of the volatility band around the reference price, as a fraction; 0 for none.
-        halt: How long a halt lasts before the re-opening auction uncrosses.
+        halt: How long a halt lasts before the re-opening auction uncrosses; no opening or batch ends it earlier.
     """
 
     opening_auction: Duration = 0

@@ -67,6 +67,9 @@ class Market:
         ledger: The settlement ledger.
         retention_ns: How far back the slowest agent looks at market data.
         switches: Mechanisms of dealers' behaviour that are on.
+
+    Attributes:
+        in_batches: By ``instrument_id``, whether batch auctions replace continuous trading.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Market:
         self._asked: dict[tuple[int, int], tuple[int, ...]] = {}
         self._rfq_clock_due: list[Ns | None] = [None] * len(instruments)
         self._halted_until: list[Ns] = [0] * len(instruments)
+        self.in_batches = [False] * len(instruments)
         self._tape_readers: tuple[AgentHost, ...] = ()
         self._print_readers: tuple[AgentHost, ...] = ()
         self._book_watchers: tuple[AgentHost, ...] = ()
@@ -159,6 +163,16 @@ class Market:
             for host in self._book_watchers:
                 host.notify_book(instrument_id)
 
+    def uncross(self, instrument_id: int) -> None:
+        """End a call or a halt: clear what was collected and trade on, or begin the next call where batches trade.
+
+        In batches the book is continuous in between for no time at all, in which stops fire. Where one of them
+        halts it, the halt lasts its time: no call begins.
+        """
+        self.execute(SetPhase(instrument_id, Phase.CONTINUOUS))
+        if self.in_batches[instrument_id] and self.books[instrument_id].phase is Phase.CONTINUOUS:
+            self.execute(SetPhase(instrument_id, Phase.AUCTION))
+
     def _schedule_rfq_clock(self, instrument_id: int, now_ns: Ns) -> None:
         due_ns = self.rfqs[instrument_id].next_due_ns()
         scheduled_ns = self._rfq_clock_due[instrument_id]
@@ -192,7 +206,7 @@ class Market:
     def _end_halt(self, notice: Notice) -> None:
         # The halt may have ended before its time, and another begun.
         if self._halted_until[notice.payload] == self.kernel.now_ns:
-            self.execute(SetPhase(notice.payload, Phase.CONTINUOUS))
+            self.uncross(notice.payload)
 
     def _rfq_opened(self, event: RfqOpened) -> None:
         self._asked[event.instrument_id, event.rfq_id] = event.dealer_ids

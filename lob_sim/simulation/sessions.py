@@ -1,4 +1,10 @@
-"""The venue's timetable: opening and closing auctions, and batch auctions instead of continuous trading."""
+"""The venue's timetable: opening and closing auctions, and batch auctions instead of continuous trading.
+
+A halt goes before the timetable: the book stays halted until its time, and no opening or batch ends that earlier.
+Then it re-opens by an auction of all that was collected, and trading goes on as the timetable has it: continuously,
+or with the next call, whose batch is due when it would have been in any case. Two things do not wait: a closing
+auction takes over what a halt has collected and clears it at the end, and so does the end of trading itself.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +36,7 @@ class Timetable:
         self._market = market
         self._instrument_id = instrument_id
         self._batch_ns = lit.batch_interval
+        market.in_batches[instrument_id] = lit.batch_interval > 0
         self._closing_ns = horizon_ns - lit.closing_auction
         if lit.opening_auction:
             kernel.call_first_in(lit.opening_auction, self._open)
@@ -44,16 +51,13 @@ class Timetable:
             self._market.execute(SetPhase(self._instrument_id, Phase.CLOSED))
 
     def _open(self, notice: Notice) -> None:
-        self._market.execute(SetPhase(self._instrument_id, Phase.CONTINUOUS))
+        self._market.uncross(self._instrument_id)
         if self._batch_ns:
-            self._market.execute(SetPhase(self._instrument_id, Phase.AUCTION))
             self._kernel.call_first_in(self._batch_ns, self._batch)
 
     def _batch(self, notice: Notice) -> None:
-        # Leaving the call phase uncrosses it; the book is continuous for no time at all in between.
         if self._kernel.now_ns < self._closing_ns and self._market.books[self._instrument_id].phase is Phase.AUCTION:
-            self._market.execute(SetPhase(self._instrument_id, Phase.CONTINUOUS))
-            self._market.execute(SetPhase(self._instrument_id, Phase.AUCTION))
+            self._market.uncross(self._instrument_id)
         if self._kernel.now_ns + self._batch_ns < self._closing_ns:
             self._kernel.call_first_in(self._batch_ns, self._batch)
 

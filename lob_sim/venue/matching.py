@@ -15,7 +15,6 @@ from lob_sim.book import (
     MARKET_BUY_TICKS,
     MARKET_SELL_TICKS,
     MAX_PRICE_TICKS,
-    MAX_QTY_LOTS,
     Order,
     OrderBook,
     Special,
@@ -40,17 +39,19 @@ from lob_sim.messages import (
     Side,
     TimeInForce,
 )
-from lob_sim.units import Lots, Ns, Ticks
+from lob_sim.units import Lots, Ns, Ticks, fits_log
 from lob_sim.venue.bands import PriceBand
 from lob_sim.venue.id_ledger import IdLedger
 from lob_sim.venue.trading import Trading
-from lob_sim.venue.validation import flaw_of, price_flaw
+from lob_sim.venue.validation import flaw_of, has_too_many_slices, price_flaw, qty_flaw
 
 # Members of an enumeration as module constants: reading them through the class costs a lookup each time.
 _BUY, _SELL = Side.BUY, Side.SELL
 _LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
 _FOK, _GTC = TimeInForce.FOK, TimeInForce.GTC
 _ZERO = 0
+# Whole numbers up to here are one digit to Python and compared at once; larger ones are looked at on the long way.
+_QUICK_INT = 2**30 - 1
 _NOTHING_SPECIAL = Special()
 _BY_OWNER = CancelReason.BY_OWNER
 _CLOSED, _CONTINUOUS = Phase.CLOSED, Phase.CONTINUOUS
@@ -126,10 +127,11 @@ class MatchingEngine:
             return self._new(command, ts_ns)
         if (
             type(qty_lots) is not int
-            or not 0 < qty_lots <= MAX_QTY_LOTS
+            or not 0 < qty_lots <= _QUICK_INT
             or type(price_ticks) is not int
             or type(client_order_id) is not int
             or client_order_id != ledger.last_id + 1
+            or client_order_id > _QUICK_INT
             or command.time_in_force is not _GTC
             or command.hidden is not False
             or command.post_only is not False
@@ -233,6 +235,8 @@ class MatchingEngine:
             return self._reject(command, ts_ns, RejectReason.DUPLICATE_ID)
         if command.post_only and phase is _CONTINUOUS and trading.crosses(command.side, command.price_ticks):
             return self._reject(command, ts_ns, RejectReason.WOULD_TRADE)
+        if not trading.has_room(command.qty_lots):
+            return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
         special = Special(
             time_in_force, command.hidden, command.post_only, command.display_qty_lots, command.stop_price_ticks
         )
@@ -287,7 +291,7 @@ class MatchingEngine:
 
     def _reduce(self, command: ReduceOrder, ts_ns: Ns) -> list[Event]:
         qty_lots = command.qty_lots
-        if type(qty_lots) is not int or not 0 < qty_lots <= MAX_QTY_LOTS:
+        if qty_flaw(qty_lots) is not None:
             return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
         if self.phase is _CLOSED:
             return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
@@ -300,7 +304,7 @@ class MatchingEngine:
 
     def _replace(self, command: ReplaceOrder, ts_ns: Ns) -> list[Event]:
         qty_lots = command.qty_lots
-        if type(qty_lots) is not int or not 0 < qty_lots <= MAX_QTY_LOTS:
+        if qty_flaw(qty_lots) is not None:
             return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
         if self.phase is _CLOSED:
             return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
@@ -308,6 +312,8 @@ class MatchingEngine:
         if order is None:
             return self._reject(command, ts_ns, self._why_not_named(command))
         flaw, price_ticks = self._replaced_price(order, command)
+        if self._has_no_room(order, qty_lots):
+            flaw = RejectReason.INVALID_QTY
         if flaw is not None:
             return self._reject(command, ts_ns, flaw)
 
@@ -335,6 +341,12 @@ class MatchingEngine:
             trading.enter(replacement, ts_ns, events)
         trading.fire_stops(ts_ns, events)
         return events
+
+    def _has_no_room(self, order: Order, qty_lots: Lots) -> bool:
+        """Whether an order may not have so large a quantity."""
+        if order.special is not None and has_too_many_slices(qty_lots, order.special.display_lots):
+            return True
+        return qty_lots > order.open_lots and not self._trading.has_room(qty_lots, order)
 
     def _replaced_price(self, order: Order, command: ReplaceOrder) -> tuple[RejectReason | None, Ticks]:
         """Why an order may not have the price of a replacement, or None, and where it then queues."""
@@ -379,7 +391,7 @@ class MatchingEngine:
     def _reject(
         self, command: NewOrder | CancelOrder | ReduceOrder | ReplaceOrder, ts_ns: Ns, reason: RejectReason
     ) -> list[Event]:
-        # The log has whole numbers here, so whatever else the command holds is left out.
-        client_order_id = command.client_order_id if type(command.client_order_id) is int else 0
-        order_id = 0 if isinstance(command, NewOrder) or type(command.order_id) is not int else command.order_id
+        # The log has whole numbers of 64 bits here, so whatever else the command holds is left out.
+        client_order_id = command.client_order_id if fits_log(command.client_order_id) else 0
+        order_id = 0 if isinstance(command, NewOrder) or not fits_log(command.order_id) else command.order_id
         return [OrderRejected(ts_ns, self.instrument_id, command.agent_id, client_order_id, order_id, reason)]

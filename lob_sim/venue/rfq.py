@@ -11,6 +11,8 @@ Rules where venues differ, decided here:
 - Times to live end exclusively: something that expires at t can no longer be used at t, whatever the order in
   which a command and the venue's clock arrive at that instant, because every command first ends what is over.
   A lapsed quote leaves its request open, and its dealer may quote again.
+- Quantities and prices have the bounds of the lit book's orders, and ids and times those of the log's numbers:
+  whatever else a command holds is refused, with a reason. A side and a reason to decline go by their number.
 - When every dealer has declined, the request ends.
 - Trade ids count down from -1: within an instrument they never meet those of the lit book, which count up.
 """
@@ -24,11 +26,13 @@ from typing import Any
 
 import msgspec
 
+from lob_sim.book import MAX_PRICE_TICKS
 from lob_sim.errors import InvariantError
 from lob_sim.messages import (
     AcceptQuote,
     Command,
     DeclineQuote,
+    DeclineReason,
     Event,
     ExpireRfqs,
     RejectReason,
@@ -44,10 +48,13 @@ from lob_sim.messages import (
     SubmitQuote,
     WalkAway,
 )
-from lob_sim.units import Ns, Ticks
+from lob_sim.units import LARGEST_INT, Ns, Ticks, fits_log
 from lob_sim.venue.transparency import PrintQueue, TransparencyRegime
+from lob_sim.venue.validation import qty_flaw
 
 _BUY, _SELL, _TWO_SIDED = int(Side.BUY), int(Side.SELL), 0
+_SIDES = frozenset((_BUY, _SELL, _TWO_SIDED))
+_DECLINE_REASONS = frozenset(map(int, DeclineReason))
 _MAX_DEALERS = 64
 
 
@@ -186,12 +193,12 @@ class RfqVenue:
         ]
 
     def _quote(self, command: SubmitQuote) -> list[Event]:
-        request = self._requests.get(command.rfq_id)
+        request = self._named(command)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id not in request.undecided:
             return self._reject(command, command.rfq_id, RejectReason.NOT_ASKED)
-        reason = _fault_of_quote(command, request.asked.side)
+        reason = self._fault_of_quote(command, request.asked.side)
         if reason is not None:
             return self._reject(command, command.rfq_id, reason)
         self._last_quote_id += 1
@@ -218,11 +225,13 @@ class RfqVenue:
         ]
 
     def _decline(self, command: DeclineQuote) -> list[Event]:
-        request = self._requests.get(command.rfq_id)
+        request = self._named(command)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id not in request.undecided:
             return self._reject(command, command.rfq_id, RejectReason.NOT_ASKED)
+        if not _is_number(command.reason) or command.reason not in _DECLINE_REASONS:
+            return self._reject(command, command.rfq_id, RejectReason.INVALID_FIELDS)
         standing = request.quotes.get(command.agent_id)
         if standing is not None and self._now_ns < standing.expires_ns:
             return self._reject(command, command.rfq_id, RejectReason.QUOTE_IS_FIRM)
@@ -234,7 +243,7 @@ class RfqVenue:
             rfq_id=request.rfq_id,
             agent_id=request.asked.agent_id,
             dealer_id=command.agent_id,
-            reason=command.reason,
+            reason=DeclineReason(command.reason),
             client_rfq_id=request.asked.client_rfq_id,
         )
         if request.undecided:
@@ -242,17 +251,19 @@ class RfqVenue:
         return [declined, self._close(request, RfqEnd.ALL_DECLINED)]
 
     def _accept(self, command: AcceptQuote) -> list[Event]:
-        request = self._requests.get(command.rfq_id)
+        request = self._named(command)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         asked = request.asked
         if command.agent_id != asked.agent_id:
             return self._reject(command, command.rfq_id, RejectReason.NOT_OWNER)
-        found = [(d, q) for d, q in request.quotes.items() if q.quote_id == command.quote_id]
+        quote_id = command.quote_id if type(command.quote_id) is int else 0
+        found = [(d, q) for d, q in request.quotes.items() if q.quote_id == quote_id]
         if not found or self._now_ns >= found[0][1].expires_ns:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_QUOTE)
         dealer_id, quote = found[0]
-        price_ticks = {_BUY: quote.ask_ticks, _SELL: quote.bid_ticks}.get(command.side, 0)
+        side = int(command.side) if _is_number(command.side) else 0
+        price_ticks = {_BUY: quote.ask_ticks, _SELL: quote.bid_ticks}.get(side, 0)
         if not price_ticks:  # an unknown side, or one that the dealer does not quote
             return self._reject(command, command.rfq_id, RejectReason.INVALID_SIDE)
         self._last_trade_id -= 1
@@ -264,7 +275,7 @@ class RfqVenue:
             trade_id=self._last_trade_id,
             agent_id=asked.agent_id,
             dealer_id=dealer_id,
-            side=Side(command.side),
+            side=Side(side),
             price_ticks=price_ticks,
             qty_lots=asked.qty_lots,
             parent_order_id=asked.parent_order_id,
@@ -272,7 +283,7 @@ class RfqVenue:
         return [trade, self._close(request, RfqEnd.DEALT), *self._prints.add(trade)]
 
     def _walk_away(self, command: WalkAway) -> list[Event]:
-        request = self._requests.get(command.rfq_id)
+        request = self._named(command)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id != request.asked.agent_id:
@@ -290,14 +301,29 @@ class RfqVenue:
         events += self._prints.due(self._now_ns)
         return events
 
+    def _named(self, command: SubmitQuote | DeclineQuote | AcceptQuote | WalkAway) -> _Request | None:
+        """The open request that a command names."""
+        rfq_id = command.rfq_id
+        return self._requests.get(rfq_id) if type(rfq_id) is int else None
+
+    def _is_time_to_live(self, ttl_ns: object) -> bool:
+        """Whether something may stand so long; its end must fit the log."""
+        return type(ttl_ns) is int and 0 < ttl_ns <= LARGEST_INT - self._now_ns
+
     def _fault_of_request(self, command: RequestQuote) -> RejectReason | None:
         """Why a request is refused; the first reason in this order counts."""
         dealers = command.dealer_ids
-        if command.side not in (_BUY, _SELL, _TWO_SIDED):
+        if not _is_number(command.side) or command.side not in _SIDES:
             return RejectReason.INVALID_SIDE
-        if command.qty_lots <= 0:
+        if qty_flaw(command.qty_lots) is not None:
             return RejectReason.INVALID_QTY
-        if command.ttl_ns <= 0 or not 0 < len(dealers) <= self._max_dealers:
+        if not self._is_time_to_live(command.ttl_ns):
+            return RejectReason.INVALID_FIELDS
+        if not fits_log(command.client_rfq_id) or command.client_rfq_id <= 0 or not fits_log(command.parent_order_id):
+            return RejectReason.INVALID_FIELDS
+        if type(dealers) is not tuple or not 0 < len(dealers) <= self._max_dealers:
+            return RejectReason.INVALID_FIELDS
+        if not all(map(fits_log, dealers)):
             return RejectReason.INVALID_FIELDS
         if any(a >= b for a, b in pairwise(dealers)) or command.agent_id in dealers:
             return RejectReason.INVALID_FIELDS
@@ -305,6 +331,19 @@ class RfqVenue:
             return RejectReason.UNKNOWN_DEALER
         if (command.agent_id, command.client_rfq_id) in self._client_ids:
             return RejectReason.DUPLICATE_ID
+        return None
+
+    def _fault_of_quote(self, command: SubmitQuote, side: int) -> RejectReason | None:
+        """Why a quote is refused; the first reason in this order counts."""
+        bid_ticks, ask_ticks = command.bid_ticks, command.ask_ticks
+        if not self._is_time_to_live(command.ttl_ns):
+            return RejectReason.INVALID_FIELDS
+        if not _is_quoted_price(bid_ticks) or not _is_quoted_price(ask_ticks) or not (bid_ticks or ask_ticks):
+            return RejectReason.INVALID_PRICE
+        if (side == _BUY and bid_ticks) or (side == _SELL and ask_ticks):
+            return RejectReason.INVALID_SIDE
+        if bid_ticks and ask_ticks and bid_ticks >= ask_ticks:
+            return RejectReason.INVALID_PRICE
         return None
 
     def _close(self, request: _Request, end: RfqEnd) -> RfqClosed:
@@ -325,13 +364,14 @@ class RfqVenue:
         reason: RejectReason,
         client_rfq_id: int = 0,
     ) -> list[Event]:
+        # The log has whole numbers of 64 bits here, so whatever else the command holds is left out.
         return [
             RfqRejected(
                 ts_event_ns=self._now_ns,
                 instrument_id=self._instrument_id,
-                rfq_id=rfq_id,
+                rfq_id=rfq_id if fits_log(rfq_id) else 0,
                 agent_id=command.agent_id,
-                client_rfq_id=client_rfq_id,
+                client_rfq_id=client_rfq_id if fits_log(client_rfq_id) else 0,
                 reason=reason,
             )
         ]
@@ -370,18 +410,14 @@ class RfqVenue:
             _must(asked.side != _SELL or quote.ask_ticks == 0, f"{what} to sell has an ask")
 
 
-def _fault_of_quote(command: SubmitQuote, side: int) -> RejectReason | None:
-    """Why a quote is refused; the first reason in this order counts."""
-    bid_ticks, ask_ticks = command.bid_ticks, command.ask_ticks
-    if command.ttl_ns <= 0:
-        return RejectReason.INVALID_FIELDS
-    if bid_ticks < 0 or ask_ticks < 0 or (bid_ticks == 0 and ask_ticks == 0):
-        return RejectReason.INVALID_PRICE
-    if (side == _BUY and bid_ticks) or (side == _SELL and ask_ticks):
-        return RejectReason.INVALID_SIDE
-    if bid_ticks and ask_ticks and bid_ticks >= ask_ticks:
-        return RejectReason.INVALID_PRICE
-    return None
+def _is_number(value: object) -> bool:
+    """Whether something is a number as an enumeration's members are; ``True`` is not, though it equals 1."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_quoted_price(ticks: object) -> bool:
+    """Whether a price can be quoted; 0 is that of a side that is not."""
+    return type(ticks) is int and 0 <= ticks <= MAX_PRICE_TICKS
 
 
 def _nothing_more(command: ExpireRfqs) -> list[Event]:

@@ -35,6 +35,11 @@ _NO_PREVENTION = SelfTradePrevention.NONE
 
 Events: TypeAlias = list[Event]
 
+USUAL_QTY_LOTS: Lots = 2**30 - 1
+"""Orders up to this size are not counted: no memory holds enough of them to matter beside ``MOST_OPEN_LOTS``."""
+MOST_OPEN_LOTS: Lots = 2**62
+"""What the open orders of a book come to at most, so that their sums, such as an imbalance, fit the log."""
+
 
 class Trading:
     """The book of one instrument in trading.
@@ -63,6 +68,7 @@ class Trading:
         "_for_auction",
         "_high_ticks",
         "_instrument_id",
+        "_largest_lots",
         "_low_ticks",
         "_n_trades",
         "_orders",
@@ -91,6 +97,7 @@ class Trading:
         # Market and IOC orders that an auction has collected, in order of arrival; some may have left since.
         self._for_auction: list[Order] = []
         self._n_trades = 0
+        self._largest_lots = USUAL_QTY_LOTS
         self.book = OrderBook()
         self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
         self.triggered = self.book.stops.triggered
@@ -107,6 +114,21 @@ class Trading:
             return best is not None and best.price_ticks <= price_ticks
         best = self._bids.best
         return best is not None and best.price_ticks >= price_ticks
+
+    def has_room(self, qty_lots: Lots, replaced: Order | None = None) -> bool:
+        """Whether an order of this size, in place of another if one is given, leaves all sums of open orders exact.
+
+        O(1) while the largest order ever entered, times the number of orders, is below the bound; else O(orders).
+        """
+        if qty_lots <= USUAL_QTY_LOTS:
+            return True
+        largest_lots = max(self._largest_lots, qty_lots)
+        if largest_lots * (len(self._orders) + 1) > MOST_OPEN_LOTS:
+            others = sum(order.open_lots for order in self._orders.values() if order is not replaced)
+            if others + qty_lots > MOST_OPEN_LOTS:
+                return False
+        self._largest_lots = largest_lots
+        return True
 
     def enter(self, order: Order, ts_ns: Ns, events: Events) -> None:
         """Trade an order as far as it may; rest it, collect it for an auction or cancel what is left."""

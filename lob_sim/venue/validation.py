@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lob_sim.book import MAX_PRICE_TICKS, MAX_QTY_LOTS
+from lob_sim.book import MAX_PRICE_TICKS, MAX_QTY_LOTS, MAX_SLICES
 from lob_sim.messages import NewOrder, OrderType, RejectReason, SelfTradePrevention, Side, TimeInForce
-from lob_sim.units import Ticks
+from lob_sim.units import LARGEST_INT, Lots, Ticks
 
 # Members of an enumeration as module constants: reading them through the class costs a lookup each time.
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -37,7 +37,7 @@ def flaw_of(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
     elif type(price_ticks) is not int or price_ticks:
         return RejectReason.INVALID_PRICE
     client_order_id = command.client_order_id
-    if type(client_order_id) is not int or client_order_id <= 0:
+    if type(client_order_id) is not int or not 0 < client_order_id <= LARGEST_INT:
         return RejectReason.INVALID_FIELDS
     # Identity with 0 is the quick way to see a default; whatever else stands there is checked by value.
     if (
@@ -62,6 +62,20 @@ def price_flaw(price_ticks: object, step_ticks: Ticks) -> RejectReason | None:
     return None
 
 
+def qty_flaw(qty_lots: object) -> RejectReason | None:
+    """Why a quantity can never be an order's or a request's, or None."""
+    return None if type(qty_lots) is int and 0 < qty_lots <= MAX_QTY_LOTS else RejectReason.INVALID_QTY
+
+
+def has_too_many_slices(qty_lots: Lots, display_lots: Lots) -> bool:
+    """Whether an iceberg shows less than its share.
+
+    Every slice trades, and is told to both owners, by itself. The bound is what keeps one command from making
+    events, and using time, without end.
+    """
+    return 0 < display_lots * MAX_SLICES < qty_lots
+
+
 def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
     """The rest of the checks, for an order that asks for more than a plain limit or market order."""
     order_type, time_in_force = command.order_type, command.time_in_force
@@ -79,6 +93,8 @@ def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | Non
         return RejectReason.INVALID_PRICE
     display_lots = command.display_qty_lots
     if type(display_lots) is not int or not 0 <= display_lots <= MAX_QTY_LOTS:
+        return RejectReason.INVALID_QTY
+    if has_too_many_slices(command.qty_lots, display_lots):
         return RejectReason.INVALID_QTY
     can_rest = time_in_force is _GTC and (order_type is _LIMIT or order_type is _STOP_LIMIT)
     wants_to_rest = command.hidden or command.post_only or display_lots > 0

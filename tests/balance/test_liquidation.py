@@ -122,3 +122,47 @@ def test_bad_parameters_are_refused() -> None:
         Twap(Twap.Params(horizon=0))
     with pytest.raises(PluginError, match="participation"):
         Participation(Participation.Params(rate=0.0))
+
+
+CALL = BookView(bids=[(9_999, 46)], ask_ticks=10_001, mark_ticks=10_000, traded_lots=40, in_call=True)
+
+
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("urgency", [0.0, 0.4, 1.0])
+def test_in_a_call_no_seller_counts_on_more_than_its_share_of_the_bids(
+    cls: type[LiquidationStrategy], urgency: float
+) -> None:
+    strategy = cls(cls.Params())
+    lit, _ = sizes(strategy, parent(69, urgency=urgency), CALL, NS_PER_S)
+    assert 1 <= lit <= 9  # a fifth of 46
+    # The control: where trading is continuous each of them takes more, once it is urgent.
+    continuous = BookView(CALL.bids, CALL.ask_ticks, CALL.mark_ticks, CALL.traded_lots)
+    assert sizes(strategy, parent(69, urgency=1.0), continuous, NS_PER_S)[0] > 9
+
+
+def test_in_a_call_what_is_there_already_counts_against_the_share() -> None:
+    strategy = Immediate(Immediate.Params())
+    for own, left in ((0, 9), (5, 4), (9, 0), (40, 0)):
+        book = BookView(CALL.bids, CALL.ask_ticks, CALL.mark_ticks, in_call=True, own_call_lots=own)
+        assert sizes(strategy, parent(69), book)[0] == left
+
+
+def test_in_a_call_a_seller_asks_no_less_than_is_bid_or_than_is_asked_where_the_two_cross() -> None:
+    strategy = Immediate(Immediate.Params(urgent_discount=0.2))
+
+    def limit(bid: int, ask: int, in_call: bool = True) -> int:
+        book = BookView([(bid, 46)], ask, 10_000, in_call=in_call)
+        return strategy.decide(parent(5, urgency=1.0), book, 0)[0].price_ticks
+
+    assert limit(9_500, 0) == limit(9_500, 9_600) == 9_500
+    assert limit(9_900, 9_700) == 9_700
+    assert limit(9_900, 7_000) == 8_000  # never below its own limit
+    assert limit(9_500, 9_600, in_call=False) == 8_000
+
+
+@given(st.integers(1, 10_000), st.integers(1, 50))
+def test_as_many_sellers_as_there_are_shares_never_offer_more_than_is_bid(displayed: int, sellers: int) -> None:
+    strategy = Immediate(Immediate.Params(auction_share=1 / sellers))
+    lit, _ = sizes(strategy, parent(10**9), BookView([(9_999, displayed)], 0, 10_000, in_call=True))
+    assert lit >= 1
+    assert sellers * lit <= max(displayed, sellers)

@@ -199,7 +199,7 @@ def test_the_end_of_anothers_request_with_the_same_number_ends_nothing() -> None
 
 def test_a_seller_sends_its_orders_into_an_auction_and_takes_them_back() -> None:
     forced, ctx, _ = sales()
-    ctx.set_top(9_999, 10_001, bid_lots=50)
+    ctx.set_top(9_999, 10_001, bid_lots=100)
     ctx.phases[0] = Phase.AUCTION
     forced.follow(ctx, change(ChangeKind.OPEN, 20), True, 0.0, MARK)
     (child,) = ctx.take_actions()

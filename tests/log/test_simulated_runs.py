@@ -26,6 +26,7 @@ LIT_RULES = st.sampled_from(
         LitSpec(opening_auction=3 * NS_PER_S, closing_auction=2 * NS_PER_S),
         LitSpec(price_band=0.02, halt=2 * NS_PER_S),
         LitSpec(batch_interval=NS_PER_S),
+        LitSpec(batch_interval=NS_PER_S, price_band=0.005, halt=3 * NS_PER_S),
     ]
 )
 

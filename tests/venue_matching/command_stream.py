@@ -25,7 +25,7 @@ MIDDLE = 100
 _TYPES = [OrderType.LIMIT] * 7 + [OrderType.MARKET, OrderType.STOP, OrderType.STOP_LIMIT]
 _TIFS = [TimeInForce.GTC] * 6 + [TimeInForce.IOC, TimeInForce.FOK]
 _PHASES = [Phase.CONTINUOUS] * 6 + [Phase.AUCTION] * 3 + [Phase.HALTED, Phase.CLOSED]
-_NONSENSE: list[Any] = [0, -1, 2.0, True, False, None, "7", 2**30, 7, 10**30, [1]]
+_NONSENSE: list[Any] = [0, -1, 2.0, True, False, None, "7", 2**30, 2**53 + 1, 7, 10**30, [1], 2**63, -(2**63) - 1]
 _FIELDS = [
     "client_order_id", "side", "qty_lots", "price_ticks", "order_type", "time_in_force", "stop_price_ticks",
     "display_qty_lots", "hidden", "post_only", "self_trade",
@@ -71,7 +71,7 @@ class CommandStream:
         return self.price() + self.rng.randrange(2)
 
     def qty(self) -> int:
-        return self.rng.randint(1, 12) if self.rng.random() < 0.97 else self.rng.choice((0, -3, 2.0, True, 2**30))
+        return self.rng.randint(1, 12) if self.rng.random() < 0.97 else self.rng.choice((0, -3, 2.0, True, 2**53 + 1))
 
     def client_id(self, agent_id: int) -> int:
         u = self.rng.random()

@@ -36,7 +36,8 @@ from lob_sim.messages import (
     Trade,
 )
 
-LIMIT = 2**30 - 1
+LIMIT = 2**53
+WORD = 2**63  # numbers of the log are below it
 
 
 @dataclass
@@ -121,7 +122,7 @@ class NaiveEngine:
     # --- commands ---
     def refuse(self, command: Any, reason: RejectReason) -> None:
         def number(value: object) -> int:
-            return value if type(value) is int else 0
+            return value if type(value) is int and -WORD <= value < WORD else 0
 
         order_id = 0 if isinstance(command, NewOrder) else number(command.order_id)
         client_id = number(command.client_order_id)
@@ -129,6 +130,15 @@ class NaiveEngine:
 
     def bad_qty(self, qty: object) -> bool:
         return type(qty) is not int or qty < 1 or qty > LIMIT
+
+    def bad_slices(self, qty: int, shown: int) -> bool:
+        """Whether it would take more than a thousand slices to trade."""
+        return shown > 0 and -(-qty // shown) > 1_000
+
+    def too_much(self, qty: int, instead_of: NaiveOrder | None = None) -> bool:
+        """Whether a large order makes all open quantity of the book more than a sum may be."""
+        others = sum(o.open for o in self.orders if o is not instead_of)
+        return qty >= 2**30 and others + qty > WORD // 2
 
     def bad_price(self, price: object) -> RejectReason | None:
         if type(price) is not int or price < 1 or price > LIMIT:
@@ -145,7 +155,7 @@ class NaiveEngine:
             return self.bad_price(c.price_ticks)
         if not has_limit and (type(c.price_ticks) is not int or c.price_ticks != 0):
             return RejectReason.INVALID_PRICE
-        if type(c.client_order_id) is not int or c.client_order_id < 1:
+        if type(c.client_order_id) is not int or not 1 <= c.client_order_id < WORD:
             return RejectReason.INVALID_FIELDS
         if not isinstance(c.order_type, OrderType) or not isinstance(c.time_in_force, TimeInForce):
             return RejectReason.INVALID_FIELDS
@@ -159,6 +169,8 @@ class NaiveEngine:
         elif type(c.stop_price_ticks) is not int or c.stop_price_ticks != 0:
             return RejectReason.INVALID_PRICE
         if type(c.display_qty_lots) is not int or not 0 <= c.display_qty_lots <= LIMIT:
+            return RejectReason.INVALID_QTY
+        if self.bad_slices(c.qty_lots, c.display_qty_lots):
             return RejectReason.INVALID_QTY
         if (c.hidden or c.post_only or c.display_qty_lots) and not (has_limit and c.time_in_force is TimeInForce.GTC):
             return RejectReason.INVALID_FIELDS
@@ -188,6 +200,8 @@ class NaiveEngine:
             return self.refuse(c, RejectReason.DUPLICATE_ID)
         if c.post_only and self.phase is Phase.CONTINUOUS and self.touches_opposite(c.side, c.price_ticks):
             return self.refuse(c, RejectReason.WOULD_TRADE)
+        if self.too_much(c.qty_lots):
+            return self.refuse(c, RejectReason.INVALID_QTY)
         self.used.add((c.agent_id, c.client_order_id))
         order = NaiveOrder(
             order_id=self.n_arrivals + 1,
@@ -239,6 +253,10 @@ class NaiveEngine:
         return RejectReason.UNKNOWN_ORDER
 
     def replace(self, order: NaiveOrder, c: ReplaceOrder) -> None:
+        if self.bad_slices(c.qty_lots, order.slice):
+            return self.refuse(c, RejectReason.INVALID_QTY)
+        if c.qty_lots > order.open and self.too_much(c.qty_lots, order):
+            return self.refuse(c, RejectReason.INVALID_QTY)
         if order.kind in (OrderType.MARKET, OrderType.STOP):
             if type(c.price_ticks) is not int or c.price_ticks != 0:
                 return self.refuse(c, RejectReason.INVALID_PRICE)

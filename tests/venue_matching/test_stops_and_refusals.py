@@ -92,7 +92,7 @@ def test_a_waiting_stop_can_be_cancelled_reduced_and_replaced(desk: Desk) -> Non
 
 # --- refusals -----------------------------------------------------------------------------------------------
 
-BAD_NUMBERS = [0, -1, 1.0, True, None, "5", 2**30]
+BAD_NUMBERS = [0, -1, 1.0, True, None, "5", 2**53 + 1]
 
 
 @pytest.mark.parametrize("qty", BAD_NUMBERS)

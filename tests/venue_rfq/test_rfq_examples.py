@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -336,6 +337,20 @@ def test_trade_ids_count_down() -> None:
         (ask(side=2), RejectReason.INVALID_SIDE),
         (ask(qty=0), RejectReason.INVALID_QTY),
         (ask(qty=-5), RejectReason.INVALID_QTY),
+        (ask(qty=2**63), RejectReason.INVALID_QTY),
+        (ask(qty=2**53 + 1), RejectReason.INVALID_QTY),
+        (ask(qty=1.5), RejectReason.INVALID_QTY),  # type: ignore[arg-type]
+        (ask(qty=True), RejectReason.INVALID_QTY),
+        (ask(side=True), RejectReason.INVALID_SIDE),
+        (ask(side=1.0), RejectReason.INVALID_SIDE),  # type: ignore[arg-type]
+        (ask(ttl=math.nan), RejectReason.INVALID_FIELDS),  # type: ignore[arg-type]
+        (ask(ttl=1e9), RejectReason.INVALID_FIELDS),  # type: ignore[arg-type]
+        (ask(ttl=2**63), RejectReason.INVALID_FIELDS),
+        (ask(dealers=(None,)), RejectReason.INVALID_FIELDS),  # type: ignore[arg-type]
+        (ask(dealers=[A, B]), RejectReason.INVALID_FIELDS),  # type: ignore[arg-type]
+        (ask(dealers=(A, 2**63)), RejectReason.INVALID_FIELDS),
+        (ask(client_rfq_id=0), RejectReason.INVALID_FIELDS),
+        (ask(parent=2**63), RejectReason.INVALID_FIELDS),
         (ask(ttl=0), RejectReason.INVALID_FIELDS),
         (ask(ttl=-1), RejectReason.INVALID_FIELDS),
         (ask(dealers=()), RejectReason.INVALID_FIELDS),
@@ -348,7 +363,7 @@ def test_trade_ids_count_down() -> None:
 )
 def test_a_refused_request_changes_nothing(request_: RequestQuote, reason: RejectReason) -> None:
     v = venue()
-    assert play(v, (5, request_)) == [refused(5, request_.agent_id, reason, rfq_id=0, client=41)]
+    assert play(v, (5, request_)) == [refused(5, request_.agent_id, reason, rfq_id=0, client=request_.client_rfq_id)]
     assert v.next_due_ns() is None
     # Neither its client id nor a number of the venue is spent.
     assert play(v, (5, ask())) == [opened(5)]
@@ -429,3 +444,44 @@ def test_defects_of_the_caller_crash() -> None:
         v.process(ExpireRfqs(X), 9)
     with pytest.raises(InvariantError, match="instrument 7"):
         v.process(ExpireRfqs(X + 1), 10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (quote(A, 0, 2**62), RejectReason.INVALID_PRICE),
+        (quote(A, 0, 2**53 + 1), RejectReason.INVALID_PRICE),
+        (quote(A, 0, 1003.0), RejectReason.INVALID_PRICE),  # type: ignore[arg-type]
+        (quote(A, None, 1003), RejectReason.INVALID_PRICE),  # type: ignore[arg-type]
+        (quote(A, 0, 1003, ttl=math.nan), RejectReason.INVALID_FIELDS),  # type: ignore[arg-type]
+        (quote(A, 0, 1003, ttl=2**63 - 1), RejectReason.INVALID_FIELDS),  # ends after the log's last instant
+        (DeclineQuote(X, A, 1, 9), RejectReason.INVALID_FIELDS),  # type: ignore[arg-type]
+        (DeclineQuote(X, A, [1]), RejectReason.UNKNOWN_RFQ),  # type: ignore[arg-type]
+        (quote(A, 0, 1003, rfq_id=True), RejectReason.UNKNOWN_RFQ),
+        (take(1.0), RejectReason.UNKNOWN_QUOTE),  # type: ignore[arg-type]
+        (take(1, side=True), RejectReason.INVALID_SIDE),  # type: ignore[arg-type]
+        (take(1, side=5), RejectReason.INVALID_SIDE),  # type: ignore[arg-type]
+        (WalkAway(X, CLIENT, None), RejectReason.UNKNOWN_RFQ),  # type: ignore[arg-type]
+    ],
+)
+def test_what_no_number_of_the_log_is_or_is_too_large_is_refused_and_changes_nothing(
+    answer: Command, reason: RejectReason
+) -> None:
+    v = venue()
+    play(v, (1, ask()), (2, quote(B, 0, 1004, ttl=90)))
+    (event,) = v.process(answer, 3)
+    assert isinstance(event, RfqRejected)
+    assert event.reason is reason
+    # The control: the request and the quote stand, and the largest numbers deal.
+    assert [type(e) for e in v.process(take(1), 4)] == [RfqTraded, RfqClosed]
+    events = play(v, (5, ask(qty=2**53, client_rfq_id=42)), (6, quote(A, 0, 2**53, rfq_id=2)), (7, take(2, rfq_id=2)))
+    (dealt,) = (e for e in events if isinstance(e, RfqTraded))
+    assert (dealt.price_ticks, dealt.qty_lots) == (2**53, 2**53)
+
+
+def test_an_id_that_the_log_cannot_hold_is_left_out_of_the_refusal() -> None:
+    v = venue()
+    (event,) = v.process(WalkAway(X, CLIENT, 2**63), 1)
+    assert event == RfqRejected(1, X, 0, CLIENT, 0, RejectReason.UNKNOWN_RFQ)
+    (event,) = v.process(ask(client_rfq_id=2**63), 1)
+    assert event == RfqRejected(1, X, 0, CLIENT, 0, RejectReason.INVALID_FIELDS)

@@ -36,6 +36,18 @@ from lob_sim.venue.rfq import RfqVenue
 from lob_sim.venue.transparency import PrintQueue, Transparency, TransparencyRegime
 
 AGENTS, DEALERS, MAX_DEALERS = range(8), (0, 1, 2, 3, 4), 3
+LARGEST, WORD = 2**53, 2**63
+NONSENSE: list[Any] = [None, 1.0, float("nan"), True, "7", [1], (), 0, -1, LARGEST + 1, WORD, -WORD - 1, 10**30]
+
+
+def whole(value: object, low: int, high: int) -> bool:
+    """Whether a value is a plain whole number from ``low`` to ``high``."""
+    return type(value) is int and low <= value <= high
+
+
+def word(value: Any) -> Any:
+    """What an answer says of an id: the id, or 0 where it is no number of the log."""
+    return value if whole(value, -WORD, WORD - 1) else 0
 
 
 class NaiveVenue:
@@ -48,8 +60,8 @@ class NaiveVenue:
         self.trades: list[dict[str, Any]] = []
         self.now = 0
 
-    def is_open(self, number: int) -> bool:
-        return 1 <= number <= len(self.rfqs) and self.rfqs[number - 1]["end"] is None
+    def is_open(self, number: Any) -> bool:
+        return type(number) is int and 1 <= number <= len(self.rfqs) and self.rfqs[number - 1]["end"] is None
 
     def close(self, number: int, end: str) -> tuple[Any, ...]:
         rfq = self.rfqs[number - 1]
@@ -75,6 +87,13 @@ class NaiveVenue:
         return out
 
     def ask(self, c: RequestQuote) -> list[tuple[Any, ...]]:
+        if type(c.side) not in (int, Side) or c.side not in (-1, 0, 1):
+            return [("no", 0, c.agent_id, word(c.client_rfq_id), "INVALID_SIDE")]
+        if not whole(c.qty_lots, 1, LARGEST):
+            return [("no", 0, c.agent_id, word(c.client_rfq_id), "INVALID_QTY")]
+        are_ids = isinstance(c.dealer_ids, tuple) and all(whole(d, -WORD, WORD - 1) for d in c.dealer_ids)
+        if not are_ids or not whole(c.ttl_ns, 1, WORD - 1 - self.now):
+            return [("no", 0, c.agent_id, word(c.client_rfq_id), "INVALID_FIELDS")]
         why = None
         if any(r["by"] == c.agent_id and r["client"] == c.client_rfq_id for r in self.rfqs):
             why = "DUPLICATE_ID"
@@ -82,14 +101,12 @@ class NaiveVenue:
             why = "UNKNOWN_DEALER"
         if list(c.dealer_ids) != sorted(set(c.dealer_ids)) or c.agent_id in c.dealer_ids:
             why = "INVALID_FIELDS"
-        if c.ttl_ns < 1 or len(c.dealer_ids) < 1 or len(c.dealer_ids) > MAX_DEALERS:
+        if len(c.dealer_ids) < 1 or len(c.dealer_ids) > MAX_DEALERS:
             why = "INVALID_FIELDS"
-        if c.qty_lots < 1:
-            why = "INVALID_QTY"
-        if abs(c.side) > 1:
-            why = "INVALID_SIDE"
+        if not whole(c.client_rfq_id, 1, WORD - 1) or not whole(c.parent_order_id, -WORD, WORD - 1):
+            why = "INVALID_FIELDS"
         if why:
-            return [("no", 0, c.agent_id, c.client_rfq_id, why)]
+            return [("no", 0, c.agent_id, word(c.client_rfq_id), why)]
         self.rfqs.append(
             {
                 "by": c.agent_id,
@@ -124,27 +141,33 @@ class NaiveVenue:
 
     def answer(self, c: SubmitQuote | DeclineQuote) -> list[tuple[Any, ...]]:
         if not self.is_open(c.rfq_id):
-            return [("no", c.rfq_id, c.agent_id, 0, "UNKNOWN_RFQ")]
+            return [("no", word(c.rfq_id), c.agent_id, 0, "UNKNOWN_RFQ")]
         rfq = self.rfqs[c.rfq_id - 1]
         if c.agent_id not in rfq["asked"] or c.agent_id in rfq["out"]:
             return [("no", c.rfq_id, c.agent_id, 0, "NOT_ASKED")]
         if isinstance(c, DeclineQuote):
+            if type(c.reason) not in (int, DeclineReason) or c.reason not in (1, 2, 3, 4):
+                return [("no", c.rfq_id, c.agent_id, 0, "INVALID_FIELDS")]
             if self.live_quote(c.rfq_id, c.agent_id) is not None:
                 return [("no", c.rfq_id, c.agent_id, 0, "QUOTE_IS_FIRM")]
             rfq["out"].append(c.agent_id)
-            out: list[tuple[Any, ...]] = [("declined", c.rfq_id, rfq["by"], c.agent_id, c.reason.name, rfq["client"])]
+            out: list[tuple[Any, ...]] = [
+                ("declined", c.rfq_id, rfq["by"], c.agent_id, DeclineReason(c.reason).name, rfq["client"])
+            ]
             if len(rfq["out"]) == len(rfq["asked"]):
                 out.append(self.close(c.rfq_id, "ALL_DECLINED"))
             return out
+        if not whole(c.ttl_ns, 1, WORD - 1 - self.now):
+            return [("no", c.rfq_id, c.agent_id, 0, "INVALID_FIELDS")]
+        if not whole(c.bid_ticks, 0, LARGEST) or not whole(c.ask_ticks, 0, LARGEST):
+            return [("no", c.rfq_id, c.agent_id, 0, "INVALID_PRICE")]
         why = None
         if c.bid_ticks > 0 and c.ask_ticks > 0 and c.ask_ticks - c.bid_ticks < 1:
             why = "INVALID_PRICE"
         if (rfq["side"] == 1 and c.bid_ticks > 0) or (rfq["side"] == -1 and c.ask_ticks > 0):
             why = "INVALID_SIDE"
-        if min(c.bid_ticks, c.ask_ticks) < 0 or max(c.bid_ticks, c.ask_ticks) < 1:
+        if c.bid_ticks == c.ask_ticks == 0:
             why = "INVALID_PRICE"
-        if c.ttl_ns < 1:
-            why = "INVALID_FIELDS"
         if why:
             return [("no", c.rfq_id, c.agent_id, 0, why)]
         until = min(self.now + c.ttl_ns, rfq["until"])
@@ -166,17 +189,17 @@ class NaiveVenue:
 
     def decide(self, c: AcceptQuote | WalkAway) -> list[tuple[Any, ...]]:
         if not self.is_open(c.rfq_id):
-            return [("no", c.rfq_id, c.agent_id, 0, "UNKNOWN_RFQ")]
+            return [("no", word(c.rfq_id), c.agent_id, 0, "UNKNOWN_RFQ")]
         rfq = self.rfqs[c.rfq_id - 1]
         if c.agent_id != rfq["by"]:
             return [("no", c.rfq_id, c.agent_id, 0, "NOT_OWNER")]
         if isinstance(c, WalkAway):
             return [self.close(c.rfq_id, "WALKED_AWAY")]
         standing = [self.live_quote(c.rfq_id, d) for d in rfq["asked"] if d not in rfq["out"]]
-        if c.quote_id - 1 not in standing:
+        if not whole(c.quote_id, 1, len(self.quotes)) or c.quote_id - 1 not in standing:
             return [("no", c.rfq_id, c.agent_id, 0, "UNKNOWN_QUOTE")]
         quote = self.quotes[c.quote_id - 1]
-        price = quote.get(int(c.side), 0)
+        price = quote.get(int(c.side), 0) if type(c.side) in (int, Side) and c.side in (1, -1) else 0
         if not price:
             return [("no", c.rfq_id, c.agent_id, 0, "INVALID_SIDE")]
         self.trades.append({"at": self.now, "price": price, "qty": rfq["qty"], "side": int(c.side), "printed": False})
@@ -261,6 +284,14 @@ def random_command(rng: random.Random, naive: NaiveVenue) -> Command:
     return AcceptQuote(0, owner, number, quote_id, Side(1 if side > 0 else -1))
 
 
+def spoilt(rng: random.Random, command: Command) -> Command:
+    """The command with anything at all in one of its fields, but for those that are the venue's own."""
+    fields = [f for f in command.__struct_fields__ if f not in ("instrument_id", "agent_id", "ts_sent_ns")]
+    if not fields or rng.random() < 0.98:
+        return command
+    return msgspec.structs.replace(command, **{rng.choice(fields): rng.choice(NONSENSE)})
+
+
 REGIMES = {
     None: TransparencyRegime(),
     0: TransparencyRegime(Transparency.IMMEDIATE),
@@ -279,7 +310,7 @@ def stress(seed: int, delay: int | None, operations: int) -> Counter[str]:
         due = naive.next_due()
         if due is not None and rng.random() < 0.05:
             now = max(now, due)  # meet the exact instants at which something ends
-        command = random_command(rng, naive)
+        command = spoilt(rng, random_command(rng, naive))
         expected = naive.process(command, now)
         events = venue.process(command, now)
         assert [WORDS[type(e)](e) for e in events] == expected, (seed, step, command)

@@ -17,7 +17,7 @@ from lob_sim.balance.plugin import checked
 from lob_sim.balance.view import SheetContext, SheetView
 from lob_sim.units import Lots
 
-UNLIMITED_LOTS: Final = 1 << 40
+UNLIMITED_LOTS: Final = 1 << 54
 """More than anybody trades: the answer of a constraint that does not limit purchases."""
 
 ROUNDING: Final = 1e-12
