@@ -9,7 +9,7 @@
     │   └── DataError           a log or a market-data file: malformed, damaged, of another schema
     │       └── MissingDataError    data that do not come with the package, and that the user has not brought
     ├── OutputError             a run directory that cannot be made or written (exists, disk full)
-    ├── StrategyError           a strategy's own code raised: names agent, hook and simulated time
+    ├── StrategyError           a strategy's own code raised: names agent, hook, simulated time and line
     └── InvariantError          something that must hold does not: a defect of lob_sim, never of the input
 
 Expected refusals inside the market (a rejected order, a declined request) are events, not exceptions.
@@ -70,17 +70,20 @@ class StrategyError(LobSimError):
         hook: The hook that raised, for example ``on_trade``.
         ts_ns: Simulated time in nanoseconds.
         cause: The original error, as text.
+        where: The last line of the strategy's own code that was at work, as ``file:line``; empty if none was.
     """
 
-    def __init__(self, agent: str, hook: str, ts_ns: int, cause: str) -> None:
-        super().__init__(agent, hook, ts_ns, cause)
+    def __init__(self, agent: str, hook: str, ts_ns: int, cause: str, where: str = "") -> None:
+        super().__init__(agent, hook, ts_ns, cause, where)
         self.agent = agent
         self.hook = hook
         self.ts_ns = ts_ns
         self.cause = cause
+        self.where = where
 
     def __str__(self) -> str:
-        return f"agent {self.agent!r} failed in {self.hook} at t={self.ts_ns / 1e9:.9f} s: {self.cause}"
+        place = f" ({self.where})" if self.where else ""
+        return f"agent {self.agent!r} failed in {self.hook} at t={self.ts_ns / 1e9:.9f} s: {self.cause}{place}"
 
 
 class InvariantError(LobSimError):

@@ -30,6 +30,7 @@ from lob_sim.information.toxicity import (
 from lob_sim.information.volatility import VolatilityParams
 from lob_sim.messages import (
     DeclineReason,
+    Event,
     News,
     OrderFilled,
     QuoteRecord,
@@ -140,6 +141,13 @@ class GlostenMilgromDealer(QuotingDealer):
             # Its own order, perhaps its desk's, tells it nothing about anybody's information.
             view.sweep = None
         super().on_fill(ctx, fill)
+
+    def on_desk_event(self, ctx: Context, event: Event) -> None:
+        # What the desk sells is on the tape too, or will be printed: it is known for the agent's own.
+        if isinstance(event, OrderFilled):
+            self.on_fill(ctx, event)
+        elif isinstance(event, RfqTraded):
+            self.on_rfq_trade(ctx, event)
 
     def on_news(self, ctx: Context, news: News) -> None:
         belief = self.views[news.instrument_id].belief

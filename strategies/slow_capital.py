@@ -10,7 +10,7 @@ import msgspec
 from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import keep_quotes, traded_instruments
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import OrderFilled
+from lob_sim.messages import Event, OrderFilled, RfqTraded
 from lob_sim.units import NS_PER_S, Interval, Lots, Ns
 
 
@@ -75,10 +75,17 @@ class SlowCapital(Strategy):
         self._requote(ctx, i)
 
     def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
-        i = fill.instrument_id
-        self._let_capital_arrive(ctx, i)
-        self.absorbed_lots[i] += fill.side * fill.qty_lots
-        self._requote(ctx, i)
+        self._absorb(ctx, fill.instrument_id, fill.side * fill.qty_lots)
+
+    def on_desk_event(self, ctx: Context, event: Event) -> None:
+        # What the desk sells ties up no capital any more.
+        if isinstance(event, OrderFilled | RfqTraded) and event.instrument_id in self.absorbed_lots:
+            self._absorb(ctx, event.instrument_id, event.side * event.qty_lots)
+
+    def _absorb(self, ctx: Context, instrument_id: int, lots: Lots) -> None:
+        self._let_capital_arrive(ctx, instrument_id)
+        self.absorbed_lots[instrument_id] += lots
+        self._requote(ctx, instrument_id)
 
     def _requote(self, ctx: Context, instrument_id: int) -> None:
         p = self.params

@@ -22,6 +22,7 @@ from lob_sim.information.rfq import DistressParams, DistressSuspicion, Inquiry, 
 from lob_sim.information.spread import SpreadDecomposition
 from lob_sim.messages import (
     DeclineReason,
+    Event,
     OrderRejected,
     RetreatRecord,
     ReturnRecord,
@@ -293,6 +294,12 @@ class SpiralDealer(GlostenMilgromDealer):
 
     def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
         self.inquiries.on_quote(ctx, quote)
+
+    def on_desk_event(self, ctx: Context, event: Event) -> None:
+        # Who declines to deal with the desk declines to deal with the dealer.
+        if isinstance(event, RfqDeclined):
+            self.suspicion.on_declined(ctx.now_ns, event.dealer_id)
+        super().on_desk_event(ctx, event)
 
     def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
         self.suspicion.on_declined(ctx.now_ns, event.dealer_id)

@@ -97,7 +97,13 @@ class Switches(Protocol):
 
 
 class Context(Protocol):
-    """One agent's window on the market. Prices in ticks, quantities in lots, times in nanoseconds."""
+    """One agent's window on the market. Prices in ticks, quantities in lots, times in nanoseconds.
+
+    Actions take whole numbers (numpy's are as good as Python's), members of the enumerations or their numbers, and
+    truth values where a truth value is meant. Anything else, and what the log could not hold, ends the run where it is
+    said: a ``StrategyError`` names agent, hook, time and line. What a venue would not accept (a price of 0, an unknown
+    order) is answered by a rejection instead.
+    """
 
     # --- who and when -------------------------------------------------------------------------------------
     @property
@@ -164,10 +170,10 @@ class Context(Protocol):
         """Own position, signed."""
 
     def orders(self, instrument_id: int) -> Mapping[int, WorkingOrder]:
-        """Own working orders by client order id, oldest first."""
+        """Own working orders by client order id, oldest first; those of the agent's desk are not among them."""
 
     def requests(self, instrument_id: int) -> Mapping[int, RfqOpened]:
-        """Own open requests for quote by the venue's ``rfq_id``."""
+        """Own open requests for quote by the venue's ``rfq_id``; those of the agent's desk are not among them."""
 
     # --- actions ------------------------------------------------------------------------------------------
     def place(
@@ -232,7 +238,11 @@ class Context(Protocol):
         """End an own request without a trade."""
 
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
-        """Ask for ``on_wake(tag)`` after ``delay_ns`` (at least 1 ns)."""
+        """Ask for ``on_wake(tag)`` after ``delay_ns``, at least 1 ns: five seconds are ``5 * NS_PER_S``.
+
+        An agent that is called too often for time to go on ends the run, by whatever it is called: the limit is
+        :data:`lob_sim.simulation.pace.MOST_CALLS` within :data:`lob_sim.simulation.pace.WITHIN_NS`.
+        """
 
     def tell(self, agent_id: int, event: Event) -> None:
         """Send another agent a message outside the venues, as lenders and borrowers do; it is on the log.
@@ -242,4 +252,7 @@ class Context(Protocol):
         """
 
     def log(self, event: Event) -> None:
-        """Put an observation on the log (a belief, a decomposed quote, a decision); no agent sees it."""
+        """Put an observation on the log (a belief, a decomposed quote, a decision); no agent sees it.
+
+        It is a message of ``lob_sim.messages`` about a balance sheet or about beliefs and quotes, of the present time.
+        """

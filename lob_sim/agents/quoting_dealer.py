@@ -11,7 +11,7 @@ import msgspec
 from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import behind_the_touch, keep_quotes, traded_instruments
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import DeclineReason, OrderFilled, RfqOpened, RfqTraded, Side
+from lob_sim.messages import DeclineReason, Event, OrderFilled, RfqOpened, RfqTraded, Side
 from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
 
 _ROUNDING = 1e-9
@@ -76,6 +76,11 @@ class QuotingDealer(Strategy, ABC):
         """The inventory has changed."""
         if trade.instrument_id in self.instrument_ids:
             self.requote(ctx, trade.instrument_id)
+
+    def on_desk_event(self, ctx: Context, event: Event) -> None:
+        """The inventory has changed, if the desk has dealt."""
+        if isinstance(event, OrderFilled | RfqTraded) and event.instrument_id in self.instrument_ids:
+            self.requote(ctx, event.instrument_id)
 
     def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
         """Answer with the sides that were asked for and that the position limit allows."""

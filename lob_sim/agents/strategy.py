@@ -89,6 +89,14 @@ class Strategy:
     def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
         """An own order traded; ``ctx.position`` and ``ctx.orders`` include it."""
 
+    def on_desk_event(self, ctx: Context, event: Event) -> None:
+        """Something has become of an order or a request of the agent's desk: a forced sale, not the strategy's doing.
+
+        Only agents with a balance sheet have a desk. The event is an ``OrderFilled`` or ``RfqTraded``, which
+        ``ctx.position`` includes, or any other that an own order or request brings about. Of the strategy's own, and of
+        requests that others make of the agent, the hooks with the events' names hear, and of nothing else.
+        """
+
     def on_cancel(self, ctx: Context, event: OrderCanceled) -> None:
         """An own order, or part of it, left the book without trading."""
 

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from traceback import format_exception
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -70,7 +71,7 @@ class DirectoryRecorder(HotRecorder):
             elif isinstance(error, KeyboardInterrupt):
                 self.close(INTERRUPTED)
             else:
-                self.close(FAILED, f"{type(error).__name__}: {error}")
+                self.close(FAILED, f"{type(error).__name__}: {error}", "".join(format_exception(error)))
         except LobSimError as failure:
             # What failed in the run fails at its end again; the first error tells it.
             if type(failure) is not kind:
@@ -100,12 +101,13 @@ class DirectoryRecorder(HotRecorder):
         # The next row is then at the limit, so that the two hot methods need no test of their own.
         self._limit = 0
 
-    def close(self, status: str = COMPLETE, error: str = "") -> None:
+    def close(self, status: str = COMPLETE, error: str = "", traceback: str = "") -> None:
         """Write what is left and say how the run ended.
 
         Args:
             status: ``complete``, ``interrupted`` or ``failed``.
             error: What it failed of.
+            traceback: How it came to that.
 
         Raises:
             OutputError: The rest cannot be written; what was written before stays readable.
@@ -115,7 +117,7 @@ class DirectoryRecorder(HotRecorder):
                 self._take_slice()
             self._hand_on()
             self._drain(0)
-            self._chunks.write(status, error)
+            self._chunks.write(status, error, traceback)
         finally:
             self._thread.shutdown(cancel_futures=True)
 

@@ -88,6 +88,7 @@ class Manifest(msgspec.Struct, frozen=True):
         header: What was known before the run began.
         status: ``running``, ``complete``, ``interrupted`` or ``failed``.
         error: What a failed run failed of.
+        traceback: How it came to that: the calls that led there, for the author of a strategy.
         packages: Versions of Python and of the packages that results may depend on.
         rows: Rows in the listed parts; also the number of the last one.
         last_ts_ns: Time of the last of them.
@@ -103,6 +104,7 @@ class Manifest(msgspec.Struct, frozen=True):
     header: RunHeader
     status: str
     error: str = ""
+    traceback: str = ""
     packages: dict[str, str] = {}
     rows: int = 0
     last_ts_ns: Ns = 0

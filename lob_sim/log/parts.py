@@ -69,7 +69,7 @@ class ChunkWriter:
         if len(self._blocks) >= min(_MOST_BLOCKS_PER_CHUNK, max(1, len(self.manifest.blocks))):
             self.write(RUNNING)
 
-    def write(self, status: str, error: str = "") -> None:
+    def write(self, status: str, error: str = "", traceback: str = "") -> None:
         """Write the chunk as it is, and the run's status."""
         if self._failure:
             raise self._failure
@@ -80,7 +80,7 @@ class ChunkWriter:
                 table = pa.Table.from_batches([batches[name] for batches in self._blocks if name in batches])
                 written.append(write_part(self.folder, name, first_seq, last_seq, table))
             manifest = self.manifest.with_rows(self._last_ts_ns, self._counts, self._digests, written)
-            manifest = msgspec.structs.replace(manifest, status=status, error=error)
+            manifest = msgspec.structs.replace(manifest, status=status, error=error, traceback=traceback)
             write_manifest(self.folder, manifest)
         except OutputError as failure:
             self._fail(written, failure)

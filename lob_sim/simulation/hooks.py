@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
 
 from lob_sim.agents.strategy import Strategy
+from lob_sim.convert import did_you_mean
 from lob_sim.messages import (
     FundingEvent,
     Message,
@@ -44,6 +46,45 @@ HOOK_OF: dict[type[Message], str] = {
     FundingEvent: "on_message",
     SheetDisclosed: "on_message",
 }
+
+LETTERS = tuple(message_type for message_type, name in HOOK_OF.items() if name == "on_message")
+"""What one agent may tell another."""
+DESK_HOOK = "on_desk_event"
+"""What a strategy hears by of its desk's orders and requests, in place of the hooks for its own."""
+_HOOKS = tuple(name for name in dir(Strategy) if name.startswith("on_"))
+
+
+def hook_fault(strategy: type[Strategy]) -> str:
+    """Why a hook of a strategy would never be called, or could not be; empty if all can be.
+
+    A public method whose name begins with ``on_`` and that is no hook is one that somebody waits for in vain.
+    """
+    for name in dir(strategy):
+        if name.startswith("on_") and name not in _HOOKS:
+            return f"{name} is no hook, and would never be called{did_you_mean(name, _HOOKS)}"
+    for name in _HOOKS:
+        if fault := _fault_of_hook(strategy, name):
+            return fault
+    for name in sorted(strategy.patient):
+        if name not in HOOK_OF.values():
+            return f"patient names {name!r}, which is no hook of a message{did_you_mean(name, HOOK_OF.values())}"
+    return ""
+
+
+def _fault_of_hook(strategy: type[Strategy], name: str) -> str:
+    hook = getattr(strategy, name)
+    expected = inspect.signature(getattr(Strategy, name))
+    if not inspect.isfunction(hook):
+        return "" if callable(hook) else f"{name} is {hook!r}; expected a method {name}{expected}"
+    if inspect.iscoroutinefunction(hook) or inspect.isgeneratorfunction(hook) or inspect.isasyncgenfunction(hook):
+        return f"{name} waits (async or yield); expected a plain method, which the simulator calls and nobody resumes"
+    if isinstance(inspect.getattr_static(strategy, name), staticmethod):
+        return f"{name} is a static method; expected a method {name}{expected}"
+    try:
+        inspect.signature(hook).bind(*expected.parameters)
+    except TypeError as error:
+        return f"{name} cannot be called as {name}{expected}: {error}"
+    return ""
 
 
 def has_hook(component: Strategy, name: str) -> bool:

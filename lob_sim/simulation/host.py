@@ -21,10 +21,13 @@ from lob_sim.errors import LobSimError, StrategyError
 from lob_sim.messages import Command, Event, Message, RfqOpened
 from lob_sim.rng import Stream
 from lob_sim.simulation.context import AgentContext
-from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, waking_messages
+from lob_sim.simulation.desk_affairs import DeskAffairs
+from lob_sim.simulation.failures import strategy_error, too_often
+from lob_sim.simulation.hooks import DESK_HOOK, HOOK_OF, Hook, has_hook, hooks_by_message, waking_messages
 from lob_sim.simulation.kernel import Notice
 from lob_sim.simulation.ledger import EXTERNAL
 from lob_sim.simulation.own_books import OWN_AFFAIRS, OwnBooks
+from lob_sim.simulation.pace import MOST_CALLS, WITHIN_NS
 from lob_sim.units import Cash, Lots, Ns
 
 if TYPE_CHECKING:
@@ -79,14 +82,18 @@ class AgentHost:
     # Slots, because with thousands of agents most of the time goes into fetching their state from memory.
     __slots__ = (
         "_book_notice_hooks",
+        "_calls",
+        "_calls_since_ns",
         "_connection",
         "_contexts",
+        "_desk_hooks",
         "_drain_due_ns",
         "_draw_down",
         "_draw_up",
         "_draw_view",
         "_hooks",
         "_inbox",
+        "_is_desk",
         "_kernel",
         "_last_down_ns",
         "_last_letter_ns",
@@ -132,12 +139,16 @@ class AgentHost:
         self.outbox: list[Command] = []
         self.ids = count(1)
         self.components = tuple(components)
+        self._is_desk = tuple(isinstance(component, Desk) for component in components)
+        if any(self._is_desk):
+            books.affairs = DeskAffairs(len(market.instruments))
         self._market = market
         self._kernel = market.kernel
         self._connection = connection
         self._draw_up, self._draw_down, self._draw_view = connection.up, connection.down, connection.view
         self._inbox: deque[tuple[Ns, Event]] = deque()
         self._hooks = hooks_by_message(components)
+        self._desk_hooks = self._hear_desk()
         self._reactions = self._react()
         self._waking = waking_messages(components)
         self._last_up_ns: Ns = 0
@@ -147,7 +158,11 @@ class AgentHost:
         self._view_ns: Ns = -1
         self._book_notice_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
         self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
-        self._contexts = tuple(AgentContext(self, market, i, random[i]) for i in range(len(components)))
+        self._contexts = tuple(
+            AgentContext(self, market, i, random[i], is_desk) for i, is_desk in enumerate(self._is_desk)
+        )
+        self._calls = 0
+        self._calls_since_ns: Ns = 0
 
     @property
     def answers_rfqs(self) -> bool:
@@ -197,7 +212,7 @@ class AgentHost:
 
     def silence(self) -> None:
         """Of the components, only desks hear anything from now on."""
-        awake = {i for i, c in enumerate(self.components) if isinstance(c, Desk)}
+        awake = {i for i, is_desk in enumerate(self._is_desk) if is_desk}
         self._hooks = {
             message: kept
             for message, hooks in self._hooks.items()
@@ -223,22 +238,26 @@ class AgentHost:
 
     def _letter_arrived(self, notice: Notice) -> None:
         event = notice.payload
+        self._count_call("on_message")
         self._read_inbox()
         for component, hook in self._hooks.get(type(event), ()):
-            self._call(hook, self._contexts[component], event)
+            self._call(component, hook, event)
         if self.outbox:
             self._send()
 
     # --- waking ---------------------------------------------------------------------------------------------
     def start(self) -> None:
         """The market opens."""
-        for component, ctx in zip(self.components, self._contexts, strict=True):
-            self._call(component.on_start, ctx)
+        for i, component in enumerate(self.components):
+            self._call(i, component.on_start)
         self._send()
 
     def wake(self, notice: Notice) -> None:
         """A wake-up that a component asked for is due."""
         component, tag = notice.payload
+        self._calls += 1
+        if self._calls >= MOST_CALLS:
+            self._check_pace("on_wake")
         if self._inbox:
             self._read_inbox()
         try:
@@ -246,7 +265,7 @@ class AgentHost:
         except LobSimError:
             raise
         except Exception as error:
-            raise self._failure("on_wake", error) from error
+            raise self._failure(component, "on_wake", error) from error
         if self.outbox:
             self._send()
 
@@ -282,16 +301,23 @@ class AgentHost:
         # What is delivered without delay from here on, at this same time, needs another call.
         if self._drain_due_ns == self._kernel._now:
             self._drain_due_ns = -1
+        self._calls += 1
+        if self._calls >= MOST_CALLS:
+            waking = (HOOK_OF[type(event)] for _, event in self._inbox if type(event) in self._waking)
+            self._check_pace(next(waking, "on_message"))
         self._read_inbox()
         if self.outbox:
             self._send()
 
     def _book_changed(self, notice: Notice) -> None:
         instrument_id, changed_ns = notice.payload
+        self._calls += 1
+        if self._calls >= MOST_CALLS:
+            self._check_pace("on_book")
         self._view_ns = max(self._view_ns, changed_ns)
         self._read_inbox()
         for component, hook in self._book_notice_hooks:
-            self._call(hook, self._contexts[component], instrument_id)
+            self._call(component, hook, instrument_id)
         if self.outbox:
             self._send()
 
@@ -300,37 +326,59 @@ class AgentHost:
         types = dict.fromkeys((*OWN_AFFAIRS, *self._hooks))
         return {kind: (OWN_AFFAIRS.get(kind), self._hooks.get(kind, ())) for kind in types}
 
+    def _hear_desk(self) -> dict[type[Message], tuple[tuple[int, Hook], ...]]:
+        """Who hears of what the desk has sent: the desk, and then whoever asks for it."""
+        asking = tuple((i, getattr(c, DESK_HOOK)) for i, c in enumerate(self.components) if has_hook(c, DESK_HOOK))
+        return {
+            kind: tuple(entry for entry in self._hooks.get(kind, ()) if self._is_desk[entry[0]]) + asking
+            for kind in HOOK_OF
+        }
+
     def _read_inbox(self) -> None:
-        inbox, now_ns, reactions = self._inbox, self._kernel._now, self._reactions
+        inbox, now_ns, reactions, affairs = self._inbox, self._kernel._now, self._reactions, self.books.affairs
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
             note, hearing = reactions.get(type(event), _NO_REACTION)
             if note is not None:
                 note(self.books, event)
             if hearing and not (type(event) is RfqOpened and event.agent_id == self.agent_id):
+                if affairs is not None and affairs.concerns(event):
+                    hearing = self._desk_hooks[type(event)]
                 for component, hook in hearing:
                     # A desk that hears of the event first may have failed upon it.
-                    if self.silenced and not isinstance(self.components[component], Desk):
+                    if self.silenced and not self._is_desk[component]:
                         continue
                     try:
                         hook(self._contexts[component], event)
                     except LobSimError:
                         raise
                     except Exception as error:
-                        raise self._failure(hook.__name__, error) from error
+                        raise self._failure(component, hook.__name__, error) from error
                 # A component that was silenced upon the event hears none of the next.
                 reactions = self._reactions
 
-    def _call(self, hook: Hook, *args: object) -> None:
+    def _call(self, component: int, hook: Hook, *args: object) -> None:
         try:
-            hook(*args)
+            hook(self._contexts[component], *args)
         except LobSimError:
             raise
         except Exception as error:
-            raise self._failure(hook.__name__, error) from error
+            raise self._failure(component, hook.__name__, error) from error
 
-    def _failure(self, hook: str, error: Exception) -> StrategyError:
-        return StrategyError(self.name, hook, self._kernel.now_ns, f"{type(error).__name__}: {error}")
+    def _failure(self, component: int, hook: str, error: Exception) -> StrategyError:
+        return strategy_error(self.components[component], self.name, hook, self._kernel.now_ns, error)
+
+    def _count_call(self, hook: str) -> None:
+        self._calls += 1
+        if self._calls >= MOST_CALLS:
+            self._check_pace(hook)
+
+    def _check_pace(self, hook: str) -> None:
+        """Stop an agent that has been called so often that time does not go on."""
+        now_ns = self._kernel._now
+        if now_ns - self._calls_since_ns < WITHIN_NS:
+            raise too_often(self.components, self.name, hook, now_ns, self._calls, now_ns - self._calls_since_ns)
+        self._calls, self._calls_since_ns = 0, now_ns
 
     def _send(self) -> None:
         """Everything said in one waking travels together."""

@@ -21,6 +21,7 @@ from lob_sim.messages import (
     RfqTraded,
     Side,
 )
+from lob_sim.simulation.desk_affairs import DeskAffairs
 from lob_sim.simulation.guard import Guard
 from lob_sim.units import Cash, Lots, Ticks
 
@@ -38,12 +39,15 @@ class OwnBooks:
         cash: Cash units.
         requests: By instrument, own open requests for quote by ``rfq_id``.
         guard: Reservations behind working orders and quotes; ``None`` for an agent without pre-trade limits.
+        affairs: Which of all that the agent's desk has sent; ``None`` for an agent without a desk. An agent that has
+            one is guarded.
     """
 
     __slots__ = (
         "_agent_id",
         "_tick_values",
         "_unanswered",
+        "affairs",
         "cash",
         "guard",
         "orders",
@@ -66,6 +70,7 @@ class OwnBooks:
         self.orders: list[dict[int, WorkingOrder]] = [{} for _ in positions]
         self.requests: list[dict[int, RfqOpened]] = [{} for _ in positions]
         self.guard = guard
+        self.affairs: DeskAffairs | None = None
         # By client order id, what was sent about an order since and is not answered: terms of a replacement,
         # or None for a reduction or a cancel. Answers come in this order. Kept for guarded agents alone.
         self._unanswered: dict[int, list[Terms | None]] = {}
@@ -115,8 +120,12 @@ class OwnBooks:
         if self.guard is not None:
             self._unanswered.pop(client_order_id, None)
             self.guard.release(client_order_id)
+            if self.affairs is not None:
+                self.affairs.orders[instrument_id].pop(client_order_id, None)
 
     def _answered(self, client_order_id: int) -> None:
+        if self.affairs is not None:
+            self.affairs.change_answered(client_order_id)
         unanswered = self._unanswered.get(client_order_id)
         if unanswered:
             del unanswered[0]
@@ -138,38 +147,41 @@ class OwnBooks:
             self.reserve_order(event.instrument_id, order)
 
     def _canceled(self, event: OrderCanceled) -> None:
+        if event.reason is CancelReason.BY_OWNER:
+            self._answered(event.client_order_id)
         if event.leaves_qty_lots == 0:
             self._end_order(event.instrument_id, event.client_order_id)
             return
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
             order.leaves_lots = event.leaves_qty_lots
-            if event.reason is CancelReason.BY_OWNER:
-                self._answered(event.client_order_id)
             self.reserve_order(event.instrument_id, order)
 
     def _replaced(self, event: OrderReplaced) -> None:
+        self._answered(event.client_order_id)
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
             order.leaves_lots, order.price_ticks = event.qty_lots, event.price_ticks
-            self._answered(event.client_order_id)
             self.reserve_order(event.instrument_id, order)
 
     def _rejected(self, event: OrderRejected) -> None:
         order = self.orders[event.instrument_id].get(event.client_order_id)
-        if order is None:
-            return
-        if not order.is_accepted:
+        if order is not None and not order.is_accepted:
             # Answers come in the order of the commands: this one is to the order itself.
             self._end_order(event.instrument_id, event.client_order_id)
+            if self.affairs is not None:
+                self.affairs.order_refused()
             return
-        order.cancel_sent = False
         self._answered(event.client_order_id)
-        self.reserve_order(event.instrument_id, order)
+        if order is not None:
+            order.cancel_sent = False
+            self.reserve_order(event.instrument_id, order)
 
     def _rfq_opened(self, event: RfqOpened) -> None:
         if event.agent_id == self._agent_id:
             self.requests[event.instrument_id][event.rfq_id] = event
+            if self.affairs is not None:
+                self.affairs.request_opened(event)
 
     def _rfq_traded(self, event: RfqTraded) -> None:
         is_asker = event.agent_id == self._agent_id
@@ -180,6 +192,8 @@ class OwnBooks:
 
     def _rfq_closed(self, event: RfqClosed) -> None:
         self.requests[event.instrument_id].pop(event.rfq_id, None)
+        if self.affairs is not None:
+            self.affairs.requests[event.instrument_id].pop(event.rfq_id, None)
         if self.guard is None:
             return
         if event.agent_id == self._agent_id:

@@ -20,6 +20,7 @@ from lob_sim.scenario import AgentGroupSpec, InstrumentSpec, Scenario, instrumen
 from lob_sim.simulation.desks import DeskBuilder, borrower_of
 from lob_sim.simulation.exogenous import Exogenous, fair_values
 from lob_sim.simulation.guard import Guard, GuardPolicy
+from lob_sim.simulation.hooks import hook_fault
 from lob_sim.simulation.host import AgentHost, Connection
 from lob_sim.simulation.kernel import Kernel
 from lob_sim.simulation.latency import delay_source
@@ -209,6 +210,8 @@ def load_strategy(group: AgentGroupSpec, folder: str) -> tuple[type[Strategy], m
         strategy = load_class(group.strategy, Strategy, Path(folder) if folder else None)
     except InputError as error:
         raise ScenarioError(error.message, f"{where}.strategy") from error
+    if fault := hook_fault(strategy):
+        raise ScenarioError(f"{group.strategy}: {fault}", f"{where}.strategy")
     try:
         params: msgspec.Struct = build_params(strategy, group.params, f"{where}.params")
     except InputError as error:

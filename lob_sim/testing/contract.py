@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import pickle
 import random
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from lob_sim.errors import PluginError
 from lob_sim.messages import Command, Event, Message, Phase
 from lob_sim.plugins import build_params, describe, load_class, params_type
 from lob_sim.scenario import AgentGroupSpec, FairValueSpec, InstrumentSpec, Scenario
+from lob_sim.simulation.hooks import hook_fault
 from lob_sim.simulation.runner import simulate
 from lob_sim.testing.recording import RecordingContext, make_instrument
 from lob_sim.testing.scripted import Conditions, ScriptedMarket
@@ -193,14 +193,8 @@ class StrategyContract:
 
     def test_hooks_fit_the_base_class(self) -> None:
         """Hooks have the names and the number of arguments that the simulator calls them with."""
-        cls = self.strategy_class()
-        for name, base in inspect.getmembers(Strategy, inspect.isfunction):
-            if name.startswith("on_"):
-                own = list(inspect.signature(getattr(cls, name)).parameters)
-                assert len(own) == len(inspect.signature(base).parameters), f"{cls.__name__}.{name}"
-        unknown = {n for n in vars(cls) if n.startswith("on_")} - set(dir(Strategy))
-        assert not unknown, f"no such hooks: {', '.join(sorted(unknown))}"
-        assert cls.patient <= set(dir(Strategy))
+        fault = hook_fault(self.strategy_class())
+        assert not fault, fault
 
 
 class _ListRecorder:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from lob_sim.agents.arguments import (
+    agent_numbers,
+    asked_side,
+    instrument_number,
+    member,
+    message,
+    nanoseconds,
+    observation,
+    order_arguments,
+    whole,
+)
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
 from lob_sim.messages import (
     AcceptQuote,
@@ -45,7 +56,7 @@ class RecordingContext:
     What the strategy sees is set by hand: assign ``tops``, ``phases``, ``last_trades``, ``fair_values``,
     ``positions``, ``cash``, ``headroom``, ``switches``, ``now_ns``, or use the short methods. What it does is
     recorded and nothing else happens, except that its working orders are kept as if every command took effect
-    at once.
+    at once. What the context of a market would not take is an error here too.
 
     Attributes:
         actions: Every command sent, in order.
@@ -185,44 +196,41 @@ class RecordingContext:
         parent_order_id: int = 0,
     ) -> int:
         """Record a ``NewOrder``; returns its id, or 0 while ``refuse_orders`` is set."""
+        given = order_arguments(
+            len(self.instruments),
+            (
+                instrument_id, side, qty_lots, price_ticks, order_type, time_in_force, stop_price_ticks,
+                display_qty_lots, hidden, post_only, self_trade, parent_order_id,
+            ),
+        )  # fmt: skip
         if self.refuse_orders:
             return 0
         number = self._number()
-        order = NewOrder(
-            instrument_id,
-            self.agent_id,
-            number,
-            side,
-            qty_lots,
-            price_ticks,
-            order_type,
-            time_in_force,
-            stop_price_ticks,
-            display_qty_lots,
-            hidden,
-            post_only,
-            self_trade,
-            parent_order_id,
-            self.now_ns,
-        )
+        order = NewOrder(given.instrument_id, self.agent_id, number, *given[1:], ts_sent_ns=self.now_ns)
         self.actions.append(order)
-        working = WorkingOrder(number, side, price_ticks, qty_lots, parent_order_id, is_accepted=True)
-        self._orders[instrument_id][number] = working
+        working = WorkingOrder(
+            number, order.side, order.price_ticks, order.qty_lots, order.parent_order_id, is_accepted=True
+        )
+        self._orders[order.instrument_id][number] = working
         return number
 
     def cancel(self, instrument_id: int, client_order_id: int) -> None:
         """Record a ``CancelOrder``."""
+        instrument_id, client_order_id = self._instrument(instrument_id), whole(client_order_id, "client_order_id")
         self.actions.append(CancelOrder(instrument_id, self.agent_id, client_order_id, 0, self.now_ns))
         self.end_order(instrument_id, client_order_id)
 
     def cancel_all(self, instrument_id: int, side: Side | None = None) -> None:
         """Record a ``CancelOrder`` for each working order of the side."""
-        for order in list(self._orders[instrument_id].values()):
-            if side is None or order.side is side:
+        wanted = None if side is None else member(Side, side, "side")
+        for order in list(self._orders[self._instrument(instrument_id)].values()):
+            if wanted is None or order.side is wanted:
                 self.cancel(instrument_id, order.client_order_id)
 
     def reduce(self, instrument_id: int, client_order_id: int, qty_lots: Lots) -> None:
         """Record a ``ReduceOrder``."""
+        instrument_id, client_order_id = self._instrument(instrument_id), whole(client_order_id, "client_order_id")
+        qty_lots = whole(qty_lots, "qty_lots")
         command = ReduceOrder(instrument_id, self.agent_id, qty_lots, client_order_id, 0, self.now_ns)
         self.actions.append(command)
         order = self._orders[instrument_id].get(client_order_id)
@@ -233,6 +241,8 @@ class RecordingContext:
 
     def replace(self, instrument_id: int, client_order_id: int, qty_lots: Lots, price_ticks: Ticks) -> None:
         """Record a ``ReplaceOrder``."""
+        instrument_id, client_order_id = self._instrument(instrument_id), whole(client_order_id, "client_order_id")
+        qty_lots, price_ticks = whole(qty_lots, "qty_lots"), whole(price_ticks, "price_ticks")
         command = ReplaceOrder(instrument_id, self.agent_id, qty_lots, price_ticks, client_order_id, 0, self.now_ns)
         self.actions.append(command)
         order = self._orders[instrument_id].get(client_order_id)
@@ -249,11 +259,12 @@ class RecordingContext:
         parent_order_id: int = 0,
     ) -> int:
         """Record a ``RequestQuote``; returns its id, or 0 while ``refuse_orders`` is set."""
+        instrument_id, sign, qty_lots = self._instrument(instrument_id), asked_side(side), whole(qty_lots, "qty_lots")
+        asked, ttl_ns = agent_numbers(dealer_ids, "dealer_ids"), nanoseconds(ttl_ns, "ttl_ns")
+        parent_order_id = whole(parent_order_id, "parent_order_id")
         if self.refuse_orders:
             return 0
         number = self._number()
-        asked = tuple(dealer_ids)
-        sign = 0 if side is None else int(side)
         request = RequestQuote(
             instrument_id, self.agent_id, number, sign, qty_lots, asked, ttl_ns, parent_order_id, self.now_ns
         )
@@ -262,6 +273,9 @@ class RecordingContext:
 
     def quote(self, request: RfqOpened, bid_ticks: Ticks, ask_ticks: Ticks, ttl_ns: Ns) -> None:
         """Record a ``SubmitQuote``."""
+        message(request, RfqOpened, "request")
+        bid_ticks, ask_ticks = whole(bid_ticks, "bid_ticks"), whole(ask_ticks, "ask_ticks")
+        ttl_ns = nanoseconds(ttl_ns, "ttl_ns")
         answer = SubmitQuote(
             request.instrument_id, self.agent_id, request.rfq_id, bid_ticks, ask_ticks, ttl_ns, self.now_ns
         )
@@ -269,35 +283,45 @@ class RecordingContext:
 
     def decline(self, request: RfqOpened, reason: DeclineReason = DeclineReason.NO_INTEREST) -> None:
         """Record a ``DeclineQuote``."""
+        message(request, RfqOpened, "request")
+        reason = member(DeclineReason, reason, "reason")
         answer = DeclineQuote(request.instrument_id, self.agent_id, request.rfq_id, reason, self.now_ns)
         self.actions.append(answer)
 
     def accept(self, quote: RfqQuoted, side: Side) -> None:
         """Record an ``AcceptQuote``."""
+        message(quote, RfqQuoted, "quote")
+        side = member(Side, side, "side")
         deal = AcceptQuote(quote.instrument_id, self.agent_id, quote.rfq_id, quote.quote_id, side, self.now_ns)
         self.actions.append(deal)
 
     def walk_away(self, instrument_id: int, rfq_id: int) -> None:
         """Record a ``WalkAway``."""
+        instrument_id, rfq_id = self._instrument(instrument_id), whole(rfq_id, "rfq_id")
         self.actions.append(WalkAway(instrument_id, self.agent_id, rfq_id, self.now_ns))
 
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
         """Note a wake-up.
 
         Raises:
-            ValueError: The delay is not a whole number of nanoseconds, at least 1.
+            TypeError: The delay is not a whole number of nanoseconds.
+            ValueError: It is less than 1.
         """
-        if not isinstance(delay_ns, int) or delay_ns < 1:
-            raise ValueError(f"a wake-up needs a whole delay of at least 1 ns, not {delay_ns!r}")
+        delay_ns, tag = nanoseconds(delay_ns, "delay_ns"), whole(tag, "tag")
+        if delay_ns < 1:
+            raise ValueError(f"a wake-up needs a delay of at least 1 ns, not {delay_ns}")
         self.wakes.append((self.now_ns + delay_ns, tag))
 
     def tell(self, agent_id: int, event: Event) -> None:
         """Keep a message to another agent."""
-        self.told.append((agent_id, event))
+        self.told.append((whole(agent_id, "agent_id"), observation(event, self.now_ns)))
 
     def log(self, event: Event) -> None:
         """Keep an observation."""
-        self.logged.append(event)
+        self.logged.append(observation(event, self.now_ns))
+
+    def _instrument(self, instrument_id: int) -> int:
+        return instrument_number(instrument_id, len(self.instruments))
 
     def _number(self) -> int:
         number = self._next_id

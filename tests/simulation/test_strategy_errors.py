@@ -11,7 +11,7 @@ from sim_helpers import MS, Idle, MemoryLog, Quoter, group, latency, run, scenar
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import InputError, ScenarioError, StrategyError
-from lob_sim.messages import NewOrder, OrderAccepted, RfqOpened, Side
+from lob_sim.messages import NewOrder, OrderAccepted, Side
 from lob_sim.simulation.runner import simulate
 from lob_sim.simulation.world import World
 
@@ -95,12 +95,13 @@ class Asks(Strategy):
             ctx.walk_away(3, 1)
         elif what == "lit instrument":
             ctx.place(3, Side.BUY, 1, 100)
-        else:
+        elif what == "real time to live":
             ctx.request_quote(0, Side.BUY, 1, ctx.dealers, 1e9)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "what", ["rfq instrument", "negative instrument", "rfq quantity", "walk away", "lit instrument"]
+    "what",
+    ["rfq instrument", "negative instrument", "rfq quantity", "walk away", "lit instrument", "real time to live"],
 )
 def test_commands_that_no_venue_could_read_are_the_strategys_error(what: str) -> None:
     with pytest.raises(StrategyError, match="asks-1"):
@@ -174,11 +175,6 @@ def test_numbers_of_numpy_are_as_good_as_pythons(action: str, field: str) -> Non
         run(scenario([numbers_group(action, field, kind), group("q", Quoter)]))[0].digest() for kind in ("numpy", "int")
     ]
     assert logs[0] == logs[1]
-
-
-def test_a_time_to_live_written_as_a_real_number_leaves_times_whole() -> None:
-    log, _ = run(scenario([group("asks", Asks), group("q", Quoter)]))
-    assert [type(m.expires_ns) for m in log.of(RfqOpened)] == [int]
 
 
 # --- errors when the market is built -----------------------------------------------------------------------
