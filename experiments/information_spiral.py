@@ -40,7 +40,7 @@ interaction), ``shapley`` (exact over SLR, VaR, funding and information; then ev
 (±25 % on each free parameter), ``all`` (everything but robustness, which takes as long as the rest together). A
 sixth of the seeds is spent on each control, a sixteenth on each coalition and on the small shock, a twenty-fifth on
 each point of the tipping grid, a fortieth on each change of a parameter, a fiftieth on each coalition of the finer
-split. Intervals are bootstrap intervals over seeds, 95 %, and all comparisons are paired by seed.
+split. Intervals are t-intervals over seeds, 95 %, and all comparisons are paired by seed.
 
 ``python -m experiments.information_spiral demo --out out/demo`` runs the four cells with a few seeds and leaves a
 figure, a table and two logs.

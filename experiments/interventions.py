@@ -154,7 +154,7 @@ def _draw(path: Path, frames: Mapping[str, pd.DataFrame]) -> None:
     for axis, metric in zip(axes, shown, strict=True):
         for place, name in enumerate(reversed(changed)):
             found = bootstrap(frames[name][metric] - frames[NOTHING][metric])
-            reach = [[max(0.0, found.value - found.low)], [max(0.0, found.high - found.value)]]
+            reach = [[found.value - found.low], [found.high - found.value]]
             axis.errorbar(found.value, place, xerr=reach, fmt="o", color=COLOURS[0], capsize=4)
         axis.axvline(0.0, color="black", linewidth=0.8)
         axis.set_xlabel(f"change in {_SHOWN[metric]}", fontsize="small")

@@ -190,8 +190,8 @@ def _draw(path: Path, frames: Mapping[str, pd.DataFrame], groups: Mapping[str, s
 
 
 def _reach(found: Estimate) -> list[list[float]]:
-    """Lengths of an error bar; a BCa interval of a skewed sample may leave its own mean outside."""
-    return [[max(0.0, found.value - found.low)], [max(0.0, found.high - found.value)]]
+    """Lengths of an error bar."""
+    return [[found.value - found.low], [found.high - found.value]]
 
 
 EXPERIMENT = Experiment("transparency", run, quick={"seeds": 4})

@@ -117,8 +117,7 @@ def bars(path: Path, groups: Mapping[str, Mapping[str, Estimate]], what: str) ->
         for k, (_, found) in enumerate(estimates.items()):
             axis.bar(k, found.value, color=COLOURS[k % len(COLOURS)])
             if np.isfinite([found.low, found.high]).all():
-                # A BCa interval of a skewed sample may leave its own mean outside.
-                reach = [[max(0.0, found.value - found.low)], [max(0.0, found.high - found.value)]]
+                reach = [[found.value - found.low], [found.high - found.value]]
                 axis.errorbar(k, found.value, reach, color="black", capsize=4)
         axis.set_xticks(range(len(estimates)), list(estimates), rotation=30, ha="right", fontsize="small")
         axis.axhline(0.0, color="black", linewidth=0.8)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from lob_sim.analysis.tables import Floats, Ints, floats, ints, require, value_at
+from lob_sim.analysis.tables import Floats, Ints, floats, ints, require, same_length, value_at, window_ns
 from lob_sim.log.tables import exact_sum
 from lob_sim.messages import Side
 from lob_sim.units import Cash, Lots, Ns
@@ -15,7 +15,7 @@ from lob_sim.units import Cash, Lots, Ns
 
 def overshoot(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> float:
     """Worst price below fair value in [start, end], as a fraction of fair value at that time; 0 if none is
-    below.
+    below, NaN if fair value is not known by the end.
 
     Args:
         prices: ``ts_event_ns`` and ``price_ticks`` of trades, lit and RFQ together, of one instrument.
@@ -24,6 +24,8 @@ def overshoot(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns
         end_ns: End of the window.
     """
     deviations = _below_fair(prices, fair, start_ns, end_ns)
+    if not (ints(fair, "ts_event_ns") <= end_ns).any():
+        return math.nan
     return float(max(0.0, deviations.max())) if deviations.size else 0.0
 
 
@@ -32,7 +34,7 @@ def _below_fair(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: 
     require(fair, ("ts_event_ns", "value_ticks"), "fair values")
     times = ints(prices, "ts_event_ns")
     value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), times)
-    inside = (times >= start_ns) & (times <= end_ns) & ~np.isnan(value)
+    inside = (times >= start_ns) & (times <= end_ns) & (value > 0)
     return 1 - floats(prices, "price_ticks")[inside] / value[inside]
 
 
@@ -49,8 +51,14 @@ def recovery_ns(ts_ns: Ints, deviation: Floats, tolerance: float, start_ns: Ns, 
         hold_ns: How long it must last.
 
     Returns:
-        Nanoseconds; infinity if it does not recover, or not for long enough, by the end.
+        Nanoseconds; infinity if it does not recover, or not for long enough, by the end; NaN without any deviation.
+
+    Raises:
+        DataError: There is not one deviation for each time.
     """
+    same_length("deviations", ts_ns, deviation)
+    if not len(ts_ns):
+        return math.nan
     since = max(0, int(np.searchsorted(ts_ns, start_ns, side="right")) - 1)
     calm_since: int | None = None
     for ts, value in zip(ts_ns[since:].tolist(), deviation[since:].tolist(), strict=True):
@@ -80,6 +88,7 @@ def tier1_loss_cash(balance_sheets: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> d
         Agent to loss; negative is a gain.
     """
     require(balance_sheets, ("ts_event_ns", "agent_id", "tier1_cash"), "balance sheets")
+    window_ns(start_ns, end_ns)
     losses: dict[int, Cash] = {}
     for agent_id, sheets in balance_sheets.groupby("agent_id", sort=True):
         times, capital = ints(sheets, "ts_event_ns"), ints(sheets, "tier1_cash")
@@ -120,12 +129,17 @@ def forced_volume_lots(
     require(orders, ("agent_id", "client_order_id", "parent_order_id"), "orders")
     require(fills, ("agent_id", "client_order_id", "side", "qty_lots"), "fills")
     require(rfq_trades, ("agent_id", "parent_order_id", "side", "qty_lots"), "RFQ trades")
-    forced = parents[["agent_id", "parent_order_id"]].drop_duplicates()
-    children = orders[["agent_id", "client_order_id", "parent_order_id"]].merge(forced)
-    children = children[["agent_id", "client_order_id"]].drop_duplicates()
-    lit = fills[fills["side"] == int(Side.SELL)].merge(children, on=["agent_id", "client_order_id"])
-    rfq = rfq_trades[rfq_trades["side"] == int(Side.SELL)].merge(forced, on=["agent_id", "parent_order_id"])
-    return exact_sum(lit["qty_lots"]) + exact_sum(rfq["qty_lots"])
+    parent, order = ["agent_id", "parent_order_id"], ["agent_id", "client_order_id"]
+    forced = _whole(parents, parent).drop_duplicates()
+    children = _whole(orders, [*order, "parent_order_id"]).merge(forced)[order].drop_duplicates()
+    lit = _whole(fills, [*order, "side", "qty_lots"]).merge(children, on=order)
+    rfq = _whole(rfq_trades, [*parent, "side", "qty_lots"]).merge(forced, on=parent)
+    return sum(exact_sum(sold.loc[sold["side"] == int(Side.SELL), "qty_lots"]) for sold in (lit, rfq))
+
+
+def _whole(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Columns as integers: those of a table without rows may have no type, and would join with nothing."""
+    return pd.DataFrame({column: ints(table, column) for column in columns})
 
 
 def failures(defaults: pd.DataFrame) -> int:

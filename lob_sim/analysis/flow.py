@@ -10,8 +10,11 @@ import pandas as pd
 from scipy import optimize
 from scipy.special import gammaln, logsumexp
 
-from lob_sim.analysis.tables import Floats, Ints, ints, require
+from lob_sim.analysis.tables import Floats, Ints, all_finite, ints, require, same_length
 from lob_sim.errors import DataError
+
+_MOST = 10_000_000
+"""Days or buckets beyond which the unit of one was meant to be another."""
 
 
 def vpin_null(n: int) -> float:
@@ -19,7 +22,12 @@ def vpin_null(n: int) -> float:
     signs.
 
     C(n, n/2) / 2^n for even n (.112 at 50); for odd n the mean absolute sum is that of n + 1.
+
+    Raises:
+        DataError: ``n`` is below 1.
     """
+    if n < 1:
+        raise DataError(f"{n} trades a bucket: expected 1 or more", "VPIN")
     even = n + n % 2
     return even / n * (math.comb(even, even // 2) / (1 << even))
 
@@ -38,10 +46,19 @@ def vpin(qty_lots: Ints, aggressor_side: Ints, bucket_lots: int) -> Floats:
 
     Returns:
         One value in [0, 1] a bucket; what is left over at the end is dropped.
+
+    Raises:
+        DataError: A bucket has no volume, a size is negative, or there is not one side for each size.
     """
+    same_length("VPIN", qty_lots, aggressor_side)
+    all_finite("VPIN", qty_lots, aggressor_side)
+    if bucket_lots < 1 or (np.asarray(qty_lots) < 0).any():
+        raise DataError(f"buckets of {bucket_lots} lots: expected 1 or more, and no negative size", "VPIN")
     lots = np.asarray(qty_lots, np.float64)  # sums of 64-bit integers may overflow
     volume = np.concatenate([[0], np.cumsum(lots)])
     signed = np.concatenate([[0], np.cumsum(lots * aggressor_side)])
+    if volume[-1] > _MOST * bucket_lots:
+        raise DataError(f"buckets of {bucket_lots} lots: expected at most {_MOST} of them", "VPIN")
     # Cumulated signed volume is linear in cumulated volume within a trade: reading it off at multiples
     # splits trades.
     edges = np.arange(volume[-1] // bucket_lots + 1) * bucket_lots
@@ -88,7 +105,16 @@ def pin_log_likelihood(
 
     The three kinds of day are added in logarithms: the factorisation that keeps large counts from overflowing
     (Lin & Ke 2011, J. Financial Markets 14).
+
+    Raises:
+        DataError: A probability is not between 0 and 1, a rate of uninformed orders not positive, that of informed
+            ones negative; a count is negative or not finite, or there is not one of each a day.
     """
+    _check_counts(buys, sells)
+    if not (0 <= event <= 1 and 0 <= bad <= 1 and 0 < rate_buys < math.inf and 0 < rate_sells < math.inf):
+        raise DataError("expected probabilities in [0, 1] and positive rates", "PIN")
+    if not 0 <= informed < math.inf:
+        raise DataError(f"{informed} informed orders a day: expected 0 or more", "PIN")
     none = buys * math.log(rate_buys) + sells * math.log(rate_sells)
     good_news = buys * math.log1p(informed / rate_buys) - informed
     bad_news = sells * math.log1p(informed / rate_sells) - informed
@@ -110,9 +136,10 @@ def pin(buys: Floats, sells: Floats) -> PinEstimate:
         sells: Number of sells a day.
 
     Raises:
-        DataError: Fewer than two days, or a side without any trade.
+        DataError: Fewer than two days, a side without any trade, or counts that are none.
     """
-    if buys.shape != sells.shape or buys.size < 2 or buys.sum() == 0 or sells.sum() == 0:
+    _check_counts(buys, sells)
+    if buys.size < 2 or buys.sum() == 0 or sells.sum() == 0:
         raise DataError("expected at least two days with some buys and some sells", "PIN")
 
     def cost(x: Floats) -> float:
@@ -130,11 +157,26 @@ def pin(buys: Floats, sells: Floats) -> PinEstimate:
     return PinEstimate(float(event), float(bad), float(informed), float(rate_buys), float(rate_sells), -float(best.fun))
 
 
+def _check_counts(buys: Floats, sells: Floats) -> None:
+    same_length("PIN", buys, sells)
+    all_finite("PIN", buys, sells)
+    if (np.asarray(buys) < 0).any() or (np.asarray(sells) < 0).any():
+        raise DataError("a count of trades is negative", "PIN")
+
+
 def daily_counts(trades: pd.DataFrame, day_ns: int) -> tuple[Floats, Floats]:
     """Number of buyer- and of seller-initiated trades on each day of a tape, the counts that :func:`pin`
-    takes."""
+    takes.
+
+    Raises:
+        DataError: A column is missing, time goes back or begins before 0, or a day has no length.
+    """
     require(trades, ("ts_event_ns", "aggressor_side"), "trades")
+    if day_ns < 1 or (len(trades) and ints(trades, "ts_event_ns")[0] < 0):
+        raise DataError(f"days of {day_ns} ns: expected 1 or more, and no time before 0", "trades")
     day = ints(trades, "ts_event_ns") // day_ns
+    if len(day) and day[-1] >= _MOST:
+        raise DataError(f"days of {day_ns} ns: expected at most {_MOST} of them", "trades")
     side = ints(trades, "aggressor_side")
     days = int(day.max()) + 1 if len(day) else 0
     return (

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from lob_sim.analysis import tables
 from lob_sim.analysis.tables import (
     TOP_COLUMNS,
     TRADE_COLUMNS,
@@ -22,9 +23,12 @@ from lob_sim.analysis.tables import (
     floats,
     held_for,
     ints,
+    mean_of_known,
     require,
     row_at,
+    same_length,
 )
+from lob_sim.errors import DataError
 from lob_sim.information.spread import UTICKS_PER_TICK
 from lob_sim.log.tables import exact_sum
 from lob_sim.units import Lots, Ns
@@ -58,13 +62,13 @@ def lit_state(top: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> LitState:
         end_ns: Its end, later.
 
     Raises:
-        DataError: A column is missing or time goes back.
+        DataError: A column is missing, time goes back, or the window has no length.
     """
     require(top, TOP_COLUMNS, "top table")
+    window = float(tables.window_ns(start_ns, end_ns))
     held = held_for(ints(top, "ts_event_ns"), start_ns, end_ns)
     bid, ask = ints(top, "bid_ticks"), ints(top, "ask_ticks")
     both = (bid > 0) & (ask > 0)
-    window = float(end_ns - start_ns)
     quoted = float(held[both].sum())
     sizes = floats(top, "bid_lots") + floats(top, "ask_lots")
     return LitState(
@@ -151,6 +155,9 @@ def spread_parts(quotes: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> pd.Series[fl
     Returns:
         ``adverse``, ``inventory``, ``processing``, ``rounding`` and ``spread``; NaN if nobody quoted both
         sides.
+
+    Raises:
+        DataError: A column is missing or time goes back.
     """
     columns = [f"{side}_{part}_uticks" for part in _PARTS for side in ("bid", "ask")]
     require(quotes, ("ts_event_ns", "agent_id", "rfq_id", "bid_ticks", "ask_ticks", *columns), "quotes")
@@ -169,9 +176,10 @@ def spread_parts(quotes: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> pd.Series[fl
 def volume_weighted(spreads: pd.DataFrame) -> pd.Series[float]:
     """Volume-weighted means of the columns of :func:`trade_spreads`; NaN if there is no trade."""
     columns = ["effective_ticks", "realised_ticks", "impact_ticks"]
-    weights = floats(spreads, "qty_lots")
+    require(spreads, ("qty_lots", *columns), "spreads of trades")
+    weights = ints(spreads, "qty_lots")
     total = weights.sum()
-    means = [float(floats(spreads, c) @ weights / total) if total else math.nan for c in columns]
+    means = [float((ints(spreads, c) * weights).sum() / total) if total else math.nan for c in columns]
     return pd.Series(means, index=columns)
 
 
@@ -192,17 +200,27 @@ def resilience_half_life_ns(ts_ns: Ints, values: Floats, shocks_ns: Ints, window
         points: Number of points of the mean path.
 
     Returns:
-        Nanoseconds; NaN without a usable shock or a disturbance, infinity if half is not gone within the
-        window.
+        Nanoseconds; NaN without a usable shock, a disturbance or the values that it takes, infinity if half is not
+        gone within the window.
+
+    Raises:
+        DataError: There is not one value for each time, or the window or the number of points is not positive.
     """
+    same_length("measure of liquidity", ts_ns, values)
+    if window_ns < 1 or points < 1:
+        raise DataError(f"a window of {window_ns} ns with {points} points: expected 1 or more", "resilience")
+    if not len(ts_ns):
+        return math.nan
     usable = shocks_ns[(shocks_ns > ts_ns[0]) & (shocks_ns + window_ns <= ts_ns[-1])]
     if usable.size == 0:
         return math.nan
     offsets = np.linspace(0, window_ns, points + 1).astype(np.int64)
+    # A value that is not finite has no difference from another.
+    values = np.where(np.isfinite(values), values, np.nan)
     base = values[row_at(ts_ns, usable - 1)]
     paths = values[row_at(ts_ns, usable[:, None] + offsets[None, :])] - base[:, None]
     path = np.abs(paths.mean(axis=0))
-    if path[0] == 0:
+    if path[0] == 0 or not np.isfinite(path).all():
         return math.nan
     below = np.flatnonzero(path <= path[0] / 2)
     if below.size == 0:
@@ -226,12 +244,14 @@ def sale_impact_ticks(depth: pd.DataFrame, lots: Lots) -> Floats:
         Ticks for each row, NaN where fewer lots are bid for within the table's levels.
 
     Raises:
-        DataError: A column is missing.
+        DataError: A column is missing, or nothing is sold.
     """
+    if lots < 1:
+        raise DataError(f"a sale of {lots} lots: expected 1 or more", "depth table")
     levels = range(1, sum(column.startswith("bid_ticks_") for column in depth.columns) + 1)
     columns = [[f"bid_{what}_{level}" for level in levels] for what in ("ticks", "lots")]
-    require(depth, ("bid_ticks_1", *columns[1]), "depth table")
-    prices, sizes = (depth[names].to_numpy(dtype=np.float64) for names in columns)
+    require(depth, ("bid_ticks_1", *columns[0], *columns[1]), "depth table")
+    prices, sizes = (np.column_stack([floats(depth, name) for name in names]) for names in columns)
     enough = sizes.cumsum(axis=1) >= lots
     last = prices[np.arange(len(prices)), enough.argmax(axis=1)]
     return np.where(enough.any(axis=1), prices[:, 0] - last, np.nan)
@@ -242,7 +262,7 @@ def lit_share(trades: pd.DataFrame, rfq_trades: pd.DataFrame) -> float:
     dealt."""
     require(trades, ("qty_lots",), "trades")
     require(rfq_trades, ("qty_lots",), "RFQ trades")
-    lit, rfq = exact_sum(trades["qty_lots"]), exact_sum(rfq_trades["qty_lots"])
+    lit, rfq = (exact_sum(pd.Series(ints(table, "qty_lots"))) for table in (trades, rfq_trades))
     return lit / (lit + rfq) if lit + rfq else math.nan
 
 
@@ -252,7 +272,17 @@ def amihud(prices_ticks: Floats, volume_lots: Floats) -> float:
     Args:
         prices_ticks: Closing prices of T + 1 consecutive intervals.
         volume_lots: Volumes of the last T of them; intervals without volume are left out, as in the source.
+
+    Returns:
+        NaN without an interval that has volume and two positive prices.
+
+    Raises:
+        DataError: There is not one price more than there are volumes.
     """
-    returns = np.abs(np.diff(prices_ticks) / prices_ticks[:-1])
-    traded = volume_lots > 0
-    return float(np.mean(returns[traded] / volume_lots[traded])) if traded.any() else math.nan
+    same_length("prices and volumes", prices_ticks[1:], volume_lots)
+    if not len(volume_lots):
+        return math.nan
+    before, after = prices_ticks[:-1], prices_ticks[1:]
+    traded = (volume_lots > 0) & (before > 0) & (after > 0)
+    returns = np.abs((after - before)[traded] / before[traded])
+    return mean_of_known(returns / volume_lots[traded])

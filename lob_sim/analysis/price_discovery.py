@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from lob_sim.analysis.tables import Floats, Ints, floats, ints, require, row_at, value_at
+from lob_sim.analysis.tables import Floats, Ints, all_finite, floats, ints, require, row_at, same_length, value_at
 from lob_sim.errors import DataError
+
+_NOISE = 1e-20
+"""Variance, as a share of that of a price's changes, that rounding leaves of an innovation of 0."""
 
 
 class InformationShare(msgspec.Struct, frozen=True):
@@ -37,7 +40,8 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
     imposed and not estimated; the error-correction model is fitted by least squares. With g_i the loadings
     on the lagged difference, the common trend weighs the two innovations as (g_2, -g_1) (Gonzalo & Granger
     1995; Baillie et al. 2002, J. Financial Markets 5). Correlated innovations belong to nobody, so that the
-    two orders of a Cholesky factor give bounds.
+    two orders of a Cholesky factor give bounds. Both are NaN where there is no innovation to share: a price that never
+    moves, or one that the other's past explains to the last digit.
 
     Args:
         first_ticks: First price (say, lit) on a regular grid, shape (T,).
@@ -45,30 +49,44 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
         lags: Number of lagged changes of both prices in each equation.
 
     Raises:
-        DataError: The series differ in length or are too short.
+        DataError: The series differ in length, are too short or have values that are not finite.
     """
+    if lags < 0:
+        raise DataError(f"{lags} lags: expected 0 or more", "information share")
     if first_ticks.shape != second_ticks.shape or first_ticks.size < 10 * (lags + 2):
         raise DataError(f"expected two series of the same length, at least {10 * (lags + 2)}", "information share")
+    same_length("information share", first_ticks, second_ticks)
+    all_finite("information share", first_ticks, second_ticks)
     prices = np.column_stack([first_ticks, second_ticks])
     changes = np.diff(prices, axis=0)
+    if not changes.any(axis=0).all():
+        return InformationShare(math.nan, math.nan)
     gap = prices[lags:-1, 0] - prices[lags:-1, 1]
     lagged = [changes[lags - lag : len(changes) - lag] for lag in range(1, lags + 1)]
-    regressors = sm.add_constant(np.column_stack([gap, *lagged]))
+    regressors = sm.add_constant(np.column_stack([gap, *lagged]), has_constant="add")
     fits = [sm.OLS(changes[lags:, i], regressors).fit() for i in range(2)]
     covariance = np.cov(np.column_stack([fit.resid for fit in fits]).T)
     weights = np.array([float(fits[1].params[1]), -float(fits[0].params[1])])
     total = float(weights @ covariance @ weights)
-    if total <= 0:
+    if total <= 0 or not (np.diagonal(covariance) > _NOISE * (changes**2).mean(axis=0)).all():
         return InformationShare(math.nan, math.nan)
-    upper = float((weights @ np.linalg.cholesky(covariance))[0]) ** 2 / total
-    # In the reversed order the second price's innovation takes all that is common.
-    swapped = weights[::-1] @ np.linalg.cholesky(covariance[::-1, ::-1])
+    try:
+        upper = float((weights @ np.linalg.cholesky(covariance))[0]) ** 2 / total
+        # In the reversed order the second price's innovation takes all that is common.
+        swapped = weights[::-1] @ np.linalg.cholesky(covariance[::-1, ::-1])
+    except np.linalg.LinAlgError:
+        return InformationShare(math.nan, math.nan)
     return InformationShare(lower=float(swapped[1]) ** 2 / total, upper=upper)
 
 
 def on_grid(ts_ns: Ints, values: Floats, grid_ns: Ints) -> Floats:
     """The last value at or before each time of a regular grid, NaN before the first (previous-tick
-    sampling)."""
+    sampling).
+
+    Raises:
+        DataError: There is not one value for each time.
+    """
+    same_length("series", ts_ns, values)
     return value_at(ts_ns, values, grid_ns)
 
 
@@ -87,12 +105,11 @@ def dispersion(records: pd.DataFrame, column: str, grid_ns: Ints) -> Floats:
         Shape of the grid; NaN while fewer than two agents have spoken.
     """
     require(records, ("ts_event_ns", "agent_id", column), f"{column} records")
-    views = np.array(
-        [
-            value_at(ints(of_agent, "ts_event_ns"), floats(of_agent, column), grid_ns)
-            for _, of_agent in records.groupby("agent_id", sort=True)
-        ]
-    ).reshape(-1, len(grid_ns))
+    paths = [
+        value_at(ints(of_agent, "ts_event_ns"), floats(of_agent, column), grid_ns)
+        for _, of_agent in records.groupby("agent_id", sort=True)
+    ]
+    views = np.array(paths).reshape(len(paths), len(grid_ns))
     known = ~np.isnan(views)
     n = known.sum(axis=0)
     enough = np.maximum(n, 1)

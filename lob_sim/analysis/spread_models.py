@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import statsmodels.api as sm
 
-from lob_sim.analysis.tables import Floats
+from lob_sim.analysis.tables import Floats, all_finite, same_length
+from lob_sim.errors import DataError
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -23,12 +24,12 @@ def roll_spread(prices_ticks: Floats) -> float:
     """Roll's (1984, J. Finance 39) effective spread, 2 sqrt(-cov(dp_t, dp_{t-1})), in ticks.
 
     Returns:
-        NaN with fewer than three prices, or where the covariance is positive, for which the model has no
-        spread.
+        NaN with fewer than three prices, where one is missing or not finite, or where the covariance is positive,
+        for which the model has no spread.
     """
-    changes = np.diff(prices_ticks)
-    if changes.size < 2:
+    if len(prices_ticks) < 3 or not (np.abs(prices_ticks) < _LARGEST).all():
         return math.nan
+    changes = np.diff(prices_ticks)
     covariance = float(np.mean((changes[1:] - changes[1:].mean()) * (changes[:-1] - changes[:-1].mean())))
     return 2 * math.sqrt(-covariance) if covariance <= 0 else math.nan
 
@@ -38,11 +39,31 @@ def kyle_lambda(price_changes_ticks: Floats, signed_volume_lots: Floats, lags: i
 
     The slope of price changes on signed volume, both per interval, by least squares with a constant; standard
     error robust to heteroscedasticity and autocorrelation up to ``lags`` (Newey & West 1987).
+
+    Returns:
+        NaN, and its standard error too, with fewer than three intervals, or where all have the same flow.
+
+    Raises:
+        DataError: The series differ in length or have values that are not finite; not 0 to n − 1 lags.
     """
-    fit = sm.OLS(price_changes_ticks, sm.add_constant(signed_volume_lots)).fit(
-        cov_type="HAC", cov_kwds={"maxlags": lags}
-    )
-    return Estimate(float(fit.params[1]), float(fit.bse[1]), len(price_changes_ticks))
+    same_length("Kyle's lambda", price_changes_ticks, signed_volume_lots)
+    all_finite("Kyle's lambda", price_changes_ticks, signed_volume_lots)
+    changes = np.asarray(price_changes_ticks, dtype=np.float64)
+    flow = np.asarray(signed_volume_lots, dtype=np.float64)
+    n = flow.size
+    if lags < 0 or (n and lags >= n):
+        raise DataError(f"{lags} lags of {n} intervals: expected 0 to n - 1", "Kyle's lambda")
+    if n < 3 or np.ptp(flow) == 0:
+        return Estimate(math.nan, math.nan, n)
+    fit = sm.OLS(changes, sm.add_constant(flow, has_constant="add")).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    return Estimate(float(fit.params[1]), float(fit.bse[1]), n)
+
+
+_LARGEST = 1e100
+"""Prices whose squares are still numbers."""
+_FEWEST_TRADES = 4
+_NO_CORRELATION = 1e-12
+"""What rounding leaves of a correlation of signs that is 0."""
 
 
 class HuangStoll(msgspec.Struct, frozen=True):
@@ -84,14 +105,30 @@ def huang_stoll(mids_ticks: Floats, signs: Floats, spreads_ticks: Floats) -> Hua
 
     Returns:
         Shares. Where signs do not depend on each other (pi of one half) adverse selection and inventory
-        cannot be told apart: their standard error then says so by its size.
+        cannot be told apart: their standard error then says so by its size, and they are NaN where signs have exactly
+        no correlation. All is NaN with fewer than four trades, or where the signed spread before a trade and before
+        the one before it are one series.
+
+    Raises:
+        DataError: The series differ in length, have values that are not finite, or signs that are neither +1 nor -1.
     """
+    same_length("Huang and Stoll", mids_ticks, signs, spreads_ticks)
+    all_finite("Huang and Stoll", mids_ticks, signs, spreads_ticks)
+    mids_ticks, signs, spreads_ticks = (np.asarray(x, dtype=np.float64) for x in (mids_ticks, signs, spreads_ticks))
+    if not (np.abs(signs) == 1).all():
+        raise DataError("expected signs of +1 and -1", "Huang and Stoll")
+    if len(signs) < _FEWEST_TRADES:
+        return HuangStoll(*[math.nan] * 6)
     persistence = sm.OLS(signs[1:], signs[:-1]).fit()
     rho = float(persistence.params[0])
     half = signs * spreads_ticks / 2
     regressors = np.column_stack([half[1:-1], half[:-2]])
+    if np.linalg.matrix_rank(regressors) < 2:
+        return HuangStoll(math.nan, math.nan, math.nan, (1 - rho) / 2, math.nan, math.nan)
     fit = sm.OLS(np.diff(mids_ticks)[1:], regressors).fit(cov_type="HC0")
     combined, lagged = (float(b) for b in fit.params)
+    if abs(rho) < _NO_CORRELATION:
+        return HuangStoll(math.nan, math.nan, 1 - combined, (1 - rho) / 2, math.nan, float(fit.bse[0]))
     adverse = -lagged / rho
     variance = float(fit.bse[1]) ** 2 / rho**2 + lagged**2 * float(persistence.bse[0]) ** 2 / rho**4
     return HuangStoll(

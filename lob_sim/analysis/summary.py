@@ -13,7 +13,18 @@ import pandas as pd
 
 from lob_sim.analysis.amplification import failures, forced_volume_lots, overshoot, tier1_loss_cash
 from lob_sim.analysis.liquidity import lit_share, lit_state
-from lob_sim.analysis.tables import Floats, Ints, floats, held_for, ints, value_at
+from lob_sim.analysis.tables import (
+    Floats,
+    Ints,
+    floats,
+    held_for,
+    ints,
+    mean_of_known,
+    require,
+    value_at,
+    window_ns,
+    worst_of_known,
+)
 from lob_sim.log import Run
 from lob_sim.log.tables import exact_sum
 from lob_sim.units import NS_PER_S, Ns
@@ -27,7 +38,8 @@ def summarise(run: Run) -> pd.DataFrame:
 
     Columns: lit trades, volume in lots (lit and RFQ), share of it dealt on RFQ, time-weighted quoted spread in
     ticks, share of the time with both sides of the lit book quoted, worst price below fair value after the first shock
-    (or ever) in per cent, and lots sold by force.
+    (or ever) in per cent, and lots sold by force. What a run has no record of (a fair value, quotes on both sides) is
+    NaN.
     """
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     rows = []
@@ -62,7 +74,8 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     value less prudent mark. ``rfq_share``: of lots. ``forced_lots`` and ``forced_sellers``. ``failures``.
     ``tier1_loss``: fall of all agents' Tier 1, in currency units. ``recovery_s``: until the last trade, in any
     instrument, more than 0.2% off fair value. ``calm_forced_lots`` and ``calm_quote_absence`` are of the time
-    before the shock, NaN where there is none.
+    before the shock, NaN where there is none. What a run has no record of is NaN: what is measured against fair value
+    without fair values, dealers' quotes and marks without dealers.
     """
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     names = [i.name for i in run.header.instruments]
@@ -70,16 +83,16 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     fair = [of(run.table("fair_value"), i) for i in ids]
     over = [100 * overshoot(_prices(run, i), fair[i], start_ns, end_ns) for i in ids]
     states = [lit_state(of(run.quotes, i), start_ns, end_ns) for i in ids]
-    means = [float(floats(f, "value_ticks").mean()) for f in fair]
+    means = [mean_of_known(floats(f, "value_ticks")) for f in fair]
     dispersion, write_down = _marks_against(run, fair, start_ns, end_ns)
     quote_absence, bid_absence = dealer_absence(run, start_ns, end_ns)
     parents = run.table("parent_order_opened")
     before, after = parents[parents["ts_event_ns"] < start_ns], parents[parents["ts_event_ns"] >= start_ns]
     metrics = {
-        "overshoot_pct": max(over),
+        "overshoot_pct": worst_of_known(over),
         **{f"overshoot_pct.{name}": value for name, value in zip(names, over, strict=True)},
-        "spread_pct": float(np.nanmean([100 * s.quoted_spread_ticks / m for s, m in zip(states, means, strict=True)])),
-        "lit_absence": float(np.mean([1 - s.presence for s in states])),
+        "spread_pct": mean_of_known([100 * s.quoted_spread_ticks / m for s, m in zip(states, means, strict=True)]),
+        "lit_absence": mean_of_known([1 - s.presence for s in states]),
         "quote_absence": quote_absence,
         "bid_absence": bid_absence,
         "retreats": float(fear_withdrawals(run)),
@@ -90,7 +103,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
         "forced_sellers": float(after["agent_id"].nunique()),
         "failures": float(failures(run.table("dealer_defaulted"))),
         "tier1_loss": _tier1_loss(run, start_ns, end_ns),
-        "recovery_s": max(_recovery_s(run, i, fair[i], start_ns, end_ns) for i in ids),
+        "recovery_s": worst_of_known([_recovery_s(run, i, fair[i], start_ns) for i in ids]),
         "calm_forced_lots": float(before["qty_lots"].sum()) if start_ns else math.nan,
         "calm_quote_absence": dealer_absence(run, 0, start_ns)[0] if start_ns else math.nan,
     }
@@ -104,7 +117,7 @@ _FEAR = 2
 def shock_ns(run: Run) -> Ns:
     """Time of the first scheduled shock; 0 when there is none."""
     shocks = run.table("fair_value")
-    times = shocks[shocks["is_shock"]]["ts_event_ns"]
+    times = ints(shocks, "ts_event_ns")[ints(shocks, "is_shock") > 0]
     return int(times.min()) if len(times) else 0
 
 
@@ -114,7 +127,12 @@ def horizon_ns(run: Run) -> Ns:
 
 
 def of(table: pd.DataFrame, instrument_id: int) -> pd.DataFrame:
-    """The rows of one instrument."""
+    """The rows of one instrument.
+
+    Raises:
+        DataError: There is no column ``instrument_id``.
+    """
+    require(table, ("instrument_id",), "table")
     return table[table["instrument_id"] == instrument_id]
 
 
@@ -155,11 +173,14 @@ def dealer_absence(run: Run, start_ns: Ns, end_ns: Ns) -> tuple[float, float]:
 
     From the ``quote`` dataset: each record of the lit book (``rfq_id`` 0) stands until the dealer's next one in
     the instrument; a dealer that has defaulted quotes nothing. NaN when nobody records quotes.
+
+    Raises:
+        DataError: The window has no length.
     """
     quotes = run.table("quote")
     quotes = quotes[quotes["rfq_id"] == 0]
     defaulted = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
-    window = float(end_ns - start_ns)
+    window = float(window_ns(start_ns, end_ns))
     both_missing, bid_missing = [], []
     for (agent_id, _), rows in quotes.groupby(["agent_id", "instrument_id"], sort=True):
         last_ns = min(end_ns, int(defaulted.get(agent_id, end_ns)))
@@ -228,9 +249,11 @@ def _cash_unit(run: Run) -> float:
     return float(value) / first.cash_per_tick_lot
 
 
-def _recovery_s(run: Run, instrument_id: int, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> float:
+def _recovery_s(run: Run, instrument_id: int, fair: pd.DataFrame, start_ns: Ns) -> float:
     prices = _since(_prices(run, instrument_id), start_ns)
     times: Ints = ints(prices, "ts_event_ns")
+    if fair.empty:
+        return math.nan
     value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), times)
     away = np.abs(floats(prices, "price_ticks") / value - 1) > _RECOVERY_TOLERANCE
     return (int(times[away][-1]) - start_ns) / NS_PER_S if away.any() else 0.0

@@ -3,9 +3,15 @@
 Inputs are pandas tables with the column names of :mod:`lob_sim.messages`, of one instrument and in order of
 time. A *top table* has a row for each change of the best prices: ``ts_event_ns``, ``bid_ticks``,
 ``bid_lots``, ``ask_ticks``, ``ask_lots``; an empty side has price 0 and size 0.
+
+What is not there cannot be measured: of a table without rows, or of data that do not vary where a measure lives of
+variation, a measure is NaN. Input that contradicts itself is a :class:`~lob_sim.errors.DataError`.
 """
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,13 +42,79 @@ def require(table: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
 
 
 def ints(table: pd.DataFrame, column: str) -> Ints:
-    """A column as 64-bit integers."""
-    return table[column].to_numpy(dtype=np.int64)
+    """A column as 64-bit integers.
+
+    Raises:
+        DataError: There is no such column, or a value is missing or no integer.
+    """
+    if column not in table.columns:
+        raise DataError(f"no column {column!r}", "table")
+    values = table[column]
+    if values.dtype.kind not in "iub":
+        numbers = floats(table, column)
+        if not (np.isfinite(numbers).all() and (numbers == np.floor(numbers)).all()):
+            raise DataError("a value is missing or is no integer", f"column {column}")
+    return values.to_numpy(dtype=np.int64)
 
 
 def floats(table: pd.DataFrame, column: str) -> Floats:
-    """A column as 64-bit floats."""
-    return table[column].to_numpy(dtype=np.float64)
+    """A column as 64-bit floats; what is missing is NaN.
+
+    Raises:
+        DataError: There is no such column, or a value is no number.
+    """
+    if column not in table.columns:
+        raise DataError(f"no column {column!r}", "table")
+    try:
+        return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError("a value is no number", f"column {column}") from error
+
+
+def same_length(what: str, *arrays: Any) -> None:
+    """Check that arrays belong together.
+
+    Raises:
+        DataError: They differ in length, or have more than one dimension.
+    """
+    shapes = [np.shape(array) for array in arrays]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1:
+        raise DataError(f"shapes {shapes}: expected one-dimensional arrays of one length", what)
+
+
+def all_finite(what: str, *arrays: Any) -> None:
+    """Check numbers that a fit cannot do without.
+
+    Raises:
+        DataError: One is not finite.
+    """
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise DataError("a value is missing or not finite", what)
+
+
+def window_ns(start_ns: Ns, end_ns: Ns) -> Ns:
+    """Length of the window from ``start_ns`` to ``end_ns``.
+
+    Raises:
+        DataError: It ends where or before it begins.
+    """
+    if end_ns <= start_ns:
+        raise DataError(f"from {start_ns} to {end_ns}: expected an end after the start", "window")
+    return end_ns - start_ns
+
+
+def mean_of_known(values: Any) -> float:
+    """Mean of the values that are no NaN; NaN if there is none."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else math.nan
+
+
+def worst_of_known(values: Any) -> float:
+    """Largest of the values that are no NaN; NaN if there is none."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.max()) if known.size else math.nan
 
 
 def row_at(ts_ns: Ints, when_ns: Ints) -> Ints:
@@ -51,8 +123,16 @@ def row_at(ts_ns: Ints, when_ns: Ints) -> Ints:
 
 
 def value_at(ts_ns: Ints, values: Floats, when_ns: Ints) -> Floats:
-    """The value that stood at each time, NaN before the first."""
+    """The value that stood at each time, NaN before the first.
+
+    Raises:
+        DataError: There is not one value for each time.
+    """
+    if len(ts_ns) != len(values):
+        raise DataError(f"{len(values)} values at {len(ts_ns)} times: expected one each", "series")
     rows = row_at(ts_ns, when_ns)
+    if not len(values):
+        return np.full(np.shape(rows), np.nan)
     return np.where(rows >= 0, values[np.maximum(rows, 0)], np.nan)
 
 

@@ -41,9 +41,15 @@ def sweep_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that the folder holds.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="With --resume, repeat failed runs.")] = False,
     keep_logs: Annotated[bool, typer.Option("--keep-logs", help="Keep every run's event log.")] = False,
+    run_seconds: Annotated[
+        float | None, typer.Option(help="Wall time of a run, past which it is ended and counts as failed.")
+    ] = None,
+    run_megabytes: Annotated[
+        float | None, typer.Option(help="Memory of a run's process, past which it is ended and counts as failed.")
+    ] = None,
     measure: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="What to measure in each run.")] = MEASURE,
 ) -> None:
-    """Run a scenario at many points of its parameter space, with many seeds at each."""
+    """Run a scenario at many points of its parameter space, with many seeds at each; exit code 1 if a run failed."""
     options = SweepOptions(
         over=over or (),
         overrides=overrides or (),
@@ -56,12 +62,17 @@ def sweep_command(
         resume=resume,
         retry_failed=retry_failed,
         keep_logs=keep_logs,
+        run_seconds=run_seconds,
+        run_megabytes=run_megabytes,
     )
     # A user's own measure lies where the user is, as it would for python -m; worker processes inherit the path.
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    sweep(source, out, options, measure, Console())
+    failed = sweep(source, out, options, measure, Console()).frame()["status"].eq("failed")
+    if failed.any():
+        typer.echo(f"error: {failed.sum()} of {len(failed)} runs failed; {out} has why", err=True)
+        raise typer.Exit(1)
 
 
 def report_command(

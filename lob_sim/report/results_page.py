@@ -93,7 +93,7 @@ def _curve_panels(curves: pd.DataFrame) -> list[Panel]:
             Panel(
                 key=f"curve-{k}",
                 title=f"Along {axis}",
-                text="Means with their 95% bootstrap intervals.",
+                text="Means with their 95% intervals over seeds.",
                 how="lob_sim.sweep.tables.summarise(sweep.frame())",
                 choice="metric",
                 variants=variants,

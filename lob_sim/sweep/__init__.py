@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lob_sim.sweep.folder import Sweep as Sweep
     from lob_sim.sweep.folder import SweepPlan as SweepPlan
     from lob_sim.sweep.folder import run_sweep as run_sweep
+    from lob_sim.sweep.limits import Limits as Limits
     from lob_sim.sweep.progress import Progress as Progress
     from lob_sim.sweep.progress import progress_bar as progress_bar
     from lob_sim.sweep.runner import run_many as run_many
@@ -49,6 +50,7 @@ _HOMES = {
     "design": ("Axis", "Design", "load_sweep_file", "parse_axis", "run_seeds"),
     "executors": ("Cluster", "Processes", "Serial", "open_executor"),
     "folder": ("Sweep", "SweepPlan", "run_sweep"),
+    "limits": ("Limits",),
     "progress": ("Progress", "progress_bar"),
     "runner": ("run_many",),
     "statistics": (

@@ -20,12 +20,12 @@ import msgspec
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, LobSimError, OutputError
-from lob_sim.sweep.design import Axis, Point, checked_axis, run_seeds
+from lob_sim.sweep.design import Axis, Point, checked_axis, run_seeds, seed_list
 from lob_sim.sweep.executors import Processes
 from lob_sim.sweep.folder import differences, program_versions
 from lob_sim.sweep.progress import Meter, ProgressCallback
 from lob_sim.sweep.runner import run_many
-from lob_sim.sweep.task import Task, Value, load_task, task_name
+from lob_sim.sweep.task import Task, Value, load_task, plain_point, refuse_taken, task_name
 
 if TYPE_CHECKING:
     import optuna
@@ -87,7 +87,8 @@ def calibrate(
         fixed: Overrides of every trial.
         root_seed: Of the search.
         executor: Where to run; by default a process per core, ended before this returns.
-        progress: Called after every trial; a trial whose runs failed counts as a failure, with infinite loss.
+        progress: Called after every trial. A trial counts as a failure, with infinite loss, if a run failed or a metric
+            has no value, or an infinite one, with any of the seeds.
 
     Raises:
         InputError: Nothing to choose or to meet, a metric that the task does not give, or a journal of
@@ -98,8 +99,9 @@ def calibrate(
 
     _check(free, targets, trials)
     loaded = load_task(task)
-    seed_list = list(run_seeds(seeds) if isinstance(seeds, int) else seeds)
-    plan = _plan(loaded, free, targets, seed_list, fixed or {}, root_seed)
+    listed = seed_list(seeds)
+    always = plain_point(fixed or {})
+    plan = _plan(loaded, free, targets, listed, always, root_seed)
     with _quiet(optuna):
         study = _open_study(optuna, Path(journal), plan)
         finished = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and t.values]
@@ -110,7 +112,7 @@ def calibrate(
                     # The sampler of trial n is seeded by n: a later session proposes what this one would.
                     entropy = run_seeds(number + 1, root_seed)[number] >> 31  # 32 bits: all that it takes.
                     study.sampler = optuna.samplers.TPESampler(seed=entropy)
-                    loss = _do_trial(study, loaded, free, targets, seed_list, fixed or {}, chosen)
+                    loss = _do_trial(study, loaded, free, targets, listed, always, chosen)
                     if progress is not None:
                         progress(meter.add(1, math.isinf(loss)))
         return _outcome(study, free, targets)
@@ -120,6 +122,10 @@ def _check(free: Sequence[Axis], targets: Mapping[str, Target], trials: int) -> 
     if not free or not targets or trials < 1:
         found = f"{len(free)} parameters, {len(targets)} targets, {trials} trials"
         raise InputError(f"{found}: expected at least one of each", "calibration")
+    # The table of trials has a column for each of these besides.
+    refuse_taken((axis.path for axis in free), also=("trial", "loss", *targets))
+    for name in sorted({"trial", "loss"} & set(targets)):
+        raise InputError(f"a target cannot be called {name!r}: that is a column of the trials", f"target {name}")
     for axis in free:
         checked_axis(axis)
     for name, target in targets.items():
@@ -188,7 +194,8 @@ def _do_trial(
             if name not in frame.columns:
                 near = did_you_mean(name, frame.attrs["metrics"])
                 raise InputError(f"the task gives no metric {name!r}{near}", f"target {name}")
-        means = {name: float(frame[name].mean()) for name in targets}
+        # A seed without a value leaves the point without a mean: the others would be chosen by what they leave out.
+        means = {name: float(frame[name].mean(skipna=False)) for name in targets}
         loss = sum(((means[name] - target.value) / target.scale) ** 2 for name, target in targets.items())
         loss = loss if math.isfinite(loss) else math.inf
     else:

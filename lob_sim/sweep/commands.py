@@ -11,11 +11,13 @@ import msgspec
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.scenario import find_scenario, load_scenario
-from lob_sim.sweep.design import Design, DesignKind, SweepFile, load_sweep_file, parse_axis
+from lob_sim.sweep.design import Design, DesignKind, SweepFile, load_sweep_file, parse_axis, read_toml
 from lob_sim.sweep.executors import open_executor
 from lob_sim.sweep.folder import Sweep, run_sweep
+from lob_sim.sweep.limits import Limits
 from lob_sim.sweep.progress import progress_bar
 from lob_sim.sweep.report import summary_table, write_figures
+from lob_sim.sweep.runner import refuse_limits_on_cluster
 from lob_sim.sweep.scenario_task import Measure, plan_scenario_sweep
 from lob_sim.sweep.tables import summarise
 
@@ -38,6 +40,8 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
         resume: Go on with the sweep that the folder holds.
         retry_failed: Repeat failed runs of it.
         keep_logs: Keep the event log of every run.
+        run_seconds: Wall time of a run, past which it is ended and counts as failed.
+        run_megabytes: Resident memory of its process, in 10**6 bytes, past which it is.
     """
 
     over: Sequence[str] = ()
@@ -51,6 +55,8 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     resume: bool = False
     retry_failed: bool = False
     keep_logs: bool = False
+    run_seconds: float | None = None
+    run_megabytes: float | None = None
 
 
 def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure, console: Console) -> Sweep:
@@ -68,6 +74,8 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
     """
     file, scenario_source = _read_source(source)
     design = merge_design(file, options)
+    limits = merge_limits(file, options)
+    refuse_limits_on_cluster(limits, options.cluster is not None)
     scenario = load_scenario(scenario_source, options.overrides)
     seeds = options.seeds if options.seeds is not None else file.seeds
     plan, task = plan_scenario_sweep(scenario, design, seeds, measure, options.keep_logs)
@@ -84,6 +92,7 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
             resume=options.resume,
             retry_failed=options.retry_failed,
             progress=bar,
+            limits=limits,
         )
     frame = done.frame()
     axes = [axis.path for axis in design.axes]
@@ -109,11 +118,23 @@ def sweep_report(directory: Path, metrics: Sequence[str], console: Console) -> P
 def _read_source(source: str) -> tuple[SweepFile, str]:
     path = find_scenario(source)
     # A sweep file names its scenario at the top level; a scenario has no such key.
-    if "scenario" not in msgspec.toml.decode(path.read_bytes()):
+    if "scenario" not in read_toml(path):
         return SweepFile(scenario=source), source
     file = load_sweep_file(path)
     beside = path.parent / file.scenario
     return file, str(beside) if beside.is_file() else file.scenario
+
+
+def merge_limits(file: SweepFile, options: SweepOptions) -> Limits:
+    """The limits of a run that a sweep file sets, with the options of a command line over them.
+
+    Raises:
+        InputError: A limit is not positive.
+    """
+    return Limits(
+        seconds=options.run_seconds if options.run_seconds is not None else file.run_seconds,
+        megabytes=options.run_megabytes if options.run_megabytes is not None else file.run_megabytes,
+    )
 
 
 def merge_design(file: SweepFile, options: SweepOptions) -> Design:

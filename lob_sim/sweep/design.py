@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+import operator
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -19,7 +22,8 @@ import numpy as np
 
 from lob_sim.errors import InputError
 from lob_sim.scenario import overrides
-from lob_sim.sweep.task import Value
+from lob_sim.sweep.limits import Limits
+from lob_sim.sweep.task import Value, plain_value, refuse_taken
 
 Point: TypeAlias = dict[str, Value]
 DesignKind: TypeAlias = Literal["grid", "sobol", "lhs"]
@@ -27,6 +31,7 @@ DesignKind: TypeAlias = Literal["grid", "sobol", "lhs"]
 _DESIGN_KEY = 0x64657369
 """Spawn key of the sampler: outside the replicates, which are numbered from 0."""
 _MAX_POINTS = 1_000_000
+_MAX_SEEDS = 1_000_000
 
 
 class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +50,14 @@ class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     low: int | float = 0
     high: int | float = 0
     levels: int = 0
+
+    def __post_init__(self) -> None:
+        # Numbers of numpy's are no numbers to whoever writes the plan, or names the type of a column.
+        force = msgspec.structs.force_setattr
+        where = f"axis {self.path}"
+        force(self, "values", tuple(plain_value(value, where) for value in self.values))
+        for name in ("low", "high", "levels"):
+            force(self, name, plain_value(getattr(self, name), where))
 
     @property
     def choices(self) -> tuple[Value, ...]:
@@ -87,6 +100,8 @@ def checked_axis(axis: Axis, where: str = "") -> Axis:
         raise InputError(f"range {axis.low}:{axis.high} is empty: expected lo < hi, both finite", where)
     if axis.levels < 0 or axis.levels == 1:
         raise InputError(f"{axis.levels} levels do not span a range: expected 2 or more", where)
+    if axis.levels > _MAX_POINTS:
+        raise InputError(f"{axis.levels} levels: expected at most {_MAX_POINTS}", where)
     return axis
 
 
@@ -150,15 +165,21 @@ class Design(msgspec.Struct, frozen=True):
     root_seed: int = 0
     fixed: dict[str, Value] = {}
 
+    def __post_init__(self) -> None:
+        fixed = {path: plain_value(value, f"parameter {path}") for path, value in self.fixed.items()}
+        msgspec.structs.force_setattr(self, "fixed", fixed)
+
     def points(self) -> list[Point]:
         """The points, in a fixed order. Without axes there is one: the fixed overrides.
 
         The first m points of a Sobol design of n are the Sobol design of m; no such thing holds for ``lhs``.
 
         Raises:
-            InputError: A path twice, a continuum in a grid, no n where one is needed, too many points.
+            InputError: A path twice, or named like a column of the results; a continuum in a grid, no n where one is
+                needed, too many points.
         """
         paths = [axis.path for axis in self.axes] + list(self.fixed)
+        refuse_taken(paths)
         twice = sorted({path for path in paths if paths.count(path) > 1})
         if twice:
             raise InputError(f"{', '.join(twice)} is set more than once", "design")
@@ -202,14 +223,36 @@ def unit_sample(kind: DesignKind, dimensions: int, n: int, root_seed: int) -> np
     return np.asarray(qmc.Sobol(dimensions, rng=rng).random_base2(exponent)[:n])
 
 
+def seed_list(seeds: Iterable[int] | int, root_seed: int = 0) -> list[int]:
+    """The seeds that are listed, or, of a number, those of :func:`run_seeds`.
+
+    Raises:
+        InputError: A seed is no integer from 0 to 2**63 − 1 or is listed twice; or as of :func:`run_seeds`.
+    """
+    if isinstance(seeds, Integral):
+        return run_seeds(int(seeds), root_seed)
+    try:
+        listed = [operator.index(seed) for seed in seeds]  # type: ignore[union-attr]
+    except TypeError as error:
+        raise InputError(f"{error}: expected integers, or their number", "seeds") from error
+    for seed in listed:
+        if not 0 <= seed < 2**63:
+            raise InputError(f"seed {seed}: expected 0 or more, below 2**63", "seeds")
+    if len(set(listed)) < len(listed):
+        raise InputError("a seed is listed twice: its runs would be the same run", "seeds")
+    return listed
+
+
 def run_seeds(n: int, root_seed: int = 0) -> list[int]:
     """The seeds of replicates 0 … n−1: non-negative 63-bit integers, replicate r's independent of n.
 
     Raises:
-        InputError: ``n`` is below 1, or the root is negative.
+        InputError: ``n`` is below 1 or above 1,000,000, or the root is negative.
     """
     if n < 1:
         raise InputError(f"{n} seeds: expected 1 or more", "seeds")
+    if n > _MAX_SEEDS:
+        raise InputError(f"{n} seeds: expected at most {_MAX_SEEDS}", "seeds")
     if root_seed < 0:
         raise InputError(f"root seed {root_seed}: expected a non-negative integer", "root_seed")
     return [
@@ -235,6 +278,8 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         root_seed: Root of all seeds.
         over: Path → list of values, or a table with ``low``, ``high`` and, unless sampled freely, ``levels``.
         fixed: Path → value for every point.
+        run_seconds: Wall time of a run, past which it is ended and counts as failed.
+        run_megabytes: Resident memory of a run's process, in 10**6 bytes, past which it is.
     """
 
     scenario: str
@@ -244,6 +289,8 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     root_seed: int = 0
     over: dict[str, list[Value] | _Range] = {}
     fixed: dict[str, Value] = {}
+    run_seconds: float | None = None
+    run_megabytes: float | None = None
 
     def to_design(self) -> Design:
         """The design that the file describes."""
@@ -261,16 +308,33 @@ def load_sweep_file(path: str | Path) -> SweepFile:
         InputError: The file is missing, is not TOML, or says what a sweep file may not say.
     """
     try:
-        found: SweepFile = msgspec.toml.decode(Path(path).read_bytes(), type=SweepFile)
-        design = found.to_design()
-        for axis in design.axes:
+        found: SweepFile = msgspec.convert(read_toml(path), SweepFile)
+        for axis in found.to_design().axes:
             checked_axis(axis)
-    except OSError as error:
-        raise InputError(f"cannot read the sweep file: {error.strerror}", str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        Limits(seconds=found.run_seconds, megabytes=found.run_megabytes)
+    except msgspec.ValidationError as error:
         raise InputError(str(error), str(path)) from error
     except InputError as error:
-        raise InputError(error.message, f"{path}: {error.where}") from error
+        raise (
+            error if error.where.startswith(str(path)) else InputError(error.message, f"{path}: {error.where}")
+        ) from error
+    return found
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        InputError: The file is missing, or is not TOML.
+    """
+    try:
+        found: dict[str, Any] = tomllib.loads(Path(path).read_bytes().decode())
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"is no text in UTF-8: byte {error.start} is none of it", str(path)) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not TOML: {' '.join(str(error).split())}", str(path)) from error
     return found
 
 

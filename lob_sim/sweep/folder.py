@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,11 @@ import numpy as np
 import lob_sim
 from lob_sim.errors import DataError, InputError, OutputError
 from lob_sim.sweep.design import Design, Point, run_seeds
-from lob_sim.sweep.executors import Processes
+from lob_sim.sweep.executors import Cluster, Processes
+from lob_sim.sweep.limits import NO_LIMITS, Limits
 from lob_sim.sweep.progress import Meter, ProgressCallback
-from lob_sim.sweep.results import ResultStore
-from lob_sim.sweep.runner import iter_runs, plan_runs
+from lob_sim.sweep.results import ResultStore, write_whole
+from lob_sim.sweep.runner import iter_runs, plan_runs, refuse_limits_on_cluster
 from lob_sim.sweep.task import Task, load_task, task_name
 
 if TYPE_CHECKING:
@@ -73,6 +75,12 @@ class Manifest(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
+class _Sealed(Manifest, frozen=True):
+    """The content of ``sweep.json``: with the SHA-256 of the manifest as JSON without white space."""
+
+    sha256: str
+
+
 class Sweep:
     """A sweep's folder, for reading.
 
@@ -81,12 +89,16 @@ class Sweep:
 
     Raises:
         InputError: There is no sweep in it.
+        DataError: What describes it is damaged.
     """
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         self.manifest = _read_manifest(self.directory)
-        self.points = self.manifest.design.points()
+        try:
+            self.points = self.manifest.design.points()
+        except InputError as error:
+            raise DataError(f"describes no sweep: {error}", str(self.directory / _MANIFEST)) from error
 
     @property
     def total(self) -> int:
@@ -111,6 +123,7 @@ def run_sweep(
     retry_failed: bool = False,
     validate: Validate | None = None,
     progress: ProgressCallback | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> Sweep:
     """Do a sweep, or the rest of one, and keep its results in a folder.
 
@@ -124,12 +137,16 @@ def run_sweep(
         retry_failed: With ``resume``, repeat the runs that are on record as failed.
         validate: Called with every point before anything is written or run; raises ScenarioError to refuse.
         progress: Called as runs finish.
+        limits: Time and memory of a run, past which it is ended and counts as failed; by default none. They are no part
+            of the plan: what a run gives does not depend on them.
 
     Raises:
-        InputError: The folder holds another sweep, this one without ``resume``, or something else.
+        InputError: A parameter is named like a column of the results; limits on a cluster; the folder holds another
+            sweep, this one without ``resume``, or something else.
         OutputError: The folder cannot be written, or is in use by another session.
         LobSimError: The executor itself failed; the sweep can be resumed.
     """
+    refuse_limits_on_cluster(limits, isinstance(executor, Cluster))
     task = load_task(plan.task)
     points = plan.design.points()
     seeds = run_seeds(plan.seeds, plan.design.root_seed)
@@ -150,7 +167,7 @@ def run_sweep(
         try:
             if left:
                 with nullcontext(executor) if executor is not None else Processes() as chosen:
-                    for batch in iter_runs(task, left, chosen):
+                    for batch in iter_runs(task, left, chosen, limits):
                         store.add(batch)
                         if progress is not None:
                             progress(meter.add(len(batch), sum(not record.ok for record in batch)))
@@ -209,21 +226,37 @@ def _claim(folder: Path, manifest: Manifest, resume: bool) -> None:
         if folder.exists() and any(folder.iterdir()):
             raise InputError("is not empty and holds no sweep: expected a new or empty folder", where)
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{_MANIFEST}.tmp"
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-        draft.replace(folder / _MANIFEST)
+        write_whole(folder / _MANIFEST, sealed(manifest))
     except OSError as error:
         raise OutputError(f"cannot make the sweep's folder {folder}: {error}") from error
 
 
+def sealed(manifest: Manifest) -> bytes:
+    """The content of ``sweep.json``."""
+    whole = _Sealed(**msgspec.structs.asdict(manifest), sha256=_seal(manifest))
+    return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
+
+
+def _seal(manifest: Manifest) -> str:
+    return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()
+
+
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / _MANIFEST
+    # Whoever waits at a pipe for its other end waits for ever.
+    if path.exists() and not path.is_file():
+        raise DataError("is no file", str(path))
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        found = msgspec.json.decode(path.read_bytes(), type=_Sealed)
+        fields = {name: getattr(found, name) for name in Manifest.__struct_fields__}
+        manifest = Manifest(**fields)
     except FileNotFoundError as error:
         raise InputError(f"holds no sweep: expected a folder with {_MANIFEST}", str(folder)) from error
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, InputError) as error:
         raise DataError(f"is not the description of a sweep: {error}", str(path)) from error
+    if _seal(manifest) != found.sha256:
+        raise DataError("is damaged: its content does not have its checksum", str(path))
+    return manifest
 
 
 def differences(there: Any, here: Any) -> list[str]:
@@ -254,7 +287,11 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     import fcntl
 
-    with (folder / ".lock").open("w") as file:
+    try:
+        opened = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise OutputError(f"cannot lock {folder / '.lock'}: {error.strerror}") from error
+    with os.fdopen(opened, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -34,7 +34,7 @@ def summary_table(summary: pd.DataFrame, axes: Sequence[str], title: str = "") -
 
     metrics = list(dict.fromkeys(summary["metric"]))
     is_wide = len(metrics) <= _METRIC_COLUMNS
-    table = Table(title=title or None, caption="mean and 95 % bootstrap interval over seeds")
+    table = Table(title=title or None, caption="mean and 95 % interval over seeds")
     for name in (*axes, *(metrics if is_wide else ["metric", "mean"]), "n", "failed"):
         table.add_column(name, justify="left" if name == "metric" else "right")
     for _, group in itertools.islice(summary.groupby("point"), _TABLE_ROWS):
@@ -116,7 +116,7 @@ def _file_name(*parts: str) -> str:
 
 
 def curve(frame: pd.DataFrame, metric: str, axis: str, sampled: bool) -> Figure:
-    """A metric along an axis, with 95 % bootstrap intervals."""
+    """A metric along an axis, with 95 % intervals."""
     found = curves(frame, [metric], [axis], sampled)
     labels = found["value"].tolist()
     figure, plot = _empty_figure(metric, axis)

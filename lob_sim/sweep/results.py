@@ -3,22 +3,28 @@
 The dataset is partitioned by ``status`` (Hive style), so that successes have one schema and failures another,
 and any reader of Parquet can open it::
 
-    results/status=ok/part-000000.parquet
-    results/status=failed/part-000001.parquet
+    results/status=ok/part-000000-5f0c1f3d6a2e9b84.parquet
+    results/status=failed/part-000001-9d41c07be3a85f12.parquet
 
-A part is written beside its place and moved there, so it is whole or not there at all. Parts are written
-after 2 s, or after 0.5 % of the time already spent if that is longer: what a killed machine can lose stays
-small, and so does the number of files.
+A part is written beside its place and moved there, so it is whole or not there at all. Its name ends with the first 16
+digits of the SHA-256 of its bytes: a bit that has changed since is found when it is read. Parts are written after 2 s,
+or after 0.5 % of the time already spent if that is longer: what a killed machine can lose stays small, and so does the
+number of files.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import re
+import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,19 +32,48 @@ import pyarrow.parquet as pq
 from lob_sim.errors import DataError, OutputError
 from lob_sim.sweep.task import FIXED_COLUMNS, OUTCOME_COLUMNS, RunRecord, Value
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+_PART = re.compile(r"part-([0-9]{6,})-([0-9a-f]{16})\.parquet")
+_STATUS = {"status=ok": "ok", "status=failed": "failed"}
 _FLUSH_S = 2.0
 _FLUSH_SHARE = 0.005
 
 
 def to_frame(records: Sequence[RunRecord], points: Sequence[Mapping[str, Value]]) -> pd.DataFrame:
     """One row per record, in the order of runs; columns as :func:`lob_sim.sweep.run_many` says."""
-    ok = [record for record in records if record.ok]
-    failed = [record for record in records if not record.ok]
-    tables = [_table(part, points) for part in (ok, failed) if part]
-    return _frame(tables, parameter_paths(points))
+    paths = parameter_paths(points)
+    checked = [_apart(record, paths) for record in records]
+    parts = ([record for record in checked if record.ok is ok] for ok in (True, False))
+    tables = [_table(part, points) for part in parts if part]
+    return _frame(tables, paths)
+
+
+def _apart(record: RunRecord, paths: Sequence[str]) -> RunRecord:
+    """The record, or, where a metric is named like a parameter that other points set, that of a failed run."""
+    taken = sorted(set(record.metrics) & set(paths))
+    if not taken:
+        return record
+    error = f"InputError: metrics named like other columns: {', '.join(taken)}"
+    return msgspec.structs.replace(record, ok=False, error=error, digest="", metrics={})
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, whatever stands in the folder.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    # A new file: one that is there already, or a link that somebody has left, is not written through.
+    opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(opened, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def parameter_paths(points: Iterable[Mapping[str, Value]]) -> list[str]:
@@ -57,17 +92,36 @@ class ResultStore:
     def __init__(self, directory: Path, points: Sequence[Mapping[str, Value]]) -> None:
         self.directory = directory
         self._points = points
+        self._paths = parameter_paths(points)
         self._rows: list[RunRecord] = []
         self._started_s = self._flushed_s = time.monotonic()
-        numbers = [int(path.stem.removeprefix("part-")) for path in self._parts()]
+        numbers = [int(path.stem.split("-")[1]) for path in self._parts()]
         self._next_part = 1 + max(numbers, default=-1)
 
-    def _parts(self) -> Iterator[Path]:
-        return iter(sorted(self.directory.glob("status=*/part-*.parquet")))
+    def _parts(self) -> list[Path]:
+        """Parts in order of their numbers.
+
+        Raises:
+            DataError: Something among them is no part.
+        """
+        found = []
+        try:
+            for folder in sorted(self.directory.glob("status=*")):
+                if folder.name not in _STATUS or not folder.is_dir():
+                    raise DataError(f"is no folder of results: expected {' or '.join(_STATUS)}", str(folder))
+                # A draft, whose name begins with a point, was left by a session that was killed.
+                found += [path for path in folder.iterdir() if not path.name.startswith(".")]
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror}", str(self.directory)) from error
+        for path in found:
+            if _PART.fullmatch(path.name) is None:
+                expected = "expected part-NUMBER-CHECKSUM.parquet"
+                raise DataError(f"is no part of the results: {expected}", str(path))
+        return sorted(found, key=lambda path: path.name)
 
     def add(self, records: Iterable[RunRecord]) -> None:
         """Take finished runs, and write what is due."""
-        self._rows += records
+        self._rows += (_apart(record, self._paths) for record in records)
         now_s = time.monotonic()
         if now_s - self._flushed_s >= max(_FLUSH_S, _FLUSH_SHARE * (now_s - self._started_s)):
             self.flush()
@@ -86,31 +140,28 @@ class ResultStore:
         self._flushed_s = time.monotonic()
 
     def _write(self, table: pa.Table, folder: Path) -> None:
-        name = f"part-{self._next_part:06d}.parquet"
-        draft = folder / f".{name}.tmp"
+        buffer = io.BytesIO()
+        pq.write_table(table.drop_columns(["status"]), buffer)
+        content = buffer.getvalue()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                pq.write_table(table.drop_columns(["status"]), file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(folder / name)
+            write_whole(folder / f"part-{self._next_part:06d}-{_checksum(content)}.parquet", content)
         except OSError as error:
             raise OutputError(f"cannot write results to {folder}: {error}") from error
         self._next_part += 1
 
     def recorded(self) -> dict[int, bool]:
-        """Runs on disk: number → whether it succeeded."""
-        found: dict[int, bool] = {}
-        for path in self._parts():
-            ok = path.parent.name == "status=ok"
-            found.update((int(run), ok) for run in _read(path, ["run"])["run"].to_pylist())
-        return found
+        """Runs on disk: number → whether it succeeded.
+
+        Raises:
+            DataError: A part is damaged.
+        """
+        return {int(run): ok for ok, table in self._tables() for run in table["run"].to_pylist()}
 
     def forget_failures(self) -> None:
         """Drop the records of failed runs, so that they count as not done."""
         for path in self._parts():
-            if path.parent.name == "status=failed":
+            if _STATUS[path.parent.name] == "failed":
                 path.unlink()
 
     def read(self) -> pd.DataFrame:
@@ -120,20 +171,52 @@ class ResultStore:
             DataError: A part is damaged, or nothing has been written yet.
         """
         tables = []
-        for path in self._parts():
-            table = _read(path)
-            status = path.parent.name.removeprefix("status=")
-            tables.append(table.append_column("status", pa.array([status] * table.num_rows, pa.string())))
+        for ok, table in self._tables():
+            status = pa.array(["ok" if ok else "failed"] * table.num_rows, pa.string())
+            tables.append(table.append_column("status", status))
         if not tables:
             raise DataError("no run has finished yet", str(self.directory))
-        return _frame(tables, parameter_paths(self._points))
+        return _frame(tables, self._paths)
+
+    def _tables(self) -> list[tuple[bool, pa.Table]]:
+        """The parts, each with whether its runs succeeded.
+
+        Raises:
+            DataError: A part is damaged, is another sweep's, or has a run that another has too.
+        """
+        kinds = {name: pa.int64() for name in FIXED_COLUMNS}
+        kinds |= {path: _parameter_type([p[path] for p in self._points if path in p]) for path in self._paths}
+        kinds |= {"error": pa.string(), "trace": pa.string(), "digest": pa.string(), "run_time_s": pa.float64()}
+        found, seen = [], set[int]()
+        for path in self._parts():
+            table = _read(path)
+            there = {field.name: field.type for field in table.schema}
+            metrics = {name: pa.float64() for name in there if name not in kinds}
+            if there != {**metrics, **kinds}:
+                raise DataError("is a part of another sweep: its columns are not this one's", str(path))
+            runs, points = table["run"].to_pylist(), table["point"].to_pylist()
+            if not all(isinstance(p, int) and 0 <= p < len(self._points) for p in points):
+                raise DataError("is a part of another sweep: it has a point that this one has not", str(path))
+            if len(set(runs)) < len(runs) or not seen.isdisjoint(runs):
+                raise DataError("has a run that is on record already", str(path))
+            seen.update(runs)
+            found.append((_STATUS[path.parent.name] == "ok", table))
+        return found
 
 
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _read(path: Path) -> pa.Table:
     try:
-        # A file object: given a path, pyarrow would add the partition's column to the file's own.
-        with path.open("rb") as file:
-            return pq.read_table(file, columns=columns)
+        if not path.is_file():
+            raise DataError("is no file", str(path))
+        content = path.read_bytes()
+        if path.stem.split("-")[2] != _checksum(content):
+            raise DataError("is damaged: its content does not have the checksum in its name", str(path))
+        # A buffer: given a path, pyarrow would add the partition's column to the file's own.
+        return pq.read_table(io.BytesIO(content))
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"is not a whole Parquet file of results: {error}", str(path)) from error
 

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lob_sim import __version__
 from lob_sim.errors import InputError, LobSimError
-from lob_sim.sweep.design import run_seeds, runs_in_order
-from lob_sim.sweep.executors import Processes, available_cores
+from lob_sim.sweep.design import runs_in_order, seed_list
+from lob_sim.sweep.executors import Cluster, Processes, available_cores
+from lob_sim.sweep.limits import NO_LIMITS, Limits, execute_within, release
 from lob_sim.sweep.progress import Meter, ProgressCallback
-from lob_sim.sweep.task import Run, RunRecord, Task, TaskSpec, Value, execute, failure, load_task
+from lob_sim.sweep.task import Run, RunRecord, Task, TaskSpec, Value, execute, failure, load_task, plain_point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,7 @@ def run_many(
     seeds: Sequence[int] | int,
     executor: Executor | None = None,
     progress: ProgressCallback | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> pd.DataFrame:
     """Run a task at every point with every seed, and return one row per run.
 
@@ -54,6 +56,7 @@ def run_many(
         seeds: The seeds that every point is run with; a number n stands for ``run_seeds(n)``.
         executor: Where to run; by default a process per core, ended before this returns.
         progress: Called as runs finish.
+        limits: Time and memory of a run, past which it is ended and counts as failed; by default none.
 
     Returns:
         Rows in the order of points, then seeds. Columns ``run``, ``point``, ``replicate``, ``seed``; one per
@@ -62,21 +65,35 @@ def run_many(
 
     Raises:
         PluginError: The task cannot be loaded or sent.
-        InputError: No points, no seeds, or a seed twice.
+        InputError: No points, no seeds, a seed twice, or a parameter named like a column of the results; limits on a
+            cluster.
         LobSimError: The executor itself failed.
     """
     from lob_sim.sweep.results import to_frame
 
-    runs = plan_runs(points, run_seeds(seeds) if isinstance(seeds, int) else seeds)
+    refuse_limits_on_cluster(limits, isinstance(executor, Cluster))
+    plain = [plain_point(point) for point in points]
+    runs = plan_runs(plain, seed_list(seeds))
     loaded = load_task(task)
     meter = Meter(len(runs))
     records: list[RunRecord] = []
     with nullcontext(executor) if executor is not None else Processes() as chosen:
-        for batch in iter_runs(loaded, runs, chosen):
+        for batch in iter_runs(loaded, runs, chosen, limits):
             records += batch
             if progress is not None:
                 progress(meter.add(len(batch), sum(not record.ok for record in batch)))
-    return to_frame(records, points)
+    return to_frame(records, plain)
+
+
+def refuse_limits_on_cluster(limits: Limits, is_cluster: bool) -> None:
+    """Refuse what cannot be kept: the workers of a cluster may not start processes.
+
+    Raises:
+        InputError: There are limits, and the executor is a cluster.
+    """
+    if limits.there and is_cluster:
+        hint = "dask worker has --memory-limit, a batch system a wall time"
+        raise InputError(f"a run's limits need processes of this machine, not a cluster: {hint}", "run limits")
 
 
 def plan_runs(points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs: str | None = None) -> list[Run]:
@@ -88,19 +105,21 @@ def plan_runs(points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs:
         logs: Directory under which each run keeps its event log, or None.
 
     Raises:
-        InputError: No points, no seeds, or a seed twice (its runs would not be independent).
+        InputError: No points, no seeds, a seed twice (its runs would not be independent), a parameter named like a
+            column of the results or a value that is none.
     """
-    if not points or not seeds:
-        raise InputError(f"{len(points)} points, {len(seeds)} seeds: expected at least one of each", "sweep")
-    if len(set(seeds)) < len(seeds):
-        raise InputError("a seed is listed twice: its runs would be the same run", "seeds")
+    listed, plain = seed_list(seeds), [plain_point(point) for point in points]
+    if not plain or not listed:
+        raise InputError(f"{len(plain)} points, {len(listed)} seeds: expected at least one of each", "sweep")
     return [
-        Run(run, p, r, TaskSpec(dict(points[p]), seeds[r], f"{logs}/{run:06d}" if logs else None))
-        for run, p, r in runs_in_order(points, seeds)
+        Run(run, p, r, TaskSpec(plain[p], listed[r], f"{logs}/{run:06d}" if logs else None))
+        for run, p, r in runs_in_order(plain, listed)
     ]
 
 
-def iter_runs(task: Task, runs: Iterable[Run], executor: Executor) -> Iterator[list[RunRecord]]:
+def iter_runs(
+    task: Task, runs: Iterable[Run], executor: Executor, limits: Limits = NO_LIMITS
+) -> Iterator[list[RunRecord]]:
     """Do runs, a bounded number of them outstanding at a time, and yield records as they come.
 
     A batch comes at least every second, empty if nothing has finished. On Ctrl-C what has finished is
@@ -117,7 +136,7 @@ def iter_runs(task: Task, runs: Iterable[Run], executor: Executor) -> Iterator[l
     outstanding: _Outstanding = {}
     try:
         while True:
-            _fill(executor, task, waiting, suspects, outstanding)
+            _fill(executor, task, limits, waiting, suspects, outstanding)
             if not outstanding:
                 return
             done, _ = wait(outstanding, timeout=_TICK_S, return_when=FIRST_COMPLETED)
@@ -132,15 +151,21 @@ def iter_runs(task: Task, runs: Iterable[Run], executor: Executor) -> Iterator[l
     finally:
         for future in outstanding:
             future.cancel()
+        release()
 
 
 def _fill(
-    executor: Executor, task: Task, waiting: Iterator[Run], suspects: deque[Run], outstanding: _Outstanding
+    executor: Executor,
+    task: Task,
+    limits: Limits,
+    waiting: Iterator[Run],
+    suspects: deque[Run],
+    outstanding: _Outstanding,
 ) -> None:
     if suspects:
         if not outstanding:
             run = suspects.popleft()
-            outstanding[_submit(executor, task, run)] = run
+            outstanding[_submit(executor, task, run, limits)] = run
         return
     workers = int(getattr(executor, "workers", 0)) or available_cores()
     while len(outstanding) < _OUTSTANDING_PER_WORKER * workers:
@@ -148,11 +173,13 @@ def _fill(
             run = next(waiting)
         except StopIteration:
             return
-        outstanding[_submit(executor, task, run)] = run
+        outstanding[_submit(executor, task, run, limits)] = run
 
 
-def _submit(executor: Executor, task: Task, run: Run) -> Future[RunRecord]:
+def _submit(executor: Executor, task: Task, run: Run, limits: Limits) -> Future[RunRecord]:
     try:
+        if limits.there:
+            return executor.submit(execute_within, task, run, __version__, limits)
         return executor.submit(execute, task, run, __version__)
     except BrokenExecutor as error:
         raise LobSimError(f"the executor is broken and takes no more runs: {error}") from error
@@ -166,17 +193,19 @@ def _harvest(
     for future in sorted(done, key=lambda f: outstanding[f].run):
         run = outstanding.pop(future)
         try:
+            error = future.exception()
+        except CancelledError as withdrawn:
+            raise LobSimError(f"run {run.run} was withdrawn: the scheduler is lost") from withdrawn
+        if error is None:
             records.append(future.result())
-        except BrokenExecutor as error:
-            if not alone:
-                suspects.append(run)
-                continue
-            _check_alive(executor, error)
+        elif not isinstance(error, BrokenExecutor):
+            # The run never began, or its worker was given up by the cluster, or it raised what is no Exception (a
+            # KeyboardInterrupt of its own, say): its error is its result.
             records.append(failure(run, error))
-        except CancelledError as error:
-            raise LobSimError(f"run {run.run} was withdrawn: the scheduler is lost") from error
-        except Exception as error:
-            # The run never began, or its worker was given up by the cluster: its error is its result.
+        elif not alone:
+            suspects.append(run)
+        else:
+            _check_alive(executor, error)
             records.append(failure(run, error))
     return records
 

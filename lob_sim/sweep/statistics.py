@@ -17,7 +17,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import msgspec
 import numpy as np
@@ -35,11 +35,11 @@ _RESAMPLE_BATCH = 500
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A statistic with its bootstrap interval.
+    """A statistic with its interval.
 
     Attributes:
         value: The statistic of the sample.
-        low: Lower end of the interval; NaN where one observation gives none.
+        low: Lower end of the interval; NaN where the sample gives none that would cover (see :func:`bootstrap`).
         high: Upper end.
         n: Number of observations (seeds, or pairs of runs with the same seed).
         level: Nominal coverage.
@@ -55,63 +55,95 @@ class Estimate(msgspec.Struct, frozen=True):
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
+FEWEST_FOR_BCA = 10
+"""Observations below which no resampling tells the error of a statistic other than the mean."""
+
+
 def bootstrap(
     sample: Any,
     statistic: Callable[..., Any] = np.mean,
     *,
     level: float = 0.95,
     resamples: int = 4_000,
-    method: Literal["BCa", "percentile"] = "BCa",
     seed: int = 0,
 ) -> Estimate:
-    """Bootstrap interval of a statistic of independent observations (Efron 1987; scipy.stats.bootstrap).
+    """Interval of a statistic of independent observations.
+
+    A mean, and with it whatever is linear in the observations (a paired difference, a contrast, a Shapley value, each
+    formed seed by seed), has Student's t-interval: it covers normal observations at exactly the nominal rate, of two
+    upwards, where resampling would cover 52 % of two and 81 % of four. Skewness takes from its coverage a share that
+    falls as 1/n: of 20 exponential observations it covers 92 % at a nominal 95 %.
+
+    Any other statistic has a BCa bootstrap interval (Efron 1987; scipy.stats.bootstrap), whose error also falls as
+    1/n but from a worse start: of 20 normal observations it covers the standard deviation in 88 %. It has none below
+    ten observations, nor where BCa is undefined (a median that no deletion moves).
+
+    Observations that are all equal have an interval of no width: the sample shows no variation, and how rare a
+    different observation may be it cannot tell.
 
     Args:
         sample: Observations, shape (n,): one per seed.
         statistic: Takes an array and ``axis``.
         level: Nominal coverage.
-        resamples: Number of resamples.
-        method: BCa corrects bias and skewness to second order; where it is undefined (a median that no
-            deletion moves) the percentile interval takes its place.
+        resamples: Number of resamples; a mean needs none.
         seed: Of the resampling: the same sample always gives the same interval.
 
-    Raises:
-        InputError: The sample is empty, not one-dimensional, or has values that are not finite.
-    """
-    from scipy.stats import bootstrap as scipy_bootstrap
+    Returns:
+        The statistic with its interval, whose ends are NaN where there is none.
 
+    Raises:
+        InputError: The sample is empty, not one-dimensional, or has values that are not finite; the level is not
+            between 0 and 1.
+    """
     x = np.asarray(sample, dtype=np.float64)
     if x.ndim != 1 or x.size == 0 or not np.isfinite(x).all():
         raise InputError(f"sample of shape {x.shape}: expected one or more finite observations", "bootstrap")
+    if not 0 < level < 1:
+        raise InputError(f"level {level}: expected a coverage between 0 and 1", "bootstrap")
     value = float(statistic(x, axis=-1))
-    if x.size == 1:
-        return Estimate(value, math.nan, math.nan, 1, level)
-    if (x == x[0]).all():
+    if x.size > 1 and (x == x[0]).all():
         return Estimate(value, value, value, x.size, level)
-    for attempt in dict.fromkeys((method, "percentile")):
-        with warnings.catch_warnings():
-            # An undefined BCa interval warns and returns NaN, which is what is looked at below.
-            warnings.simplefilter("ignore")
-            interval = scipy_bootstrap(
-                (x,),
-                statistic,
-                n_resamples=resamples,
-                batch=_RESAMPLE_BATCH,
-                vectorized=True,
-                confidence_level=level,
-                method=attempt,
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
-        low, high = float(interval.low), float(interval.high)
-        if math.isfinite(low) and math.isfinite(high):
-            break
+    low, high = math.nan, math.nan
+    if statistic is np.mean and x.size > 1:
+        half = t_half_width(float(x.std(ddof=1)) / math.sqrt(x.size), x.size, level)
+        low, high = value - half, value + half
+    elif statistic is not np.mean and x.size >= FEWEST_FOR_BCA:
+        low, high = _bca(x, statistic, level, resamples, seed)
     return Estimate(value, low, high, x.size, level)
+
+
+def t_half_width(standard_error: float, n: int, level: float = 0.95) -> float:
+    """Half of the width of Student's interval, from a standard error estimated from n independent observations."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + level) / 2, n - 1)) * standard_error
+
+
+def _bca(x: Floats, statistic: Callable[..., Any], level: float, resamples: int, seed: int) -> tuple[float, float]:
+    """Ends of the BCa interval, NaN where it is undefined."""
+    from scipy.stats import bootstrap as scipy_bootstrap
+
+    with warnings.catch_warnings():
+        # An undefined interval warns and is NaN, which is what is answered.
+        warnings.simplefilter("ignore")
+        interval = scipy_bootstrap(
+            (x,),
+            statistic,
+            n_resamples=resamples,
+            batch=_RESAMPLE_BATCH,
+            vectorized=True,
+            confidence_level=level,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+    low, high = float(interval.low), float(interval.high)
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else (math.nan, math.nan)
 
 
 # --- samples of a table of runs ----------------------------------------------------------------------------
 
 
-def samples(frame: pd.DataFrame, metric: str, point: int | Mapping[str, Value]) -> pd.Series[float]:
+def samples(frame: pd.DataFrame, metric: str, point: SupportsIndex | Mapping[str, Value]) -> pd.Series[float]:
     """A metric's values at one point, indexed by seed; failed runs are left out.
 
     Args:
@@ -122,7 +154,7 @@ def samples(frame: pd.DataFrame, metric: str, point: int | Mapping[str, Value]) 
     Raises:
         InputError: No such column, no such point, several points, or no run that succeeded.
     """
-    conditions = {"point": point} if isinstance(point, int) else dict(point)
+    conditions = dict(point) if isinstance(point, Mapping) else {"point": point}
     for name in (metric, *conditions):
         if name not in frame.columns:
             known = [str(column) for column in frame.columns]
@@ -141,8 +173,8 @@ def samples(frame: pd.DataFrame, metric: str, point: int | Mapping[str, Value]) 
 def paired_difference(
     frame: pd.DataFrame,
     metric: str,
-    treated: int | Mapping[str, Value],
-    control: int | Mapping[str, Value],
+    treated: SupportsIndex | Mapping[str, Value],
+    control: SupportsIndex | Mapping[str, Value],
     statistic: Callable[..., Any] = np.mean,
     level: float = 0.95,
 ) -> Estimate:
@@ -162,13 +194,17 @@ def point_means(frame: pd.DataFrame, metric: str) -> Floats:
     """Mean of a metric over the successful runs of each point, in the order of points.
 
     Raises:
-        InputError: A point has no successful run.
+        InputError: No such column; a point has no successful run, or one without a finite value of the metric: the
+            mean of the others would be of those runs in which there was something to measure.
     """
-    grouped = frame[frame["status"] == "ok"].groupby("point")[metric].mean()
-    missing = sorted(set(frame["point"]) - set(grouped.dropna().index))
+    if metric not in frame.columns:
+        raise InputError(f"there is no column {metric!r}{did_you_mean(metric, list(frame.columns))}", "results")
+    done = frame[frame["status"] == "ok"]
+    whole = np.isfinite(done[metric].to_numpy(dtype=np.float64))
+    missing = sorted((set(frame["point"]) - set(done["point"])) | set(done["point"][~whole]))
     if missing:
-        raise InputError(f"points {missing[:5]} have no successful run with {metric}", "results")
-    return grouped.to_numpy(dtype=np.float64)
+        raise InputError(f"points {missing[:5]} have no successful run with {metric}, or one without", "results")
+    return done.groupby("point")[metric].mean().to_numpy(dtype=np.float64)
 
 
 # --- factorial contrasts and Shapley values ----------------------------------------------------------------

@@ -19,12 +19,11 @@ from lob_sim.errors import InputError
 from lob_sim.sweep.folder import Sweep
 from lob_sim.sweep.statistics import Estimate, bootstrap
 
-_RESAMPLES = 1_000
 _BINS = 8
 
 
 def summarise(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """Means with bootstrap intervals over seeds.
+    """Means with intervals over seeds.
 
     Args:
         frame: Rows of a sweep.
@@ -45,13 +44,14 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
         for metric in chosen:
             values = group[metric].replace([np.inf, -np.inf], np.nan).dropna().to_numpy()
             if values.size:
-                mean = bootstrap(values, resamples=_RESAMPLES)
+                mean = bootstrap(values)
             else:
                 mean = Estimate(np.nan, np.nan, np.nan, 0, 0.95)
             parameters = {path: group[path].iloc[0] for path in paths}
             numbers = {"mean": mean.value, "low": mean.low, "high": mean.high, "n": mean.n, "failed": failed}
             rows.append({"point": point, **parameters, "metric": metric, **numbers})
-    return pd.DataFrame(rows)
+    # Where every run has failed there is no metric, and no row.
+    return pd.DataFrame(rows, columns=["point", *paths, "metric", "mean", "low", "high", "n", "failed"])
 
 
 def known_metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
@@ -89,7 +89,7 @@ def _plain(value: Any) -> Any:
 
 
 def curves(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str], sampled: bool) -> pd.DataFrame:
-    """Means of metrics along each axis with 95% bootstrap intervals.
+    """Means of metrics along each axis with 95 % intervals.
 
     Args:
         frame: Rows of a sweep.
@@ -104,9 +104,7 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str], sam
     rows = []
     for axis, metric in itertools.product(axes, metrics):
         for value, group in _along(done.dropna(subset=[metric]), axis, sampled):
-            found = bootstrap(
-                group.groupby("point" if sampled else "seed")[metric].mean().to_numpy(), resamples=_RESAMPLES
-            )
+            found = bootstrap(group.groupby("point" if sampled else "seed")[metric].mean().to_numpy())
             rows.append((axis, value, metric, found.value, found.low, found.high))
     return pd.DataFrame(rows, columns=["axis", "value", "metric", "mean", "low", "high"])
 

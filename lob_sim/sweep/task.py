@@ -11,11 +11,12 @@ import pickle
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
+import numpy as np
 
 from lob_sim import __version__
 from lob_sim.errors import InputError, PluginError
@@ -26,7 +27,56 @@ Value: TypeAlias = bool | int | float | str
 FIXED_COLUMNS = ("run", "point", "replicate", "seed")
 OUTCOME_COLUMNS = ("status", "error", "trace", "run_time_s", "digest")
 """Columns of a table of results besides parameters and metrics."""
+SUMMARY_COLUMNS = ("metric", "mean", "low", "high", "n")
+"""Columns of a summary of it besides parameters and those."""
 _TRACEBACK_CHARS = 4_000
+
+
+def plain_value(value: Any, where: str) -> Value:
+    """A parameter's value as what it is remembered as: a number of numpy's becomes Python's.
+
+    Raises:
+        InputError: It is no truth value, number or text, or an integer beyond 64 bits.
+    """
+    plain = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(plain, bool | int | float | str):
+        raise InputError(f"{plain!r}: expected a number, true, false or text", where)
+    if isinstance(plain, int) and not -(2**63) <= plain < 2**63:
+        raise InputError(f"{plain}: expected an integer of 64 bits", where)
+    if isinstance(plain, str):
+        try:
+            plain.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{plain!r}: expected text that can be written as UTF-8", where) from error
+    return plain
+
+
+def plain_point(point: Mapping[str, Any]) -> dict[str, Value]:
+    """A point with plain values.
+
+    Raises:
+        InputError: A path is no text or is named like a column of the results; or as of :func:`plain_value`.
+    """
+    refuse_taken(point)
+    return {path: plain_value(value, f"parameter {path}") for path, value in point.items()}
+
+
+def refuse_taken(paths: Iterable[Any], also: tuple[str, ...] = ()) -> None:
+    """Refuse parameters that would overwrite a column of the results or of their summary.
+
+    Raises:
+        InputError: Names the parameter.
+    """
+    taken = {*FIXED_COLUMNS, *OUTCOME_COLUMNS, *SUMMARY_COLUMNS, "failed", *also}
+    for path in paths:
+        if not isinstance(path, str) or not path:
+            raise InputError(f"{path!r} is no parameter path: expected text", "parameter")
+        if path == "seed":
+            hint = "the seeds of a sweep are its own (seeds, root_seed)"
+            raise InputError(f"a parameter of a sweep cannot be called 'seed': {hint}", f"parameter {path}")
+        if path in taken:
+            message = f"a parameter of a sweep cannot be called {path!r}: that is a column of its results"
+            raise InputError(message, f"parameter {path}")
 
 
 class TaskSpec(msgspec.Struct, frozen=True):
@@ -149,6 +199,8 @@ def execute(task: Task, run: Run, version: str) -> RunRecord:
         taken = sorted(set(metrics) & {*FIXED_COLUMNS, *OUTCOME_COLUMNS, *run.spec.overrides})
         if taken:
             raise InputError(f"metrics named like other columns: {', '.join(taken)}", task_name(task))
+        for text in (*metrics, given.digest):
+            text.encode()  # What cannot be written would end the sweep later: it fails its run now.
         digest = given.digest or digest_of(metrics)
     except (Exception, SystemExit) as error:
         trace = traceback.format_exc()[-_TRACEBACK_CHARS:]
@@ -160,8 +212,18 @@ def execute(task: Task, run: Run, version: str) -> RunRecord:
 
 def failure(run: Run, error: BaseException, trace: str = "", elapsed_s: float = 0.0) -> RunRecord:
     """The record of a run that failed with ``error``."""
-    text = f"{type(error).__name__}: {error}"
-    return RunRecord(run.run, run.point, run.replicate, run.spec.seed, False, text, trace, elapsed_s, "", {})
+    try:
+        told = str(error)
+    except Exception as other:
+        told = f"(its message cannot be had: {type(other).__name__})"
+    text = _writable(f"{type(error).__name__}: {told}")
+    seed = run.spec.seed
+    return RunRecord(run.run, run.point, run.replicate, seed, False, text, _writable(trace), elapsed_s, "", {})
+
+
+def _writable(text: str) -> str:
+    """The text as UTF-8 can have it: half of a surrogate pair is written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def digest_of(metrics: Mapping[str, float]) -> str:

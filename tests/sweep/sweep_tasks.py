@@ -57,6 +57,22 @@ def crashing(spec: TaskSpec) -> dict[str, float]:
     return noisy(spec)
 
 
+def endless(spec: TaskSpec) -> dict[str, float]:
+    """Never ends where x is 2."""
+    while spec.overrides["x"] == 2:
+        pass
+    return noisy(spec)
+
+
+def greedy(spec: TaskSpec) -> dict[str, float]:
+    """Takes memory, ten megabytes every hundredth of a second, where x is 2."""
+    hoard = []
+    while spec.overrides["x"] == 2:
+        hoard.append(bytearray(10_000_000))
+        time.sleep(0.01)
+    return noisy(spec)
+
+
 def logging(spec: TaskSpec) -> TaskResult:
     """Writes a log where it is told to, and refuses to overwrite one."""
     if spec.out is not None:

@@ -170,5 +170,5 @@ def test_bad_sweep_file_names_file_and_field(tmp_path, text: str, expected: str)
 
 
 def test_missing_sweep_file(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"none\.toml.*cannot read"):
+    with pytest.raises(InputError, match=r"none\.toml.*cannot be read"):
         load_sweep_file(tmp_path / "none.toml")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import collections
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from sweep_tasks import crashing, failing, logging, noisy, slow
 import lob_sim
 from lob_sim.errors import DataError, InputError, OutputError, ScenarioError
 from lob_sim.sweep import Axis, Design, Processes, Serial, Sweep, SweepPlan, run_many, run_seeds, run_sweep
+from lob_sim.sweep.folder import sealed
 
 DESIGN = Design((Axis("x", (1, 2, 3)),), root_seed=9)
 PLAN = SweepPlan(task=noisy, design=DESIGN, seeds=4, scenario={"name": "m", "dealers": {"count": 8}})
@@ -124,7 +124,9 @@ def test_stopped_sweep_can_be_resumed(tmp_path, how: signal.Signals, after: int)
 
 def test_half_written_part_is_ignored(tmp_path) -> None:
     run_sweep(PLAN, tmp_path / "s", executor=Serial())
-    (tmp_path / "s" / "results" / "status=ok" / ".part-000009.parquet.tmp").write_bytes(b"half a pa")
+    (tmp_path / "s" / "results" / "status=ok" / ".part-000009-0123456789abcdef.parquet.0a1b2c3d.tmp").write_bytes(
+        b"half a pa"
+    )
     assert len(Sweep(tmp_path / "s").frame()) == 12
 
 
@@ -188,11 +190,9 @@ def test_another_sweeps_folder_is_refused_saying_what_differs(tmp_path, change, 
 
 @pytest.mark.parametrize("version", ["lob_sim", "lob_sim source", "task source", "python", "numpy"])
 def test_another_version_is_refused(tmp_path, version: str) -> None:
-    run_sweep(PLAN, tmp_path / "s", executor=Serial())
-    file = tmp_path / "s" / "sweep.json"
-    manifest = json.loads(file.read_text())
-    manifest["versions"][version] = "0.0.0"
-    file.write_text(json.dumps(manifest))
+    sweep = run_sweep(PLAN, tmp_path / "s", executor=Serial())
+    sweep.manifest.versions[version] = "0.0.0"
+    (tmp_path / "s" / "sweep.json").write_bytes(sealed(sweep.manifest))
     with pytest.raises(InputError, match=f"versions.{version} is '0.0.0' there"):
         run_sweep(PLAN, tmp_path / "s", executor=Serial(), resume=True)
 

@@ -25,7 +25,7 @@ def test_summary_is_the_mean_and_interval_over_seeds(tmp_path) -> None:
     summary = summarise(frame)
     row = summary[(summary["x"] == 5) & (summary["metric"] == "y")].iloc[0]
     values = frame[frame["x"] == 5]["y"]
-    expected = bootstrap(values.to_numpy(), resamples=1000)
+    expected = bootstrap(values.to_numpy())
     assert (row["mean"], row["low"], row["high"]) == (expected.value, expected.low, expected.high)
     assert (row["n"], row["failed"]) == (6, 0)
 
