@@ -55,7 +55,7 @@ from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
 from lob_sim.sweep.scenario_task import ScenarioTask
 from lob_sim.sweep.task import TaskResult
-from lob_sim.units import Instrument, cash_unit_of
+from lob_sim.units import Instrument, cash_unit_of, tick_lot_value
 
 SCENARIO = Path(__file__).with_suffix(".toml")
 BN = 10**9
@@ -78,7 +78,7 @@ TREASURIES, CORPORATES = 0, 1
 def _context() -> SheetContext:
     """Bonds with lots of one and ticks of a millionth: whatever is typed in is on the grid to nine places."""
     tick, lot, par = Decimal("0.000001"), Decimal(1), Decimal(100)
-    unit, (value, _) = cash_unit_of([tick * lot / par] * 2)
+    unit, (value, _) = cash_unit_of([tick_lot_value(tick, lot, par)] * 2)
     names = ("treasuries", "corporates")
     instruments = tuple(Instrument(i, name, tick, lot, par, i + 1, value) for i, name in enumerate(names))
     return SheetContext(instruments, unit)

@@ -20,6 +20,23 @@ process as ``type(error)(*error.args)``, and so does pickle when an error crosse
 
 from __future__ import annotations
 
+_LONGEST_SHOWN = 80
+
+
+def printable(text: str) -> str:
+    """One line that a terminal shows as it is: every other character, a line break too, is escaped as Python does."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def shown(value: object) -> str:
+    """A value of somebody's input as an error message shows it: on one line, and cut where it is long."""
+    try:
+        text = printable(repr(value) if isinstance(value, str) else str(value))
+    except (ValueError, RecursionError):
+        # Python writes no integer of more than a few thousand digits, and nothing that is nested as deeply.
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
 
 class LobSimError(Exception):
     """The root: ``except LobSimError`` catches everything that lob_sim raises on purpose."""

@@ -33,7 +33,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lob_sim import errors
-from lob_sim.errors import InputError, LobSimError
+from lob_sim.errors import InputError, LobSimError, printable
 from lob_sim.messages import Command, Event
 from lob_sim.sweep.executors import Processes, Serial, available_cores
 from lob_sim.sweep.progress import progress_bar
@@ -327,10 +327,10 @@ class Experiment:
         try:
             app(list(arguments) if arguments is not None else sys.argv[1:], prog_name=self.name)
         except InputError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(printable(f"error: {error}"), err=True)
             sys.exit(2)
         except LobSimError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(printable(f"error: {error}"), err=True)
             sys.exit(1)
 
     def _command(self) -> Callable[..., None]:

@@ -45,6 +45,7 @@ from lob_sim.convert import convert_strict, did_you_mean, is_duration, marks_dur
 from lob_sim.errors import PluginError
 
 _SHIPPED = "strategies"
+_MODULE = re.compile(r"[\w.]*\w[\w.]*|[^\x00-\x1f]*[^\x00-\x1f/\\]\.py")
 
 
 class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +95,7 @@ def load_class(spec: str, base: type, search_path: Path | None = None) -> type[A
         PluginError: Names what was expected and, if something similar exists, the nearest name.
     """
     module_name, colon, class_name = spec.rpartition(":")
-    if not (colon and module_name.strip() and class_name.isidentifier()):
+    if not (colon and _MODULE.fullmatch(module_name) and class_name.isidentifier()):
         raise PluginError(
             f'expected "module:Class" or "file.py:Class", for example "{_SHIPPED}.glosten_milgrom:'
             'GlostenMilgromDealer"',
@@ -119,6 +120,22 @@ def load_class(spec: str, base: type, search_path: Path | None = None) -> type[A
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise PluginError(f"{class_name} is abstract: it must define {missing}", f"plug-in {spec!r}")
     return found
+
+
+def is_shipped(spec: str) -> bool:
+    """Whether ``"module:Class"`` names a module of this package or of the strategies that come with it.
+
+    Nothing of anybody else's is imported to find out, and a folder that merely bears such a name does not count.
+    """
+    module = spec.rpartition(":")[0]
+    package = module.partition(".")[0]
+    if "." not in module or package not in ("lob_sim", _SHIPPED) or module.endswith("__main__"):
+        return False
+    found = importlib.util.find_spec(package)
+    home = Path(__file__).resolve().parents[1]
+    if found is None or found.origin is None or Path(found.origin).resolve().parents[1] != home:
+        return False
+    return _is_importable(module)
 
 
 def find_plugins(package_name: str, base: type) -> list[str]:
@@ -192,7 +209,7 @@ def _known_modules(name: str, folder: Path) -> list[str]:
 def _import(name: str, spec: str) -> types.ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failure(name, error, spec) from error
 
 
@@ -216,7 +233,7 @@ def _load_file(path: Path, folder: Path, spec: str) -> types.ModuleType:
         code = compile(source, str(path), "exec", dont_inherit=True)
         with _importable_from(path.parent, folder.resolve()):
             exec(code, module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise _import_failure(str(path), error, spec) from error
     return module
@@ -235,7 +252,7 @@ def _importable_from(*folders: Path) -> Iterator[None]:
                 sys.path.remove(folder)
 
 
-def _import_failure(what: str, error: Exception, spec: str) -> PluginError:
+def _import_failure(what: str, error: BaseException, spec: str) -> PluginError:
     line = ""
     if isinstance(error, SyntaxError):
         line = f", line {error.lineno}"

@@ -3,19 +3,21 @@
 Inside the simulator a price is an integer number of ticks, a quantity an integer number of lots, a time an
 integer number of nanoseconds and cash an integer number of cash units. One cash unit is the greatest common
 divisor of the values of one tick on one lot over all instruments of a market, so that every trade moves a whole
-number of them and cash is conserved exactly, not to rounding. Decimal numbers appear in scenarios and reports alone.
+number of them and cash is conserved exactly, not to rounding. The unit itself is a fraction, because prices per 12
+have no decimal one. Decimal numbers appear in scenarios and reports alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
+from fractions import Fraction
 from math import gcd, lcm
 from typing import Annotated, TypeAlias
 
 import msgspec
 
-from lob_sim.errors import InputError
+from lob_sim.errors import InputError, shown
 
 Ns: TypeAlias = int
 """Simulated time or a duration, in nanoseconds."""
@@ -31,6 +33,8 @@ Cash: TypeAlias = int
 """An amount of money, in cash units of the market (see :class:`CashUnit`)."""
 
 NS_PER_S: Ns = 1_000_000_000
+MOST_NS: Ns = 1 << 62
+"""The longest duration that can be read, 146 years: the sum of two still fits into the log."""
 _DURATION_UNITS: dict[str, Ns] = {
     "ns": 1,
     "us": 1_000,
@@ -53,13 +57,15 @@ def parse_duration_ns(text: str | float) -> Ns:
     number = raw.rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = raw[len(number) :] or "s"
     if unit not in _DURATION_UNITS:
-        raise InputError(f"{raw!r} has no known unit of time: {expected}")
+        raise InputError(f"{shown(raw)} has no known unit of time: {expected}")
     try:
         ns = Decimal(number.strip()) * _DURATION_UNITS[unit]
-    except InvalidOperation:
-        raise InputError(f"{raw!r} is not a duration: {expected}") from None
+    except DecimalException:
+        raise InputError(f"{shown(raw)} is not a duration: {expected}") from None
+    if ns.is_finite() and ns > MOST_NS:
+        raise InputError(f"{shown(raw)} is longer than 146 years: {expected}")
     if not ns.is_finite() or ns < 0 or ns != ns.to_integral_value():
-        raise InputError(f"{raw!r} is not a whole, non-negative number of nanoseconds: {expected}")
+        raise InputError(f"{shown(raw)} is not a whole, non-negative number of nanoseconds: {expected}")
     return int(ns)
 
 
@@ -114,21 +120,31 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
         """Decimals that a price on the tick grid can have."""
         return max(0, -int(self.tick_size.normalize().as_tuple().exponent))
 
-    def to_ticks(self, price: Decimal) -> Ticks:
-        """Convert a decimal price exactly.
+    @property
+    def tick_value(self) -> Fraction:
+        """Value of one tick on one lot, in currency units."""
+        return tick_lot_value(self.tick_size, self.lot_size, self.price_per)
+
+    @property
+    def cash_unit(self) -> CashUnit:
+        """The unit of cash of the market that it is traded on."""
+        return CashUnit(self.tick_value / self.cash_per_tick_lot)
+
+    def to_ticks(self, price: Decimal | Fraction) -> Ticks:
+        """Convert a price exactly.
 
         Raises:
             InputError: The price is off the tick grid.
         """
-        return _exact(price, self.tick_size, f"price {price} of {self.name}", f"a multiple of {self.tick_size}")
+        return _exact(price, self.tick_size, "price", f" of {self.name}", f"a multiple of {self.tick_size}")
 
-    def to_lots(self, amount: Decimal) -> Lots:
-        """Convert a decimal amount exactly.
+    def to_lots(self, amount: Decimal | Fraction) -> Lots:
+        """Convert an amount exactly.
 
         Raises:
             InputError: The amount is not a whole number of lots.
         """
-        return _exact(amount, self.lot_size, f"amount {amount} of {self.name}", f"a multiple of {self.lot_size}")
+        return _exact(amount, self.lot_size, "amount", f" of {self.name}", f"a multiple of {self.lot_size}")
 
     def price(self, ticks: float) -> float:
         """Price in points, for display; a fractional number of ticks is allowed (a mid, a mean)."""
@@ -144,44 +160,67 @@ class Instrument(msgspec.Struct, frozen=True, gc=False):
 
 
 class CashUnit(msgspec.Struct, frozen=True, gc=False):
-    """The market's unit of cash: ``size`` currency units of money each."""
+    """The market's unit of cash: ``size`` currency units of money each, exactly. As text: ``1/1200``, ``500``."""
 
-    size: Decimal
+    size: Fraction
 
-    def to_cash(self, money: Decimal, what: str = "amount") -> Cash:
+    def __str__(self) -> str:
+        return str(self.size)
+
+    def to_cash(self, money: Decimal | Fraction, what: str = "amount") -> Cash:
         """Convert money exactly.
 
         Raises:
             InputError: The amount is not a whole number of cash units.
         """
-        return _exact(money, self.size, f"{what} {money}", f"a multiple of {self.size}")
+        return _exact(money, self.size, what, "", f"a multiple of {exact_text(self.size)}")
 
     def money(self, cash: float) -> float:
         """Money in currency units, for display."""
         return cash * float(self.size)
 
 
-def cash_unit_of(tick_lot_values: Sequence[Decimal]) -> tuple[CashUnit, tuple[int, ...]]:
+def tick_lot_value(tick_size: Decimal, lot_size: Decimal, price_per: Decimal) -> Fraction:
+    """Value of one tick on one lot, in currency units, exact; see :class:`Instrument` for the arguments."""
+    return Fraction(tick_size) * Fraction(lot_size) / Fraction(price_per)
+
+
+def cash_unit_of(tick_lot_values: Sequence[Fraction]) -> tuple[CashUnit, tuple[int, ...]]:
     """Find the largest cash unit in which one tick on one lot of every instrument is a whole number.
 
     Args:
-        tick_lot_values: For each instrument tick size × lot size / price_per, in currency units; positive.
+        tick_lot_values: For each instrument :func:`tick_lot_value`; positive.
 
     Returns:
         The unit, and each instrument's value of one tick on one lot in it.
     """
-    fractions = [value.as_integer_ratio() for value in tick_lot_values]
-    denominator = lcm(*(d for _, d in fractions))
-    numerators = [n * (denominator // d) for n, d in fractions]
+    denominator = lcm(*(value.denominator for value in tick_lot_values))
+    numerators = [value.numerator * (denominator // value.denominator) for value in tick_lot_values]
     common = gcd(*numerators)
-    return CashUnit(Decimal(common) / Decimal(denominator)), tuple(n // common for n in numerators)
+    return CashUnit(Fraction(common, denominator)), tuple(n // common for n in numerators)
 
 
-def _exact(value: Decimal, unit: Decimal, what: str, expected: str) -> int:
-    if not value.is_finite():
-        raise InputError(f"{what} is not a finite number: expected {expected}")
-    quotient = value / unit
-    whole = int(quotient)
-    if whole != quotient or whole * unit != value:
-        raise InputError(f"{what} is off the grid: expected {expected}")
-    return whole
+def exact_text(value: Decimal | Fraction) -> str:
+    """A number as people write it where decimals can say it exactly, else as a fraction."""
+    if isinstance(value, Decimal):
+        return str(value)
+    digits = max(_multiplicity(value.denominator, 2), _multiplicity(value.denominator, 5))
+    whole = value * 10**digits
+    return str(value) if whole.denominator != 1 else f"{Decimal(f'{whole.numerator}e-{digits}'):f}"
+
+
+def _multiplicity(number: int, prime: int) -> int:
+    n = 0
+    while number % prime == 0:
+        number //= prime
+        n += 1
+    return n
+
+
+def _exact(value: Decimal | Fraction, unit: Decimal | Fraction, what: str, of: str, expected: str) -> int:
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise InputError(f"{what} {value}{of} is not a finite number: expected {expected}")
+    quotient = Fraction(value) / Fraction(unit)
+    if quotient.denominator != 1:
+        raise InputError(f"{what} {exact_text(value)}{of} is off the grid: expected {expected}")
+    return quotient.numerator

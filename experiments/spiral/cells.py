@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,18 @@ import pandas as pd
 from experiments.spiral.measure import measure_spiral
 from lob_sim.errors import InputError
 from lob_sim.experiment import run_cells
-from lob_sim.scenario import AgentGroupSpec, BalanceSheetSpec, Scenario, load_scenario, parse_scenario, scenario_to_dict
+from lob_sim.scenario import (
+    AgentGroupSpec,
+    BalanceSheetSpec,
+    Scenario,
+    load_scenario,
+    open_market,
+    parse_scenario,
+    scenario_to_dict,
+)
 from lob_sim.sweep.scenario_task import Measure
 from lob_sim.sweep.task import TaskResult, TaskSpec
-from lob_sim.units import cash_unit_of
+from lob_sim.units import exact_text
 
 SCENARIO = Path(__file__).parent.parent / "information_spiral.toml"
 INFORMATION = ("toxicity", "retreat", "prudent_marks")
@@ -159,13 +168,14 @@ def with_headroom(scenario: Scenario, factor: float) -> Scenario:
         scenario: The scenario.
         factor: 0: every dealer stands at its minimum; 1: as it is.
     """
-    unit = cash_unit_of([i.tick_size * i.lot_size / i.price_per for i in scenario.instruments])[0].size
+    unit = open_market(scenario)[1].size
     for name, group in leverage_groups(scenario).items():
         now, sheet = capital(scenario, group), group.balance_sheet
         assert sheet is not None
         tier1 = now.required + Decimal(repr(factor)) * now.headroom
         funding = now.assets - tier1 - sum(sheet.repo.values(), Decimal(0))
-        changed = msgspec.structs.replace(sheet, short_term_funding=(funding / unit).quantize(Decimal(1)) * unit)
+        nearest = Decimal(exact_text(round(Fraction(funding) / unit) * unit))
+        changed = msgspec.structs.replace(sheet, short_term_funding=nearest)
         scenario = with_group(scenario, name, msgspec.structs.replace(group, balance_sheet=changed))
     return scenario
 

@@ -6,6 +6,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -76,7 +77,7 @@ def scale_of(largest: float) -> float:
 def context(names: Iterable[str]) -> SheetContext:
     """Instruments at a price of 1 whose lot is the unit of cash, for constraints and sale orders."""
     instruments = tuple(Instrument(i, name, *(Decimal(1),) * 3, i + 1, 1) for i, name in enumerate(names))
-    return SheetContext(instruments, CashUnit(Decimal(1)))
+    return SheetContext(instruments, CashUnit(Fraction(1)))
 
 
 def sheet(

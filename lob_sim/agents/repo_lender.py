@@ -15,7 +15,7 @@ from lob_sim.balance.funding import UNSECURED, Loan, NonNegative, RepoLender
 from lob_sim.balance.view import SheetContext
 from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.messages import Event, FundingEvent, FundingKind, SheetDisclosed
-from lob_sim.units import NS_PER_S, Cash, CashUnit, Interval
+from lob_sim.units import NS_PER_S, Cash, Interval
 
 _MEASURE = 0
 _MATURITY = 1
@@ -91,9 +91,7 @@ class RepoLending(Strategy):
     # --- hooks ---------------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
         p = self.params
-        first = ctx.instruments[0]
-        unit = first.tick_size * first.lot_size / first.price_per / first.cash_per_tick_lot
-        self.lender = RepoLender(p, SheetContext(ctx.instruments, CashUnit(unit)))
+        self.lender = RepoLender(p, SheetContext(ctx.instruments, ctx.instruments[0].cash_unit))
         opening = []
         for instrument in ctx.instruments:
             schedule = p.schedules.get(instrument.name)

@@ -239,14 +239,8 @@ def _tier1_loss(run: Run, start_ns: Ns, end_ns: Ns) -> float:
     sheets = run.table("balance_sheet")
     if not len(sheets):
         return math.nan
-    unit = _cash_unit(run)
+    unit = float(run.header.instruments[0].cash_unit.size)
     return float(sum(tier1_loss_cash(sheets, start_ns, end_ns).values())) * unit
-
-
-def _cash_unit(run: Run) -> float:
-    first = run.header.instruments[0]
-    value = first.tick_size * first.lot_size / first.price_per
-    return float(value) / first.cash_per_tick_lot
 
 
 def _recovery_s(run: Run, instrument_id: int, fair: pd.DataFrame, start_ns: Ns) -> float:

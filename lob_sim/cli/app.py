@@ -9,6 +9,7 @@ import typer
 
 from lob_sim import __version__
 from lob_sim.cli import figures, history, listing, logs, reporting, running, sweeping
+from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError, LobSimError
 
 EXIT_FAILED = 1
@@ -52,10 +53,10 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        echo_lines([f"error: {error}"], err=True)
         sys.exit(EXIT_BAD_INPUT)
     except LobSimError as error:
-        typer.echo(f"error: {error}", err=True)
+        echo_lines([f"error: {error}"], err=True)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)

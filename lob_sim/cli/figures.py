@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lob_sim.cli.terminal import echo_lines
 from lob_sim.log import open_run
 from lob_sim.report.static import FIGURES, write_figures
 from lob_sim.report.static_style import FORMATS
@@ -29,6 +30,6 @@ def figures_command(
     """Write a run's figures for papers: one column wide, readable in grey, a file each."""
     written = write_figures(open_run(path), out if out is not None else path / "figures", form, only or ())
     for file in written.files:
-        typer.echo(str(file))
+        echo_lines([str(file)])
     for name, why in written.left_out.items():
-        typer.echo(f"left out: {name} ({why})")
+        echo_lines([f"left out: {name} ({why})"])

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from lob_sim.against import trade_against
-from lob_sim.cli.logs import echo_lines
 from lob_sim.cli.running import default_folder, free_folder, refuse_occupied
+from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.log import DirectoryRecorder
 from lob_sim.log.describe import describe_flow, describe_lobster
@@ -64,7 +64,7 @@ def against_command(
         name, equals, text = each.partition("=")
         if not equals or not name.strip():
             raise InputError("expected name=value, for example half_spread_ticks=2", f"--param {each}")
-        params[name.strip()] = parse_value(text.strip())
+        params[name.strip()] = parse_value(text.strip(), f"--param {each}")
     latency_ns = parse_duration_ns(latency)
     result = trade_against(source, strategy, params, seed, folder, instrument=instrument, latency_ns=latency_ns)
     echo_lines([*describe_flow(result.report), str(folder)])

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.cli.reference import parameter_reference
+from lob_sim.cli.terminal import echo_lines
 from lob_sim.convert import did_you_mean
-from lob_sim.errors import InputError
+from lob_sim.errors import InputError, printable
 from lob_sim.plugins import describe, find_plugins, load_class
 from lob_sim.scenario import packaged_scenarios
 
@@ -64,17 +65,17 @@ def _print_rows(rows: list[tuple[str, str]]) -> None:
     console = Console()
     if not console.is_terminal:
         for spec, summary in rows:
-            typer.echo(f"{spec}\t{summary}")
+            typer.echo(f"{printable(spec)}\t{printable(summary)}")
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for spec, summary in rows:
         # Texts of other people's files: never markup.
-        table.add_row(Text(spec, "bold"), Text(summary))
+        table.add_row(Text(printable(spec), "bold"), Text(printable(summary)))
     console.print(table)
 
 
 def _show_plugin(name: str) -> None:
     info = describe(load_class(name, object))
-    typer.echo(f"{name}\n  {info.summary}")
+    echo_lines([name, f"  {info.summary}"])
     for parameter in info.params:
-        typer.echo(f"  {parameter}\n      {parameter.doc}" if parameter.doc else f"  {parameter}")
+        echo_lines([f"  {parameter}", f"      {parameter.doc}"] if parameter.doc else [f"  {parameter}"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from lob_sim.against import HISTORIC
 from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
+from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.log import open_run, verify
 from lob_sim.log.describe import describe_book, describe_diff, describe_verification
@@ -78,7 +78,7 @@ def rerun_command(
     folder = out if out is not None else default_folder(f"{scenario.name}-rerun", header.seed_entropy)
     refuse_occupied(folder)
     run(scenario, header.seed_entropy, folder)
-    typer.echo(str(folder))
+    echo_lines([str(folder)])
 
 
 def diff_command(first: RunPath, second: Annotated[Path, typer.Argument(help="Another run directory.")]) -> None:
@@ -96,9 +96,3 @@ def export_command(
 ) -> None:
     """Write a run for other tools."""
     echo_lines(map(str, export_run(open_run(path), out if out is not None else path / f"export-{to}", to)))
-
-
-def echo_lines(lines: Iterable[str]) -> None:
-    """Print lines."""
-    for line in lines:
-        typer.echo(line)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import DataError, InputError
 from lob_sim.log import open_run
 from lob_sim.log.manifest import MANIFEST_NAME
@@ -52,7 +53,7 @@ def report_command(
 ) -> None:
     """Write one self-contained page that opens from disk: what happened, why, and every number behind it."""
     page = write_report(paths, out)
-    typer.echo(str(page))
+    echo_lines([str(page)])
     if show:
         webbrowser.open(page.resolve().as_uri())
 

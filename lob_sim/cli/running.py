@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lob_sim.analysis.summary import summarise
-from lob_sim.errors import InputError
+from lob_sim.cli.terminal import echo_lines
+from lob_sim.errors import InputError, printable
 from lob_sim.log import DirectoryRecorder, NullRecorder, Run, open_run
 from lob_sim.report.live import LiveView
 from lob_sim.running import header_of, rehearse, run
-from lob_sim.scenario import Scenario, errors_name, load_scenario
+from lob_sim.scenario import Scenario, errors_name, load_scenario, without_foreign
+from lob_sim.simulation.opening import OpeningSheet, opening_sheets
 from lob_sim.simulation.runner import advance
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns, format_time
@@ -52,13 +55,14 @@ def run_command(
     refuse_occupied(folder)
     console = Console()
     with errors_name(scenario):
+        echo_lines(breach_warnings(scenario, loaded), err=True)
         if not console.is_terminal:
             run(loaded, chosen, folder)
-            typer.echo(str(folder))
+            echo_lines([str(folder)])
             return
         result = (run_watched if watch else _run_with_bar)(loaded, chosen, folder, console)
     console.print(summary_table(result))
-    console.print("log:", Text(str(folder), "bold"), soft_wrap=True)
+    console.print("log:", Text(printable(str(folder)), "bold"), soft_wrap=True)
 
 
 def run_watched(scenario: Scenario, seed: int, folder: Path, console: Console) -> Run:
@@ -74,7 +78,7 @@ def run_watched(scenario: Scenario, seed: int, folder: Path, console: Console) -
 def _run_with_bar(scenario: Scenario, seed: int, folder: Path, console: Console) -> Run:
     started = time.perf_counter()
     with _progress(console) as progress:
-        task = progress.add_task(escape(scenario.name), total=scenario.horizon, speed="")
+        task = progress.add_task(escape(printable(scenario.name)), total=scenario.horizon, speed="")
 
         def show(world: World, ts_ns: Ns) -> None:
             rows = getattr(world.market.recorder, "rows", 0)
@@ -87,13 +91,59 @@ def _run_with_bar(scenario: Scenario, seed: int, folder: Path, console: Console)
 def check_command(
     scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a packaged one.")],
     overrides: Overrides = None,
+    plugins: Annotated[
+        bool,
+        typer.Option(
+            "--plugins/--no-plugins",
+            help="Whether to import the code that the scenario names outside lob_sim and its strategies.",
+        ),
+    ] = True,
 ) -> None:
-    """Check a scenario without running it: everything in it, including every strategy and parameter."""
+    """Check a scenario without running it: everything in it, including every strategy and parameter.
+
+    Prints the balance sheets at the opening, and how far they are from each of their limits.
+    """
     loaded = load_scenario(scenario, overrides or ())
+    left: tuple[str, ...] = ()
+    if not plugins:
+        loaded, left = without_foreign(loaded)
     with errors_name(scenario):
         world = rehearse(loaded)
     names = ", ".join(instrument.name for instrument in world.instruments)
-    typer.echo(f"{loaded.name}: {len(world.members)} agents trade {names} for {format_time(loaded.horizon)}")
+    lines = [f"{loaded.name}: {len(world.members)} agents trade {names} for {format_time(loaded.horizon)}"]
+    lines += sheet_lines(opening_sheets(world))
+    echo_lines([*lines, *(f"not checked, because its code was not imported: {place}" for place in left)])
+
+
+def sheet_lines(sheets: Sequence[OpeningSheet]) -> list[str]:
+    """Opening balance sheets as a table in currency units, a row for each limit; none without sheets."""
+    if not sheets:
+        return []
+    rows = [["group", "assets", "Tier 1", "limit", "headroom", ""]]
+    for sheet in sheets:
+        own = [sheet.group, f"{sheet.assets:,.0f}", f"{sheet.tier1:,.0f}"]
+        for limit in sheet.limits or (None,):
+            said = ["none", ""] if limit is None else [limit.name, f"{limit.headroom:,.0f}"]
+            rows.append([*own, *said, "BREACHED" if limit in sheet.breached else ""])
+            own = [""] * len(own)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = (0, 3, 5)
+    return [
+        "  ".join(f"{cell:{'<' if i in left else '>'}{widths[i]}}" for i, cell in enumerate(row)).rstrip()
+        for row in rows
+    ]
+
+
+def breach_warnings(source: str, scenario: Scenario) -> list[str]:
+    """A line for every limit that is breached before anybody trades: that is allowed, and seldom meant."""
+    if all(group.balance_sheet is None for group in scenario.agents):
+        return []
+    return [
+        f"warning: {source}: agents.{sheet.group}.balance_sheet: {limit.name} is breached at the opening, "
+        f"headroom {limit.headroom:,.0f}"
+        for sheet in opening_sheets(World(scenario, scenario.seed, NullRecorder()))
+        for limit in sheet.breached
+    ]
 
 
 def default_folder(name: str, seed: int) -> Path:
@@ -125,13 +175,14 @@ def refuse_occupied(folder: Path) -> None:
 
 def summary_table(result: Run) -> Table:
     """What happened, a row per instrument."""
-    table = Table(title=Text(f"{result.header.scenario.get('name', 'run')}, seed {result.header.seed_entropy}"))
+    title = f"{result.header.scenario.get('name', 'run')}, seed {result.header.seed_entropy}"
+    table = Table(title=Text(printable(title)))
     table.add_column("instrument")
     rows = summarise(result)
     for column in rows.columns:
         table.add_column(column.replace("_", " "), justify="right")
     for name, row in rows.iterrows():
-        table.add_row(Text(str(name)), *(f"{value:,.4g}" for value in row))
+        table.add_row(Text(printable(str(name))), *(f"{value:,.4g}" for value in row))
     return table
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lob_sim.cli.reporting import write_report
 from lob_sim.cli.running import Overrides
+from lob_sim.cli.terminal import echo_lines
 from lob_sim.sweep.commands import SweepOptions, sweep, sweep_report
 
 MEASURE = "lob_sim.sweep.measure:measure_crisis"
@@ -81,5 +82,4 @@ def report_command(
 ) -> None:
     """Show a sweep's summary, complete or not; write figures for a paper, summary.csv and the sweep's page."""
     figures = sweep_report(directory, metric or (), Console())
-    typer.echo(f"figures and summary.csv: {figures}")
-    typer.echo(f"page: {write_report([directory])}")
+    echo_lines([f"figures and summary.csv: {figures}", f"page: {write_report([directory])}"])

@@ -45,6 +45,11 @@ MAX_ALPHA = 0.99
 """No flow is taken to be informed with a probability above this: at 1 a trade on the wrong side of every
 plausible value would be impossible, and no belief could follow it."""
 
+MIN_SD_TICKS = 1e-6
+"""No belief is surer than this, a millionth of a tick: nothing that is priced in whole ticks tells such values apart,
+and a standard deviation of zero would make every later observation impossible or meaningless."""
+
+_MIN_VAR = MIN_SD_TICKS**2
 _SQRT_HALF = math.sqrt(0.5)
 _INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 
@@ -56,7 +61,7 @@ class Belief(ABC):
 
     Args:
         mean_ticks: Mean at ``ts_ns``.
-        sd_ticks: Standard deviation at ``ts_ns``, positive.
+        sd_ticks: Standard deviation at ``ts_ns``, positive; never less than :data:`MIN_SD_TICKS`, then and later.
         volatility: How perceived volatility is learnt.
         ts_ns: Time at which the belief starts.
 
@@ -67,7 +72,7 @@ class Belief(ABC):
     __slots__ = ("_ts_ns", "volatility")
 
     def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
-        if not sd_ticks > 0:
+        if not 0 < sd_ticks < math.inf:
             raise InputError(f"{sd_ticks}: expected a positive number of ticks", "sd_ticks")
         self.volatility = PerceivedVolatility(volatility)
         self.volatility.observe(ts_ns, mean_ticks)
@@ -143,7 +148,7 @@ class GaussianBelief(Belief):
     def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
         super().__init__(mean_ticks, sd_ticks, volatility, ts_ns)
         self._mean = mean_ticks
-        self._var = sd_ticks * sd_ticks
+        self._var = max(_MIN_VAR, sd_ticks * sd_ticks)
 
     @property
     def mean_ticks(self) -> float:
@@ -179,7 +184,7 @@ class GaussianBelief(Belief):
             second = 1 + weight * (a * density + b * below_density)
         self._mean += side * sd * pull
         self.volatility.expect(self._var * pull * pull)
-        self._var *= second - pull * pull
+        self._var = max(_MIN_VAR, self._var * (second - pull * pull))
 
     def on_past_trade(self, side: Side, price_ticks: float, alpha: float, age_ns: Ns) -> None:
         """Match the posterior's first two moments."""
@@ -193,14 +198,14 @@ class GaussianBelief(Belief):
         move = self._var / then_sd * pull
         self._mean += side * move
         self.volatility.expect(move * move)
-        self._var += self._var * self._var / then_var * (a * pull - pull * pull)
+        self._var = max(_MIN_VAR, self._var + self._var * self._var / then_var * (a * pull - pull * pull))
 
     def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:
         """Combine two Gaussians."""
         gain = self._var / (self._var + noise_sd_ticks * noise_sd_ticks)
         self.volatility.expect(gain * self._var)
         self._mean += gain * (signal_ticks - self._mean)
-        self._var *= 1 - gain
+        self._var = max(_MIN_VAR, self._var * (1 - gain))
 
     def probability_informed(self, side: Side, price_ticks: float, alpha: float) -> float:
         """Bayes' rule for the aggressor's kind."""
@@ -225,7 +230,9 @@ class DensityBelief(Belief):
     def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
         super().__init__(mean_ticks, sd_ticks, volatility, ts_ns)
         self._held_var = 0.0
+        sd_ticks = max(sd_ticks, MIN_SD_TICKS)
         self._lay_out(mean_ticks, sd_ticks)
+        self._mean, self._var = mean_ticks, sd_ticks**2
         self._density: NDArray[np.float64] = np.exp(-0.5 * ((self._grid - mean_ticks) / sd_ticks) ** 2)
         self._settle()
 
@@ -275,12 +282,14 @@ class DensityBelief(Belief):
     def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:
         """Multiply by the signal's likelihood, on a grid moved to where the posterior will be."""
         self._diffuse()
-        gain = self._var / (self._var + noise_sd_ticks**2)
+        gain = self._var / (self._var + noise_sd_ticks * noise_sd_ticks)
         self.volatility.expect(gain * self._var)
-        self._regrid(self._mean + gain * (signal_ticks - self._mean), math.sqrt(self._var))
-        exponent = -0.5 * ((self._grid - signal_ticks) / noise_sd_ticks) ** 2
+        mean, sd = self._mean + gain * (signal_ticks - self._mean), math.sqrt(self._var * (1 - gain))
+        self._regrid(mean, math.sqrt(self._var))
+        # The signal is never taken to be finer than the belief may become.
+        exponent = -0.5 * ((self._grid - signal_ticks) / max(noise_sd_ticks, MIN_SD_TICKS)) ** 2
         self._density *= np.exp(exponent - exponent.max())
-        self._settle()
+        self._settle(mean, sd)
 
     def probability_informed(self, side: Side, price_ticks: float, alpha: float) -> float:
         """Bayes' rule for the aggressor's kind."""
@@ -298,10 +307,18 @@ class DensityBelief(Belief):
             -self._HALF_POINTS, self._HALF_POINTS + 1, dtype=np.float64
         )
 
-    def _settle(self) -> None:
-        self._density /= self._density.sum()
+    def _settle(self, mean: float | None = None, sd: float | None = None) -> None:
+        """Make the density sum to one, and find its moments; one that has vanished becomes Gaussian with these."""
+        total = float(self._density.sum())
+        if not total > 0:
+            mean = self._mean if mean is None else mean
+            sd = max(MIN_SD_TICKS, math.sqrt(self._var) if sd is None else sd)
+            self._lay_out(mean, sd)
+            self._density = np.exp(-0.5 * ((self._grid - mean) / sd) ** 2)
+            total = float(self._density.sum())
+        self._density /= total
         self._mean = float(self._density @ self._grid)
-        self._var = float(self._density @ (self._grid - self._mean) ** 2)
+        self._var = max(_MIN_VAR, float(self._density @ (self._grid - self._mean) ** 2))
         sd = math.sqrt(self._var)
         reach = self._step * self._HALF_POINTS
         centre = float(self._grid[self._HALF_POINTS])

@@ -24,10 +24,18 @@ import msgspec
 from lob_sim.errors import ScenarioError
 from lob_sim.messages import FairValue, News
 from lob_sim.rng import Stream
-from lob_sim.units import NS_PER_S, Duration, Ns
+from lob_sim.units import MOST_NS, NS_PER_S, Duration, Ns
 
 TRADING_DAY_NS: Ns = 8 * 3600 * NS_PER_S
 """Simulated time that counts as one day where a volatility or a frequency is given per day."""
+
+
+_LOWEST_TICKS, _HIGHEST_TICKS = 1e-9, 1e18
+"""A value stays between these, where no order book reaches, so that no path leaves the positive numbers."""
+
+
+def _exp(exponent: float) -> float:
+    return math.exp(min(exponent, 700.0))
 
 
 class FairValueParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,14 +175,14 @@ class _Path:
 
     def diffuse(self, ts_ns: Ns, common: float) -> FairValue:
         shock = self._params.common_loading * common + self._own * self._diffusion.normal()
-        return self.multiply(ts_ns, math.exp(self.step_sd * (shock - 0.5 * self.step_sd)))
+        return self.multiply(ts_ns, _exp(self.step_sd * (shock - 0.5 * self.step_sd)))
 
     def jump(self, ts_ns: Ns) -> FairValue:
         sd = self._params.jump_sd
-        return self.multiply(ts_ns, math.exp(sd * (self._jumps.normal() - 0.5 * sd)))
+        return self.multiply(ts_ns, _exp(sd * (self._jumps.normal() - 0.5 * sd)))
 
     def multiply(self, ts_ns: Ns, factor: float, is_shock: bool = False) -> FairValue:
-        self.value_ticks *= factor
+        self.value_ticks = min(_HIGHEST_TICKS, max(_LOWEST_TICKS, self.value_ticks * factor))
         return FairValue(ts_ns, self.instrument_id, self.value_ticks, is_shock)
 
     def news(self, ts_ns: Ns) -> News:
@@ -184,7 +192,8 @@ class _Path:
 
     def next_jump_ns(self) -> Ns:
         rate = self._params.jumps_per_day
-        return self._jumps.delay_ns(TRADING_DAY_NS / rate) if rate else 0
+        # A rate so small that its mean delay is beyond all times that can be written means no jump.
+        return self._jumps.delay_ns(TRADING_DAY_NS / rate) if rate > TRADING_DAY_NS / MOST_NS else 0
 
     def next_news_ns(self) -> Ns:
         mean_ns = self._params.news_interval_ns

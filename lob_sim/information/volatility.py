@@ -42,11 +42,11 @@ class VolatilityParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         max_ratio (factor): The estimate stays between the prior divided by this and the prior times this; at least 1.
     """
 
-    prior_ticks_per_sqrt_s: Annotated[float, msgspec.Meta(gt=0)]
+    prior_ticks_per_sqrt_s: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
     stretch_ns: Interval = 60 * NS_PER_S
     half_life_ns: Interval = 600 * NS_PER_S
     prior_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
-    max_ratio: Annotated[float, msgspec.Meta(ge=1)] = 8.0
+    max_ratio: Annotated[float, msgspec.Meta(ge=1, le=1e6)] = 8.0
 
 
 class PerceivedVolatility:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lob_sim.agents.desk import Desk
+from lob_sim.errors import printable
 from lob_sim.messages import (
     ConstraintBreached,
     DealerDefaulted,
@@ -27,7 +28,6 @@ from lob_sim.messages import (
     ReturnRecord,
     Side,
 )
-from lob_sim.report.names import printable
 from lob_sim.simulation.host import AgentHost
 from lob_sim.simulation.world import World
 from lob_sim.units import NS_PER_S, Instrument, Ns

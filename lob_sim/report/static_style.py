@@ -11,8 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lob_sim.errors import OutputError
-from lob_sim.report.names import printable
+from lob_sim.errors import OutputError, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

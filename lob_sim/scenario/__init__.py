@@ -1,5 +1,7 @@
 """Scenarios: what a market consists of, read from TOML and checked."""
 
+from lob_sim.scenario.checks import check_scenario
+from lob_sim.scenario.foreign import without_foreign
 from lob_sim.scenario.loading import (
     errors_name,
     find_scenario,
@@ -44,6 +46,7 @@ __all__ = [
     "Spec",
     "SwitchSpec",
     "apply_overrides",
+    "check_scenario",
     "errors_name",
     "find_scenario",
     "instrument_specs",
@@ -54,4 +57,5 @@ __all__ = [
     "parse_value",
     "scenario_to_dict",
     "set_path",
+    "without_foreign",
 ]

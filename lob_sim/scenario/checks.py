@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 
+from lob_sim.book import MAX_PRICE_TICKS
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, ScenarioError
-from lob_sim.scenario.specs import AgentGroupSpec, InstrumentSpec, Scenario
-from lob_sim.units import CashUnit, Instrument
+from lob_sim.scenario.specs import AgentGroupSpec, BalanceSheetSpec, InstrumentSpec, Scenario
+from lob_sim.units import MOST_CASH, Cash, CashUnit, Instrument, Ticks, exact_text
 
 
-def check_scenario(scenario: Scenario, instruments: Sequence[Instrument], unit: CashUnit, where: str = "") -> None:
+def check_scenario(
+    scenario: Scenario,
+    instruments: Sequence[Instrument],
+    unit: CashUnit,
+    initial_ticks: Sequence[Ticks],
+    where: str = "",
+) -> None:
     """Check everything that no single table can check by itself.
 
     Args:
         scenario: What is checked; its own tables are each well formed.
         instruments: Its instruments.
         unit: Its unit of cash.
+        initial_ticks: Their initial prices.
         where: Put before the field in errors.
 
     Raises:
         ScenarioError: Names the field and says what was expected.
     """
+    unique_names((spec.name for spec in scenario.instruments), f"{where}instruments")
+    unique_names((spec.name for spec in scenario.agents), f"{where}agents")
     names = [instrument.name for instrument in instruments]
+    lot_values = []
+    for instrument, ticks in zip(instruments, initial_ticks, strict=True):
+        lot_values.append(_lot_value(instrument, ticks, f"{where}instruments.{instrument.name}"))
     for spec in scenario.instruments:
         _check_rules(spec, scenario, f"{where}instruments.{spec.name}")
     for group in scenario.agents:
         _check_group(group, names, f"{where}agents.{group.name}")
-        _check_amounts(group, instruments, unit, f"{where}agents.{group.name}")
+        _check_amounts(group, instruments, lot_values, unit, f"{where}agents.{group.name}")
     for i, shock in enumerate(scenario.shocks):
         known_name(shock.instrument, names, "instrument", f"{where}shocks[{i}].instrument")
         if shock.at >= scenario.horizon:
@@ -93,27 +107,91 @@ def _check_group(group: AgentGroupSpec, instruments: Sequence[str], where: str) 
             known_name(key, instruments, "instrument", f"{where}.{table}.{key}")
 
 
-def _check_amounts(group: AgentGroupSpec, instruments: Sequence[Instrument], unit: CashUnit, where: str) -> None:
+def _lot_value(instrument: Instrument, initial_ticks: Ticks, where: str) -> Cash:
+    """One lot at its initial price, in cash units."""
+    if not 0 < initial_ticks <= MAX_PRICE_TICKS:
+        raise ScenarioError(
+            f"expected a price of at most {MAX_PRICE_TICKS} ticks, got {initial_ticks}: the tick is too small",
+            f"{where}.initial_price",
+        )
+    value = instrument.value(initial_ticks, 1)
+    if value > MOST_CASH:
+        raise ScenarioError(
+            f"expected a lot worth at most 2^62 units of cash of {instrument.cash_unit} each, got {value}: the ticks "
+            "and lots of the instruments are too far apart",
+            where,
+        )
+    return value
+
+
+def _check_amounts(
+    group: AgentGroupSpec, instruments: Sequence[Instrument], lot_values: Sequence[Cash], unit: CashUnit, where: str
+) -> None:
     """Every amount is a whole number of lots or of cash units; none is negative that may not become so."""
     sheet = group.balance_sheet
-    scale = sheet.scale if sheet is not None else Decimal(1)
+    scale = Fraction(sheet.scale if sheet is not None else 1)
     may_short = group.may_short and sheet is None
-    for instrument in instruments:
+    held: dict[str, Cash] = {}
+    for instrument, lot_value in zip(instruments, lot_values, strict=True):
         holding = group.holdings.get(instrument.name, Decimal(0))
         place = f"{where}.holdings.{instrument.name}"
-        if _whole(instrument.to_lots, holding * scale, place) < 0 and not may_short:
+        lots = _whole(instrument.to_lots, holding, scale, place)
+        if lots < 0 and not may_short:
             raise ScenarioError(f"expected 0 or more where positions may not be short, got {holding}", place)
-    if _whole(unit.to_cash, group.cash * scale, f"{where}.cash") < 0 and not group.may_overdraw:
+        held[instrument.name] = _bounded(lots * lot_value, holding, place)
+    cash = _bounded(_whole(unit.to_cash, group.cash, scale, f"{where}.cash"), group.cash, f"{where}.cash")
+    if cash < 0 and not group.may_overdraw:
         raise ScenarioError(f"expected 0 or more where may_overdraw is false, got {group.cash}", f"{where}.cash")
     if sheet is not None:
-        amounts = {"other_assets": sheet.other_assets, "short_term_funding": sheet.short_term_funding}
-        amounts |= {f"repo.{name}": loan for name, loan in sheet.repo.items()}
-        for field, amount in amounts.items():
-            _whole(unit.to_cash, amount * scale, f"{where}.balance_sheet.{field}")
+        _check_sheet(sheet, cash, held, unit, f"{where}.balance_sheet")
 
 
-def _whole(convert: Callable[[Decimal], int], amount: Decimal, where: str) -> int:
+def _check_sheet(sheet: BalanceSheetSpec, cash: Cash, held: Mapping[str, Cash], unit: CashUnit, where: str) -> None:
+    """The sheet balances, at a Tier 1 that lets it open; loans are covered by what they are against."""
+
+    def amount(written: Decimal, field: str) -> Cash:
+        place = f"{where}.{field}"
+        return _bounded(_whole(unit.to_cash, written, Fraction(sheet.scale), place), written, place)
+
+    repo = 0
+    for name, written in sheet.repo.items():
+        loan = amount(written, f"repo.{name}")
+        if loan > max(0, held[name]):
+            raise ScenarioError(
+                f"expected at most what is held of it, worth {_money(held[name], unit)}, got {_money(loan, unit)}",
+                f"{where}.repo.{name}",
+            )
+        repo += loan
+    assets = cash + sum(held.values()) + amount(sheet.other_assets, "other_assets")
+    tier1 = assets - amount(sheet.short_term_funding, "short_term_funding") - repo
+    terms = f"assets of {_money(assets, unit)} less debts of {_money(assets - tier1, unit)}"
+    if sheet.tier1 is not None and Fraction(sheet.tier1) * Fraction(sheet.scale) != tier1 * unit.size:
+        stated = exact_text(Fraction(sheet.tier1) * Fraction(sheet.scale))
+        raise ScenarioError(f"expected {_money(tier1, unit)}, which is {terms}, got {stated}", f"{where}.tier1")
+    # A fund never fails: the claims on it are those of its owners. A sheet with nothing on it owes nobody anything.
+    insolvent = tier1 <= 0 < assets - tier1 and sheet.redemptions is None
+    if insolvent and not sheet.allow_insolvent:
+        raise ScenarioError(
+            f"insolvent at the opening: Tier 1 is {_money(tier1, unit)}, {terms}; allow_insolvent = true lets it open",
+            f"{where}.short_term_funding",
+        )
+
+
+def _money(cash: Cash, unit: CashUnit) -> str:
+    amount = cash * unit.size
+    return f"{amount.numerator:,}" if amount.denominator == 1 else exact_text(amount)
+
+
+def _bounded(cash: Cash, written: Decimal, where: str) -> Cash:
+    if abs(cash) > MOST_CASH:
+        raise ScenarioError(f"is more than 2^62 units of cash, which is all that a log holds: {written}", where)
+    return cash
+
+
+def _whole(convert: Callable[[Fraction], int], amount: Decimal, scale: Fraction, where: str) -> int:
+    if not amount.is_finite():
+        raise ScenarioError(f"expected a finite number, got {amount}", where)
     try:
-        return convert(amount)
+        return convert(Fraction(amount) * scale)
     except InputError as error:
         raise ScenarioError(error.message, where) from None

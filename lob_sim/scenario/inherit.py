@@ -27,8 +27,9 @@ def resolve_likes(raw: dict[str, Any], where: str) -> dict[str, Any]:
             own = {key: value for key, value in group.items() if key != "like"}
             model = group["like"]
             if not isinstance(model, str) or model not in known:
+                near = did_you_mean(model, known) if isinstance(model, str) else ""
                 raise ScenarioError(
-                    f"no group of this name stands before it{did_you_mean(str(model), known)}",
+                    f"no group of this name stands before it{near}",
                     f"{where}agents.{group.get('name', '?')}.like",
                 )
             group = _merged(known[model], own)

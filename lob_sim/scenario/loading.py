@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lob_sim.convert import convert_strict, did_you_mean, is_duration, struct_fields
+from lob_sim.convert import convert_strict, did_you_mean, is_duration, refuse_depth, struct_fields
 from lob_sim.errors import InputError, ScenarioError
-from lob_sim.scenario.checks import check_scenario, unique_names
+from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
-from lob_sim.scenario.overrides import apply_overrides
+from lob_sim.scenario.overrides import apply_overrides, unreadable
 from lob_sim.scenario.specs import InstrumentSpec, Scenario
-from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of
+from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_value
 
 _PACKAGED = resources.files("lob_sim") / "scenarios"
 
@@ -44,6 +44,9 @@ def load_scenario(source: str | Path, overrides: Sequence[str] = ()) -> Scenario
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"is not valid TOML: {error}", str(source)) from None
+    except (ValueError, RecursionError) as error:
+        raise ScenarioError(f"cannot be read: {unreadable(error)}", str(source)) from None
+    refuse_depth(raw, str(source), ScenarioError)
     if "folder" in raw:
         raise ScenarioError("unknown key 'folder'", f"{source}: folder")
     raw["folder"] = str(path.resolve().parent)
@@ -72,8 +75,9 @@ def find_scenario(source: str | Path) -> Path:
         ScenarioError: Neither a file nor the name of a packaged scenario; suggests the nearest name.
     """
     path = Path(source)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # A name that is too long to be one.
+        if path.is_file():
+            return path
     packaged = packaged_scenarios()
     if str(source) in packaged:
         return packaged[str(source)]
@@ -103,10 +107,7 @@ def parse_scenario(raw: object, where: str = "") -> Scenario:
         ScenarioError: Names the field and says what was expected.
     """
     scenario = convert_strict(raw, Scenario, where, ScenarioError)
-    unique_names((spec.name for spec in scenario.instruments), f"{where}instruments")
-    unique_names((spec.name for spec in scenario.agents), f"{where}agents")
-    instruments, unit, _ = open_market(scenario, where)
-    check_scenario(scenario, instruments, unit, where)
+    check_scenario(scenario, *open_market(scenario, where), where)
     return scenario
 
 
@@ -129,7 +130,7 @@ def open_market(scenario: Scenario, where: str = "") -> tuple[tuple[Instrument, 
         ScenarioError: An initial price is off the grid.
     """
     specs = instrument_specs(scenario)
-    unit, values = cash_unit_of([s.tick_size * s.lot_size / s.price_per for s in specs])
+    unit, values = cash_unit_of([tick_lot_value(s.tick_size, s.lot_size, s.price_per) for s in specs])
     instruments = tuple(
         Instrument(i, s.name, s.tick_size, s.lot_size, s.price_per, s.liquidity_rank, value)
         for i, (s, value) in enumerate(zip(specs, values, strict=True))

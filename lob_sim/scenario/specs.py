@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from lob_sim.errors import shown
 from lob_sim.units import Duration
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -25,7 +26,11 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 def _require(holds: bool, field: str, expected: str, value: object) -> None:
     """msgspec turns a ValueError from ``__post_init__`` into an error that says where the struct stands."""
     if not holds:
-        raise ValueError(f"{field}: expected {expected}, got {value}")
+        raise ValueError(f"{field}: expected {expected}, got {shown(value)}")
+
+
+def _require_name(name: str) -> None:
+    _require(name.isprintable(), "name", "a name without control characters", name)
 
 
 class LatencySpec(Spec, frozen=True, kw_only=True):
@@ -106,18 +111,18 @@ class FairValueSpec(Spec, frozen=True, kw_only=True):
         daily_volatility (log return): Standard deviation of the log return over a trading day of eight hours.
         common_loading (correlation): Correlation with the factor that all instruments share; the correlation of two
             instruments is the product.
-        jumps_per_day: Mean number of unscheduled jumps in a trading day.
+        jumps_per_day: Mean number of unscheduled jumps in a trading day, at most one in a millisecond.
         jump_sd (log return): Standard deviation of the log size of an unscheduled jump.
         news_interval: Mean time between public signals; 0 for no news.
         news_noise_sd (fraction): Standard deviation of a signal's error, as a fraction of the initial value.
     """
 
-    daily_volatility: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    daily_volatility: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
     common_loading: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 0.0
-    jumps_per_day: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    jump_sd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    jumps_per_day: Annotated[float, msgspec.Meta(ge=0, le=28_800_000)] = 0.0
+    jump_sd: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
     news_interval: Duration = 0
-    news_noise_sd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    news_noise_sd: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
 
     def __post_init__(self) -> None:
         for field in ("daily_volatility", "jumps_per_day", "jump_sd", "news_noise_sd"):
@@ -153,6 +158,7 @@ class InstrumentSpec(Spec, frozen=True, kw_only=True):
     rfq: RfqSpec = RfqSpec()
 
     def __post_init__(self) -> None:
+        _require_name(self.name)
         for field in ("tick_size", "lot_size", "price_per", "initial_price"):
             value = getattr(self, field)
             _require(value.is_finite() and value > 0, field, "a positive number", value)
@@ -201,7 +207,9 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         other_assets (currency units): Assets that are not traded; not negative.
         short_term_funding (currency units): Deposits and short-term funding, not negative. Tier 1 is what
             balances the sheet.
-        repo (currency units): Opening loans against each instrument, not negative.
+        tier1 (currency units): What Tier 1 is at the opening: stated, it must be what balances the sheet exactly.
+        allow_insolvent: Whether Tier 1 may be zero or less at the opening; such a dealer is in default at once.
+        repo (currency units): Opening loans against each instrument, not negative and not above what is held of it.
         haircuts: Repo haircuts at the opening, as fractions.
         scale (factor): Positive; multiplies every amount of the sheet, cash and holdings included, so that one
             table serves dealers of several sizes.
@@ -232,6 +240,8 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
 
     other_assets: Decimal = Decimal(0)
     short_term_funding: Decimal = Decimal(0)
+    tier1: Decimal | None = None
+    allow_insolvent: bool = False
     repo: dict[str, Decimal] = {}
     haircuts: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
     scale: Decimal = Decimal(1)
@@ -322,6 +332,9 @@ class AgentGroupSpec(Spec, frozen=True, kw_only=True):
     may_overdraw: bool = True
     balance_sheet: BalanceSheetSpec | None = None
 
+    def __post_init__(self) -> None:
+        _require_name(self.name)
+
 
 class ShockSpec(Spec, frozen=True, kw_only=True):
     """A scheduled jump of fair value.
@@ -370,3 +383,6 @@ class Scenario(Spec, frozen=True, kw_only=True):
     switches: SwitchSpec = SwitchSpec()
     fair_value_step: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
     folder: str = ""
+
+    def __post_init__(self) -> None:
+        _require_name(self.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +114,16 @@ class DeskBuilder:
             raise ScenarioError(error.message, error.where or where) from error
 
     def _sheet(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...]) -> BalanceSheet:
-        unit = self._context.cash_unit
+        unit, scale = self._context.cash_unit, Fraction(spec.scale)
         return BalanceSheet(
             self._context.instruments,
             cash=cash,
             lots=lots,
             marks_ticks=self._marks_ticks,
-            other_assets_cash=unit.to_cash(spec.other_assets * spec.scale, "other_assets"),
-            short_term_cash=unit.to_cash(spec.short_term_funding * spec.scale, "short_term_funding"),
+            other_assets_cash=unit.to_cash(Fraction(spec.other_assets) * scale, "other_assets"),
+            short_term_cash=unit.to_cash(Fraction(spec.short_term_funding) * scale, "short_term_funding"),
             repo_cash=[
-                unit.to_cash(spec.repo.get(i.name, Decimal(0)) * spec.scale, "repo") for i in self._context.instruments
+                unit.to_cash(Fraction(spec.repo.get(i.name, 0)) * scale, "repo") for i in self._context.instruments
             ],
             haircuts=[spec.haircuts.get(i.name, 0.0) for i in self._context.instruments],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from fractions import Fraction
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from lob_sim.balance.view import SheetContext
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
 from lob_sim.rng import Stream
-from lob_sim.scenario import AgentGroupSpec, InstrumentSpec, Scenario, instrument_specs, open_market
+from lob_sim.scenario import AgentGroupSpec, InstrumentSpec, Scenario, check_scenario, instrument_specs, open_market
 from lob_sim.simulation.desks import DeskBuilder, borrower_of
 from lob_sim.simulation.exogenous import Exogenous, fair_values
 from lob_sim.simulation.guard import Guard, GuardPolicy
@@ -71,6 +71,7 @@ class World:
         self.scenario = scenario
         self.seed = seed
         self.instruments, self.cash_unit, initial_ticks = open_market(scenario)
+        check_scenario(scenario, self.instruments, self.cash_unit, initial_ticks)
         self.members = enrol(scenario, self.instruments, self.cash_unit)
         self.kernel = Kernel()
         specs = instrument_specs(scenario)
@@ -179,20 +180,12 @@ def roles(components: Sequence[Strategy]) -> list[str]:
 
 
 def enrol(scenario: Scenario, instruments: tuple[Instrument, ...], unit: CashUnit) -> list[Member]:
-    """Every agent of the scenario, in the order of ``agent_id``: by group name, then by number in the group.
-
-    Raises:
-        ScenarioError: An endowment is off the grid.
-    """
+    """Every agent of a checked scenario, in the order of ``agent_id``: by group name, then by number in the group."""
     members: list[Member] = []
     for group in sorted(scenario.agents, key=lambda group: group.name):
-        where = f"agents.{group.name}"
-        scale = group.balance_sheet.scale if group.balance_sheet is not None else Decimal(1)
-        try:
-            cash = unit.to_cash(group.cash * scale, "cash")
-            lots = tuple(i.to_lots(group.holdings.get(i.name, Decimal(0)) * scale) for i in instruments)
-        except InputError as error:
-            raise ScenarioError(error.message, where) from None
+        scale = Fraction(group.balance_sheet.scale if group.balance_sheet is not None else 1)
+        cash = unit.to_cash(Fraction(group.cash) * scale)
+        lots = tuple(i.to_lots(Fraction(group.holdings.get(i.name, 0)) * scale) for i in instruments)
         # A name never depends on how many others there are: adding an agent must not rename, and so reseed,
         # the rest.
         members += [Member(f"{group.name}-{i}", group, cash, lots) for i in range(1, group.count + 1)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lob_sim.errors import OutputError
+from lob_sim.errors import OutputError, printable
 from lob_sim.sweep.folder import Sweep
 from lob_sim.sweep.tables import curves, known_metrics, maps, summarise
 
@@ -30,13 +30,17 @@ _METRIC_COLUMNS = 4
 
 def summary_table(summary: pd.DataFrame, axes: Sequence[str], title: str = "") -> Table:
     """The summary for a terminal, of the first points: a column per metric, or, where there are many, a row."""
+    from rich.markup import escape
     from rich.table import Table
+
+    def said(text: str) -> str:
+        return escape(printable(text))
 
     metrics = list(dict.fromkeys(summary["metric"]))
     is_wide = len(metrics) <= _METRIC_COLUMNS
-    table = Table(title=title or None, caption="mean and 95 % interval over seeds")
+    table = Table(title=said(title) or None, caption="mean and 95 % interval over seeds")
     for name in (*axes, *(metrics if is_wide else ["metric", "mean"]), "n", "failed"):
-        table.add_column(name, justify="left" if name == "metric" else "right")
+        table.add_column(said(name), justify="left" if name == "metric" else "right")
     for _, group in itertools.islice(summary.groupby("point"), _TABLE_ROWS):
         first = group.iloc[0]
         at = [_number(first[axis]) for axis in axes]
@@ -46,7 +50,11 @@ def summary_table(summary: pd.DataFrame, axes: Sequence[str], title: str = "") -
             table.add_row(*at, *(cells[metric] for metric in metrics), *ends)
             continue
         for k, metric in enumerate(metrics):
-            shown = [*at, metric, cells[metric], *ends] if k == 0 else [*[""] * len(at), metric, cells[metric], "", ""]
+            shown = (
+                [*at, said(metric), cells[metric], *ends]
+                if k == 0
+                else [*[""] * len(at), said(metric), cells[metric], "", ""]
+            )
             table.add_row(*shown, end_section=metric == metrics[-1])
     left = summary["point"].nunique() - _TABLE_ROWS
     if left > 0:

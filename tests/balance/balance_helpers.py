@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetContext
@@ -25,7 +26,7 @@ def bond(instrument_id: int, name: str, rank: int | None = None, tick_value: int
 
 
 BONDS = (bond(0, "treasuries"), bond(1, "corporates"), bond(2, "other"))
-CONTEXT = SheetContext(BONDS, CashUnit(Decimal(UNIT)))
+CONTEXT = SheetContext(BONDS, CashUnit(Fraction(UNIT)))
 PAR = 10_000  # 100.00 in ticks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -186,7 +187,7 @@ def sheets(draw: st.DrawFn) -> tuple[BalanceSheet, SheetContext]:
         repo_cash=[draw(st.integers(0, v)) for v in values],
         haircuts=[draw(st.floats(0, 1)) for _ in range(n)],
     )
-    return sheet, SheetContext(instruments, CashUnit(BONDS[0].lot_size / 10_000))
+    return sheet, SheetContext(instruments, CashUnit(Fraction(BONDS[0].lot_size) / 10_000))
 
 
 @settings(deadline=None, max_examples=200)

@@ -83,7 +83,9 @@ def test_books_hold_whatever_happens(
     quotes: bool,
     has_lenders: bool,
 ) -> None:
-    group = dealer("prime", sheet, cash=cash, holdings=held)
+    # A loan is at most what it is against; insolvency from the start is one of the things that may happen.
+    loans = {name: min(loan, held[name]) for name, loan in sheet["repo"].items()}
+    group = dealer("prime", {**sheet, "repo": loans, "allow_insolvent": True}, cash=cash, holdings=held)
     if quotes:
         group["strategy"] = "strategies.fixed_spread:FixedSpreadDealer"
     fund_sheet = {"constraints": [], "redemptions": {"beta": 20.0, "interval": "15s"}}

@@ -32,9 +32,8 @@ from lob_sim.messages import SheetCause
 from lob_sim.report.data import forced_sales, presence
 from lob_sim.report.static_panels import worst_instrument
 from lob_sim.running import run
-from lob_sim.scenario import Scenario
+from lob_sim.scenario import Scenario, open_market
 from lob_sim.sweep import all_coalitions
-from lob_sim.units import cash_unit_of
 
 CALM = ["shocks=[]", "horizon=3min"]
 SHORT = ["shocks.0.at=4min", "horizon=20min"]
@@ -68,7 +67,7 @@ def test_the_factorial_switches_information_and_constraints_and_nothing_else(sce
 def test_capital_is_what_the_balance_sheets_open_with() -> None:
     calm = cells.flagship(CALM)
     opening = run(calm, 1)
-    unit = cash_unit_of([i.tick_size * i.lot_size / i.price_per for i in calm.instruments])[0]
+    unit = open_market(calm)[1]
     sheets = opening.table("balance_sheet")
     sheets = sheets[sheets["cause"] == int(SheetCause.OPENING)].set_index("agent_id")["tier1_cash"]
     groups = cells.leverage_groups(calm)

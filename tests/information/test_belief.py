@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 
 from lob_sim.errors import InputError
-from lob_sim.information.belief import Belief, BeliefLog, BeliefThinning, DensityBelief, GaussianBelief
+from lob_sim.information.belief import MIN_SD_TICKS, Belief, BeliefLog, BeliefThinning, DensityBelief, GaussianBelief
 from lob_sim.information.spread import zero_profit_k
 from lob_sim.information.volatility import VolatilityParams
 from lob_sim.messages import Side
@@ -327,3 +327,29 @@ def test_extreme_observations_leave_a_finite_belief(kind: type[Belief]) -> None:
     belief.on_signal(5000.0, 0.5)
     assert math.isfinite(belief.mean_ticks)
     assert 0 < belief.sd_ticks < 1e4
+
+
+@pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
+@pytest.mark.parametrize("noise", [0.0, 1e-300, 1e-12, 1e-6])
+def test_news_next_to_certain_leaves_a_belief_that_can_still_learn(kind: type[Belief], noise: float) -> None:
+    belief = kind(10_000.0, 5.0, VolatilityParams(prior_ticks_per_sqrt_s=1e-200))
+    for ts, signal in enumerate((10_001.0, 10_001.0, 9_990.0)):
+        belief.advance((ts + 1) * NS_PER_S)
+        belief.on_signal(signal, noise)
+        belief.on_trade(Side.BUY, 10_010.0, 0.3, 10_000.0)
+        belief.on_past_trade(Side.SELL, 9_000.0, 0.3, NS_PER_S)
+        assert math.isfinite(belief.mean_ticks)
+        assert MIN_SD_TICKS <= belief.sd_ticks <= 5.0
+        assert 0 <= belief.probability_informed(Side.BUY, 10_010.0, 0.3) <= 1
+
+
+@pytest.mark.parametrize(("signal", "noise"), [(10_501.0, 0.5), (20_000.0, 0.5), (9_000.0, 1e-9), (10_000.5, 1e-12)])
+def test_a_density_that_vanishes_where_news_points_falls_back_to_its_moments(signal: float, noise: float) -> None:
+    law = VolatilityParams(prior_ticks_per_sqrt_s=2.0)
+    density, gaussian = DensityBelief(10_000.0, 5.0, law), GaussianBelief(10_000.0, 5.0, law)
+    for belief in (density, gaussian):
+        belief.advance(300 * NS_PER_S)
+        belief.on_signal(signal, noise)
+    # Two Gaussians combine exactly; the grid that the density is laid on resolves an eighth of a prior deviation.
+    assert density.mean_ticks == pytest.approx(gaussian.mean_ticks, abs=35 / 8)
+    assert 0 < density.sd_ticks < 35 / 8

@@ -166,7 +166,7 @@ def test_a_bare_duration_is_in_seconds(raw: object, ns: int) -> None:
         ({"zzz": 1}, "zzz", ["unknown key 'zzz'"]),
         ({"gamma": Decimal(0)}, "gamma", ["expected float > 0.0, got 0"]),
         ({"gamma": "much"}, "gamma", ["expected float, got str"]),
-        ({"gamma": Decimal("nan")}, "gamma", ["expected a number, got nan"]),
+        ({"gamma": Decimal("nan")}, "gamma", ["expected a finite number, got NaN"]),
         ({"gamma": True}, "gamma", ["expected float, got bool"]),
         ({"count": Decimal("3.0")}, "count", ["expected int, got decimal"]),
         ({"eager": 1}, "eager", ["expected bool, got int"]),

@@ -75,20 +75,20 @@ def test_the_good_file_is_read(good: Path) -> None:
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     # what is said: what changes, the field that is named, what the message contains
     "unknown key": ({"horizen": "10s"}, "horizen", "did you mean 'horizon'"),
-    "unknown key in a table": ({"agents__conut": 3}, "agents[0].conut", "did you mean 'count'"),
+    "unknown key in a table": ({"agents__conut": 3}, "agents.dealer.conut", "did you mean 'count'"),
     "unknown key in a table in a table": (
         {"agents__connection": {"to_venu": {}}},
-        "agents[0].connection.to_venu",
+        "agents.dealer.connection.to_venu",
         "did you mean 'to_venue'",
     ),
-    "text for a number": ({"agents__count": "4"}, "agents[0].count", "expected int, got str"),
+    "text for a number": ({"agents__count": "4"}, "agents.dealer.count", "expected int, got str"),
     "number for text": ({"name": 3}, "name", "expected str, got int"),
     "real for a whole number": ({"seed": 1.5}, "seed", "expected int"),
     "number for a truth value": ({"switches__slr": 1}, "switches.slr", "expected bool, got int"),
     "table for a list": ({"agents": {}}, "agents", "expected array"),
     "list for a table": ({"switches": []}, "switches", "expected object"),
     "negative seed": ({"seed": -1}, "seed", "expected int >= 0"),
-    "no agents in a group": ({"agents__count": 0}, "agents[0].count", "expected int >= 1"),
+    "no agents in a group": ({"agents__count": 0}, "agents.dealer.count", "expected int >= 1"),
     "empty name": ({"agents__name": ""}, "agents[0].name", "length >= 1"),
     "no instruments": ({"instruments": []}, "instruments", "length >= 1"),
     "horizon zero": ({"horizon": "0s"}, "horizon", "expected int >= 1"),
@@ -96,10 +96,10 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "duration without a known unit": ({"horizon": "5 parsec"}, "horizon", "no known unit of time"),
     "duration too fine": ({"horizon": "0.5ns"}, "horizon", "whole"),
     "duration of the wrong type": ({"horizon": True}, "horizon", "expected a duration"),
-    "missing key": ({"agents": [{"name": "x"}]}, "agents[0]", "missing required field strategy"),
+    "missing key": ({"agents": [{"name": "x"}]}, "agents.x", "missing required field strategy"),
     "unknown distribution": (
         {"agents__connection": {"to_venue": {"distribution": "unifrom"}}},
-        "agents[0].connection.to_venue.distribution",
+        "agents.dealer.connection.to_venue.distribution",
         "unifrom",
     ),
     "spread beyond the median": (
@@ -109,33 +109,33 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "negative sigma": (
         {"agents__connection": {"to_venue": {"sigma": -1.0}}},
-        "agents[0].connection.to_venue.sigma",
+        "agents.dealer.connection.to_venue.sigma",
         "expected float >= 0",
     ),
     "negative latency": (
         {"agents__connection": {"to_venue": {"median": "-1ms"}}},
-        "agents[0].connection.to_venue.median",
+        "agents.dealer.connection.to_venue.median",
         "non-negative",
     ),
     "price off the grid": ({"instruments__initial_price": 98.505}, "instruments.bond.initial_price", "0.01"),
-    "price zero": ({"instruments__initial_price": 0}, "instruments[0]", "initial_price: expected a positive"),
-    "tick negative": ({"instruments__tick_size": -0.01}, "instruments[0]", "tick_size: expected a positive"),
+    "price zero": ({"instruments__initial_price": 0}, "instruments.bond", "initial_price: expected a positive"),
+    "tick negative": ({"instruments__tick_size": -0.01}, "instruments.bond", "tick_size: expected a positive"),
     "lot infinite": (
         {"instruments__lot_size": float("inf")},
-        "instruments[0]",
-        "lot_size: expected a positive",
+        "instruments.bond.lot_size",
+        "expected a finite number, got inf",
     ),
-    "lot not a number": ({"instruments__lot_size": float("nan")}, "instruments[0].lot_size", "got nan"),
-    "rank zero": ({"instruments__liquidity_rank": 0}, "instruments[0].liquidity_rank", ">= 1"),
+    "lot not a number": ({"instruments__lot_size": float("nan")}, "instruments.bond.lot_size", "got nan"),
+    "rank zero": ({"instruments__liquidity_rank": 0}, "instruments.bond.liquidity_rank", ">= 1"),
     "volatility negative": (
         {"instruments__fair_value": {"daily_volatility": -0.1}},
-        "instruments[0].fair_value.daily_volatility",
+        "instruments.bond.fair_value.daily_volatility",
         "expected float >= 0",
     ),
     "volatility infinite": (
         {"instruments__fair_value": {"daily_volatility": float("inf")}},
-        "instruments[0].fair_value",
-        "daily_volatility: expected a finite number",
+        "instruments.bond.fair_value.daily_volatility",
+        "expected a finite number, got inf",
     ),
     "news without noise": (
         {"instruments__fair_value": {"news_interval": "1s"}},
@@ -144,7 +144,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "loading above one": (
         {"instruments__fair_value": {"common_loading": 1.1}},
-        "instruments[0].fair_value.common_loading",
+        "instruments.bond.fair_value.common_loading",
         "<= 1",
     ),
     "auctions that fill the horizon": (
@@ -159,7 +159,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "band of one": (
         {"instruments__lit": {"price_band": 1.0, "halt": 1}},
-        "instruments[0].lit.price_band",
+        "instruments.bond.lit.price_band",
         "expected float < 1",
     ),
     "delayed without a delay": (
@@ -181,7 +181,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "holding infinite": (
         {"agents__holdings": {"bond": float("inf")}},
         "agents.dealer.holdings.bond",
-        "not a finite number",
+        "expected a finite number, got inf",
     ),
     "holding negative where short positions are ruled out": (
         {"agents__holdings": {"bond": -1000}, "agents__may_short": False},
@@ -194,7 +194,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "expected 0 or more",
     ),
     "cash off the grid": ({"agents__cash": 0.123}, "agents.dealer.cash", "0.1"),
-    "cash infinite": ({"agents__cash": float("inf")}, "agents.dealer.cash", "not a finite number"),
+    "cash infinite": ({"agents__cash": float("inf")}, "agents.dealer.cash", "expected a finite number, got inf"),
     "cash negative where that is ruled out": (
         {"agents__cash": -1, "agents__may_overdraw": False},
         "agents.dealer.cash",
@@ -217,12 +217,12 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "haircut above one": (
         {"agents__balance_sheet": {"haircuts": {"bond": 1.5}}},
-        "agents[0].balance_sheet.haircuts",
+        "agents.dealer.balance_sheet.haircuts",
         "<= 1",
     ),
     "funding negative": (
         {"agents__balance_sheet": {"short_term_funding": -5}},
-        "agents[0].balance_sheet",
+        "agents.dealer.balance_sheet",
         "short_term_funding: expected 0 or more",
     ),
     "funding off the grid": (
@@ -232,7 +232,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "scale zero": (
         {"agents__balance_sheet": {"scale": 0}},
-        "agents[0].balance_sheet",
+        "agents.dealer.balance_sheet",
         "scale: expected a positive",
     ),
     "scale that takes holdings off the grid": (
@@ -242,7 +242,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "shock after the horizon": ({"shocks__at": "10s"}, "shocks[0].at", "before the horizon"),
     "shock of everything": ({"shocks__size": -1}, "shocks[0].size", "> -1"),
-    "shock without end": ({"shocks__size": float("inf")}, "shocks[0]", "size: expected a finite number"),
+    "shock without end": ({"shocks__size": float("inf")}, "shocks[0].size", "expected a finite number, got inf"),
     "shock to nothing known": ({"shocks__instrument": "bnd"}, "shocks[0].instrument", "did you mean 'bond'"),
 }
 
@@ -308,7 +308,7 @@ def test_an_error_in_a_file_names_file_and_field(good: Path) -> None:
     good.write_text(GOOD.replace("count = 2", "count = 0"))
     with pytest.raises(ScenarioError) as caught:
         load_scenario(good)
-    assert caught.value.where == f"{good}: agents[0].count"
+    assert caught.value.where == f"{good}: agents.dealer.count"
 
 
 @pytest.mark.parametrize("name", sorted(packaged_scenarios()))

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from lob_sim.scenario import Scenario, load_scenario, packaged_scenarios, parse_scenario, scenario_to_dict
 
 S = 1_000_000_000
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
+    str.isprintable
+)
 FRACTIONS = st.floats(0, 0.999)
 DURATIONS = st.integers(0, 10**15)
 
@@ -33,7 +35,7 @@ INSTRUMENT = st.fixed_dictionaries(
     {
         "tick_size": st.sampled_from([1, 0.01, "0.125", Decimal("0.0001")]),
         "lot_size": st.sampled_from([1, 1_000_000, "0.5"]),
-        "initial_price": st.integers(1, 10**6),
+        "initial_price": st.integers(1, 10**4),
     },
     optional={
         "price_per": st.sampled_from([1, 100]),
@@ -51,8 +53,9 @@ INSTRUMENT = st.fixed_dictionaries(
         "rfq": st.sampled_from([{}, {"transparency": "immediate"}, {"transparency": "delayed", "delay": 3}]),
     },
 )
+WHOLE = st.integers(-(2**63) + 1, 2**63 - 1)
 PARAMS = st.dictionaries(
-    NAMES, st.one_of(st.integers(), st.booleans(), st.floats(allow_nan=False), NAMES, st.lists(st.integers()))
+    NAMES, st.one_of(WHOLE, st.booleans(), st.floats(allow_nan=False, allow_infinity=False), NAMES, st.lists(WHOLE))
 )
 
 
@@ -63,7 +66,6 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
     holdings = st.dictionaries(st.sampled_from(names), st.integers(-9, 9).map(lambda n: n * 1_000_000))
     sheet = maybe(
         other_assets=st.integers(0, 10**3).map(lambda n: n * 10**6),
-        repo=st.dictionaries(st.sampled_from(names), st.integers(0, 10**6).map(lambda n: n * 10**6)),
         haircuts=st.dictionaries(st.sampled_from(names), FRACTIONS),
         constraints=st.lists(st.fixed_dictionaries({"kind": st.just("slr"), "params": PARAMS}), max_size=2),
         volatility_decay=st.floats(0.01, 0.99),
@@ -73,17 +75,20 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         optional={
             "count": st.integers(1, 10**6),
             "params": PARAMS,
-            "cash": st.integers(-(10**12), 10**12).map(lambda n: n * 10**6),
+            "cash": st.integers(-(10**6), 10**6).map(lambda n: n * 10**6),
             "holdings": holdings,
             "connection": maybe(to_venue=LATENCY, from_venue=LATENCY),
             "sees_fair_value": st.booleans(),
         },
     )
-    agents = [{"name": name, **draw(agent)} for name in groups]
+    agents: list[dict[str, Any]] = [{"name": name, **draw(agent)} for name in groups]
     for entry in agents:
         if draw(st.booleans()):
             entry["balance_sheet"] = draw(sheet)
             entry["holdings"] = {k: abs(v) for k, v in entry.get("holdings", {}).items()}
+            # An amount of a million at a price of 1 or more, quoted for 100 or less, carries a loan of ten thousand.
+            loans = {k: v / 100 for k, v in entry["holdings"].items()}
+            entry["balance_sheet"] |= {"allow_insolvent": True, "repo": loans}
     shock = st.fixed_dictionaries(
         {
             "instrument": st.sampled_from(names),
@@ -94,7 +99,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "name": draw(NAMES),
         "horizon": draw(st.sampled_from(["10s", 10.5, "1h"])),
-        "seed": draw(st.integers(0, 2**63)),
+        "seed": draw(st.integers(0, 2**63 - 1)),
         "instruments": [{"name": name, **draw(INSTRUMENT)} for name in names],
         "agents": agents,
         "shocks": draw(st.lists(shock, max_size=3)),

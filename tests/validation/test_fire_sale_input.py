@@ -54,11 +54,11 @@ def run_main(experiment: Experiment, arguments: list[str], capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"cash": -1}, "banks[0].cash"),
-        ({"loan": "much"}, "banks[0].loan"),
+        ({"cash": -1}, "banks.A.cash"),
+        ({"loan": "much"}, "banks.A.loan"),
         ({"lone": 1}, "did you mean 'loan'"),
-        ({"cash": "inf"}, "banks[0].cash"),
-        ({"cash": 1e308, "corporate": 1e308}, "banks[0].cash"),
+        ({"cash": "inf"}, "banks.A.cash"),
+        ({"cash": 1e308, "corporate": 1e308}, "banks.A.cash"),
     ],
 )
 def test_bad_banks(change: dict[str, Any], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ def test_vulnerable_banks_of_a_user(tmp_path: Path, capsys: pytest.CaptureFixtur
     # X sells 19·40·0.1 = 76 of which 30.4 of a; Z, which the shock leaves insolvent, is levered 19 times: 38 of a.
     assert measured["AV by the program's function"] == pytest.approx((30.4 + 38) * 1e-3 * 60 / 16)
     for change, named in (
-        ({"equity": 0}, "banks[0].equity"),
+        ({"equity": 0}, "banks.X.equity"),
         ({"equity": 101}, "more than all assets"),
         ({"holdings": {"c": 1}}, "no asset named 'c'"),
         ({"name": "Y"}, "'Y' is there twice"),

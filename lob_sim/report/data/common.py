@@ -53,8 +53,7 @@ def money_unit(run: Run) -> float:
     """Currency units in one cash unit of the log."""
     if not run.header.instruments:
         return 1.0
-    first = run.header.instruments[0]
-    return float(first.tick_size * first.lot_size / first.price_per) / first.cash_per_tick_lot
+    return float(run.header.instruments[0].cash_unit.size)
 
 
 def tick_size(run: Run, instrument_id: int) -> float:

@@ -1,0 +1,64 @@
+"""A scenario without the code that it names outside this package: what can be checked before anybody is trusted."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lob_sim.plugins import is_shipped
+from lob_sim.scenario.specs import AgentGroupSpec, BalanceSheetSpec, Scenario
+
+_STAND_IN = "strategies.buy_and_hold:BuyAndHold"
+_POLICIES = {"sale_order": "", "liquidation": "liquidation_params", "marking": "marking_params"}
+
+
+def without_foreign(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
+    """Replace every plug-in of somebody else's by one of the package that does nothing, or by the default.
+
+    Returns:
+        The scenario, and the fields that named what has been replaced.
+    """
+    left: list[str] = []
+    groups = [_group(group, left) for group in scenario.agents]
+    silent = {place.split(".")[1] for place in left if place.endswith(".strategy")}
+    # A group whose strategy is not looked at may or may not lend.
+    groups = [_without_lenders(group, silent) for group in groups]
+    return msgspec.structs.replace(scenario, agents=groups), tuple(left)
+
+
+def _group(group: AgentGroupSpec, left: list[str]) -> AgentGroupSpec:
+    where = f"agents.{group.name}"
+    if not is_shipped(group.strategy):
+        left.append(f"{where}.strategy")
+        group = msgspec.structs.replace(group, strategy=_STAND_IN, params={})
+    if group.balance_sheet is None:
+        return group
+    return msgspec.structs.replace(group, balance_sheet=_sheet(group.balance_sheet, f"{where}.balance_sheet", left))
+
+
+def _sheet(sheet: BalanceSheetSpec, where: str, left: list[str]) -> BalanceSheetSpec:
+    kept = []
+    for i, constraint in enumerate(sheet.constraints):
+        if _is_foreign(constraint.kind):
+            left.append(f"{where}.constraints[{i}].kind")
+        else:
+            kept.append(constraint)
+    sheet = msgspec.structs.replace(sheet, constraints=kept)
+    plain = BalanceSheetSpec()
+    for field, params in _POLICIES.items():
+        if _is_foreign(getattr(sheet, field)):
+            left.append(f"{where}.{field}")
+            changes = {name: getattr(plain, name) for name in (field, params) if name}
+            sheet = msgspec.structs.replace(sheet, **changes)
+    return sheet
+
+
+def _without_lenders(group: AgentGroupSpec, silent: set[str]) -> AgentGroupSpec:
+    sheet = group.balance_sheet
+    if sheet is None or not silent.intersection(sheet.lenders):
+        return group
+    lenders = [name for name in sheet.lenders if name not in silent]
+    return msgspec.structs.replace(group, balance_sheet=msgspec.structs.replace(sheet, lenders=lenders))
+
+
+def _is_foreign(name: str) -> bool:
+    return ":" in name and not is_shipped(name)
