@@ -60,8 +60,7 @@ def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     deals = [d for d in tape.messages if d.agent_id == dealer]
     lots = np.cumsum([0, *(d.qty_lots for d in deals)])
     times = [0.0, *(d.ts_event_ns / NS_PER_S for d in deals)]
-    (desk, _) = world.market.hosts[dealer].components
-    sheet = desk.sheet  # type: ignore[attr-defined]
+    sheet = world.desks[dealer].sheet
     value = sheet.value(0)
     metrics = {
         "sold": float(lots[-1]),

@@ -87,7 +87,7 @@ def with_standing_repo(scenario: Scenario) -> Scenario:
     return joined_by(
         scenario,
         "facility",
-        "lob_sim.agents.central_bank:StandingRepoFacility",
+        "strategies.standing_repo_facility:StandingRepoFacility",
         term=lender.params["term"],
         interval=lender.params["interval"],
         schedules=schedules,

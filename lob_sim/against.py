@@ -20,7 +20,6 @@ from lob_sim.log import (
     AgentEntry,
     DirectoryRecorder,
     MemoryRecorder,
-    NullRecorder,
     Run,
     RunHeader,
     open_run,
@@ -30,13 +29,11 @@ from lob_sim.log.historic import FlowReport, HistoricFlow, flow_of_lobster, flow
 from lob_sim.log.lobster import LobsterDay, read_lobster
 from lob_sim.log.lobster_replay import header_of as header_of_day
 from lob_sim.log.manifest import COMPLETE
-from lob_sim.messages import Command, Event, NewOrder, News
+from lob_sim.messages import Command, Event, NewOrder
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, instrument_specs, parse_scenario
-from lob_sim.simulation.host import AgentHost, Connection
-from lob_sim.simulation.kernel import Notice
-from lob_sim.simulation.market import Market
-from lob_sim.simulation.own_books import OwnBooks
+from lob_sim.simulation.kernel import ScheduledCall
+from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns, Ticks
@@ -47,7 +44,9 @@ _PAST = "historic"
 
 
 class Historic(Strategy):
-    """An agent of a recorded market: history speaks for it."""
+    """An agent of a recorded market: history speaks for it, and it hears nothing."""
+
+    listens = False
 
 
 HISTORIC = f"{Historic.__module__}:{Historic.__name__}"
@@ -110,21 +109,16 @@ def trade_against(
     """
     recorded = _open(source, instrument)
     scenario = _scenario_of(recorded, strategy, dict(params or {}), seed, latency_ns)
-    world = World(scenario, seed, NullRecorder())
-    # The timetable is history's.
-    world.kernel.drop_rest()
-    world.timetables.clear()
-    past = [_HistoricHost(world.market, entry) for entry in recorded.header.agents]
-    world.market.admit([*past, world.market.hosts[len(past)]])
-    header = msgspec.structs.replace(
-        header_of(world), agents=(*recorded.header.agents, header_of(world).agents[len(past)])
-    )
+    plan = MarketPlan(scenario)
+    n_past = len(recorded.header.agents)
+    header = header_of(plan, seed)
+    header = msgspec.structs.replace(header, agents=(*recorded.header.agents, header.agents[n_past]))
     if out is None:
         memory = MemoryRecorder()
-        _History(world, recorded, memory).go()
+        _History(plan, seed, recorded, memory).go()
         return TradedAgainst(run_in_memory(memory, header), recorded.flow.report())
     with DirectoryRecorder(out, header) as directory:
-        _History(world, recorded, directory).go()
+        _History(plan, seed, recorded, directory).go()
     return TradedAgainst(open_run(out), recorded.flow.report())
 
 
@@ -132,25 +126,26 @@ class _History:
     """Brings the recorded rows into a running market.
 
     Args:
-        world: The market, not yet started.
+        plan: The market, with a place for every recorded agent and the newcomer last.
+        seed: Of the newcomer's random numbers.
         recorded: What happens in it.
         recorder: The log.
     """
 
-    def __init__(self, world: World, recorded: _Recorded, recorder: Recorder) -> None:
-        self._world = world
-        self._market = world.market
+    def __init__(self, plan: MarketPlan, seed: int, recorded: _Recorded, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._world = World(plan, seed, self, timetable=False)
+        self._market = self._world.market
         self._horizon_ns = recorded.horizon_ns
         self._observe = recorded.flow.observe
         self._rows: Iterator[tuple[Ns, Command | Event]] = recorded.flow.rows()
         self._next = next(self._rows, None)
-        world.market.recorder = self
 
     def go(self) -> None:
         """Run to the horizon, which is the recorded market's."""
         self._happen_until(0)
-        self._market.hosts[-1].start()
+        self._market.start()
+        self._world.hosts[-1].start()
         self._wait()
         self._world.kernel.run_until(self._horizon_ns)
         # What happens at the horizon itself, such as the close, ends the market.
@@ -172,7 +167,7 @@ class _History:
             kernel = self._world.kernel
             kernel.call_first_in(self._next[0] - kernel.now_ns, self._due)
 
-    def _due(self, notice: Notice) -> None:
+    def _due(self, call: ScheduledCall) -> None:
         self._happen_until(self._world.kernel.now_ns)
         self._wait()
 
@@ -182,33 +177,8 @@ class _History:
             if isinstance(message, Command):
                 self._market.execute(message)
             else:
-                self._make_known(message)
+                self._world.exogenous.happen(message)
             self._next = next(self._rows, None)
-
-    def _make_known(self, event: Any) -> None:
-        self.record(event)
-        if not isinstance(event, News):
-            self._market.fair_values[event.instrument_id] = event.value_ticks
-        elif self._market.hosts[-1].hears(News):
-            self._market.hosts[-1].deliver(event)
-
-
-class _HistoricHost(AgentHost):
-    """The place of a recorded agent: it does not react."""
-
-    __slots__ = ()
-
-    def __init__(self, market: Market, entry: AgentEntry) -> None:
-        n = len(market.instruments)
-        books = OwnBooks(entry.agent_id, [0] * n, 0, [0] * n, None)
-        super().__init__(market, entry.agent_id, entry.name, entry.group, (), books, Connection(*(5 * [_no_time])), ())
-
-    def deliver(self, event: Event) -> None:
-        """Nobody is there."""
-
-
-def _no_time() -> Ns:
-    return 0
 
 
 # --- what was recorded -------------------------------------------------------------------------------------

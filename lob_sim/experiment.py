@@ -190,7 +190,7 @@ class Tape:
         """Take an event outside the venues."""
         if type(event) in self._types:
             self.messages.append(event)
-            self.times_ns.append(event.ts_event_ns)  # type: ignore[attr-defined]
+            self.times_ns.append(event.ts_event_ns)
 
     def of(self, kind: type[Any]) -> list[Any]:
         """The messages of one type."""

@@ -18,6 +18,7 @@ from lob_sim.log import (
     run_in_memory,
 )
 from lob_sim.scenario import Scenario, errors_name, load_scenario, scenario_to_dict
+from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.runner import Observer, advance
 from lob_sim.simulation.world import World
 
@@ -52,21 +53,20 @@ def run(
         with errors_name(scenario):
             return run(load_scenario(scenario, overrides), seed, out, observer=observer)
     if out is not None:
-        rehearse(scenario)
-    world = World(scenario, scenario.seed if seed is None else seed, NullRecorder())
-    header = header_of(world)
+        dry_run(scenario)
+    plan = MarketPlan(scenario)
+    chosen = scenario.seed if seed is None else seed
+    header = header_of(plan, chosen)
     if out is None:
         memory = MemoryRecorder()
-        world.market.recorder = memory
-        advance(world, observer)
+        advance(World(plan, chosen, memory), observer)
         return run_in_memory(memory, header)
     with DirectoryRecorder(out, header) as directory:
-        world.market.recorder = directory
-        advance(world, observer)
+        advance(World(plan, chosen, directory), observer)
     return open_run(out)
 
 
-def rehearse(scenario: Scenario) -> World:
+def dry_run(scenario: Scenario) -> World:
     """Build the market and let its agents start, and stop there: bad input shows before anything is written.
 
     Returns:
@@ -83,15 +83,15 @@ def rehearse(scenario: Scenario) -> World:
     return world
 
 
-def header_of(world: World) -> RunHeader:
+def header_of(plan: MarketPlan, seed: int) -> RunHeader:
     """What is known of a run before it begins."""
     return RunHeader(
-        scenario_to_dict(world.scenario),
-        world.seed,
+        scenario_to_dict(plan.scenario),
+        seed,
         tuple(
             AgentEntry(i, member.name, member.group.name, member.group.strategy)
-            for i, member in enumerate(world.members)
+            for i, member in enumerate(plan.members)
         ),
-        world.instruments,
-        world.dealer_ids,
+        plan.instruments,
+        plan.dealer_ids,
     )

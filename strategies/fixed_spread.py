@@ -36,7 +36,7 @@ class FixedSpreadDealer(QuotingDealer):
         news_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
 
     params: Params
-    patient = frozenset({"on_trade", "on_news"})
+    deferred_hooks = frozenset({"on_trade", "on_news"})
 
     def __init__(self, params: msgspec.Struct | None = None) -> None:
         super().__init__(params)

@@ -88,7 +88,7 @@ class GlostenMilgromDealer(QuotingDealer):
         thinning: BeliefThinning = BeliefThinning()
 
     params: Params
-    patient = frozenset({"on_trade", "on_print", "on_news"})
+    deferred_hooks = frozenset({"on_trade", "on_print", "on_news"})
 
     def __init__(self, params: msgspec.Struct | None = None) -> None:
         super().__init__(params)

@@ -32,7 +32,7 @@ class PovTrader(SlicedExecution):
         participation: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
 
     params: Params
-    patient = frozenset({"on_trade"})
+    deferred_hooks = frozenset({"on_trade"})
 
     def __init__(self, params: msgspec.Struct | None = None) -> None:
         super().__init__(params)

@@ -16,7 +16,6 @@ import msgspec
 
 from experiments.validation.common import taped
 from lob_sim.agents.context import Context
-from lob_sim.agents.desk import Desk
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderFilled, Side
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
@@ -129,9 +128,9 @@ def run(scenario: Scenario, seed: int) -> Found:
     dealer = next(k for k, member in enumerate(world.members) if member.group.name == "dealer")
     fills = [f for f in tape.messages if f.agent_id == dealer and f.instrument_id == bond]
     deals = [Deal(f.ts_event_ns / 1e9, int(f.side) * f.qty_lots, f.price_ticks) for f in fills]
-    bid, _, ask, _ = world.market.books[bond].take_top()
+    bid, _, ask, _ = world.market.venues.books[bond].take_top()
     mid = (bid + ask) / 2
-    desk = next(c for c in world.market.hosts[dealer].components if isinstance(c, Desk))
+    desk = world.desks[dealer]
     moved = (mid - desk.sheet.marks_ticks[bond]) * desk.sheet.lots[bond]
     return Found(
         -sum(deal.lots for deal in deals),

@@ -33,7 +33,6 @@ from experiments.validation import ladder
 from experiments.validation.bank_files import context
 from experiments.validation.common import new_figure, save
 from lob_sim.agents.context import Context
-from lob_sim.agents.repo_lender import RepoLending
 from lob_sim.balance.cascade import Member, run_cascade
 from lob_sim.balance.constraints import FundingConstraint
 from lob_sim.balance.funding import HaircutSchedule
@@ -46,6 +45,7 @@ from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical, run_cells
 from lob_sim.sweep.task import TaskSpec, Value
 from lob_sim.units import Ns, Ticks
+from strategies.repo_lender import RepoLending
 
 HERE = "experiments.validation.loss_and_margin_spiral"
 SOURCE = "Brunnermeier & Pedersen 2009, proposition 5"

@@ -78,7 +78,7 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
     tops: list[tuple[int, int]] = []
 
     def look(world: World, ts_ns: Ns) -> None:
-        top = world.market.tops[0].at(ts_ns)
+        top = world.data.tops[0].at(ts_ns)
         tops.append((top.bid_ticks, top.ask_ticks))
 
     simulate(scenario, spec.seed, NullRecorder(), look)

@@ -13,6 +13,8 @@ from typing import Protocol
 import msgspec
 
 from lob_sim.messages import (
+    AgentCommand,
+    AgentMessage,
     DeclineReason,
     Event,
     OrderType,
@@ -237,6 +239,15 @@ class Context(Protocol):
     def walk_away(self, instrument_id: int, rfq_id: int) -> None:
         """End an own request without a trade."""
 
+    def take_id(self) -> int:
+        """A new number for what is sent to a venue beside the lit book and requests for quote."""
+
+    def send(self, command: AgentCommand) -> bool:
+        """Send a command to a venue beside the lit book and requests for quote, which have the actions above.
+
+        Returns False when the agent's own pre-trade limits refuse it.
+        """
+
     def wake_in(self, delay_ns: Ns, tag: int = 0) -> None:
         """Ask for ``on_wake(tag)`` after ``delay_ns``, at least 1 ns: five seconds are ``5 * NS_PER_S``.
 
@@ -244,7 +255,7 @@ class Context(Protocol):
         :data:`lob_sim.simulation.pace.MOST_CALLS` within :data:`lob_sim.simulation.pace.WITHIN_NS`.
         """
 
-    def tell(self, agent_id: int, event: Event) -> None:
+    def tell(self, agent_id: int, message: AgentMessage) -> None:
         """Send another agent a message outside the venues, as lenders and borrowers do; it is on the log.
 
         It arrives after this agent's latency to the venues and the other's from them, and calls the other's

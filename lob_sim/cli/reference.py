@@ -16,14 +16,14 @@ from typing import Any
 
 import msgspec
 
-from lob_sim.agents.central_bank import StandingRepoFacility
-from lob_sim.agents.repo_lender import RepoLending
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.sale_order import SALE_ORDERS
 from lob_sim.convert import is_duration, struct_fields
+from lob_sim.desk.building import CONSTRAINTS, LIQUIDATIONS, MARKINGS
 from lob_sim.plugins import find_plugins, load_class, param_infos, params_type
 from lob_sim.scenario import Scenario
-from lob_sim.simulation.desks import CONSTRAINTS, LIQUIDATIONS, MARKINGS
+from strategies.repo_lender import RepoLending
+from strategies.standing_repo_facility import StandingRepoFacility
 
 _INTRODUCTION = """\
 # Parameters

@@ -19,10 +19,11 @@ from lob_sim.analysis.summary import summarise
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError, printable
 from lob_sim.log import DirectoryRecorder, NullRecorder, Run, open_run
-from lob_sim.report.live import LiveView
-from lob_sim.running import header_of, rehearse, run
+from lob_sim.report.live import Listener, LiveView
+from lob_sim.running import dry_run, header_of, run
 from lob_sim.scenario import Scenario, errors_name, load_scenario, without_foreign
 from lob_sim.simulation.opening import OpeningSheet, opening_sheets
+from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.runner import advance
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns, format_time
@@ -67,11 +68,13 @@ def run_command(
 
 def run_watched(scenario: Scenario, seed: int, folder: Path, console: Console) -> Run:
     """:func:`lob_sim.running.run` with the live view on a terminal; the log is the same."""
-    rehearse(scenario)
-    world = World(scenario, seed, NullRecorder())
-    with DirectoryRecorder(folder, header_of(world)) as directory, LiveView(world, console, directory) as view:
-        world.market.recorder = view.listener
-        advance(world, view)
+    dry_run(scenario)
+    plan = MarketPlan(scenario)
+    with DirectoryRecorder(folder, header_of(plan, seed)) as directory:
+        listener = Listener(directory)
+        world = World(plan, seed, listener)
+        with LiveView(world, console, listener) as view:
+            advance(world, view)
     return open_run(folder)
 
 
@@ -81,7 +84,7 @@ def _run_with_bar(scenario: Scenario, seed: int, folder: Path, console: Console)
         task = progress.add_task(escape(printable(scenario.name)), total=scenario.horizon, speed="")
 
         def show(world: World, ts_ns: Ns) -> None:
-            rows = getattr(world.market.recorder, "rows", 0)
+            rows = getattr(world.recorder, "rows", 0)
             speed = rows / max(1e-9, time.perf_counter() - started)
             progress.update(task, completed=ts_ns, speed=f"{format_time(ts_ns)}  {speed:,.0f} events/s")
 
@@ -108,7 +111,7 @@ def check_command(
     if not plugins:
         loaded, left = without_foreign(loaded)
     with errors_name(scenario):
-        world = rehearse(loaded)
+        world = dry_run(loaded)
     names = ", ".join(instrument.name for instrument in world.instruments)
     lines = [f"{loaded.name}: {len(world.members)} agents trade {names} for {format_time(loaded.horizon)}"]
     lines += sheet_lines(opening_sheets(world))

@@ -16,11 +16,10 @@ from lob_sim.log.schema import dataset_named, to_list
 from lob_sim.log.source import LogSource
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import Command, Phase
-from lob_sim.simulation.market import LIT_COMMANDS
 from lob_sim.units import Instrument, Lots, Ns, Ticks
 from lob_sim.venue.matching import MatchingEngine
 
-_LIT_DATASETS = tuple(command.dataset for command in LIT_COMMANDS)
+_LIT_DATASETS = tuple(command.dataset for command in MatchingEngine.commands)
 _FEWEST_COMMANDS = 10_000
 """Commands between two copies of the engine: about a fortieth of a second's work."""
 

@@ -22,8 +22,9 @@ from lob_sim.log.parts import file_sha256
 from lob_sim.log.run import Run
 from lob_sim.log.schema import Dataset, dataset_named, to_list
 from lob_sim.log.source import DirectorySource, LogRow, Problem, rows_of
-from lob_sim.log.venues import VenueFactory, Venues, venues_of
-from lob_sim.messages import Event
+from lob_sim.log.venues import VenueFactory, venues_of
+from lob_sim.messages import Command, Event
+from lob_sim.venue.venues import Venues
 
 _CONTEXT_ROWS = 3
 
@@ -171,6 +172,7 @@ class _Replay:
         failure: Difference | None = None
         process = self._venues.process
         for seq, ts_ns, _, command in rows_of(commands):
+            assert isinstance(command, Command)
             self._commands += 1
             try:
                 answer = process(command, ts_ns)

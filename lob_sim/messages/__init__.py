@@ -29,7 +29,18 @@ from lob_sim.messages.balance import (
     SheetCause,
     SheetDisclosed,
 )
-from lob_sim.messages.base import Command, Event, Message, Phase, RejectReason, Side
+from lob_sim.messages.base import (
+    AgentCommand,
+    AgentMessage,
+    Command,
+    Event,
+    Exposure,
+    Leg,
+    Message,
+    Phase,
+    RejectReason,
+    Side,
+)
 from lob_sim.messages.commands import (
     CancelOrder,
     NewOrder,
@@ -39,6 +50,16 @@ from lob_sim.messages.commands import (
     SelfTradePrevention,
     SetPhase,
     TimeInForce,
+)
+from lob_sim.messages.cross import (
+    CrossEntered,
+    CrossFilled,
+    CrossLeft,
+    CrossPrint,
+    CrossRejected,
+    EnterCross,
+    LeaveCross,
+    RunCross,
 )
 from lob_sim.messages.events import (
     AuctionUncrossed,
@@ -75,6 +96,8 @@ from lob_sim.messages.rfq import (
 
 __all__ = [
     "AcceptQuote",
+    "AgentCommand",
+    "AgentMessage",
     "AuctionUncrossed",
     "BalanceSheetRecord",
     "BeliefRecord",
@@ -83,14 +106,23 @@ __all__ = [
     "Command",
     "ConstraintBreached",
     "ConstraintCured",
+    "CrossEntered",
+    "CrossFilled",
+    "CrossLeft",
+    "CrossPrint",
+    "CrossRejected",
     "DealerDefaulted",
     "DeclineQuote",
     "DeclineReason",
+    "EnterCross",
     "Event",
     "ExpireRfqs",
+    "Exposure",
     "FairValue",
     "FundingEvent",
     "FundingKind",
+    "LeaveCross",
+    "Leg",
     "LossAttributed",
     "MarkRecord",
     "MarkSource",
@@ -127,6 +159,7 @@ __all__ = [
     "RfqQuoted",
     "RfqRejected",
     "RfqTraded",
+    "RunCross",
     "SelfTradePrevention",
     "SetPhase",
     "SheetCause",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from lob_sim.messages.base import Event
+from lob_sim.messages.base import AgentMessage, Event
 from lob_sim.units import Cash, Lots, Ns, Ticks
 
 
@@ -85,7 +85,6 @@ class BalanceSheetRecord(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "balance_sheet"
-    ts_event_ns: Ns
     agent_id: int
     cause: SheetCause
     instrument_id: int
@@ -104,7 +103,6 @@ class MarkRecord(Event, frozen=True, gc=False):
     """An agent's mark of one instrument; ``adjustment_ticks`` is the prudent adjustment per lot (lit: 0)."""
 
     dataset: ClassVar[str] = "mark"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     price_ticks: Ticks
@@ -124,7 +122,6 @@ class ConstraintBreached(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "constraint_breached"
-    ts_event_ns: Ns
     agent_id: int
     constraint: str
     headroom_cash: Cash
@@ -135,7 +132,6 @@ class ConstraintCured(Event, frozen=True, gc=False):
     """A constraint that was breached has headroom again."""
 
     dataset: ClassVar[str] = "constraint_cured"
-    ts_event_ns: Ns
     agent_id: int
     constraint: str
     headroom_cash: Cash
@@ -145,7 +141,6 @@ class ParentOrderOpened(Event, frozen=True, gc=False):
     """A forced sale begins; ``reasons`` names the breached constraints, joined by ``+``."""
 
     dataset: ClassVar[str] = "parent_order_opened"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     parent_order_id: int
@@ -157,7 +152,6 @@ class ParentOrderChanged(Event, frozen=True, gc=False):
     """The quantity still to be sold of a parent order was set anew."""
 
     dataset: ClassVar[str] = "parent_order_changed"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     parent_order_id: int
@@ -169,7 +163,6 @@ class ParentOrderClosed(Event, frozen=True, gc=False):
     """A parent order ended; ``leaves_qty_lots`` were not sold."""
 
     dataset: ClassVar[str] = "parent_order_closed"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     parent_order_id: int
@@ -177,7 +170,7 @@ class ParentOrderClosed(Event, frozen=True, gc=False):
     end: ParentEnd
 
 
-class FundingEvent(Event, frozen=True, gc=False):
+class FundingEvent(AgentMessage, frozen=True, gc=False):
     """Something between a lender and a borrower.
 
     Attributes:
@@ -192,7 +185,6 @@ class FundingEvent(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "funding"
-    ts_event_ns: Ns
     lender_id: int
     agent_id: int
     instrument_id: int
@@ -203,11 +195,10 @@ class FundingEvent(Event, frozen=True, gc=False):
     loan_id: int = 0
 
 
-class SheetDisclosed(Event, frozen=True, gc=False):
+class SheetDisclosed(AgentMessage, frozen=True, gc=False):
     """A borrower tells a lender how leveraged it is: total assets and Tier 1, in cash units."""
 
     dataset: ClassVar[str] = "sheet_disclosed"
-    ts_event_ns: Ns
     agent_id: int
     lender_id: int
     assets_cash: Cash
@@ -226,7 +217,6 @@ class Redemption(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "redemption"
-    ts_event_ns: Ns
     agent_id: int
     nav_cash: Cash
     redeemed_cash: Cash
@@ -238,7 +228,6 @@ class DealerDefaulted(Event, frozen=True, gc=False):
     """Tier 1 is zero or less: the dealer stops quoting and its book is liquidated."""
 
     dataset: ClassVar[str] = "dealer_defaulted"
-    ts_event_ns: Ns
     agent_id: int
     tier1_cash: Cash
     assets_cash: Cash
@@ -256,7 +245,6 @@ class LossAttributed(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "loss_attributed"
-    ts_event_ns: Ns
     agent_id: int
     bearer: str
     instrument_id: int

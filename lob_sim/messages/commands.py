@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from lob_sim.messages.base import Command, Phase, Side
+from lob_sim.messages.base import AgentCommand, Command, Phase, Side
 from lob_sim.units import Lots, Ns, Ticks
 
 
@@ -38,7 +38,7 @@ class SelfTradePrevention(IntEnum):
     """Both lose the smaller of the two open quantities, without a trade."""
 
 
-class NewOrder(Command, frozen=True, gc=False):
+class NewOrder(AgentCommand, frozen=True, gc=False):
     """Enter an order.
 
     Attributes:
@@ -60,8 +60,6 @@ class NewOrder(Command, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "new_order"
-    instrument_id: int
-    agent_id: int
     client_order_id: int
     side: Side
     qty_lots: Lots
@@ -77,30 +75,26 @@ class NewOrder(Command, frozen=True, gc=False):
     ts_sent_ns: Ns = 0
 
 
-class CancelOrder(Command, frozen=True, gc=False):
+class CancelOrder(AgentCommand, frozen=True, gc=False):
     """Take an order out. Names it by the venue's ``order_id`` or, where that is 0, by ``client_order_id``."""
 
     dataset: ClassVar[str] = "cancel_order"
-    instrument_id: int
-    agent_id: int
     client_order_id: int = 0
     order_id: int = 0
     ts_sent_ns: Ns = 0
 
 
-class ReduceOrder(Command, frozen=True, gc=False):
+class ReduceOrder(AgentCommand, frozen=True, gc=False):
     """Take ``qty_lots`` off the open quantity, keeping priority; at or beyond that quantity it removes the order."""
 
     dataset: ClassVar[str] = "reduce_order"
-    instrument_id: int
-    agent_id: int
     qty_lots: Lots
     client_order_id: int = 0
     order_id: int = 0
     ts_sent_ns: Ns = 0
 
 
-class ReplaceOrder(Command, frozen=True, gc=False):
+class ReplaceOrder(AgentCommand, frozen=True, gc=False):
     """Give a new *open* quantity and price.
 
     The same price and a quantity that is not larger keep the place in the queue; anything else leaves the book
@@ -108,8 +102,6 @@ class ReplaceOrder(Command, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "replace_order"
-    instrument_id: int
-    agent_id: int
     qty_lots: Lots
     price_ticks: Ticks
     client_order_id: int = 0
@@ -121,7 +113,6 @@ class SetPhase(Command, frozen=True, gc=False):
     """Move the book to another trading phase (from the venue's schedule, not from agents)."""
 
     dataset: ClassVar[str] = "set_phase"
-    instrument_id: int
     phase: Phase
     reference_price_ticks: Ticks = 0
     """Centre of price bands and last tie-break of an auction; 0 keeps the present reference. Where the change of

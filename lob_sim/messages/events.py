@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from lob_sim.messages.base import Event, Phase, RejectReason, Side
+from lob_sim.messages.base import Event, Leg, Phase, RejectReason, Side
 from lob_sim.units import Lots, Ns, Ticks
 
 
@@ -23,7 +23,7 @@ class OrderAccepted(Event, frozen=True, gc=False):
     """An order passed validation. It may trade at once: fills follow."""
 
     dataset: ClassVar[str] = "order_accepted"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_accept"
     instrument_id: int
     agent_id: int
     client_order_id: int
@@ -37,7 +37,7 @@ class OrderRejected(Event, frozen=True, gc=False):
     """A command was refused and changed nothing."""
 
     dataset: ClassVar[str] = "order_rejected"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_reject"
     instrument_id: int
     agent_id: int
     client_order_id: int
@@ -49,7 +49,6 @@ class OrderRefused(Event, frozen=True, gc=False):
     """An agent's own pre-trade limits stopped an order, a request or a quote before it was sent."""
 
     dataset: ClassVar[str] = "order_refused"
-    ts_event_ns: Ns
     instrument_id: int
     agent_id: int
     side: Side
@@ -62,7 +61,7 @@ class OrderCanceled(Event, frozen=True, gc=False):
     """``qty_lots`` of an order left the book without trading; ``leaves_qty_lots`` (0 or more) stay."""
 
     dataset: ClassVar[str] = "order_canceled"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_cancel"
     instrument_id: int
     agent_id: int
     client_order_id: int
@@ -76,7 +75,7 @@ class OrderReplaced(Event, frozen=True, gc=False):
     """An order has a new price and open quantity, and either kept its place or re-entered."""
 
     dataset: ClassVar[str] = "order_replaced"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_replace"
     instrument_id: int
     agent_id: int
     client_order_id: int
@@ -91,7 +90,7 @@ class OrderTriggered(Event, frozen=True, gc=False):
     """A stop fired and is now an incoming market or limit order."""
 
     dataset: ClassVar[str] = "order_triggered"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_trigger"
     instrument_id: int
     agent_id: int
     client_order_id: int
@@ -105,7 +104,7 @@ class Trade(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "trade"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_trade"
     instrument_id: int
     trade_id: int
     price_ticks: Ticks
@@ -119,7 +118,7 @@ class OrderFilled(Event, frozen=True, gc=False):
     """The private side of a trade: one to the maker's owner, one to the taker's."""
 
     dataset: ClassVar[str] = "order_filled"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_fill"
     instrument_id: int
     agent_id: int
     client_order_id: int
@@ -131,12 +130,16 @@ class OrderFilled(Event, frozen=True, gc=False):
     is_maker: bool
     trade_id: int
 
+    def legs(self) -> tuple[Leg, ...]:
+        """The owner's; the other side of the trade has an event of its own."""
+        return (Leg(self.agent_id, self.side, self.price_ticks, self.qty_lots),)
+
 
 class PhaseChanged(Event, frozen=True, gc=False):
     """A book moved to another phase; ``until_ns`` is when a halt is due to end, else 0."""
 
     dataset: ClassVar[str] = "phase_changed"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_phase"
     instrument_id: int
     phase: Phase
     reference_price_ticks: Ticks
@@ -147,7 +150,7 @@ class AuctionUncrossed(Event, frozen=True, gc=False):
     """A call auction cleared: one price, the volume done there, and what stayed unmatched (buy minus sell)."""
 
     dataset: ClassVar[str] = "auction_uncrossed"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_auction"
     instrument_id: int
     price_ticks: Ticks
     qty_lots: Lots

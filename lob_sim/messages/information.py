@@ -37,7 +37,6 @@ class BeliefRecord(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "belief"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     mean_ticks: float
@@ -59,7 +58,6 @@ class QuoteRecord(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "quote"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     rfq_id: int
@@ -88,7 +86,6 @@ class RetreatRecord(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "retreat"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     cause: WithdrawalCause
@@ -102,7 +99,6 @@ class ReturnRecord(Event, frozen=True, gc=False):
     """A dealer is back in the lit book after ``away_ns``; ``cause`` is what had kept it away last."""
 
     dataset: ClassVar[str] = "return"
-    ts_event_ns: Ns
     agent_id: int
     instrument_id: int
     cause: WithdrawalCause

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from lob_sim.messages.base import Event
-from lob_sim.units import Ns
 
 
 class FairValue(Event, frozen=True, gc=False):
     """The exogenous fair value of an instrument, in ticks (a real number: not a price anybody can trade at)."""
 
     dataset: ClassVar[str] = "fair_value"
-    ts_event_ns: Ns
     instrument_id: int
     value_ticks: float
     is_shock: bool
@@ -22,7 +20,7 @@ class News(Event, frozen=True, gc=False):
     """A public signal of fair value, with Gaussian noise of known standard deviation."""
 
     dataset: ClassVar[str] = "news"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_news"
     instrument_id: int
     signal_ticks: float
     noise_sd_ticks: float

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import ClassVar
 
-from lob_sim.messages.base import Command, Event, RejectReason, Side
+from lob_sim.messages.base import AgentCommand, Command, Event, Leg, RejectReason, Side
 from lob_sim.units import Lots, Ns, Ticks
 
 
-class RequestQuote(Command, frozen=True, gc=False):
+class RequestQuote(AgentCommand, frozen=True, gc=False):
     """Ask dealers for firm quotes.
 
     Attributes:
@@ -19,8 +19,6 @@ class RequestQuote(Command, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "request_quote"
-    instrument_id: int
-    agent_id: int
     client_rfq_id: int
     side: int
     qty_lots: Lots
@@ -30,12 +28,10 @@ class RequestQuote(Command, frozen=True, gc=False):
     ts_sent_ns: Ns = 0
 
 
-class SubmitQuote(Command, frozen=True, gc=False):
+class SubmitQuote(AgentCommand, frozen=True, gc=False):
     """A dealer's firm answer: 0 for a side not quoted. The quote lapses after ``ttl_ns`` or with the request."""
 
     dataset: ClassVar[str] = "submit_quote"
-    instrument_id: int
-    agent_id: int
     rfq_id: int
     bid_ticks: Ticks
     ask_ticks: Ticks
@@ -55,35 +51,29 @@ class DeclineReason(IntEnum):
     """Another dealer that is believed to be selling under a constraint."""
 
 
-class DeclineQuote(Command, frozen=True, gc=False):
+class DeclineQuote(AgentCommand, frozen=True, gc=False):
     """A dealer will not quote."""
 
     dataset: ClassVar[str] = "decline_quote"
-    instrument_id: int
-    agent_id: int
     rfq_id: int
     reason: DeclineReason = DeclineReason.NO_INTEREST
     ts_sent_ns: Ns = 0
 
 
-class AcceptQuote(Command, frozen=True, gc=False):
+class AcceptQuote(AgentCommand, frozen=True, gc=False):
     """The asker deals on one quote, all of the requested quantity; ``side`` is the asker's."""
 
     dataset: ClassVar[str] = "accept_quote"
-    instrument_id: int
-    agent_id: int
     rfq_id: int
     quote_id: int
     side: Side
     ts_sent_ns: Ns = 0
 
 
-class WalkAway(Command, frozen=True, gc=False):
+class WalkAway(AgentCommand, frozen=True, gc=False):
     """The asker ends its request without a trade."""
 
     dataset: ClassVar[str] = "walk_away"
-    instrument_id: int
-    agent_id: int
     rfq_id: int
     ts_sent_ns: Ns = 0
 
@@ -92,7 +82,6 @@ class ExpireRfqs(Command, frozen=True, gc=False):
     """The venue's clock: end requests whose time is up and publish prints that are due (from the schedule)."""
 
     dataset: ClassVar[str] = "expire_rfqs"
-    instrument_id: int
 
 
 class RfqEnd(IntEnum):
@@ -108,7 +97,7 @@ class RfqOpened(Event, frozen=True, gc=False):
     """A request is open; each asked dealer is told, with the asker's identity (RFQ is disclosed)."""
 
     dataset: ClassVar[str] = "rfq_opened"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_rfq_request"
     instrument_id: int
     rfq_id: int
     agent_id: int
@@ -123,7 +112,7 @@ class RfqQuoted(Event, frozen=True, gc=False):
     """A firm quote stands; the asker is told."""
 
     dataset: ClassVar[str] = "rfq_quoted"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_rfq_quote"
     instrument_id: int
     rfq_id: int
     quote_id: int
@@ -141,7 +130,7 @@ class RfqDeclined(Event, frozen=True, gc=False):
     """A dealer declined; the asker is told that, and not why."""
 
     dataset: ClassVar[str] = "rfq_declined"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_rfq_decline"
     instrument_id: int
     rfq_id: int
     agent_id: int
@@ -155,7 +144,7 @@ class RfqTraded(Event, frozen=True, gc=False):
     """The private side of an RFQ trade: one event, told to asker and dealer. ``side`` is the asker's."""
 
     dataset: ClassVar[str] = "rfq_traded"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_rfq_trade"
     instrument_id: int
     rfq_id: int
     quote_id: int
@@ -167,12 +156,19 @@ class RfqTraded(Event, frozen=True, gc=False):
     qty_lots: Lots
     parent_order_id: int
 
+    def legs(self) -> tuple[Leg, ...]:
+        """The asker's, then the dealer's."""
+        return (
+            Leg(self.agent_id, self.side, self.price_ticks, self.qty_lots),
+            Leg(self.dealer_id, self.side.opposite, self.price_ticks, self.qty_lots),
+        )
+
 
 class RfqClosed(Event, frozen=True, gc=False):
     """A request ended. Dealers whose quotes lost learn that they did, not at what price."""
 
     dataset: ClassVar[str] = "rfq_closed"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_rfq_close"
     instrument_id: int
     rfq_id: int
     agent_id: int
@@ -184,7 +180,7 @@ class RfqRejected(Event, frozen=True, gc=False):
     """An RFQ command was refused and changed nothing."""
 
     dataset: ClassVar[str] = "rfq_rejected"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_reject"
     instrument_id: int
     rfq_id: int
     agent_id: int
@@ -199,7 +195,7 @@ class RfqPrint(Event, frozen=True, gc=False):
     """
 
     dataset: ClassVar[str] = "rfq_print"
-    ts_event_ns: Ns
+    hook: ClassVar[str] = "on_print"
     instrument_id: int
     trade_id: int
     ts_trade_ns: Ns

@@ -86,18 +86,17 @@ class LiveView:
     Args:
         world: Built and not yet run: its headroom now is what later headroom is compared with.
         console: A terminal.
-        recorder: Where the run's log goes; the view gets between the world and it.
+        listener: What the world logs to.
         clock: Seconds of wall time.
 
     Attributes:
-        listener: What the world must log to.
         looks: How often the view has looked at the world.
     """
 
     def __init__(
-        self, world: World, console: Console, recorder: Recorder, clock: Callable[[], float] = time.perf_counter
+        self, world: World, console: Console, listener: Listener, clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        self.listener = Listener(recorder)
+        self._listener = listener
         self.looks = 0
         self._screen = Screen(world, console)
         self._console = console
@@ -139,4 +138,4 @@ class LiveView:
     def picture(self) -> Text:
         """The world as it is now, in as many lines as the terminal has."""
         elapsed_s = self._clock() - self._started_s
-        return self._screen.picture(self.listener.rows, elapsed_s, self.listener.crisis, self.listener.quoting)
+        return self._screen.picture(self._listener.rows, elapsed_s, self._listener.crisis, self._listener.quoting)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from lob_sim.agents.desk import Desk
+from lob_sim.desk.desk import Desk
 from lob_sim.errors import printable
 from lob_sim.messages import (
     ConstraintBreached,
@@ -55,10 +55,9 @@ class Screen:
         self._console = console
         self._ascii = console.options.ascii_only
         self._overflow: Literal["crop", "ellipsis"] = "crop" if self._ascii else "ellipsis"
-        hosts = world.market.hosts
-        self._desks = {h.agent_id: c for h in hosts for c in h.components if isinstance(c, Desk)}
+        self._desks = world.desks
         # Dealers, and whoever else has a balance sheet: funds.
-        self._shown = sorted({*world.dealer_ids, *self._desks})
+        self._shown = sorted({*world.plan.dealer_ids, *self._desks})
         names = (c.name for i in self._shown if i in self._desks for c in self._desks[i].risk.constraints)
         self._limits = tuple(dict.fromkeys(names))
         self._opening = {i: headroom_of(desk) for i, desk in self._desks.items()}
@@ -105,10 +104,10 @@ class Screen:
         # What says least comes last, where a narrow terminal cuts.
         names = ("instrument", "lit book", "lots", "bid", "ask", "lots", "spread", "last", "value")
         rows = [[Text(name, _HEADING) for name in names]]
-        market = self._world.market
+        data = self._world.data
         for instrument in self._world.instruments[:n]:
             i = instrument.instrument_id
-            top, phase = market.tops[i].current, market.phases[i].current
+            top, phase = data.tops[i].current, data.phases[i].current
             bid, ask = top.bid_ticks, top.ask_ticks
             rows.append(
                 [
@@ -119,8 +118,8 @@ class Screen:
                     Text(price_text(instrument, ask), "red"),
                     Text(str(top.ask_lots) if ask else ""),
                     Text(plural(ask - bid, "tick") if bid and ask else "-"),
-                    Text(price_text(instrument, market.last_trades[i].current)),
-                    Text(price_text(instrument, round(market.fair_values[i]))),
+                    Text(price_text(instrument, data.last_trades[i].current)),
+                    Text(price_text(instrument, round(data.fair_values[i]))),
                 ]
             )
         return self._lay_out(rows, 2, width)
@@ -151,7 +150,7 @@ class Screen:
             cell.stylize(_HEADING)
         rows = [cells]
         for i in shown:
-            host, desk = self._world.market.hosts[i], self._desks.get(i)
+            host, desk = self._world.hosts[i], self._desks.get(i)
             cells = [self._name(host.name, _NAME_CELLS)]
             cells += [self._presence(host, desk, k) for k in range(n_columns)]
             if selling:
@@ -166,7 +165,7 @@ class Screen:
     def _presence(self, host: AgentHost, desk: Desk | None, instrument_id: int) -> Text:
         if desk is not None and desk.defaulted:
             said = "failed"
-        elif host.agent_id not in self._world.dealer_ids:
+        elif host.agent_id not in self._world.plan.dealer_ids:
             return Text("")
         else:
             said = lit_sides(host, instrument_id)
@@ -216,7 +215,7 @@ class Screen:
 
     def _words(self, event: Event) -> tuple[str, str]:
         """What happened, and its style."""
-        hosts = self._world.market.hosts
+        hosts = self._world.hosts
         if isinstance(event, FairValue):
             size = self._shock_size(event)
             value = price_text(self._instrument(event), round(event.value_ticks))
@@ -294,7 +293,7 @@ def lit_sides(host: AgentHost, instrument_id: int) -> str:
     As the dealer itself knows its orders. Children of parent orders, which a forced sale sends, are not quotes.
     """
     bid = ask = False
-    for order in host.books.orders[instrument_id].values():
+    for order in host.account.orders[instrument_id].values():
         if order.is_accepted and not order.parent_order_id:
             bid = bid or order.side is Side.BUY
             ask = ask or order.side is Side.SELL

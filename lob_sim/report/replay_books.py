@@ -20,7 +20,6 @@ from lob_sim.messages import (
     ReturnRecord,
     WithdrawalCause,
 )
-from lob_sim.simulation.market import LIT_COMMANDS
 from lob_sim.units import Lots, Ns, Ticks
 from lob_sim.venue.matching import MatchingEngine
 
@@ -90,12 +89,12 @@ def book_frames(run: Run, times_ns: Sequence[Ns], dealer_ids: Collection[int]) -
     dealers = frozenset(dealer_ids)
     frames: list[list[BookFrame]] = [[] for _ in engines]
     changed = set(range(len(engines)))
-    commands = run.messages(*LIT_COMMANDS)
+    commands = run.messages(*MatchingEngine.commands)
     pending = next(commands, None)
     for ts_ns in times_ns:
         while pending is not None and pending.ts_ns <= ts_ns:
             command = pending.message
-            assert isinstance(command, LIT_COMMANDS)
+            assert isinstance(command, MatchingEngine.commands)
             engines[command.instrument_id].process(command, pending.ts_ns)
             changed.add(command.instrument_id)
             pending = next(commands, None)

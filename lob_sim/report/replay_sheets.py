@@ -20,7 +20,7 @@ from lob_sim.messages import MarkSource, SheetCause
 from lob_sim.report.data.common import rows_of
 from lob_sim.report.data.headroom import headroom
 from lob_sim.scenario import open_market, parse_scenario
-from lob_sim.simulation.world import enrol
+from lob_sim.simulation.plan import create_agents
 from lob_sim.units import Cash, Instrument, Lots, Ns, Ticks
 
 _DEFAULTED = "default"
@@ -89,7 +89,7 @@ def sheet_frames(run: Run, times_ns: Sequence[Ns]) -> dict[int, list[SheetFrame]
         return {}
     scenario = parse_scenario(run.header.scenario, "manifest.json: scenario.")
     instruments, unit, opening_marks = open_market(scenario)
-    members = enrol(scenario, instruments, unit)
+    members = create_agents(scenario, instruments, unit)
     fills = _fills(run)
     frames: dict[int, list[SheetFrame]] = {}
     for agent_id in sorted(int(a) for a in sheets["agent_id"].unique()):

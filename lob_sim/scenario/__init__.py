@@ -28,7 +28,9 @@ from lob_sim.scenario.specs import (
     ShockSpec,
     Spec,
     SwitchSpec,
+    VenueSpec,
 )
+from lob_sim.scenario.venues import open_venues, opening_phase
 
 __all__ = [
     "AgentGroupSpec",
@@ -45,6 +47,7 @@ __all__ = [
     "ShockSpec",
     "Spec",
     "SwitchSpec",
+    "VenueSpec",
     "apply_overrides",
     "check_scenario",
     "errors_name",
@@ -52,6 +55,8 @@ __all__ = [
     "instrument_specs",
     "load_scenario",
     "open_market",
+    "open_venues",
+    "opening_phase",
     "packaged_scenarios",
     "parse_scenario",
     "parse_value",

@@ -336,6 +336,22 @@ class AgentGroupSpec(Spec, frozen=True, kw_only=True):
         _require_name(self.name)
 
 
+class VenueSpec(Spec, frozen=True, kw_only=True):
+    """A further venue of some or all instruments, beside their lit books and requests for quote.
+
+    Source: that of the venue.
+
+    Attributes:
+        kind: ``midpoint_cross``, or a user's own as ``"module:Class"``.
+        instruments: Names of the instruments that are dealt there; none means all.
+        params: Its parameters.
+    """
+
+    kind: str
+    instruments: tuple[str, ...] = ()
+    params: dict[str, Any] = {}
+
+
 class ShockSpec(Spec, frozen=True, kw_only=True):
     """A scheduled jump of fair value.
 
@@ -366,6 +382,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
         seed: Default seed.
         horizon: Simulated time.
         instruments: What is traded.
+        venues: Further venues, beside every instrument's lit book and requests for quote.
         agents: Who trades.
         shocks: Scheduled jumps of fair value.
         switches: Mechanisms that are on.
@@ -378,6 +395,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] = 1
     horizon: Annotated[Duration, msgspec.Meta(gt=0)]
     instruments: Annotated[list[InstrumentSpec], msgspec.Meta(min_length=1)]
+    venues: list[VenueSpec] = []
     agents: list[AgentGroupSpec] = []
     shocks: list[ShockSpec] = []
     switches: SwitchSpec = SwitchSpec()

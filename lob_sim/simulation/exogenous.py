@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lob_sim.information.fair_value import FairValueParams, FairValueProcess, ScheduledJump
-from lob_sim.messages import FairValue, News
+from lob_sim.messages import Event, FairValue, News
 from lob_sim.scenario import Scenario, instrument_specs
-from lob_sim.simulation.kernel import Notice
-from lob_sim.simulation.market import Market
+from lob_sim.simulation.kernel import Kernel, ScheduledCall
+from lob_sim.simulation.market_data import MarketData
+from lob_sim.simulation.ports import Recipient
+from lob_sim.simulation.recorder import Recorder
 from lob_sim.units import Ticks
 
 
@@ -35,33 +37,47 @@ class Exogenous:
     """Moves the fair values through the run, ahead of everything else that is due at the same time.
 
     Args:
-        market: Whose fair values they are, and whose agents hear the news.
+        kernel: The clock.
+        recorder: The log.
+        data: Where the fair values of the moment are kept.
+        agents: Who may hear the news.
         process: The fair values.
     """
 
-    def __init__(self, market: Market, process: FairValueProcess) -> None:
-        self._market = market
+    def __init__(
+        self,
+        kernel: Kernel,
+        recorder: Recorder,
+        data: MarketData,
+        agents: Sequence[Recipient],
+        process: FairValueProcess,
+    ) -> None:
+        self._kernel = kernel
+        self._recorder = recorder
+        self._data = data
         self._process = process
-        self._readers = tuple(host for host in market.hosts if host.hears(News))
+        self._readers = tuple(agent for agent in agents if agent.hears(News))
 
     def start(self) -> None:
         """Record the opening values and wait for the first change."""
-        for instrument in self._market.instruments:
+        for instrument in self._data.instruments:
             i = instrument.instrument_id
-            self._market.recorder.record(FairValue(0, i, self._process.value_ticks(i), False))
+            self._recorder.record(FairValue(0, i, self._process.value_ticks(i), False))
         self._wait()
 
     def _wait(self) -> None:
-        kernel = self._market.kernel
-        kernel.call_first_in(max(0, self._process.next_ts_ns - kernel.now_ns), self._advance)
+        self._kernel.call_first_in(max(0, self._process.next_ts_ns - self._kernel.now_ns), self._advance)
 
-    def _advance(self, notice: Notice) -> None:
-        market = self._market
-        for event in self._process.advance(market.kernel.now_ns):
-            market.recorder.record(event)
-            if isinstance(event, News):
-                for host in self._readers:
-                    host.deliver(event)
-            else:
-                market.fair_values[event.instrument_id] = event.value_ticks
+    def _advance(self, call: ScheduledCall) -> None:
+        for event in self._process.advance(self._kernel.now_ns):
+            self.happen(event)
         self._wait()
+
+    def happen(self, event: Event) -> None:
+        """Log what has happened outside, and make it known."""
+        self._recorder.record(event)
+        if isinstance(event, News):
+            for host in self._readers:
+                host.deliver(event)
+        elif isinstance(event, FairValue):
+            self._data.fair_values[event.instrument_id] = event.value_ticks

@@ -9,9 +9,9 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from traceback import walk_tb
+from typing import Any
 
-from lob_sim.agents.desk import Desk
-from lob_sim.agents.strategy import Strategy
+from lob_sim.agents.strategy import Component
 from lob_sim.errors import StrategyError
 from lob_sim.units import Ns
 
@@ -19,7 +19,7 @@ _OURS = str(Path(__file__).parents[1]) + os.sep
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
-def strategy_error(component: Strategy, agent: str, hook: str, ts_ns: Ns, error: Exception) -> StrategyError:
+def strategy_error(component: Component[Any], agent: str, hook: str, ts_ns: Ns, error: Exception) -> StrategyError:
     """The error of a component's own code, with the last line of the author's file.
 
     Args:
@@ -36,14 +36,14 @@ def strategy_error(component: Strategy, agent: str, hook: str, ts_ns: Ns, error:
 
 
 def too_often(
-    components: Sequence[Strategy], agent: str, hook: str, ts_ns: Ns, calls: int, within_ns: Ns
+    components: Sequence[Component[Any]], agent: str, hook: str, ts_ns: Ns, calls: int, within_ns: Ns
 ) -> StrategyError:
     """The error of an agent that is called so often that simulated time does not go on."""
     cause = (
         f"was called {calls:,} times within {within_ns:,} ns of simulated time, which does not go on: delays are in "
         "nanoseconds (NS_PER_S is a second), and without latency an answer to every event comes at the same instant"
     )
-    quoting = [component for component in components if not isinstance(component, Desk)]
+    quoting = [component for component in components if not component.manages_agent]
     code = inspect.unwrap(getattr(type((*quoting, *components)[0]), hook)).__code__
     where = "" if code.co_filename.startswith(_OURS) else f"{_shown(code.co_filename)}:{code.co_firstlineno}"
     return StrategyError(agent, hook, ts_ns, cause, where)

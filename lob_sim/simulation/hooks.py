@@ -5,53 +5,33 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
-from lob_sim.agents.strategy import Strategy
+from lob_sim.agents.strategy import Component, Strategy
 from lob_sim.convert import did_you_mean
-from lob_sim.messages import (
-    FundingEvent,
-    Message,
-    News,
-    OrderAccepted,
-    OrderCanceled,
-    OrderFilled,
-    OrderRejected,
-    RfqClosed,
-    RfqDeclined,
-    RfqOpened,
-    RfqPrint,
-    RfqQuoted,
-    RfqRejected,
-    RfqTraded,
-    SheetDisclosed,
-    Trade,
-)
+from lob_sim.messages import Event
 
 Hook = Callable[..., None]
 
-HOOK_OF: dict[type[Message], str] = {
-    OrderAccepted: "on_accept",
-    OrderFilled: "on_fill",
-    OrderCanceled: "on_cancel",
-    OrderRejected: "on_reject",
-    RfqRejected: "on_reject",
-    RfqOpened: "on_rfq_request",
-    RfqQuoted: "on_rfq_quote",
-    RfqDeclined: "on_rfq_decline",
-    RfqTraded: "on_rfq_trade",
-    RfqClosed: "on_rfq_close",
-    RfqPrint: "on_print",
-    Trade: "on_trade",
-    News: "on_news",
-    FundingEvent: "on_message",
-    SheetDisclosed: "on_message",
-}
-
-LETTERS = tuple(message_type for message_type, name in HOOK_OF.items() if name == "on_message")
-"""What one agent may tell another."""
-DESK_HOOK = "on_desk_event"
+MANAGER_HOOK = "on_desk_event"
 """What a strategy hears by of its desk's orders and requests, in place of the hooks for its own."""
-_HOOKS = tuple(name for name in dir(Strategy) if name.startswith("on_"))
+
+
+def heard_events() -> dict[str, type[Event]]:
+    """Every type of event that strategies hear of, by the name of its dataset: a message names its hook itself."""
+    found: dict[str, type[Event]] = {}
+    pending: list[type[Event]] = [Event]
+    while pending:
+        kind = pending.pop()
+        pending += kind.__subclasses__()
+        if kind.hook and kind.dataset:
+            found[kind.dataset] = kind
+    return dict(sorted(found.items()))
+
+
+def message_hooks() -> set[str]:
+    """Names of the hooks by which messages are heard."""
+    return {kind.hook for kind in heard_events().values()}
 
 
 def hook_fault(strategy: type[Strategy]) -> str:
@@ -59,15 +39,19 @@ def hook_fault(strategy: type[Strategy]) -> str:
 
     A public method whose name begins with ``on_`` and that is no hook is one that somebody waits for in vain.
     """
+    of_messages = message_hooks()
+    own = {name for name in dir(Strategy) if name.startswith("on_")}
+    known = sorted(own | of_messages)
     for name in dir(strategy):
-        if name.startswith("on_") and name not in _HOOKS:
-            return f"{name} is no hook, and would never be called{did_you_mean(name, _HOOKS)}"
-    for name in _HOOKS:
+        if name.startswith("on_") and name not in known:
+            return f"{name} is no hook, and would never be called{did_you_mean(name, known)}"
+    for name in sorted(own):
         if fault := _fault_of_hook(strategy, name):
             return fault
-    for name in sorted(strategy.patient):
-        if name not in HOOK_OF.values():
-            return f"patient names {name!r}, which is no hook of a message{did_you_mean(name, HOOK_OF.values())}"
+    for name in sorted(strategy.deferred_hooks):
+        if name not in of_messages:
+            nearest = did_you_mean(name, sorted(of_messages))
+            return f"deferred_hooks has {name!r}, which is no hook of a message{nearest}"
     return ""
 
 
@@ -87,34 +71,43 @@ def _fault_of_hook(strategy: type[Strategy], name: str) -> str:
     return ""
 
 
-def has_hook(component: Strategy, name: str) -> bool:
+def has_hook(component: Component[Any], name: str) -> bool:
     """Whether the component's class defines the hook, rather than inheriting the empty one."""
     return _defines(type(component), name)
 
 
-def _defines(component: type[Strategy], name: str) -> bool:
-    return getattr(component, name) is not getattr(Strategy, name)
+def _defines(component: type[Component[Any]], name: str) -> bool:
+    return getattr(component, name, None) is not getattr(Strategy, name, None)
 
 
-def hooks_by_message(components: Sequence[Strategy]) -> dict[type[Message], tuple[tuple[int, Hook], ...]]:
+def hooks_by_message(components: Sequence[Component[Any]]) -> dict[type[Event], tuple[tuple[int, Hook], ...]]:
     """For each message type, the components (by index) that hear of it and their bound hooks, in order."""
-    table: dict[type[Message], tuple[tuple[int, Hook], ...]] = {}
-    for message_type, name in HOOK_OF.items():
-        hearing = tuple((i, getattr(c, name)) for i, c in enumerate(components) if has_hook(c, name))
+    table: dict[type[Event], tuple[tuple[int, Hook], ...]] = {}
+    for kind in heard_events().values():
+        hearing = tuple((i, getattr(c, kind.hook)) for i, c in enumerate(components) if has_hook(c, kind.hook))
         if hearing:
-            table[message_type] = hearing
+            table[kind] = hearing
     return table
 
 
-def waking_messages(components: Sequence[Strategy]) -> frozenset[type[Message]]:
-    """Message types on whose arrival the agent must be awake: a component hears them and is not patient."""
+def manager_hooks(components: Sequence[Component[Any]]) -> dict[type[Event], tuple[tuple[int, Hook], ...]]:
+    """Who hears of what the component has sent that manages the agent: itself, and then whoever asks for it."""
+    others = tuple((i, getattr(c, MANAGER_HOOK)) for i, c in enumerate(components) if has_hook(c, MANAGER_HOOK))
+    return {
+        kind: tuple(hook for hook in hearing if components[hook[0]].manages_agent) + others
+        for kind, hearing in hooks_by_message(components).items()
+    }
+
+
+def waking_messages(components: Sequence[Component[Any]]) -> frozenset[type[Event]]:
+    """Message types on whose arrival the agent must be awake: a component hears them and does not defer them."""
     return _waking_messages(tuple(type(component) for component in components))
 
 
 @cache
-def _waking_messages(components: tuple[type[Strategy], ...]) -> frozenset[type[Message]]:
+def _waking_messages(components: tuple[type[Component[Any]], ...]) -> frozenset[type[Event]]:
     return frozenset(
-        message_type
-        for message_type, name in HOOK_OF.items()
-        if any(_defines(c, name) and name not in c.patient for c in components)
+        kind
+        for kind in heard_events().values()
+        if any(_defines(c, kind.hook) and kind.hook not in c.deferred_hooks for c in components)
     )

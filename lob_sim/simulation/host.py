@@ -2,8 +2,8 @@
 
 An agent consists of one or more components, each a :class:`~lob_sim.agents.strategy.Strategy`: the trading
 strategy and, for a dealer with a balance sheet, the desk that watches its limits. Messages travel down to the
-agent into an inbox. The agent is woken on arrival only when a component has a hook for the message that is
-not patient; anything else waits in the inbox until the agent is next awake, which nobody can tell from its
+agent into an inbox. The agent is woken on arrival only when a component has a hook for the message that it does
+not defer; anything else waits in the inbox until the agent is next awake, which nobody can tell from its
 having been read at once.
 """
 
@@ -11,158 +11,138 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from lob_sim.agents.context import Headroom
-from lob_sim.agents.desk import Desk
-from lob_sim.agents.strategy import Strategy
+from lob_sim.account.account import AgentAccount
+from lob_sim.account.context import AgentContext, ManagerContext
+from lob_sim.agents.strategy import Component
 from lob_sim.errors import LobSimError, StrategyError
-from lob_sim.messages import Command, Event, Message, RfqOpened
+from lob_sim.messages import AgentMessage, Event, RfqOpened
 from lob_sim.rng import Stream
-from lob_sim.simulation.context import AgentContext
-from lob_sim.simulation.desk_affairs import DeskAffairs
 from lob_sim.simulation.failures import strategy_error, too_often
-from lob_sim.simulation.hooks import DESK_HOOK, HOOK_OF, Hook, has_hook, hooks_by_message, waking_messages
-from lob_sim.simulation.kernel import Notice
-from lob_sim.simulation.ledger import EXTERNAL
-from lob_sim.simulation.own_books import OWN_AFFAIRS, OwnBooks
+from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, manager_hooks, waking_messages
+from lob_sim.simulation.kernel import Kernel, ScheduledCall
+from lob_sim.simulation.market_data import AgentView
 from lob_sim.simulation.pace import MOST_CALLS, WITHIN_NS
-from lob_sim.units import Cash, Lots, Ns
+from lob_sim.simulation.ports import MarketPort
+from lob_sim.simulation.recorder import Recorder
+from lob_sim.units import Cash, Ns
 
-if TYPE_CHECKING:
-    from lob_sim.simulation.market import Market
-
-
-Note: TypeAlias = Callable[[OwnBooks, Any], None]
-Reaction: TypeAlias = tuple[Note | None, tuple[tuple[int, Hook], ...]]
-"""How the agent's books take note of a message, and which components hear of it."""
-_NO_REACTION: Reaction = (None, ())
+Reaction: TypeAlias = tuple[Callable[[Any], None] | None, tuple[tuple[int, Hook], ...]]
+"""How the agent's account takes note of a message, and which components hear of it."""
 
 
-class Connection:
+class Connection(NamedTuple):
     """The latencies of one agent, each a function that draws a delay in nanoseconds.
 
-    Letters to and from other agents draw delays of their own, so that a lender who says more or less moves no
+    Messages to and from other agents draw delays of their own, so that a lender who says more or less moves no
     order.
     """
 
-    __slots__ = ("down", "letter_down", "letter_up", "up", "view")
-
-    def __init__(
-        self,
-        up: Callable[[], Ns],
-        down: Callable[[], Ns],
-        view: Callable[[], Ns],
-        letter_up: Callable[[], Ns],
-        letter_down: Callable[[], Ns],
-    ) -> None:
-        self.up = up
-        self.down = down
-        self.view = view
-        self.letter_up = letter_up
-        self.letter_down = letter_down
+    up: Callable[[], Ns]
+    down: Callable[[], Ns]
+    message_up: Callable[[], Ns]
+    message_down: Callable[[], Ns]
 
 
 class AgentHost:
     """One agent.
 
     Args:
+        kernel: The clock.
+        recorder: The log.
         market: The market that it is connected to.
-        agent_id: Its number, in order of name.
         name: Its stable name.
         group: The scenario's group that it belongs to.
         components: Its strategy, and any further component, in the order in which they hear of messages.
-        books: Its own books, opened with its endowment.
+        account: Its own account, opened with its endowment.
         connection: Its latencies.
+        view: The market as it sees it.
         random: One stream per component.
-        sees_fair_value: Whether it knows the exogenous fair value.
     """
 
     # Slots, because with thousands of agents most of the time goes into fetching their state from memory.
     __slots__ = (
-        "_book_notice_hooks",
+        "_account",
+        "_book_hooks",
         "_calls",
         "_calls_since_ns",
         "_connection",
         "_contexts",
-        "_desk_hooks",
         "_drain_due_ns",
         "_draw_down",
         "_draw_up",
-        "_draw_view",
         "_hooks",
         "_inbox",
-        "_is_desk",
+        "_is_shared",
         "_kernel",
         "_last_down_ns",
-        "_last_letter_ns",
+        "_last_message_ns",
         "_last_up_ns",
+        "_manager_hooks",
         "_market",
+        "_outbox",
         "_reactions",
-        "_view_ns",
+        "_view",
         "_wake_hooks",
         "_waking",
         "agent_id",
-        "books",
         "components",
-        "dealers",
         "group",
-        "headroom",
-        "ids",
         "name",
-        "outbox",
-        "sees_fair_value",
+        "record",
         "silenced",
     )
 
     def __init__(
         self,
-        market: Market,
-        agent_id: int,
+        kernel: Kernel,
+        recorder: Recorder,
+        market: MarketPort,
         name: str,
         group: str,
-        components: Sequence[Strategy],
-        books: OwnBooks,
+        components: Sequence[Component[Any]],
+        account: AgentAccount,
         connection: Connection,
+        view: AgentView,
         random: Sequence[Stream],
-        sees_fair_value: bool = False,
     ) -> None:
-        self.agent_id = agent_id
+        self.agent_id = account.agent_id
         self.name = name
         self.group = group
-        self.books = books
-        self.sees_fair_value = sees_fair_value
-        self.headroom: Headroom | None = None
-        self.dealers: tuple[int, ...] = ()
-        self.silenced = False
-        self.outbox: list[Command] = []
-        self.ids = count(1)
         self.components = tuple(components)
-        self._is_desk = tuple(isinstance(component, Desk) for component in components)
-        if any(self._is_desk):
-            books.affairs = DeskAffairs(len(market.instruments))
+        self.silenced = False
+        self.record = recorder.record
+        self._kernel = kernel
         self._market = market
-        self._kernel = market.kernel
+        self._account = account
+        self._outbox = account.outbox
         self._connection = connection
-        self._draw_up, self._draw_down, self._draw_view = connection.up, connection.down, connection.view
+        self._draw_up, self._draw_down = connection.up, connection.down
+        self._view = view
         self._inbox: deque[tuple[Ns, Event]] = deque()
         self._hooks = hooks_by_message(components)
-        self._desk_hooks = self._hear_desk()
-        self._reactions = self._react()
+        self._is_shared = len(components) > 1
+        self._manager_hooks = manager_hooks(components)
+        self._reactions: dict[type[Event], Reaction] = {}
         self._waking = waking_messages(components)
         self._last_up_ns: Ns = 0
         self._last_down_ns: Ns = 0
-        self._last_letter_ns: Ns = 0
+        self._last_message_ns: Ns = 0
         self._drain_due_ns: Ns = -1
-        self._view_ns: Ns = -1
-        self._book_notice_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
+        self._book_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
         self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
         self._contexts = tuple(
-            AgentContext(self, market, i, random[i], is_desk) for i, is_desk in enumerate(self._is_desk)
+            (ManagerContext if c.manages_agent else AgentContext)(account, i, name, kernel, view, self, random[i])
+            for i, c in enumerate(components)
         )
         self._calls = 0
         self._calls_since_ns: Ns = 0
+
+    @property
+    def account(self) -> AgentAccount:
+        """Its own account: read it, do not change it."""
+        return self._account
 
     @property
     def answers_rfqs(self) -> bool:
@@ -172,77 +152,54 @@ class AgentHost:
     @property
     def watches_book(self) -> bool:
         """Whether a component wants to be told of every change of a top of book."""
-        return bool(self._book_notice_hooks)
+        return bool(self._book_hooks)
 
-    def hears(self, message_type: type[Event]) -> bool:
+    def hears(self, kind: type[Event]) -> bool:
         """Whether a component has a hook for the message type."""
-        return message_type in self._hooks
+        return kind in self._hooks
 
-    def view_ns(self) -> Ns:
-        """The time as of which this agent sees the market now; never moves backwards."""
-        seen_ns = self._kernel._now - self._draw_view()
-        if seen_ns > self._view_ns:
-            self._view_ns = seen_ns
-        return self._view_ns
+    # --- where what its components say goes (see lob_sim.account.ports.Mailbox) ------------------------------
+    def wake_in(self, component: int, delay_ns: Ns, tag: int) -> None:
+        """Wake a component after a delay."""
+        self._kernel.call_in(delay_ns, self.wake, (component, tag))
 
-    # --- what its desk may do to it (see lob_sim.agents.desk.Controls) --------------------------------------
-    def finance(self, amount: Cash) -> None:
+    def tell(self, agent_id: int, message: AgentMessage) -> None:
+        """Send a message to another agent, and put it on the log."""
+        self._market.forward(agent_id, message, self._connection.message_up())
+
+    def draw_funding(self, amount: Cash) -> None:
         """Take up cash from the outside world, or pay it back."""
-        self.books.cash += amount
-        self._market.ledger.transfer(EXTERNAL, self.agent_id, amount)
-
-    def forbid_buying(self, forbidden: bool) -> None:
-        """Refuse, or again admit, everything that buys."""
-        assert self.books.guard is not None
-        self.books.guard.buying_forbidden = forbidden
-
-    def free_lots(self, instrument_id: int) -> Lots:
-        """Lots held that no working order, request or quote may still sell."""
-        assert self.books.guard is not None
-        return self.books.positions[instrument_id] - self.books.guard.lots[instrument_id]
-
-    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
-        """Set lots aside for forced sales."""
-        assert self.books.guard is not None
-        self.books.guard.earmarked[instrument_id] = qty_lots
-
-    def show_headroom(self, headroom: Headroom) -> None:
-        """What ``ctx.headroom`` says from now on."""
-        self.headroom = headroom
+        self._market.draw_funding(self.agent_id, amount)
 
     def silence(self) -> None:
-        """Of the components, only desks hear anything from now on."""
-        awake = {i for i, is_desk in enumerate(self._is_desk) if is_desk}
+        """Only components that survive the agent's default hear anything from now on."""
+        awake = {i for i, component in enumerate(self.components) if component.survives_default}
         self._hooks = {
             message: kept
             for message, hooks in self._hooks.items()
             if (kept := tuple(h for h in hooks if h[0] in awake))
         }
-        self._reactions = self._react()
-        self._book_notice_hooks = tuple(h for h in self._book_notice_hooks if h[0] in awake)
+        self._manager_hooks = {m: tuple(h for h in hooks if h[0] in awake) for m, hooks in self._manager_hooks.items()}
+        self._reactions = {}
+        self._book_hooks = tuple(h for h in self._book_hooks if h[0] in awake)
         self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
         self.silenced = True
 
-    # --- letters from agent to agent ------------------------------------------------------------------------
-    def tell(self, agent_id: int, event: Event) -> None:
-        """Send a letter, and put it on the log."""
-        self._market.recorder.record(event)
-        self._market.hosts[agent_id].expect_letter(event, self._connection.letter_up())
-
-    def expect_letter(self, event: Event, travelled_ns: Ns) -> None:
-        """A letter is on its way; letters to one agent arrive in the order in which they were sent."""
+    # --- messages from agent to agent -----------------------------------------------------------------------
+    def expect_message(self, message: AgentMessage, travelled_ns: Ns) -> None:
+        """A message is on its way; those to one agent arrive in the order in which they were sent."""
         now_ns = self._kernel.now_ns
-        arrival_ns = max(self._last_letter_ns, now_ns + travelled_ns + self._connection.letter_down())
-        self._last_letter_ns = arrival_ns
-        self._kernel.call_in(arrival_ns - now_ns, self._letter_arrived, event)
+        arrival_ns = max(self._last_message_ns, now_ns + travelled_ns + self._connection.message_down())
+        self._last_message_ns = arrival_ns
+        self._kernel.call_in(arrival_ns - now_ns, self._message_arrived, message)
 
-    def _letter_arrived(self, notice: Notice) -> None:
-        event = notice.payload
-        self._count_call("on_message")
+    def _message_arrived(self, call: ScheduledCall) -> None:
+        message = call.payload
+        self._count_call(message.hook)
         self._read_inbox()
-        for component, hook in self._hooks.get(type(event), ()):
-            self._call(component, hook, event)
-        if self.outbox:
+        for component, hook in self._hooks.get(type(message), ()):
+            self._call(component, hook, message)
+        if self._outbox:
             self._send()
 
     # --- waking ---------------------------------------------------------------------------------------------
@@ -252,9 +209,9 @@ class AgentHost:
             self._call(i, component.on_start)
         self._send()
 
-    def wake(self, notice: Notice) -> None:
+    def wake(self, call: ScheduledCall) -> None:
         """A wake-up that a component asked for is due."""
-        component, tag = notice.payload
+        component, tag = call.payload
         self._calls += 1
         if self._calls >= MOST_CALLS:
             self._check_pace("on_wake")
@@ -266,12 +223,12 @@ class AgentHost:
             raise
         except Exception as error:
             raise self._failure(component, "on_wake", error) from error
-        if self.outbox:
+        if self._outbox:
             self._send()
 
     def deliver(self, event: Event) -> None:
         """A message leaves a venue for this agent."""
-        now_ns = self._kernel._now
+        now_ns = self._kernel.now_ns
         arrival_ns = now_ns + self._draw_down()
         if arrival_ns < self._last_down_ns:
             arrival_ns = self._last_down_ns
@@ -292,61 +249,47 @@ class AgentHost:
     def finish(self) -> None:
         """The horizon is reached: take note of what has arrived (no more commands leave)."""
         self._read_inbox()
-        for component, ctx in zip(self.components, self._contexts, strict=True):
-            if isinstance(component, Desk):
-                component.close(ctx)
-        self.outbox.clear()
+        for i, component in enumerate(self.components):
+            if component.survives_default or not self.silenced:
+                self._call(i, component.on_stop)
+        self._outbox.clear()
 
-    def _arrived(self, notice: Notice) -> None:
+    def _arrived(self, call: ScheduledCall) -> None:
         # What is delivered without delay from here on, at this same time, needs another call.
-        if self._drain_due_ns == self._kernel._now:
+        if self._drain_due_ns == self._kernel.now_ns:
             self._drain_due_ns = -1
         self._calls += 1
         if self._calls >= MOST_CALLS:
-            waking = (HOOK_OF[type(event)] for _, event in self._inbox if type(event) in self._waking)
+            waking = (type(event).hook for _, event in self._inbox if type(event) in self._waking)
             self._check_pace(next(waking, "on_message"))
         self._read_inbox()
-        if self.outbox:
+        if self._outbox:
             self._send()
 
-    def _book_changed(self, notice: Notice) -> None:
-        instrument_id, changed_ns = notice.payload
-        self._calls += 1
-        if self._calls >= MOST_CALLS:
-            self._check_pace("on_book")
-        self._view_ns = max(self._view_ns, changed_ns)
+    def _book_changed(self, call: ScheduledCall) -> None:
+        instrument_id, changed_ns = call.payload
+        self._count_call("on_book")
+        self._view.catch_up(changed_ns)
         self._read_inbox()
-        for component, hook in self._book_notice_hooks:
+        for component, hook in self._book_hooks:
             self._call(component, hook, instrument_id)
-        if self.outbox:
+        if self._outbox:
             self._send()
-
-    def _react(self) -> dict[type[Message], Reaction]:
-        """What a message does, by its type: to the agent's own books, then to the components that hear it."""
-        types = dict.fromkeys((*OWN_AFFAIRS, *self._hooks))
-        return {kind: (OWN_AFFAIRS.get(kind), self._hooks.get(kind, ())) for kind in types}
-
-    def _hear_desk(self) -> dict[type[Message], tuple[tuple[int, Hook], ...]]:
-        """Who hears of what the desk has sent: the desk, and then whoever asks for it."""
-        asking = tuple((i, getattr(c, DESK_HOOK)) for i, c in enumerate(self.components) if has_hook(c, DESK_HOOK))
-        return {
-            kind: tuple(entry for entry in self._hooks.get(kind, ()) if self._is_desk[entry[0]]) + asking
-            for kind in HOOK_OF
-        }
 
     def _read_inbox(self) -> None:
-        inbox, now_ns, reactions, affairs = self._inbox, self._kernel._now, self._reactions, self.books.affairs
+        inbox, now_ns, reactions = self._inbox, self._kernel.now_ns, self._reactions
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
-            note, hearing = reactions.get(type(event), _NO_REACTION)
+            kind = type(event)
+            note, hearing = reactions.get(kind) or self._new_reaction(kind)
             if note is not None:
-                note(self.books, event)
-            if hearing and not (type(event) is RfqOpened and event.agent_id == self.agent_id):
-                if affairs is not None and affairs.concerns(event):
-                    hearing = self._desk_hooks[type(event)]
+                note(event)
+            if hearing and not (isinstance(event, RfqOpened) and event.agent_id == self.agent_id):
+                if self._is_shared:
+                    hearing = self._concerned(event, hearing)
                 for component, hook in hearing:
-                    # A desk that hears of the event first may have failed upon it.
-                    if self.silenced and not self._is_desk[component]:
+                    # A component that hears of the event first may have silenced this one.
+                    if self.silenced and not self.components[component].survives_default:
                         continue
                     try:
                         hook(self._contexts[component], event)
@@ -357,6 +300,22 @@ class AgentHost:
                 # A component that was silenced upon the event hears none of the next.
                 reactions = self._reactions
 
+    def _new_reaction(self, kind: type[Event]) -> Reaction:
+        """What a type of message does: to the agent's account, then to the components that hear it."""
+        reaction = self._reactions[kind] = (self._account.note_of(kind), self._hooks.get(kind, ()))
+        return reaction
+
+    def _concerned(self, event: Event, hearing: tuple[tuple[int, Hook], ...]) -> tuple[tuple[int, Hook], ...]:
+        """Of those who hear such events, whom this one concerns: the sender of the order or request that it is about,
+        and who manages the agent. What the manager has sent others hear of by a hook of its own."""
+        sender = self._account.sender_of(event)
+        if sender is None:
+            return hearing
+        if self.components[sender].manages_agent:
+            return self._manager_hooks[type(event)]
+        return tuple(h for h in hearing if h[0] == sender or self.components[h[0]].manages_agent)
+
+    # --- errors ---------------------------------------------------------------------------------------------
     def _call(self, component: int, hook: Hook, *args: object) -> None:
         try:
             hook(self._contexts[component], *args)
@@ -375,21 +334,31 @@ class AgentHost:
 
     def _check_pace(self, hook: str) -> None:
         """Stop an agent that has been called so often that time does not go on."""
-        now_ns = self._kernel._now
+        now_ns = self._kernel.now_ns
         if now_ns - self._calls_since_ns < WITHIN_NS:
             raise too_often(self.components, self.name, hook, now_ns, self._calls, now_ns - self._calls_since_ns)
         self._calls, self._calls_since_ns = 0, now_ns
 
+    # --- what leaves ----------------------------------------------------------------------------------------
     def _send(self) -> None:
         """Everything said in one waking travels together."""
-        now_ns = self._kernel._now
+        now_ns = self._kernel.now_ns
         arrival_ns = now_ns + self._draw_up()
         if arrival_ns < self._last_up_ns:
             arrival_ns = self._last_up_ns
         else:
             self._last_up_ns = arrival_ns
-        self._kernel.call_in(arrival_ns - now_ns, self._market.receive, tuple(self.outbox))
-        self.outbox.clear()
+        self._kernel.call_in(arrival_ns - now_ns, self._market.receive, tuple(self._outbox))
+        self._outbox.clear()
+
+
+class DeafHost(AgentHost):
+    """An agent that never hears or does anything, such as one whose part history plays."""
+
+    __slots__ = ()
+
+    def deliver(self, event: Event) -> None:
+        """Nobody is there."""
 
 
 def _asleep(ctx: AgentContext, tag: int) -> None:

@@ -20,7 +20,7 @@ from lob_sim.units import Ns
 _BEFORE_ALL = EventPriority(-1)
 
 
-class Notice(msgspec.Struct, gc=False):
+class ScheduledCall(msgspec.Struct, gc=False):
     """A callback on SimPy's heap, a fifth of the cost of an :class:`simpy.events.Event`.
 
     SimPy's loop asks of an event only ``callbacks`` and ``_ok``. Messages never fail and nobody waits for
@@ -28,7 +28,7 @@ class Notice(msgspec.Struct, gc=False):
     """
 
     _ok: ClassVar[bool] = True
-    callbacks: tuple[Callable[[Notice], None], ...] | None
+    callbacks: tuple[Callable[[ScheduledCall], None], ...] | None
     payload: Any
 
 
@@ -44,15 +44,15 @@ class Kernel(simpy.Environment):
     """Simulated time. The rest of the simulation layer reads ``_now``, several times per order: a property costs
     several times as much."""
 
-    def call_in(self, delay_ns: Ns, action: Callable[[Notice], None], payload: Any = None) -> None:
-        """Call ``action(notice)`` after ``delay_ns``; calls due at one time run in the order asked for."""
+    def call_in(self, delay_ns: Ns, action: Callable[[ScheduledCall], None], payload: Any = None) -> None:
+        """Call ``action(call)`` after ``delay_ns``; calls due at one time run in the order asked for."""
         # What Environment.schedule does, without a call of its own and for something that is not an Event.
-        notice: Any = Notice((action,), payload)
-        heappush(self._queue, (self._now + delay_ns, NORMAL, next(self._eid), notice))
+        call: Any = ScheduledCall((action,), payload)
+        heappush(self._queue, (self._now + delay_ns, NORMAL, next(self._eid), call))
 
-    def call_first_in(self, delay_ns: Ns, action: Callable[[Notice], None], payload: Any = None) -> None:
+    def call_first_in(self, delay_ns: Ns, action: Callable[[ScheduledCall], None], payload: Any = None) -> None:
         """Like :meth:`call_in`, ahead of all else due at that time: the exogenous world moves first."""
-        self.schedule(cast(Event, Notice((action,), payload)), URGENT, delay_ns)
+        self.schedule(cast(Event, ScheduledCall((action,), payload)), URGENT, delay_ns)
 
     def run_until(self, ts_ns: Ns) -> None:
         """Process everything due before ``ts_ns``, nothing due at it, and set the clock to it."""
@@ -68,6 +68,6 @@ class Kernel(simpy.Environment):
     def drop_rest(self) -> None:
         """Forget what is due and will not happen any more.
 
-        The garbage collector does not look into notices: those that stay would keep the whole world alive.
+        The garbage collector does not look into calls: those that stay would keep the whole world alive.
         """
         self._queue.clear()

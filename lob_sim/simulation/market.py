@@ -3,55 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
-import msgspec
-
-from lob_sim.agents.context import Switches, TopOfBook
-from lob_sim.messages import (
-    AcceptQuote,
-    AuctionUncrossed,
-    CancelOrder,
-    Command,
-    DeclineQuote,
-    DeclineReason,
-    Event,
-    ExpireRfqs,
-    NewOrder,
-    OrderFilled,
-    Phase,
-    PhaseChanged,
-    ReduceOrder,
-    ReplaceOrder,
-    RequestQuote,
-    RfqClosed,
-    RfqDeclined,
-    RfqOpened,
-    RfqPrint,
-    RfqTraded,
-    SetPhase,
-    SubmitQuote,
-    Trade,
-    WalkAway,
-)
-from lob_sim.simulation.host import AgentHost
-from lob_sim.simulation.kernel import Kernel, Notice
-from lob_sim.simulation.ledger import Ledger
-from lob_sim.simulation.market_data import History
+from lob_sim.agents.context import TopOfBook
+from lob_sim.errors import InvariantError
+from lob_sim.messages import AgentMessage, Command, Event, PhaseChanged, Trade
+from lob_sim.simulation.kernel import Kernel, ScheduledCall
+from lob_sim.simulation.ledger import EXTERNAL, Ledger
+from lob_sim.simulation.market_data import MarketData
+from lob_sim.simulation.ports import Recipient
 from lob_sim.simulation.recorder import Recorder
-from lob_sim.units import Instrument, Ns, Ticks
+from lob_sim.units import Cash, Ns
+from lob_sim.venue.base import Venue
 from lob_sim.venue.matching import MatchingEngine
-from lob_sim.venue.rfq import RfqVenue
-
-LIT_COMMANDS = (NewOrder, CancelOrder, ReduceOrder, ReplaceOrder, SetPhase)
-RFQ_COMMANDS = (RequestQuote, SubmitQuote, DeclineQuote, AcceptQuote, WalkAway, ExpireRfqs)
+from lob_sim.venue.venues import Venues
 
 
-class Venue(Protocol):
-    """Takes a command, returns what happened; pure."""
+class _Route(NamedTuple):
+    """What becomes of the events of one type.
 
-    def process(self, command: Any, ts_ns: Ns) -> list[Event]:
-        """Process one command."""
+    Attributes:
+        settles: Whether cash and securities change hands.
+        publish: Enters it into the market data; ``None`` if it is none of those.
+        readers: Who hears it because it is public; ``None`` where its venue says who is told.
+    """
+
+    settles: bool
+    publish: Callable[[Any], None] | None
+    readers: tuple[Recipient, ...] | None
 
 
 class Market:
@@ -60,178 +39,139 @@ class Market:
     Args:
         kernel: The clock.
         recorder: The log.
-        instruments: What is traded, by ``instrument_id``.
-        initial_ticks: Initial fair values.
-        books: One matching engine per instrument.
-        rfqs: One RFQ venue per instrument.
+        venues: Where instruments are traded.
+        data: What there is to see of them.
         ledger: The settlement ledger.
-        retention_ns: How far back the slowest agent looks at market data.
-        switches: Mechanisms of dealers' behaviour that are on.
 
     Attributes:
-        in_batches: By ``instrument_id``, whether batch auctions replace continuous trading.
+        hosts: The agents, by ``agent_id``, from :meth:`admit` on.
     """
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        recorder: Recorder,
-        instruments: tuple[Instrument, ...],
-        initial_ticks: tuple[Ticks, ...],
-        books: Sequence[MatchingEngine],
-        rfqs: Sequence[RfqVenue],
-        ledger: Ledger,
-        retention_ns: Ns,
-        switches: Switches,
-    ) -> None:
+    def __init__(self, kernel: Kernel, recorder: Recorder, venues: Venues, data: MarketData, ledger: Ledger) -> None:
         self.kernel = kernel
-        self.recorder = recorder
-        self.instruments = instruments
-        self.initial_ticks = initial_ticks
-        self.books = tuple(books)
-        self.rfqs = tuple(rfqs)
+        self.venues = venues
+        self.data = data
         self.ledger = ledger
-        self.switches = switches
-        self.fair_values = [float(ticks) for ticks in initial_ticks]
-        self.tops = [History(TopOfBook(0, 0, 0, 0, 0), retention_ns) for _ in instruments]
-        self.last_trades: list[History[Ticks]] = [History(0, retention_ns) for _ in instruments]
-        self.phases = [History(engine.phase, retention_ns) for engine in books]
-        self.hosts: tuple[AgentHost, ...] = ()
-        self._rfq_venues: dict[type[Command], tuple[RfqVenue, ...]] = dict.fromkeys(RFQ_COMMANDS, self.rfqs)
-        self._asked: dict[tuple[int, int], tuple[int, ...]] = {}
-        self._rfq_clock_due: list[Ns | None] = [None] * len(instruments)
-        self._halted_until: list[Ns] = [0] * len(instruments)
-        self.in_batches = [False] * len(instruments)
-        self._tape_readers: tuple[AgentHost, ...] = ()
-        self._print_readers: tuple[AgentHost, ...] = ()
-        self._book_watchers: tuple[AgentHost, ...] = ()
-        # What is not here concerns the agent that it names, and nobody else.
-        self._routes: dict[type[Event], Callable[[Any], None]] = {
-            OrderFilled: self._filled,
-            Trade: self._traded,
-            PhaseChanged: self._phase_changed,
-            RfqOpened: self._rfq_opened,
-            RfqDeclined: self._rfq_declined,
-            RfqTraded: self._rfq_traded,
-            RfqClosed: self._rfq_closed,
-            RfqPrint: self._rfq_print,
-            AuctionUncrossed: _nobody,
-        }
+        self.hosts: tuple[Recipient, ...] = ()
+        self._recorder = recorder
+        self._book_watchers: tuple[Recipient, ...] = ()
+        self._routes: dict[type[Event], _Route] = {}
+        # What each command costs to find its venue is paid once.
+        self._takers = {kind: venues.takers(kind) for _, venue in venues for kind in type(venue).commands}
+        self._tells_others = frozenset(type(v) for _, v in venues if type(v).recipients is not Venue.recipients)
+        self._clocks_due: dict[tuple[int, type[Venue]], Ns] = {}
 
-    def admit(self, hosts: Sequence[AgentHost]) -> None:
+    def admit(self, hosts: Sequence[Recipient]) -> None:
         """Connect the agents, given in order of ``agent_id``."""
         self.hosts = tuple(hosts)
-        self._tape_readers = tuple(h for h in hosts if h.hears(Trade))
-        self._print_readers = tuple(h for h in hosts if h.hears(RfqPrint))
-        self._book_watchers = tuple(h for h in hosts if h.watches_book)
-        dealers = tuple(h.agent_id for h in hosts if h.answers_rfqs)
-        for host in hosts:
-            host.dealers = tuple(d for d in dealers if d != host.agent_id) if host.agent_id in dealers else dealers
+        self._book_watchers = tuple(host for host in hosts if host.watches_book)
+        publishers: dict[type[Event], Callable[[Any], None]] = {Trade: self._traded, PhaseChanged: self._phase_changed}
+        for _, venue in self.venues:
+            for kind in type(venue).public:
+                readers = tuple(host for host in hosts if host.hears(kind))
+                self._routes[kind] = _Route(kind.legs is not Event.legs, publishers.get(kind), readers)
 
-    def group_of(self, agent_id: int) -> str:
-        """The name of an agent's group."""
-        return self.hosts[agent_id].group
+    def start(self) -> None:
+        """The venues' clocks begin to run."""
+        for instrument_id, venue in self.venues:
+            self._schedule(instrument_id, venue)
 
     # --- commands -------------------------------------------------------------------------------------------
-    def receive(self, notice: Notice) -> None:
+    def receive(self, call: ScheduledCall) -> None:
         """Commands of one agent arrive."""
-        for command in notice.payload:
+        for command in call.payload:
             self.execute(command)
 
-    def execute(self, command: Any) -> None:
-        """Hand one command to its venue, log what happens, settle it and tell those concerned."""
-        now_ns = self.kernel._now
+    def execute(self, command: Command) -> None:
+        """Hand one command to its venue, log what happens, settle it and tell those concerned.
+
+        Raises:
+            InvariantError: No venue of its instrument takes it.
+        """
+        now_ns = self.kernel.now_ns
         instrument_id = command.instrument_id
-        rfqs = self._rfq_venues.get(type(command))
-        book = self.books[instrument_id]
-        venue: Venue = book if rfqs is None else rfqs[instrument_id]
+        takers = self._takers.get(type(command))
+        venue = takers[instrument_id] if takers is not None else None
+        if venue is None:
+            raise InvariantError(f"instrument {instrument_id} has no venue that takes {command}")
         events: list[Any] = venue.process(command, now_ns)
-        self.recorder.batch(now_ns, command, events)
+        self._recorder.batch(now_ns, command, events)
         routes, hosts = self._routes, self.hosts
+        tells_others = type(venue) in self._tells_others
         for event in events:
-            route = routes.get(type(event))
-            if route is None:
-                hosts[event.agent_id].deliver(event)
+            settles, publish, readers = routes.get(type(event)) or self._new_route(type(event))
+            if settles:
+                for leg in event.legs():
+                    self.ledger.settle(leg.agent_id, instrument_id, leg.side, leg.price_ticks, leg.qty_lots)
+            if publish is not None:
+                publish(event)
+            if readers is not None:
+                for host in readers:
+                    host.deliver(event)
+            elif tells_others:
+                for agent_id, told in venue.recipients(event):
+                    hosts[agent_id].deliver(told)
             else:
-                route(event)
-        if rfqs is not None:
-            self._schedule_rfq_clock(instrument_id, now_ns)
-            return
+                hosts[event.agent_id].deliver(event)
+        if type(venue) is MatchingEngine:
+            self._show_top(instrument_id, venue, now_ns)
+        self._schedule(instrument_id, venue)
+
+    def _new_route(self, kind: type[Event]) -> _Route:
+        """What is not public concerns those whom its venue names, and nobody else."""
+        route = self._routes[kind] = _Route(kind.legs is not Event.legs, None, None)
+        return route
+
+    def _show_top(self, instrument_id: int, book: MatchingEngine, now_ns: Ns) -> None:
         top = book.changed_top()
         if top is not None:
-            self.tops[instrument_id].set(now_ns, TopOfBook(now_ns, *top))
+            self.data.tops[instrument_id].set(now_ns, TopOfBook(now_ns, *top))
             for host in self._book_watchers:
                 host.notify_book(instrument_id)
 
-    def uncross(self, instrument_id: int) -> None:
-        """End a call or a halt: clear what was collected and trade on, or begin the next call where batches trade.
+    # --- the venues' clocks ---------------------------------------------------------------------------------
+    def _schedule(self, instrument_id: int, venue: Venue) -> None:
+        due_ns = venue.next_due_ns()
+        if due_ns is None:
+            return
+        if due_ns <= self.kernel.now_ns:
+            self._tick(instrument_id, venue)
+            return
+        key = (instrument_id, type(venue))
+        scheduled_ns = self._clocks_due.get(key)
+        if scheduled_ns is None or due_ns < scheduled_ns:
+            self._clocks_due[key] = due_ns
+            self.kernel.call_in(due_ns - self.kernel.now_ns, self._clock_due, (instrument_id, venue))
 
-        In batches the book is continuous in between for no time at all, in which stops fire. Where one of them
-        halts it, the halt lasts its time: no call begins.
-        """
-        self.execute(SetPhase(instrument_id, Phase.CONTINUOUS))
-        if self.in_batches[instrument_id] and self.books[instrument_id].phase is Phase.CONTINUOUS:
-            self.execute(SetPhase(instrument_id, Phase.AUCTION))
+    def _clock_due(self, call: ScheduledCall) -> None:
+        instrument_id, venue = call.payload
+        key = (instrument_id, type(venue))
+        # An earlier call may have taken its place.
+        if self._clocks_due.get(key) == self.kernel.now_ns:
+            del self._clocks_due[key]
+            if not self._tick(instrument_id, venue):
+                self._schedule(instrument_id, venue)
 
-    def _schedule_rfq_clock(self, instrument_id: int, now_ns: Ns) -> None:
-        due_ns = self.rfqs[instrument_id].next_due_ns()
-        scheduled_ns = self._rfq_clock_due[instrument_id]
-        if due_ns is not None and (scheduled_ns is None or due_ns < scheduled_ns):
-            self._rfq_clock_due[instrument_id] = due_ns
-            self.kernel.call_in(due_ns - now_ns, self._rfq_clock, instrument_id)
+    def _tick(self, instrument_id: int, venue: Venue) -> bool:
+        """Let a venue's clock act; returns whether there was something to do."""
+        command = venue.clock_command(self.kernel.now_ns, self.venues.books[instrument_id].book.top())
+        if command is not None:
+            self.execute(command)
+        return command is not None
 
-    def _rfq_clock(self, notice: Notice) -> None:
-        instrument_id = notice.payload
-        if self._rfq_clock_due[instrument_id] == self.kernel.now_ns:
-            self._rfq_clock_due[instrument_id] = None
-            self.execute(ExpireRfqs(instrument_id))
-
-    # --- events, by type ------------------------------------------------------------------------------------
-    def _filled(self, event: OrderFilled) -> None:
-        self.ledger.settle(event.agent_id, event.instrument_id, event.side, event.price_ticks, event.qty_lots)
-        self.hosts[event.agent_id].deliver(event)
-
+    # --- market data ----------------------------------------------------------------------------------------
     def _traded(self, event: Trade) -> None:
-        self.last_trades[event.instrument_id].set(event.ts_event_ns, event.price_ticks)
-        for host in self._tape_readers:
-            host.deliver(event)
+        self.data.last_trades[event.instrument_id].set(event.ts_event_ns, event.price_ticks)
 
     def _phase_changed(self, event: PhaseChanged) -> None:
-        self.phases[event.instrument_id].set(event.ts_event_ns, event.phase)
-        self._halted_until[event.instrument_id] = event.until_ns
-        if event.until_ns:
-            delay_ns = event.until_ns - self.kernel.now_ns
-            self.kernel.call_in(delay_ns, self._end_halt, event.instrument_id)
+        self.data.phases[event.instrument_id].set(event.ts_event_ns, event.phase)
 
-    def _end_halt(self, notice: Notice) -> None:
-        # The halt may have ended before its time, and another begun.
-        if self._halted_until[notice.payload] == self.kernel.now_ns:
-            self.uncross(notice.payload)
+    # --- between agents, and with the world outside ---------------------------------------------------------
+    def forward(self, agent_id: int, message: AgentMessage, travelled_ns: Ns) -> None:
+        """Send a message of one agent on to another, and put it on the log."""
+        self._recorder.record(message)
+        self.hosts[agent_id].expect_message(message, travelled_ns)
 
-    def _rfq_opened(self, event: RfqOpened) -> None:
-        self._asked[event.instrument_id, event.rfq_id] = event.dealer_ids
-        self.hosts[event.agent_id].deliver(event)
-        for dealer_id in event.dealer_ids:
-            self.hosts[dealer_id].deliver(event)
-
-    def _rfq_declined(self, event: RfqDeclined) -> None:
-        # The asker learns that the dealer declined, and not why.
-        self.hosts[event.agent_id].deliver(msgspec.structs.replace(event, reason=DeclineReason.NO_INTEREST))
-
-    def _rfq_traded(self, event: RfqTraded) -> None:
-        for agent_id, side in ((event.agent_id, event.side), (event.dealer_id, event.side.opposite)):
-            self.ledger.settle(agent_id, event.instrument_id, side, event.price_ticks, event.qty_lots)
-            self.hosts[agent_id].deliver(event)
-
-    def _rfq_closed(self, event: RfqClosed) -> None:
-        self.hosts[event.agent_id].deliver(event)
-        for dealer_id in self._asked.pop((event.instrument_id, event.rfq_id)):
-            self.hosts[dealer_id].deliver(event)
-
-    def _rfq_print(self, event: RfqPrint) -> None:
-        for host in self._print_readers:
-            host.deliver(event)
-
-
-def _nobody(event: Event) -> None:
-    """An event that concerns no single agent."""
+    def draw_funding(self, agent_id: int, amount: Cash) -> None:
+        """An agent takes up cash from the world outside or, if negative, pays it back."""
+        self.ledger.transfer(EXTERNAL, agent_id, amount)

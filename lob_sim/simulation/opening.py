@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from lob_sim.agents.desk import Desk
 from lob_sim.simulation.world import World
 
 
@@ -40,9 +39,9 @@ def opening_sheets(world: World) -> list[OpeningSheet]:
     """The opening balance sheets of a market that has not run, one for each group that has them, by name."""
     found: dict[str, OpeningSheet] = {}
     money = world.cash_unit.money
-    for member, host in zip(world.members, world.market.hosts, strict=True):
-        desk = next((component for component in host.components if isinstance(component, Desk)), None)
-        if desk is None or member.group.name in found:
+    for agent_id, desk in world.desks.items():
+        member = world.members[agent_id]
+        if member.group.name in found:
             continue
         view = desk.sheet.view(desk.volatility.covariances)
         limits = tuple(OpeningLimit(c.name, money(c.headroom(view))) for c in desk.risk.constraints)

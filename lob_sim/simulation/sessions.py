@@ -10,14 +10,9 @@ from __future__ import annotations
 
 from lob_sim.messages import Phase, SetPhase
 from lob_sim.scenario import LitSpec
-from lob_sim.simulation.kernel import Kernel, Notice
+from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market import Market
 from lob_sim.units import Ns
-
-
-def opening_phase(lit: LitSpec) -> Phase:
-    """The phase in which a book starts."""
-    return Phase.AUCTION if lit.opening_auction or lit.batch_interval else Phase.CONTINUOUS
 
 
 class Timetable:
@@ -34,9 +29,9 @@ class Timetable:
     def __init__(self, kernel: Kernel, market: Market, instrument_id: int, lit: LitSpec, horizon_ns: Ns) -> None:
         self._kernel = kernel
         self._market = market
+        self._book = market.venues.books[instrument_id]
         self._instrument_id = instrument_id
         self._batch_ns = lit.batch_interval
-        market.in_batches[instrument_id] = lit.batch_interval > 0
         self._closing_ns = horizon_ns - lit.closing_auction
         if lit.opening_auction:
             kernel.call_first_in(lit.opening_auction, self._open)
@@ -47,19 +42,23 @@ class Timetable:
 
     def close(self) -> None:
         """The end of trading: uncross what an auction has collected, and close."""
-        if self._market.books[self._instrument_id].phase is not Phase.CLOSED:
+        if self._book.phase is not Phase.CLOSED:
             self._market.execute(SetPhase(self._instrument_id, Phase.CLOSED))
 
-    def _open(self, notice: Notice) -> None:
-        self._market.uncross(self._instrument_id)
+    def _open(self, call: ScheduledCall) -> None:
+        self._uncross()
         if self._batch_ns:
             self._kernel.call_first_in(self._batch_ns, self._batch)
 
-    def _batch(self, notice: Notice) -> None:
-        if self._kernel.now_ns < self._closing_ns and self._market.books[self._instrument_id].phase is Phase.AUCTION:
-            self._market.uncross(self._instrument_id)
+    def _batch(self, call: ScheduledCall) -> None:
+        if self._kernel.now_ns < self._closing_ns and self._book.phase is Phase.AUCTION:
+            self._uncross()
         if self._kernel.now_ns + self._batch_ns < self._closing_ns:
             self._kernel.call_first_in(self._batch_ns, self._batch)
 
-    def _set(self, notice: Notice) -> None:
-        self._market.execute(SetPhase(self._instrument_id, notice.payload))
+    def _uncross(self) -> None:
+        """End a call: clear what was collected and trade on; in batches the book itself begins the next call."""
+        self._market.execute(SetPhase(self._instrument_id, Phase.CONTINUOUS))
+
+    def _set(self, call: ScheduledCall) -> None:
+        self._market.execute(SetPhase(self._instrument_id, call.payload))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lob_sim.agents.desk import Desk
 from lob_sim.balance.cascade import CascadeResult, Member, run_cascade
 from lob_sim.balance.impact import ImpactCurve, LinearImpact, NoImpact, ParametricMarket
 from lob_sim.errors import ScenarioError
@@ -46,7 +45,7 @@ def stress_test(
             raise ScenarioError(f"no instrument named {name!r}; there are: {', '.join(names)}", "impact")
     units: list[float] = []
     curves: list[ImpactCurve] = []
-    for instrument, ticks in zip(world.instruments, world.market.initial_ticks, strict=True):
+    for instrument, ticks in zip(world.instruments, world.data.initial_ticks, strict=True):
         price = float(ticks)
         for shock in scenario.shocks:
             price *= 1 + shock.size if shock.instrument == instrument.name else 1
@@ -55,10 +54,8 @@ def stress_test(
         units.append(unit)
         curves.append(LinearImpact(price / slope * unit) if slope > 0 else NoImpact())
     members = [
-        Member(host.name, component.sheet.view(component.volatility.covariances), component.risk)
-        for host in world.market.hosts
-        for component in host.components
-        if isinstance(component, Desk)
+        Member(world.members[i].name, desk.sheet.view(desk.volatility.covariances), desk.risk)
+        for i, desk in world.desks.items()
     ]
     world.kernel.drop_rest()
     return run_cascade(members, ParametricMarket(units, curves), max_rounds=max_rounds)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import PluginError
-from lob_sim.messages import Command, Event, Message, Phase
+from lob_sim.messages import AgentCommand, Command, Event, Message, Phase
 from lob_sim.plugins import build_params, describe, load_class, params_type
 from lob_sim.scenario import AgentGroupSpec, FairValueSpec, InstrumentSpec, Scenario
 from lob_sim.simulation.hooks import hook_fault
@@ -57,7 +57,7 @@ class StrategyContract:
         instruments = (make_instrument(0, "bond"), make_instrument(1, "note", 2))
         return RecordingContext(agent_id=agent_id, name=name, seed=seed, instruments=instruments)
 
-    def actions(self, conditions: Conditions | None = None, seed: int = 1) -> list[Command]:
+    def actions(self, conditions: Conditions | None = None, seed: int = 1) -> list[AgentCommand]:
         """What a fresh strategy does in a scripted market."""
         return ScriptedMarket(self.make(), self.context(seed), seed, conditions).run(_STEPS)
 

@@ -9,9 +9,9 @@ import msgspec
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
     AcceptQuote,
+    AgentCommand,
     CancelOrder,
     CancelReason,
-    Command,
     DeclineReason,
     NewOrder,
     News,
@@ -98,7 +98,7 @@ class ScriptedMarket:
             ctx.phases[i] = self._conditions.phase
             self._move_top(i, tell=False)
 
-    def run(self, steps: int, *, start: bool = True) -> list[Command]:
+    def run(self, steps: int, *, start: bool = True) -> list[AgentCommand]:
         """Let ``steps`` things happen, about one a second; returns all commands sent since the beginning."""
         if start:
             self.strategy.on_start(self.ctx)

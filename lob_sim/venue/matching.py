@@ -21,6 +21,7 @@ from lob_sim.book import (
 )
 from lob_sim.errors import InputError
 from lob_sim.messages import (
+    AuctionUncrossed,
     CancelOrder,
     CancelReason,
     Event,
@@ -31,6 +32,7 @@ from lob_sim.messages import (
     OrderReplaced,
     OrderType,
     Phase,
+    PhaseChanged,
     ReduceOrder,
     RejectReason,
     ReplaceOrder,
@@ -38,9 +40,11 @@ from lob_sim.messages import (
     SetPhase,
     Side,
     TimeInForce,
+    Trade,
 )
 from lob_sim.units import Lots, Ns, Ticks, fits_log
 from lob_sim.venue.bands import PriceBand
+from lob_sim.venue.base import DisplayedTop, Venue
 from lob_sim.venue.id_ledger import IdLedger
 from lob_sim.venue.trading import Trading
 from lob_sim.venue.validation import flaw_of, has_too_many_slices, price_flaw, qty_flaw
@@ -57,7 +61,7 @@ _BY_OWNER = CancelReason.BY_OWNER
 _CLOSED, _CONTINUOUS = Phase.CLOSED, Phase.CONTINUOUS
 
 
-class MatchingEngine:
+class MatchingEngine(Venue):
     """Price-time priority with every order type of :mod:`lob_sim.messages`.
 
     Args:
@@ -66,15 +70,19 @@ class MatchingEngine:
         price_band: How far from the reference the book may trade before it halts; None for no band.
         reference_price_ticks: The first reference price; 0 for none yet.
         price_step_ticks: The price grid in ticks: every limit and trigger is a multiple of it.
+        in_batches: Whether batch auctions replace continuous trading: whenever the book is continuous, its clock begins
+            the next call at once.
 
     Attributes:
         instrument_id: The instrument.
         book: The order book; read it, do not change it.
     """
 
+    commands = (NewOrder, CancelOrder, ReduceOrder, ReplaceOrder, SetPhase)
+    public = (Trade, PhaseChanged, AuctionUncrossed)
     __slots__ = (
-        "_asks", "_bids", "_by_client_id", "_handlers", "_ledgers", "_n_arrivals", "_orders", "_step_ticks",
-        "_taken_top", "_trading", "book", "instrument_id",
+        "_asks", "_bids", "_by_client_id", "_handlers", "_in_batches", "_ledgers", "_n_arrivals", "_orders",
+        "_step_ticks", "_taken_top", "_trading", "book", "instrument_id",
     )  # fmt: skip
 
     def __init__(
@@ -85,11 +93,13 @@ class MatchingEngine:
         price_band: PriceBand | None = None,
         reference_price_ticks: Ticks = 0,
         price_step_ticks: Ticks = 1,
+        in_batches: bool = False,
     ) -> None:
         self.instrument_id = instrument_id
         self._trading = Trading(instrument_id, phase, price_band, reference_price_ticks, price_step_ticks)
         self._ledgers: dict[int, IdLedger] = {}
         self._step_ticks = price_step_ticks
+        self._in_batches = in_batches
         self._n_arrivals = 0
         self._taken_top = (0, 0, 0, 0)
         self.book: OrderBook = self._trading.book
@@ -187,6 +197,20 @@ class MatchingEngine:
     def last_trade_ticks(self) -> Ticks:
         """Price of the last trade, 0 before the first."""
         return self._trading.last_trade_ticks
+
+    def next_due_ns(self) -> Ns | None:
+        """When a halt is due to end; in batches, at once when the book is continuous: for no time at all, in which
+        stops fire, and one of them may halt it."""
+        trading = self._trading
+        if self._in_batches and trading.phase is _CONTINUOUS:
+            return trading.phase_since_ns
+        return trading.halted_until_ns or None
+
+    def clock_command(self, ts_ns: Ns, top: DisplayedTop) -> SetPhase | None:
+        """End the halt, unless it has ended already or another has begun; or begin the next batch's call."""
+        if self._in_batches and self._trading.phase is _CONTINUOUS:
+            return SetPhase(self.instrument_id, Phase.AUCTION)
+        return SetPhase(self.instrument_id, _CONTINUOUS) if self._trading.halted_until_ns == ts_ns else None
 
     @property
     def top_changed(self) -> bool:

@@ -19,7 +19,7 @@ Rules where venues differ, decided here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any
@@ -41,6 +41,7 @@ from lob_sim.messages import (
     RfqDeclined,
     RfqEnd,
     RfqOpened,
+    RfqPrint,
     RfqQuoted,
     RfqRejected,
     RfqTraded,
@@ -49,6 +50,7 @@ from lob_sim.messages import (
     WalkAway,
 )
 from lob_sim.units import LARGEST_INT, Ns, Ticks, fits_log
+from lob_sim.venue.base import DisplayedTop, Venue
 from lob_sim.venue.transparency import PrintQueue, TransparencyRegime
 from lob_sim.venue.validation import qty_flaw
 
@@ -77,7 +79,7 @@ class _Request(msgspec.Struct):
     quotes: dict[int, _Quote]
 
 
-class RfqVenue:
+class RfqVenue(Venue):
     """Requests for quote in one instrument: commands in, events out; no clock, no randomness, no I/O.
 
     Args:
@@ -87,8 +89,11 @@ class RfqVenue:
         max_dealers: Most dealers that one request may name.
     """
 
+    commands = (RequestQuote, SubmitQuote, DeclineQuote, AcceptQuote, WalkAway, ExpireRfqs)
+    public = (RfqPrint,)
     __slots__ = (
         "_client_ids",
+        "_closed",
         "_expiries",
         "_handlers",
         "_instrument_id",
@@ -115,6 +120,8 @@ class RfqVenue:
         self._max_dealers = max_dealers
         self._prints = PrintQueue(transparency)
         self._requests: dict[int, _Request] = {}
+        # Who had been asked in what the last command ended.
+        self._closed: dict[int, tuple[int, ...]] = {}
         self._client_ids: set[tuple[int, int]] = set()
         # By time of expiry, then of opening. Requests that end earlier stay until they come up.
         self._expiries: list[tuple[Ns, int]] = []
@@ -143,11 +150,12 @@ class RfqVenue:
         Raises:
             InvariantError: A command of another instrument, or time running backwards.
         """
-        if command.instrument_id != self._instrument_id:  # type: ignore[attr-defined]
+        if command.instrument_id != self._instrument_id:
             raise InvariantError(f"{command} went to the RFQ venue of instrument {self._instrument_id}")
         if ts_ns < self._now_ns:
             raise InvariantError(f"time ran backwards at the RFQ venue: {ts_ns} after {self._now_ns}")
         self._now_ns = ts_ns
+        self._closed.clear()
         events = self._end_what_is_over()
         events += self._handlers[type(command)](command)
         return events
@@ -165,6 +173,25 @@ class RfqVenue:
             return next_print_ns
         next_expiry_ns = self._expiries[0][0]
         return next_expiry_ns if next_print_ns is None else min(next_expiry_ns, next_print_ns)
+
+    def clock_command(self, ts_ns: Ns, top: DisplayedTop) -> ExpireRfqs:
+        """End what is over and publish what is due."""
+        return ExpireRfqs(self._instrument_id)
+
+    def recipients(self, event: Any) -> Iterable[tuple[int, Event]]:
+        """Asker and dealers, each what RFQ discloses to it; complexity O(dealers asked)."""
+        kind = type(event)
+        if kind is RfqOpened:
+            return [(agent_id, event) for agent_id in (event.agent_id, *event.dealer_ids)]
+        if kind is RfqClosed:
+            # Dealers whose quotes lost learn that the request is over.
+            return [(agent_id, event) for agent_id in (event.agent_id, *self._closed[event.rfq_id])]
+        if kind is RfqTraded:
+            return ((event.agent_id, event), (event.dealer_id, event))
+        if kind is RfqDeclined:
+            # The asker learns that the dealer declined, and not why.
+            return ((event.agent_id, msgspec.structs.replace(event, reason=DeclineReason.NO_INTEREST)),)
+        return ((event.agent_id, event),)
 
     # --- commands ------------------------------------------------------------------------------------------
 
@@ -348,6 +375,7 @@ class RfqVenue:
 
     def _close(self, request: _Request, end: RfqEnd) -> RfqClosed:
         del self._requests[request.rfq_id]
+        self._closed[request.rfq_id] = request.asked.dealer_ids
         return RfqClosed(
             ts_event_ns=self._now_ns,
             instrument_id=self._instrument_id,

@@ -75,8 +75,10 @@ class Trading:
         "_step_ticks",
         "book",
         "by_client_id",
+        "halted_until_ns",
         "last_trade_ticks",
         "phase",
+        "phase_since_ns",
         "reference_ticks",
         "triggered",
     )
@@ -94,6 +96,8 @@ class Trading:
         self._step_ticks = step_ticks
         self._low_ticks: Ticks = 0
         self._high_ticks: Ticks = MAX_PRICE_TICKS
+        self.phase_since_ns: Ns = 0
+        self.halted_until_ns: Ns = 0
         # Market and IOC orders that an auction has collected, in order of arrival; some may have left since.
         self._for_auction: list[Order] = []
         self._n_trades = 0
@@ -357,6 +361,7 @@ class Trading:
 
     def _set_phase(self, phase: Phase, until_ns: Ns, ts_ns: Ns, events: Events) -> None:
         self.phase = phase
+        self.phase_since_ns, self.halted_until_ns = ts_ns, until_ns
         events.append(PhaseChanged(ts_ns, self._instrument_id, phase, self.reference_ticks, until_ns))
 
     def _halt(self, ts_ns: Ns, events: Events) -> None:

@@ -24,6 +24,7 @@ from lob_sim.log.venues import venues_of
 from lob_sim.messages import CancelOrder, Command, NewOrder, OrderType, Side
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, parse_scenario
+from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World
 from lob_sim.units import Instrument
 
@@ -60,9 +61,9 @@ def market() -> Scenario:
 
 def run_time_s(scenario: Scenario, recorder_for: Callable[[RunHeader], Any]) -> float:
     """Work of one run until its log is closed."""
-    world = World(scenario, 1, NullRecorder())
-    recorder = recorder_for(header_of(world))
-    world.market.recorder = recorder
+    plan = MarketPlan(scenario)
+    recorder = recorder_for(header_of(plan, 1))
+    world = World(plan, 1, recorder)
     started = time.process_time()
     world.start()
     world.kernel.run_until(scenario.horizon)

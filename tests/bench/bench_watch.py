@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lob_sim.log import MemoryRecorder
-from lob_sim.report.live import LiveView
+from lob_sim.report.live import Listener, LiveView
 from lob_sim.scenario import Scenario, load_scenario
 from lob_sim.simulation.runner import advance
 from lob_sim.simulation.world import World
@@ -30,12 +30,12 @@ def plain_s(scenario: Scenario) -> float:
 
 def watched_s(scenario: Scenario) -> tuple[float, int]:
     """Seconds of work of the same run on a terminal of 120 × 40, and how often the view looked."""
-    world = World(scenario, 1, MemoryRecorder())
+    listener = Listener(MemoryRecorder())
+    world = World(scenario, 1, listener)
     with open(os.devnull, "w", encoding="utf-8") as terminal:
         console = Console(file=terminal, force_terminal=True, color_system="256", width=120, height=40)
         started = time.process_time()
-        with LiveView(world, console, world.market.recorder) as view:
-            world.market.recorder = view.listener
+        with LiveView(world, console, listener) as view:
             advance(world, view)
         return time.process_time() - started, view.looks
 

@@ -23,8 +23,8 @@ from rich.console import Console
 
 from lob_sim import open_run
 from lob_sim.agents.context import WorkingOrder
-from lob_sim.agents.desk import Desk
 from lob_sim.cli.running import run_watched
+from lob_sim.desk.desk import Desk
 from lob_sim.log import MemoryRecorder, Run, run_in_memory
 from lob_sim.messages import (
     ConstraintBreached,
@@ -36,7 +36,7 @@ from lob_sim.messages import (
     ReturnRecord,
     Side,
 )
-from lob_sim.report.live import LOOKS_PER_S, MOST_SHARE, LiveView
+from lob_sim.report.live import LOOKS_PER_S, MOST_SHARE, Listener, LiveView
 from lob_sim.report.live_tables import Screen, headroom_of, lit_sides
 from lob_sim.running import header_of, run
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario
@@ -59,7 +59,7 @@ def terminal(width: int = 80, height: int = 24) -> Console:
 
 
 def desk_of(world: World, agent_id: int) -> Desk:
-    return next(c for c in world.market.hosts[agent_id].components if isinstance(c, Desk))
+    return world.desks[agent_id]
 
 
 def lines_of(world: World, view: LiveView) -> list[str]:
@@ -70,15 +70,15 @@ class Watched:
     """A run that was watched, with what the view showed at every step."""
 
     def __init__(self, scenario: Scenario, console: Console, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.world = World(scenario, scenario.seed, MemoryRecorder())
         self.log = MemoryRecorder()
-        self.view = LiveView(self.world, console, self.log, clock)
-        self.world.market.recorder = self.view.listener
+        self.listener = Listener(self.log)
+        self.world = World(scenario, scenario.seed, self.listener)
+        self.view = LiveView(self.world, console, self.listener, clock)
 
     def run(self) -> Run:
         with self.view:
             advance(self.world, self.view)
-        return run_in_memory(self.log, header_of(self.world))
+        return run_in_memory(self.log, header_of(self.world.plan, self.world.seed))
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_on_a_terminal_it_draws_and_leaves_the_same_log(tmp_path: Path) -> None:
 
 
 def test_the_last_events_are_those_of_the_log(watched: tuple[Watched, Run]) -> None:
-    listener, log = watched[0].view.listener, watched[1]
+    listener, log = watched[0].listener, watched[1]
     told = (ConstraintBreached, ParentOrderOpened, DealerDefaulted, PhaseChanged, FairValue)
     crisis_events = [
         r.message for r in log.messages(*told) if not (isinstance(r.message, FairValue) and not r.message.is_shock)
@@ -180,7 +180,7 @@ def test_every_kind_of_event_is_said_in_words() -> None:
 
 def shown_sides(world: World, agent_id: int, instrument_id: int) -> str:
     """What a dealer displays in a book, from the book itself."""
-    orders = world.market.books[instrument_id].book.orders.values()
+    orders = world.market.venues.books[instrument_id].book.orders.values()
     sides = {order.side for order in orders if order.agent_id == agent_id and order.shown_lots}
     return {2: "both", 0: "none"}.get(len(sides)) or ("bid" if Side.BUY in sides else "offer")
 
@@ -193,8 +193,8 @@ def test_presence_and_headroom_are_those_of_the_market() -> None:
     # Between two whole seconds, when dealers' orders are not on their way.
     for ts_ns in range(630_000_000, 240 * 10**9, 10**9):
         world.kernel.run_until(ts_ns)
-        for agent_id in world.dealer_ids:
-            host = world.market.hosts[agent_id]
+        for agent_id in world.plan.dealer_ids:
+            host = world.hosts[agent_id]
             desk = desk_of(world, agent_id)
             # Tier 1 / 5 % less all assets, in whole cash units.
             assert headroom_of(desk)["slr"] == desk.sheet.tier1_cash * 20 - desk.sheet.assets_cash
@@ -209,11 +209,11 @@ def test_presence_and_headroom_are_those_of_the_market() -> None:
 
 
 def test_only_accepted_quotes_count_as_lit() -> None:
-    host = World(crisis(), 1, MemoryRecorder()).market.hosts[0]
+    host = World(crisis(), 1, MemoryRecorder()).hosts[0]
 
     def with_order(side: Side, parent_order_id: int, is_accepted: bool) -> str:
-        number = len(host.books.orders[0]) + 1
-        host.books.orders[0][number] = WorkingOrder(number, side, 100, 5, parent_order_id, is_accepted)
+        number = len(host.account.orders[0]) + 1
+        host.account.orders[0][number] = WorkingOrder(number, side, 100, 5, parent_order_id, is_accepted)
         return lit_sides(host, 0)
 
     assert lit_sides(host, 0) == "none"
@@ -221,7 +221,7 @@ def test_only_accepted_quotes_count_as_lit() -> None:
     assert with_order(Side.SELL, 0, False) == "none", "an order on its way is not in the book"
     assert with_order(Side.SELL, 0, True) == "offer"
     assert with_order(Side.BUY, 0, True) == "both"
-    host.books.orders[0].pop(3)
+    host.account.orders[0].pop(3)
     assert lit_sides(host, 0) == "bid"
 
 
@@ -232,7 +232,7 @@ def test_the_numbers_of_the_books_are_on_the_screen(watched: tuple[Watched, Run]
     world.kernel.run_until(30 * 10**9)
     lines = lines_of(world, subject.view)
     for i, instrument in enumerate(world.instruments):
-        bid, bid_lots, ask, ask_lots = world.market.books[i].book.top()
+        bid, bid_lots, ask, ask_lots = world.market.venues.books[i].book.top()
         row = next(line for line in lines if line.startswith(instrument.name))
         decimals = 2 if instrument.name == "corporate" else 3
         prices = [f"{float(instrument.tick_size) * ticks:.{decimals}f}" for ticks in (bid, ask)]
@@ -262,7 +262,7 @@ def test_headroom_is_told_against_the_opening_and_a_breach_in_words() -> None:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 20), (40, 12), (30, 10), (140, 30), (250, 70)])
 def test_it_fits_the_terminal(watched: tuple[Watched, Run], width: int, height: int) -> None:
     screen = Screen(watched[0].world, terminal(width, height))
-    listener = watched[0].view.listener
+    listener = watched[0].listener
     lines = screen.picture(listener.rows, 1.0, listener.crisis, listener.quoting).plain.split("\n")
     assert max(map(cell_len, lines)) <= width
     assert len(lines) < height
@@ -303,7 +303,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     for name in ("[bold]x[/]", "[red]b[/red]", "[link=http:/"):
         assert name in drawn
     world = World(market(*HOSTILE), 1, MemoryRecorder())
-    picture = LiveView(world, console, MemoryRecorder()).picture()
+    picture = LiveView(world, console, Listener(MemoryRecorder())).picture()
     assert not CONTROL.search(picture.plain)
 
 
@@ -386,7 +386,7 @@ class Clock:
 def test_looks_are_bounded_by_rate_and_by_share(cost_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(market("m", "bond", "maker"), 1, MemoryRecorder())
     clock = Clock(cost_s)
-    view = LiveView(world, terminal(), MemoryRecorder(), clock)
+    view = LiveView(world, terminal(), Listener(MemoryRecorder()), clock)
     looks_at: list[float] = []
 
     def look() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from lob_sim.agents.desk import Desk
+from lob_sim.desk.desk import Desk
 from lob_sim.messages import BalanceSheetRecord, Command, Event, SheetCause
 from lob_sim.scenario import Scenario, parse_scenario
 from lob_sim.simulation.world import World
@@ -37,15 +37,15 @@ class Auditor:
         debts = event.short_term_cash + event.due_cash + event.repo_cash + event.short_cash
         assert assets == debts + event.adjustment_cash + event.tier1_cash
         desk = desk_of(self.world, event.agent_id)
-        books = self.world.market.hosts[event.agent_id].books
+        account = self.world.hosts[event.agent_id].account
         desk.sheet.check()
-        assert desk.sheet.cash == books.cash
-        assert desk.sheet.lots == books.positions
+        assert desk.sheet.cash == account.cash
+        assert desk.sheet.lots == account.positions
         assert min(desk.sheet.lots) >= 0
         if desk.borrower is not None and event.cause is not SheetCause.OPENING:
             for i, repo in enumerate(desk.sheet.repo_cash):
                 assert desk.borrower.ladder.outstanding(i) == repo
-        self.world.market.ledger.check()
+        self.world.ledger.check()
 
     def of(self, *types: type[E]) -> list[E]:
         """Events of these types, in order."""
@@ -54,8 +54,7 @@ class Auditor:
 
 def desk_of(world: World, agent_id: int) -> Desk:
     """The desk of an agent."""
-    (desk,) = (c for c in world.market.hosts[agent_id].components if isinstance(c, Desk))
-    return desk
+    return world.desks[agent_id]
 
 
 def agent_id(world: World, name: str) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lob_sim.agents.forced_sale import WORK, ForcedSales
 from lob_sim.balance.liquidation import Immediate
 from lob_sim.balance.resolution import ResolutionPolicy
 from lob_sim.balance.risk_manager import ChangeKind, ParentChange
+from lob_sim.desk.forced_sale import WORK, ForcedSales
 from lob_sim.messages import (
     CancelOrder,
     NewOrder,
@@ -30,26 +30,11 @@ S = 1_000_000_000
 MARK = [10_000]
 
 
-class Vault:
-    """Lots held and what is set aside of them."""
-
-    def __init__(self, free: int) -> None:
-        self.free = free
-        self.earmarked = 0
-
-    def free_lots(self, instrument_id: int) -> int:
-        return self.free
-
-    def earmark(self, instrument_id: int, qty_lots: int) -> None:
-        self.earmarked = qty_lots
-
-
-def sales(free: int = 100) -> tuple[ForcedSales, RecordingContext, Vault]:
-    vault, ctx = Vault(free), RecordingContext()
-    ctx.positions = [100]
+def sales(free: int = 100) -> tuple[ForcedSales, RecordingContext]:
+    ctx = RecordingContext()
+    ctx.positions, ctx.committed = [100], [100 - free]
     forced = ForcedSales(Immediate(Immediate.Params()), ResolutionPolicy(), S, 60 * S, 3, S)
-    forced.securities = vault
-    return forced, ctx, vault
+    return forced, ctx
 
 
 def change(kind: ChangeKind, lots: int) -> list[ParentChange]:
@@ -71,7 +56,7 @@ def request_out(forced: ForcedSales, ctx: RecordingContext, lots: int) -> Reques
 
 
 def test_a_request_for_more_than_is_still_to_be_sold_is_withdrawn() -> None:
-    forced, ctx, _ = sales()
+    forced, ctx = sales()
     request = request_out(forced, ctx, 20)
     forced.on_rfq_quote(ctx, quote(request.client_rfq_id, 9_999))
     forced.follow(ctx, change(ChangeKind.RESIZE, 5), True, 0.0, MARK)
@@ -82,7 +67,7 @@ def test_a_request_for_more_than_is_still_to_be_sold_is_withdrawn() -> None:
 
 
 def test_control_a_request_that_still_fits_is_dealt_on() -> None:
-    forced, ctx, _ = sales()
+    forced, ctx = sales()
     request = request_out(forced, ctx, 20)
     forced.on_rfq_quote(ctx, quote(request.client_rfq_id, 9_999))
     forced.follow(ctx, change(ChangeKind.RESIZE, 25), True, 0.0, MARK)
@@ -92,17 +77,17 @@ def test_control_a_request_that_still_fits_is_dealt_on() -> None:
 
 
 def test_a_cancelled_parent_withdraws_its_requests_even_before_anybody_answers() -> None:
-    forced, ctx, vault = sales()
+    forced, ctx = sales()
     request_out(forced, ctx, 20)
     forced.follow(ctx, change(ChangeKind.CANCEL, 0), False, 0.0, MARK)
     assert [type(a) for a in ctx.take_actions()] == [WalkAway]
     (closed,) = [e for e in ctx.logged if isinstance(e, ParentOrderClosed)]
     assert (closed.end, closed.leaves_qty_lots) == (ParentEnd.NO_LONGER_NEEDED, 20)
-    assert vault.earmarked == 0
+    assert ctx.earmarked[0] == 0
 
 
 def test_children_of_a_closed_parent_count_until_they_have_ended() -> None:
-    forced, ctx, _ = sales()
+    forced, ctx = sales()
     ctx.set_top(9_999, 10_001, bid_lots=50)
     forced.follow(ctx, change(ChangeKind.OPEN, 20), True, 0.0, MARK)
     (child,) = ctx.take_actions()
@@ -124,7 +109,7 @@ def test_children_of_a_closed_parent_count_until_they_have_ended() -> None:
 
 
 def test_it_sends_no_more_than_is_free_cancels_its_quotes_and_sets_the_rest_aside() -> None:
-    forced, ctx, vault = sales(free=5)
+    forced, ctx = sales(free=5)
     quoted = ctx.place(0, Side.SELL, 95, 10_100)
     ctx.take_actions()
     ctx.set_top(9_999, 10_001, bid_lots=500)
@@ -133,11 +118,11 @@ def test_it_sends_no_more_than_is_free_cancels_its_quotes_and_sets_the_rest_asid
     assert isinstance(order, NewOrder)
     assert order.qty_lots == 5
     assert cancel.client_order_id == quoted  # type: ignore[attr-defined]
-    assert vault.earmarked == 55
+    assert ctx.earmarked[0] == 55
 
 
 def test_waiting_makes_a_sale_urgent() -> None:
-    forced, ctx, _ = sales()
+    forced, ctx = sales()
     forced.follow(ctx, change(ChangeKind.OPEN, 20), True, 0.1, MARK)
     assert forced.parents[0].state.urgency == 0.1
     ctx.now_ns = 30 * S
@@ -155,7 +140,7 @@ def test_ends_of_a_parent_order() -> None:
         (20, 0, True, ParentEnd.NOTHING_LEFT),
         (5, 95, False, ParentEnd.NO_LONGER_NEEDED),
     ):
-        forced, ctx, _ = sales()
+        forced, ctx = sales()
         ctx.set_top(9_999, 10_001, bid_lots=50)
         forced.follow(ctx, change(ChangeKind.OPEN, 20), True, 0.0, MARK)
         (child,) = ctx.take_actions()
@@ -171,7 +156,6 @@ def test_ends_of_a_parent_order() -> None:
 def both_asked() -> tuple[ForcedSales, RecordingContext]:
     """Parent orders in two instruments, one request out for each, and both venues call theirs number 7."""
     forced = ForcedSales(Immediate(Immediate.Params()), ResolutionPolicy(), S, 60 * S, 3, S)
-    forced.securities = Vault(100)
     ctx = RecordingContext(instruments=[make_instrument(0, "a"), make_instrument(1, "b")])
     ctx.positions = [100, 100]
     opened = [ParentChange(ChangeKind.OPEN, i, 20, ("slr",)) for i in (0, 1)]
@@ -189,7 +173,7 @@ def test_a_deal_belongs_to_the_request_of_its_own_instrument() -> None:
 
 
 def test_the_end_of_anothers_request_with_the_same_number_ends_nothing() -> None:
-    forced, ctx, _ = sales()
+    forced, ctx = sales()
     number = request_out(forced, ctx, 20).client_rfq_id
     forced.on_rfq_quote(ctx, quote(number, 9_999))
     forced.on_rfq_close(ctx, RfqClosed(0, 0, 56, 99, number, RfqEnd.DEALT))
@@ -198,7 +182,7 @@ def test_the_end_of_anothers_request_with_the_same_number_ends_nothing() -> None
 
 
 def test_a_seller_sends_its_orders_into_an_auction_and_takes_them_back() -> None:
-    forced, ctx, _ = sales()
+    forced, ctx = sales()
     ctx.set_top(9_999, 10_001, bid_lots=100)
     ctx.phases[0] = Phase.AUCTION
     forced.follow(ctx, change(ChangeKind.OPEN, 20), True, 0.0, MARK)

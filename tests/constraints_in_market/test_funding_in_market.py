@@ -41,7 +41,7 @@ def lender(name: str = "lender", base: float = 0.05, **params: Any) -> dict[str,
     schedules = {bond: {"base": base} for bond in ("treasury", "corporate")}
     return {
         "name": name,
-        "strategy": "lob_sim.agents.repo_lender:RepoLending",
+        "strategy": "strategies.repo_lender:RepoLending",
         "connection": ONE_MS,
         "params": {"schedules": schedules, "term": "2min", "interval": "10s", **params},
     }
@@ -109,16 +109,16 @@ def test_a_letter_takes_the_senders_way_up_and_the_receivers_way_down() -> None:
         {"to_venue": {"median": "3ms"}, "from_venue": {"median": "50ms"}},
         {"to_venue": {"median": "70ms"}, "from_venue": {"median": "4ms"}},
     )
-    received = world.market.hosts[1].components[0].received  # type: ignore[attr-defined]
+    received = world.hosts[1].components[0].received  # type: ignore[attr-defined]
     assert [at - event.ts_event_ns for at, event in received] == [7_000_000] * 19
     assert log.of(SheetDisclosed) == [event for _, event in received]
-    assert not world.market.hosts[0].components[0].received  # type: ignore[attr-defined]
+    assert not world.hosts[0].components[0].received  # type: ignore[attr-defined]
 
 
 def test_letters_do_not_overtake_each_other() -> None:
     random = {"distribution": "lognormal", "median": "2s", "sigma": 0.7}
     world, _ = pens({"to_venue": random}, {"from_venue": random})
-    received = world.market.hosts[1].components[0].received  # type: ignore[attr-defined]
+    received = world.hosts[1].components[0].received  # type: ignore[attr-defined]
     sent = [event.ts_event_ns for _, event in received]
     assert len(sent) > 5
     assert sent == sorted(sent)
@@ -235,7 +235,7 @@ def test_margin_calls_are_met_with_collateral_while_there_is_any_and_then_in_cas
 
 def test_a_standing_facility_replaces_lenders_who_refuse() -> None:
     refusing = lender(refuse_above_leverage=5)
-    facility = lender("facility") | {"strategy": "lob_sim.agents.central_bank:StandingRepoFacility"}
+    facility = lender("facility") | {"strategy": "strategies.standing_repo_facility:StandingRepoFacility"}
     for start, saved in (("0s", True), ("1h", False)):
         group = facility | {"params": facility["params"] | {"start": start}}
         world, log = run(market(DEEP, refusing, group, repo_dealer(), horizon="4min"))

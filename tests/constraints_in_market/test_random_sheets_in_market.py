@@ -13,7 +13,7 @@ from lob_sim.messages import Event, OrderFilled, RfqTraded
 M = 1_000_000
 LENDER: dict[str, Any] = {
     "name": "lender",
-    "strategy": "lob_sim.agents.repo_lender:RepoLending",
+    "strategy": "strategies.repo_lender:RepoLending",
     "count": 2,
     "params": {
         "schedules": {
@@ -103,13 +103,13 @@ def test_books_hold_whatever_happens(
     world, log = run(scenario, seed)  # the auditor checks every balance sheet that is logged
     for name in ("prime-1", "fund-1"):
         number = agent_id(world, name)
-        desk, host = desk_of(world, number), world.market.hosts[number]
+        desk, host = desk_of(world, number), world.hosts[number]
         desk.sheet.check()
-        assert desk.sheet.cash == host.books.cash
-        assert desk.sheet.lots == host.books.positions
+        assert desk.sheet.cash == host.account.cash
+        assert desk.sheet.lots == host.account.positions
         lots = _never_oversold(log.events, number, list(world.members[number].lots))
-        assert lots == world.market.ledger.positions[number]
-    world.market.ledger.check()
+        assert lots == world.ledger.positions[number]
+    world.ledger.check()
 
 
 def _never_oversold(events: list[Event], number: int, lots: list[int]) -> list[int]:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import StrategyError
-from lob_sim.log import DirectoryRecorder, MemoryRecorder, NullRecorder, Run, open_run, run_in_memory
+from lob_sim.log import DirectoryRecorder, MemoryRecorder, Run, open_run, run_in_memory
 from lob_sim.log.manifest import COMPLETE, FAILED
 from lob_sim.log.replay import verify
 from lob_sim.messages import (
@@ -33,16 +33,20 @@ from lob_sim.messages import (
     CancelReason,
     Command,
     DeclineReason,
+    EnterCross,
     Event,
     FundingEvent,
     FundingKind,
+    LeaveCross,
     Message,
+    NewOrder,
     OrderRefused,
     OrderType,
     ParentOrderOpened,
     QuoteRecord,
     RfqOpened,
     RfqQuoted,
+    RunCross,
     SelfTradePrevention,
     SheetDisclosed,
     Side,
@@ -51,6 +55,7 @@ from lob_sim.messages import (
 )
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, parse_scenario
+from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.runner import advance
 from lob_sim.simulation.world import World
@@ -171,6 +176,8 @@ class Checker:
 
 # --- any value at all --------------------------------------------------------------------------------------
 
+ME = 3
+"""The agent that is driven: after two dealers and a client."""
 EDGES = [0, -1, 2, 3, 4, 5, 7, 2**31, 2**53, 2**53 + 1, 2**62, 2**62 + 1, 2**63 - 1, -(2**63)]
 BEYOND = [2**63, -(2**63) - 1, 2**64, 10**30, -(10**30), 10**5_000]
 ODD: list[Any] = [
@@ -194,6 +201,13 @@ PRICES = mostly(95, 99, 100, 101, 105, np.int32(100), 0)
 ORDERS = mostly(Known.ORDER, 1, 2, 99)
 DEALERS = st.one_of(st.just(Known.DEALERS), st.lists(mostly(0, 1, 2, 3), max_size=4), WILD)
 TIMES = mostly(1, 20 * MS, np.int64(MS), NS_PER_S)
+COMMANDS = st.one_of(
+    st.builds(EnterCross, INSTRUMENTS, mostly(ME), mostly(1, 2, 3), SIDES, LOTS, PRICES, mostly(0)),
+    st.builds(LeaveCross, INSTRUMENTS, mostly(ME), mostly(1, 2, 3), mostly(0)),
+    st.builds(NewOrder, INSTRUMENTS, mostly(ME), mostly(1, 2, 3), SIDES, LOTS, PRICES),
+    st.just(RunCross(0, 99, 101)),
+    WILD,
+)
 OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     "order_type": mostly(*OrderType, 1),
     "time_in_force": mostly(*TimeInForce, np.int64(1)),
@@ -245,6 +259,7 @@ CALLS: dict[str, st.SearchStrategy[Call]] = {
     ),
     "quote": call("quote", REQUESTS, PRICES, PRICES, TIMES),
     "decline": call("decline", REQUESTS, reason=mostly(*DeclineReason)),
+    "send": call("send", COMMANDS),
     "accept": call("accept", QUOTES, SIDES),
     "walk_away": call("walk_away", INSTRUMENTS, mostly(Known.RFQ)),
     "wake_in": call("wake_in", TIMES, tag=mostly(0, 3)),
@@ -277,6 +292,7 @@ def market(*, goes_on: bool, with_sheet: bool) -> Scenario:
         {
             "name": "fuzz",
             "horizon": "1s",
+            "venues": [{"kind": "midpoint_cross", "params": {"interval": "100ms"}}],
             "instruments": [{"name": "bond", "tick_size": 1, "lot_size": 1, "initial_price": 100}],
             "agents": [
                 {"name": "dealer", "strategy": "strategies.fixed_spread:FixedSpreadDealer", "count": 2},
@@ -292,19 +308,18 @@ def run_script(
 ) -> tuple[Run, StrategyError | None]:
     """Run the market with a script and check its log; returns it with the error that has ended it, if any has."""
     Fuzzer.script = script
-    world = World(market(goes_on=goes_on, with_sheet=with_sheet), 1, NullRecorder())
+    plan = MarketPlan(market(goes_on=goes_on, with_sheet=with_sheet))
+    header = header_of(plan, 1)
     failure, memory = None, MemoryRecorder()
     try:
         if folder is None:
-            world.market.recorder = Checker(memory)
-            advance(world)
+            advance(World(plan, 1, Checker(memory)))
         else:
-            with DirectoryRecorder(folder, header_of(world)) as directory:
-                world.market.recorder = Checker(directory)
-                advance(world)
+            with DirectoryRecorder(folder, header) as directory:
+                advance(World(plan, 1, Checker(directory)))
     except StrategyError as error:
         failure = error
-    log = run_in_memory(memory, header_of(world)) if folder is None else open_run(folder)
+    log = run_in_memory(memory, header) if folder is None else open_run(folder)
     verification = verify(log)
     assert verification.ok, verification
     assert verification.commands >= 5
@@ -352,6 +367,10 @@ GOOD_AND_BAD: list[tuple[Call, Call]] = [
     ),
     (Call("quote", (Known.REQUEST, 90, 0, MS), {}), Call("quote", (Known.REQUEST, 90, 0, float("nan")), {})),
     (Call("decline", (Known.REQUEST,), {"reason": 1}), Call("decline", (Known.QUOTE,), {})),
+    (
+        Call("send", (EnterCross(0, ME, 9, Side.BUY, 1),), {}),
+        Call("send", (EnterCross(0, ME + 1, 9, Side.BUY, 1),), {}),
+    ),
     (Call("accept", (Known.QUOTE, -1), {}), Call("accept", (Known.QUOTE, 0), {})),
     (Call("walk_away", (0, Known.RFQ), {}), Call("walk_away", (0, 1.5), {})),
     (Call("wake_in", (MS,), {}), Call("wake_in", (0.5,), {})),
@@ -383,6 +402,7 @@ def test_every_action_of_the_context_is_tried() -> None:
     tried = {pair[0].method for pair in GOOD_AND_BAD}
     assert tried == set(CALLS)
     views = {
+        "take_id",
         "top",
         "phase",
         "position",

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lob_sim.errors import InputError
-from lob_sim.running import rehearse
+from lob_sim.running import dry_run
 from lob_sim.scenario import errors_name, load_scenario, parse_scenario, scenario_to_dict
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def outcome(raw: object) -> str:
     """``opens``, or the line with which the scenario is refused; anything else is an error of its own."""
     try:
         with no_hang(), errors_name(FILE):
-            rehearse(parse_scenario(raw, f"{FILE}: "))
+            dry_run(parse_scenario(raw, f"{FILE}: "))
     except InputError as error:
         return str(error)
     return "opens"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lob_sim import Run, load_scenario, open_run, run
-from lob_sim.agents.desk import Desk
+from lob_sim.desk.desk import Desk
 from lob_sim.errors import DataError
 from lob_sim.log import AgentEntry, MemoryRecorder, RunHeader, run_in_memory
 from lob_sim.messages import (
@@ -65,7 +65,7 @@ def _watched(overrides: list[str]) -> Watched:
     seen: dict[Ns, dict[int, dict[str, Any]]] = {}
 
     def observe(world: World, ts_ns: Ns) -> None:
-        seen[ts_ns] = {host.agent_id: said for host in world.market.hosts for said in _desks_of(host.components)}
+        seen[ts_ns] = {host.agent_id: said for host in world.hosts for said in _desks_of(host.components)}
 
     return Watched(run(ROOT / "experiments" / "information_spiral.toml", overrides=overrides, observer=observe), seen)
 

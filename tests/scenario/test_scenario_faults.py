@@ -15,7 +15,7 @@ from lob_sim import run
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.log import NullRecorder
 from lob_sim.plugins import is_shipped
-from lob_sim.running import rehearse
+from lob_sim.running import dry_run
 from lob_sim.scenario import apply_overrides, load_scenario, open_market, parse_scenario, parse_value, without_foreign
 from lob_sim.simulation.opening import opening_sheets
 from lob_sim.simulation.world import World
@@ -241,7 +241,7 @@ def test_a_module_that_ends_the_program_is_an_error_of_its_own(tmp_path: Path) -
     (tmp_path / "ends.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
     raw = {**market({"name": "g", "strategy": "ends:X"}), "folder": str(tmp_path)}
     with pytest.raises(ScenarioError, match="cannot be imported: SystemExit"):
-        rehearse(parse_scenario(raw))
+        dry_run(parse_scenario(raw))
 
 
 # --- somebody else's scenario ------------------------------------------------------------------------------
@@ -252,16 +252,16 @@ def test_without_foreign_code_everything_else_is_still_checked(tmp_path: Path) -
     sheet = {"constraints": [{"kind": "theirs:Limit"}, {"kind": "slr"}], "marking": "theirs.py:Marks"}
     raw = {**market(dealer(sheet), {"name": "g", "strategy": "theirs:X", "params": {"a": 1}}), "folder": str(tmp_path)}
     with pytest.raises(ScenarioError, match="imported"):
-        rehearse(parse_scenario(raw))
+        dry_run(parse_scenario(raw))
     trusted, left = without_foreign(parse_scenario(raw))
     assert left == ("agents.dealer.balance_sheet.constraints[0].kind", "agents.dealer.balance_sheet.marking",
                     "agents.g.strategy")  # fmt: skip
-    (opened,) = opening_sheets(rehearse(trusted))
+    (opened,) = opening_sheets(dry_run(trusted))
     assert [limit.name for limit in opened.limits] == ["slr"]
     # A wrong parameter of what is not foreign is still found.
     raw["agents"][0]["balance_sheet"]["constraints"][1]["params"] = {"minimum": 2}
     with pytest.raises(InputError, match="minimum"):
-        rehearse(without_foreign(parse_scenario(raw))[0])
+        dry_run(without_foreign(parse_scenario(raw))[0])
 
 
 def test_a_folder_that_bears_the_name_of_a_package_is_not_shipped(

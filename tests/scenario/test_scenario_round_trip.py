@@ -86,9 +86,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.booleans()):
             entry["balance_sheet"] = draw(sheet)
             entry["holdings"] = {k: abs(v) for k, v in entry.get("holdings", {}).items()}
-            # An amount of a million at a price of 1 or more, quoted for 100 or less, carries a loan of ten thousand.
-            loans = {k: v / 100 for k, v in entry["holdings"].items()}
-            entry["balance_sheet"] |= {"allow_insolvent": True, "repo": loans}
+            entry["balance_sheet"] |= {"allow_insolvent": True, "repo": dict.fromkeys(entry["holdings"], 0)}
     shock = st.fixed_dictionaries(
         {
             "instrument": st.sampled_from(names),

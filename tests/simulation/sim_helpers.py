@@ -91,7 +91,7 @@ def run(spec: Scenario, seed: int = 1) -> tuple[MemoryLog, World]:
 
 def strategy_of(world: World, name: str) -> Any:
     """The strategy of one agent, by the agent's name."""
-    return next(host.components[-1] for host in world.market.hosts if host.name == name)
+    return next(host.components[-1] for host in world.hosts if host.name == name)
 
 
 class Idle(Strategy):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sim_helpers import MemoryLog, group, instrument, scenario
 from spammer import Spammer
 
+from lob_sim.account.pre_trade import PreTradeRisk
 from lob_sim.errors import InvariantError
 from lob_sim.messages import (
     AuctionUncrossed,
@@ -72,7 +73,7 @@ def run_checked(spec: Any, seed: int, means: bool = True) -> tuple[MemoryLog, Wo
     """Run, and check the ledger after every message that is logged."""
     log = MemoryLog()
     world = World(spec, seed, log)
-    ledger = world.market.ledger
+    ledger = world.ledger
 
     def check() -> None:
         ledger.check()
@@ -85,9 +86,9 @@ def run_checked(spec: Any, seed: int, means: bool = True) -> tuple[MemoryLog, Wo
     world.kernel.run_until(spec.horizon)
     world.finish()
     check()
-    for engine in world.market.books:
+    for engine in world.market.venues.books:
         engine.check()
-    for rfq in world.market.rfqs:
+    for rfq in world.market.venues.rfqs:
         rfq.check()
     return log, world
 
@@ -112,24 +113,25 @@ def test_nothing_is_lost_and_nobody_goes_short_or_overdraws_at_any_event_of_a_st
         RejectReason.UNKNOWN_RFQ,
         RejectReason.INVALID_SIDE,
     }
-    assert sum(world.market.ledger.cash) == 6 * 40 * 100
+    assert sum(world.ledger.cash) == 6 * 40 * 100
 
 
 def test_in_the_end_agents_know_what_the_ledger_says_and_reserve_what_they_have_at_work() -> None:
     spec = stress_scenario(seconds=2.5, until="2s")  # the latest message is there by then
     log, world = run_checked(spec, seed=5)
     assert len(log.of(Trade)) > 500
-    for host in world.market.hosts:
-        assert host.books.positions == world.market.ledger.positions[host.agent_id]
-        assert host.books.cash == world.market.ledger.cash[host.agent_id]
-        assert host.books.requests == [{}, {}, {}]
+    for host in world.hosts:
+        assert host.account.positions == world.ledger.positions[host.agent_id]
+        assert host.account.cash == world.ledger.cash[host.agent_id]
+        assert host.account.requests == [{}, {}, {}]
         resting = [
-            [o for o in engine.book.orders.values() if o.agent_id == host.agent_id] for engine in world.market.books
+            [o for o in engine.book.orders.values() if o.agent_id == host.agent_id]
+            for engine in world.market.venues.books
         ]
-        known = [[(o.client_order_id, o.leaves_lots) for o in orders.values()] for orders in host.books.orders]
+        known = [[(o.client_order_id, o.leaves_lots) for o in orders.values()] for orders in host.account.orders]
         assert [sorted(k) for k in known] == [sorted((o.client_order_id, o.open_lots) for o in r) for r in resting]
-        guard = host.books.guard
-        assert guard is not None
+        guard = host.account.limits
+        assert isinstance(guard, PreTradeRisk)
         assert guard.lots == [sum(o.open_lots for o in orders if o.side is Side.SELL) for orders in resting]
         assert guard.cash == sum(o.open_lots * o.price_ticks for r in resting for o in r if o.side is Side.BUY)
 
@@ -143,7 +145,7 @@ def test_guards_hold_for_any_seed_and_endowment(seed: int, endowment: int, count
 def test_without_guards_the_same_agents_do_go_short_and_overdraw() -> None:
     """Negative control of all of the above."""
     _, world = run_checked(stress_scenario(guarded=False), seed=3, means=False)
-    ledger = world.market.ledger
+    ledger = world.ledger
     assert min(min(row) for row in ledger.positions[:-1]) < 0
     assert min(ledger.cash[:-1]) < 0
 
@@ -171,7 +173,7 @@ def test_a_ledger_that_settles_wrongly_is_caught(monkeypatch: pytest.MonkeyPatch
 
 def test_transfers_between_accounts_conserve() -> None:
     _, world = run_checked(stress_scenario(seconds=0.2), seed=1)
-    ledger = world.market.ledger
+    ledger = world.ledger
     ledger.transfer(-1, 0, 500)
     ledger.transfer(0, 1, 700)
     ledger.check()

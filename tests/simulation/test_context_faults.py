@@ -39,6 +39,7 @@ from lob_sim.messages import (
 from lob_sim.running import header_of
 from lob_sim.simulation import host as host_module
 from lob_sim.simulation.pace import MOST_CALLS, WITHIN_NS
+from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.runner import advance, simulate
 from lob_sim.simulation.world import World
 from lob_sim.testing import RecordingContext
@@ -94,11 +95,9 @@ def test_one_for_a_side_and_numbers_for_other_enumerations_are_those_and_the_log
         ctx.place(0, -1, 1, 103, hidden=np.bool_(True), post_only=False, parent_order_id=np.uint8(4))
 
     Acts.action = action
-    world = World(scenario([group("a", Acts), group("b", Quoter)], horizon="1s"), 1, MemoryRecorder())
-    memory = world.market.recorder
-    assert isinstance(memory, MemoryRecorder)
-    advance(world)
-    log = run_in_memory(memory, header_of(world))
+    plan, memory = MarketPlan(scenario([group("a", Acts), group("b", Quoter)], horizon="1s")), MemoryRecorder()
+    advance(World(plan, 1, memory))
+    log = run_in_memory(memory, header_of(plan, 1))
     orders = [row.message for row in log.messages(NewOrder) if row.message.agent_id == 0]  # type: ignore[attr-defined]
     assert [(o.side, o.qty_lots, o.price_ticks, o.time_in_force, o.self_trade, o.hidden) for o in orders] == [
         (Side.BUY, 1, 100, TimeInForce.GTC, SelfTradePrevention.CANCEL_MAKER, False),
@@ -187,7 +186,7 @@ OTHERS: list[tuple[Any, str]] = [
     (lambda ctx: ctx.log(BeliefRecord(MS, 0, 2**63, 1.0, 1.0, 0.5, 0.1)), "BeliefRecord.instrument_id is"),
     (lambda ctx: ctx.log(BeliefRecord(MS, 0, 0, "x", 1.0, 0.5, 0.1)), "BeliefRecord.mean_ticks is 'x'"),
     (lambda ctx: ctx.tell(-1, SheetDisclosed(MS, 0, 1, 1, 1)), "there is no agent -1"),
-    (lambda ctx: ctx.tell(1, BeliefRecord(MS, 0, 0, 1.0, 1.0, 0.5, 0.1)), "expected a FundingEvent or SheetDisclosed"),
+    (lambda ctx: ctx.tell(1, BeliefRecord(MS, 0, 0, 1.0, 1.0, 0.5, 0.1)), "expected one derived from AgentMessage"),
     (lambda ctx: ctx.wake_in(MS, "tag"), "tag is 'tag'"),
 ]
 
@@ -251,7 +250,7 @@ def test_after_an_error_that_a_strategy_catches_nothing_is_half_done() -> None:
     assert strategy_of(world, "a-1").number == 1
     assert len(log.of(NewOrder)) == 1
     assert not log.of(CancelOrder)
-    assert list(world.market.hosts[0].books.orders[0]) == [1]
+    assert list(world.hosts[0].account.orders[0]) == [1]
 
 
 # --- time goes on ------------------------------------------------------------------------------------------
@@ -409,7 +408,7 @@ HOOKS: list[tuple[dict[str, Any], str]] = [
     ({"on_wake": _waiting}, "on_wake waits"),
     ({"on_wake": _coroutine}, "on_wake waits"),
     ({"on_wake": 5}, "on_wake is 5; expected a method"),
-    ({"patient": frozenset({"on_trades"})}, "patient names 'on_trades'.*did you mean 'on_trade'"),
+    ({"deferred_hooks": frozenset({"on_trades"})}, "deferred_hooks has 'on_trades'.*did you mean 'on_trade'"),
 ]
 
 

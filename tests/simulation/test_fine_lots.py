@@ -59,8 +59,8 @@ def test_ninety_coins_are_dealt_settled_logged_and_replayed(tmp_path: Path) -> N
     paid = (80 * COIN + 1) * PRICE_TICKS + 90 * COIN * (PRICE_TICKS + 1)
     assert dealt.qty_lots == 90 * COIN
     assert world.cash_unit.size == Decimal("0.0000000001")
-    assert world.market.ledger.cash[:2] == [paid, -paid]
-    assert world.market.ledger.positions[1] == [170 * COIN + 1]
+    assert world.ledger.cash[:2] == [paid, -paid]
+    assert world.ledger.positions[1] == [170 * COIN + 1]
     logged = run(COINS, 1, tmp_path / "run")
     assert verify(open_run(tmp_path / "run")).ok
     assert int(summarise(logged)["volume_lots"].iloc[0]) == 170 * COIN + 1

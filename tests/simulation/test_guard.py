@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from sim_helpers import MS, MemoryLog, Quoter, group, latency, run, scenario, strategy_of
 
+from lob_sim.account.pre_trade import PreTradeRisk
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
@@ -56,13 +57,13 @@ def play(
     Script.steps = list(steps)
     fields = {"may_short": False, "may_overdraw": False, "cash": 1000, "holdings": {"bond": 10}} | fields
     log, world = run(scenario([group("me", Script, **fields), *others], horizon="100ms"))
-    assert min(world.market.ledger.positions[0]) >= 0 or fields["may_short"]
+    assert min(world.ledger.positions[0]) >= 0 or fields["may_short"]
     return log, world
 
 
 def reserved(world: World) -> tuple[int, int]:
-    guard = world.market.hosts[0].books.guard
-    assert guard is not None
+    guard = world.hosts[0].account.limits
+    assert isinstance(guard, PreTradeRisk)
     return guard.lots[0], guard.cash
 
 
@@ -139,7 +140,7 @@ def test_a_replacement_adds_to_what_may_trade_before_it_arrives() -> None:
 
     def replace(ctx: Context) -> None:
         ctx.replace(0, order_of(ctx), 4, 101)
-        guard = ctx._books.guard  # type: ignore[attr-defined]
+        guard = ctx._account.limits  # type: ignore[attr-defined]
         seen.append(guard.lots[0])
 
     log, world = play(lambda ctx: ctx.place(0, SELL, 4, 100), replace)
@@ -174,7 +175,7 @@ def test_a_replacement_that_crosses_a_fill_under_way_cannot_make_its_owner_short
     # Ten lots: the replacement could oversell, so it is refused and the order cancelled; 19 lots are enough.
     assert len(log.of(OrderRefused)) == (holding == 10)
     assert len(log.of(CancelOrder)) == (holding == 10)
-    assert holding - world.market.ledger.positions[0][0] == sold
+    assert holding - world.ledger.positions[0][0] == sold
 
 
 def test_a_replacement_for_a_single_lot_needs_nothing_more() -> None:
@@ -207,7 +208,7 @@ def test_a_refused_reduction_does_not_stand_for_the_answer_to_a_replacement() ->
                 super().on_wake(ctx, tag)
 
         def on_reject(self, ctx: Context, event: Any) -> None:
-            seen.append(ctx._books.guard.lots[0])  # type: ignore[attr-defined]
+            seen.append(ctx._account.limits.lots[0])  # type: ignore[attr-defined]
 
     globals()["Later"] = Later
     Later.__module__, Later.__qualname__ = __name__, "Later"
@@ -284,9 +285,9 @@ def test_a_quote_that_still_stands_stays_reserved_when_a_second_one_is_refused(
     assert [m.reason for m in log.of(RfqRejected)]
     assert len(log.of(RfqTraded)) == 1
     assert strategy_of(world, "dealer-1").sold == 0
-    assert [row[0] for row in world.market.ledger.positions[:3]] == [10, 0, 0]
-    guard = world.market.hosts[2].books.guard
-    assert guard is not None
+    assert [row[0] for row in world.ledger.positions[:3]] == [10, 0, 0]
+    guard = world.hosts[2].account.limits
+    assert isinstance(guard, PreTradeRisk)
     assert guard.lots == [0]
 
 
@@ -317,7 +318,7 @@ def test_a_quote_beyond_the_means_leaves_the_earlier_one_covered() -> None:
     assert log.of(RfqDeclined) == []
     assert len(log.of(OrderRefused)) == 2
     assert strategy_of(world, "dealer-1").bought == 0
-    assert world.market.ledger.cash[0] == 0
+    assert world.ledger.cash[0] == 0
 
 
 class Lowers(Strategy):
@@ -337,7 +338,7 @@ def test_a_lower_quote_frees_nothing_while_the_higher_one_may_stand() -> None:
     log, world = run(scenario(agents, horizon="100ms"))
     assert [m.reason for m in log.of(RfqRejected)] == [RejectReason.INVALID_FIELDS]
     assert strategy_of(world, "dealer-1").bought == 0
-    assert world.market.ledger.cash[0] == 0
+    assert world.ledger.cash[0] == 0
 
 
 class BothWays(Strategy):
@@ -365,7 +366,7 @@ def test_an_acceptance_reserves_cash_beside_the_lots_that_the_request_reserved()
     asker_strategy = strategy_of(world, "asker-1")
     assert asker_strategy.sold == asker_strategy.bought == 0
     assert len(log.of(AcceptQuote)) == len(log.of(RfqTraded)) == 1
-    assert world.market.ledger.cash[0] == 0
+    assert world.ledger.cash[0] == 0
     assert reserved(world) == (0, 0)
 
 
@@ -380,7 +381,7 @@ def test_an_acceptance_named_by_number_is_still_guarded() -> None:
     log, world = run(scenario([asker, group("dealer", TwoSided)], horizon="100ms"))
     assert log.of(RfqTraded) == []
     assert len(log.of(OrderRefused)) == 1
-    assert world.market.ledger.cash[0] == 999
+    assert world.ledger.cash[0] == 999
 
 
 def test_a_request_to_sell_more_than_is_held_is_refused_and_one_to_buy_is_not() -> None:

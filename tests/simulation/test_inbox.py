@@ -22,7 +22,7 @@ from lob_sim.messages import (
     Trade,
 )
 from lob_sim.scenario import Scenario
-from lob_sim.simulation.hooks import HOOK_OF, has_hook
+from lob_sim.simulation.hooks import has_hook, message_hooks
 
 
 class Trader(Strategy):
@@ -60,7 +60,7 @@ class Reader(Strategy):
 
 
 class PatientReader(Reader):
-    patient = frozenset({"on_trade", "on_cancel"})
+    deferred_hooks = frozenset({"on_trade", "on_cancel"})
 
 
 def reading(reader: type[Strategy], down: str = "700us") -> Scenario:
@@ -122,10 +122,14 @@ def test_messages_that_meet_at_one_instant_without_latency_are_all_heard_then() 
     assert strategy_of(world, "fills-1").fills == [(MS, 1)] * 5
 
 
+OWN_HOOKS = message_hooks() - {"on_cross", "on_cross_print"}
+"""Hooks that every strategy has; messages of further venues name hooks of their own."""
+
+
 # --- which hooks -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted({*HOOK_OF.values(), "on_book", "on_wake", "on_start"}))
+@pytest.mark.parametrize("name", sorted({*OWN_HOOKS, "on_book", "on_wake", "on_start"}))
 def test_has_hook_tells_an_own_hook_from_an_inherited_empty_one(name: str) -> None:
     own = type("Own", (Strategy,), {name: lambda *args: None})
     assert has_hook(own(), name)
@@ -143,8 +147,8 @@ def test_an_agent_without_market_data_hooks_costs_no_market_data_events() -> Non
 
 
 def test_every_event_type_with_a_hook_reaches_it_and_others_reach_none() -> None:
-    hooks = {name for name in vars(Strategy) if name.startswith("on_")}
-    assert set(HOOK_OF.values()) == hooks - {"on_start", "on_wake", "on_book", "on_desk_event"}
+    hooks = {name for name in dir(Strategy) if name.startswith("on_")}
+    assert hooks - {"on_start", "on_wake", "on_book", "on_desk_event", "on_stop"} == OWN_HOOKS
 
 
 # --- wake-ups and the end ----------------------------------------------------------------------------------

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lob_sim.simulation.kernel import Kernel, Notice
+from lob_sim.simulation.kernel import Kernel, ScheduledCall
 
 
 def test_order_at_one_time_is_urgent_first_then_as_asked_for() -> None:
     kernel, seen = Kernel(), []
 
-    def note(notice: Notice) -> None:
-        seen.append((kernel.now_ns, notice.payload))
+    def note(call: ScheduledCall) -> None:
+        seen.append((kernel.now_ns, call.payload))
 
     kernel.call_in(5, note, "a")
     kernel.call_in(5, note, "b")
@@ -27,7 +27,7 @@ def test_order_at_one_time_is_urgent_first_then_as_asked_for() -> None:
 def test_calls_made_at_a_time_come_after_those_made_before_for_it() -> None:
     kernel, seen = Kernel(), []
 
-    def first(notice: Notice) -> None:
+    def first(call: ScheduledCall) -> None:
         seen.append("first")
         kernel.call_in(0, lambda _: seen.append("asked for by first"))
 
@@ -58,8 +58,8 @@ def test_a_run_in_steps_is_the_run_in_one_go(calls: list[tuple[int, bool, int]],
     def course(ends: list[int]) -> list[tuple[int, int]]:
         kernel, seen = Kernel(), []
 
-        def act(notice: Notice) -> None:
-            number, again = notice.payload
+        def act(call: ScheduledCall) -> None:
+            number, again = call.payload
             seen.append((kernel.now_ns, number))
             if again:
                 # Every second one is urgent, so that urgent calls are also scheduled while the run goes on.

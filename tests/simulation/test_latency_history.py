@@ -227,7 +227,7 @@ def test_simultaneous_arrivals_come_in_order_of_name_however_declared() -> None:
 
     def arrivals(order: list[str]) -> list[str]:
         log, world = run(scenario([group(n, OneOrder, count=3, connection=latency("1ms")) for n in order]))
-        return [world.market.hosts[m.agent_id].name for m in log.of(NewOrder)]
+        return [world.hosts[m.agent_id].name for m in log.of(NewOrder)]
 
     expected = [f"{n}-{i}" for n in sorted(names) for i in (1, 2, 3)]
     assert arrivals(names) == arrivals(names[::-1]) == expected

@@ -10,7 +10,7 @@ from sim_helpers import Idle, MemoryLog, group, scenario
 
 from lob_sim.agents.context import Context
 from lob_sim.errors import StrategyError
-from lob_sim.running import rehearse
+from lob_sim.running import dry_run
 from lob_sim.scenario import load_scenario
 from lob_sim.simulation.runner import advance
 from lob_sim.simulation.world import World
@@ -27,8 +27,8 @@ class Breaks(Idle):
         raise RuntimeError("broken")
 
 
-def test_a_market_that_was_only_rehearsed_is_let_go_of() -> None:
-    market = weakref.ref(rehearse(load_scenario("dealer_market", ["horizon=2min"])).market)
+def test_a_market_that_was_only_dry_rund_is_let_go_of() -> None:
+    market = weakref.ref(dry_run(load_scenario("dealer_market", ["horizon=2min"])).market)
     gc.collect()
     assert market() is None
 

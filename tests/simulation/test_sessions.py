@@ -84,7 +84,7 @@ def test_a_closing_auction_collects_from_its_start_and_clears_at_the_horizon() -
     assert trade_times(log).count(100) >= 10
     assert strategy_of(world, "flow-1").phases == [CONTINUOUS, AUCTION]
     # What cleared at the horizon is settled, and known to those to whom it arrives at once.
-    assert [host.books.positions for host in world.market.hosts] == world.market.ledger.positions[:2]
+    assert [host.account.positions for host in world.hosts] == world.ledger.positions[:2]
 
 
 def test_batch_auctions_replace_continuous_trading() -> None:

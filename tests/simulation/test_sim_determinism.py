@@ -112,7 +112,7 @@ RANDOM_LATENCY = {
 def sent_by(spec: Scenario, *names: str) -> dict[str, list[Any]]:
     """What each of the agents sent and when it arrived, without agents' and orders' numbers."""
     log, world = run(spec)
-    number = {host.name: host.agent_id for host in world.market.hosts}
+    number = {host.name: host.agent_id for host in world.hosts}
     return {
         name: [
             (ts, m.side, m.qty_lots, m.price_ticks, m.ts_sent_ns)
@@ -174,9 +174,7 @@ def test_a_balance_sheet_leaves_its_owners_draws_alone() -> None:
         agents = [{**group, "balance_sheet": balance_sheet} for group in plain["agents"]]
         world = World(parse_scenario({**plain, "agents": agents}), 1, MemoryLog())
         # The strategy is the last of an agent's components; a desk comes before it.
-        draws.append([host._contexts[-1].random.uniform() for host in world.market.hosts])
-        assert [len(host.components) for host in world.market.hosts] == [1 + (balance_sheet is not None)] * len(
-            draws[0]
-        )
+        draws.append([host._contexts[-1].random.uniform() for host in world.hosts])
+        assert [len(host.components) for host in world.hosts] == [1 + (balance_sheet is not None)] * len(draws[0])
     assert draws[0] == draws[1]
     assert len(set(draws[0])) == len(draws[0])

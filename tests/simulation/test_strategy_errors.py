@@ -74,7 +74,7 @@ def test_fair_value_is_for_those_who_see_it() -> None:
     with pytest.raises(StrategyError, match=r"peeks-1.*sees_fair_value"):
         run(scenario([group("peeks", Peeks)]))
     _, world = run(scenario([group("peeks", Peeks, sees_fair_value=True)]))
-    assert world.market.hosts[0].components[0].value == 100.0  # type: ignore[attr-defined]
+    assert world.hosts[0].components[0].value == 100.0  # type: ignore[attr-defined]
 
 
 class Asks(Strategy):

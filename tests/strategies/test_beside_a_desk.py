@@ -266,7 +266,7 @@ def test_a_cancel_of_the_desks_that_comes_too_late_is_not_refused_to_the_strateg
     scenario = market(f"{HERE}:Buys", {})
     world = World(scenario, 1, NullRecorder())
     world.start()
-    host = world.market.hosts[3]
+    host = world.hosts[3]
     strategy: Any = host.components[-1]
     desk_ctx = host._contexts[0]
     for number in sorted(strategy.open):

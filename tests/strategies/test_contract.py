@@ -8,9 +8,13 @@ from lob_sim.testing import StrategyContract
 
 NAMES = find_plugins("strategies", Strategy)
 
+# What a lender lends against has no default.
+_REQUIRED = {"RepoLending": {"schedules": {"bond": {"base": 0.02}}}, "StandingRepoFacility": {"schedules": {}}}
+
 for _name in NAMES:
     _class = load_class(_name, Strategy)
-    globals()[f"Test{_class.__name__}"] = type(f"Test{_class.__name__}", (StrategyContract,), {"strategy": _class})
+    _members = {"strategy": _class, "params": _REQUIRED.get(_class.__name__, {})}
+    globals()[f"Test{_class.__name__}"] = type(f"Test{_class.__name__}", (StrategyContract,), _members)
 
 
 def test_one_strategy_a_file() -> None:

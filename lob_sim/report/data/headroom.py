@@ -15,13 +15,13 @@ import pandas as pd
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.view import SheetContext
+from lob_sim.desk.building import DeskBuilder
 from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.messages import FundingKind, SheetCause
 from lob_sim.report.data.common import end_ns, money_unit, once_per_run, rows_of
 from lob_sim.scenario import Scenario, open_market, parse_scenario
-from lob_sim.simulation.desks import DeskBuilder
-from lob_sim.simulation.world import Member, enrol
+from lob_sim.simulation.plan import Member, create_agents
 from lob_sim.units import Ns
 
 COLUMNS = ("ts_event_ns", "agent_id", "constraint", "headroom", "is_logged")
@@ -45,7 +45,7 @@ def headroom(run: Run) -> pd.DataFrame:
         return _frame([], run)
     scenario, enrolled = members
     instruments, unit, ticks = open_market(scenario)
-    builder = DeskBuilder(SheetContext(instruments, unit), ticks, scenario.switches, scenario.folder)
+    builder = DeskBuilder(SheetContext(instruments, unit), ticks, scenario.switches, scenario.folder, {})
     rows: list[tuple[Ns, int, str, float, bool]] = []
     for agent_id in sorted(set(run.table("balance_sheet")["agent_id"])):
         rows += _Sheet(run, builder, enrolled, agent_id).rows()
@@ -59,7 +59,7 @@ def _members(run: Run) -> tuple[Scenario, list[Member]] | None:
     try:
         scenario = parse_scenario(run.header.scenario, "manifest.json: scenario.")
         instruments, unit, _ = open_market(scenario)
-        members = enrol(scenario, instruments, unit)
+        members = create_agents(scenario, instruments, unit)
     except InputError:
         return None
     # Somebody who trades against a log is nobody whom the scenario enrols.

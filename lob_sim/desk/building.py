@@ -7,11 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from lob_sim.agents.borrower import Borrower, LenderTerms
-from lob_sim.agents.desk import Desk
-from lob_sim.agents.forced_sale import ForcedSales
-from lob_sim.agents.fund_manager import FundDesk
-from lob_sim.agents.repo_lender import RepoLending
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.constraints import (
     CapitalVarConstraint,
@@ -32,6 +27,10 @@ from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetContext
 from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.convert import did_you_mean
+from lob_sim.desk.borrower import Borrower, LenderTerms
+from lob_sim.desk.desk import Desk
+from lob_sim.desk.forced_sale import ForcedSales
+from lob_sim.desk.fund import FundDesk
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
 from lob_sim.scenario import BalanceSheetSpec, SwitchSpec
@@ -70,15 +69,22 @@ class DeskBuilder:
         marks_ticks: Opening marks.
         switches: Mechanisms that are on.
         folder: Where a user's own plug-ins are looked for.
+        lenders: Repo lenders by ``agent_id``: their group, and what borrowers know of them.
     """
 
     def __init__(
-        self, context: SheetContext, marks_ticks: tuple[Ticks, ...], switches: SwitchSpec, folder: str
+        self,
+        context: SheetContext,
+        marks_ticks: tuple[Ticks, ...],
+        switches: SwitchSpec,
+        folder: str,
+        lenders: Mapping[int, tuple[str, LenderTerms]],
     ) -> None:
         self._context = context
         self._marks_ticks = marks_ticks
         self._switches = switches
         self._folder = Path(folder) if folder else None
+        self._lenders = lenders
 
     def build(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...], strategy: Strategy, where: str) -> Desk:
         """One agent's desk.
@@ -103,6 +109,7 @@ class DeskBuilder:
                 strategy,
                 spec.mark_interval,
                 spec.disclosure_interval,
+                self._borrower(spec, where),
             )
             if spec.redemptions is None:
                 return Desk(*parts)
@@ -166,6 +173,29 @@ class DeskBuilder:
         opening = [spec.opening_volatility.get(i.name, 0.0) for i in self._context.instruments]
         return EwmaCovariance(opening, spec.volatility_interval, spec.volatility_decay)
 
+    def _borrower(self, spec: BalanceSheetSpec, where: str) -> Borrower | None:
+        """The borrowing side; ``None`` where nobody lends at the opening, or for a fund.
+
+        Raises:
+            ScenarioError: A group that it borrows from has no lenders.
+        """
+        known = sorted({group for group, _ in self._lenders.values()})
+        for i, name in enumerate(spec.lenders):
+            if name not in known:
+                there = ", ".join(known) or "none"
+                raise ScenarioError(
+                    f"no group of repo lenders named {name!r}{did_you_mean(name, known)}; there are: {there}",
+                    f"{where}.lenders[{i}]",
+                )
+        terms = [
+            terms
+            for group, terms in self._lenders.values()
+            if not spec.lenders or group in spec.lenders or terms.stands_by
+        ]
+        if spec.redemptions is not None or all(t.stands_by for t in terms):
+            return None
+        return Borrower(terms, spec.rungs, spec.runnable_share)
+
     def _plugin(self, name: str, known: Mapping[str, type], base: type, where: str) -> type[Any]:
         if name in known:
             return known[name]
@@ -178,35 +208,3 @@ class DeskBuilder:
             return load_class(name, base, self._folder)
         except InputError as error:
             raise ScenarioError(error.message, where) from error
-
-
-def borrower_of(
-    spec: BalanceSheetSpec, lenders: Mapping[int, RepoLending], groups: Mapping[int, str], where: str
-) -> Borrower | None:
-    """The borrowing side of a dealer's desk; ``None`` where nobody lends at the opening, or for a fund.
-
-    Args:
-        spec: The dealer's balance sheet.
-        lenders: Every repo lender of the scenario by ``agent_id``.
-        groups: Their groups.
-        where: The place of ``spec``.
-
-    Raises:
-        ScenarioError: A group that it borrows from has no lenders.
-    """
-    for i, name in enumerate(spec.lenders):
-        if name not in groups.values():
-            known = sorted(set(groups.values()))
-            there = ", ".join(known) or "none"
-            raise ScenarioError(
-                f"no group of repo lenders named {name!r}{did_you_mean(name, known)}; there are: {there}",
-                f"{where}.lenders[{i}]",
-            )
-    terms = [
-        LenderTerms(agent_id, lender.params.term, lender.stands_by)
-        for agent_id, lender in lenders.items()
-        if not spec.lenders or groups[agent_id] in spec.lenders or lender.stands_by
-    ]
-    if spec.redemptions is not None or all(t.stands_by for t in terms):
-        return None
-    return Borrower(terms, spec.rungs, spec.runnable_share)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lob_sim.agents.context import Context
-from lob_sim.agents.desk import Desk
 from lob_sim.balance.fund import Fund
+from lob_sim.desk.desk import Desk
+from lob_sim.desk.ports import DeskContext
 from lob_sim.messages import SheetCause
 from lob_sim.units import Ns
 
@@ -20,7 +20,7 @@ class FundDesk(Desk):
     fund cannot default: its investors bear what its assets do not bring.
 
     Args:
-        *parts: As for :class:`~lob_sim.agents.desk.Desk`.
+        *parts: As for :class:`~lob_sim.desk.desk.Desk`.
         fund: How its investors behave; its sheet is the desk's.
         interval_ns: Time between two calculations of the net asset value.
     """
@@ -30,12 +30,12 @@ class FundDesk(Desk):
         self.fund = fund
         self._interval_ns = interval_ns
 
-    def on_start(self, ctx: Context) -> None:
+    def on_start(self, ctx: DeskContext) -> None:
         super().on_start(ctx)
         if ctx.switches.redemptions:
             ctx.wake_in(self._interval_ns, _NET_ASSET_VALUE)
 
-    def on_wake(self, ctx: Context, tag: int) -> None:
+    def on_wake(self, ctx: DeskContext, tag: int) -> None:
         if tag != _NET_ASSET_VALUE:
             super().on_wake(ctx, tag)
             return

@@ -7,11 +7,14 @@ first; what nobody lends is due and must be repaid that very day, out of cash or
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import msgspec
 
 from lob_sim.agents.context import Context
+from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.funding import UNSECURED, Loan, LoanLadder
 from lob_sim.balance.resolution import split_exactly
 from lob_sim.balance.sheet import BalanceSheet
@@ -34,6 +37,26 @@ class LenderTerms(msgspec.Struct, frozen=True):
     lender_id: int
     term_ns: Ns
     stands_by: bool = False
+
+
+class Lender(Strategy):
+    """A strategy that lends on repo: borrowers know of it before the market opens.
+
+    Attributes:
+        stands_by: Whether it lends only from the time on when it says so (a standing facility).
+    """
+
+    stands_by: ClassVar[bool] = False
+
+    @classmethod
+    @abstractmethod
+    def term_ns(cls, params: Any) -> Ns:
+        """Time to maturity of its loans, by its parameters."""
+
+    @classmethod
+    def terms(cls, agent_id: int, params: Any) -> LenderTerms:
+        """What borrowers know of it."""
+        return LenderTerms(agent_id, cls.term_ns(params), cls.stands_by)
 
 
 class _Request(msgspec.Struct, frozen=True):

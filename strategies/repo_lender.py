@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import visible_price_ticks
-from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.funding import UNSECURED, Loan, NonNegative, RepoLender
 from lob_sim.balance.view import SheetContext
 from lob_sim.balance.volatility import EwmaCovariance
+from lob_sim.desk.borrower import Lender
 from lob_sim.messages import Event, FundingEvent, FundingKind, SheetDisclosed
-from lob_sim.units import NS_PER_S, Cash, Interval
+from lob_sim.units import NS_PER_S, Cash, Interval, Ns
 
 _MEASURE = 0
 _MATURITY = 1
@@ -31,7 +31,7 @@ class Lent(msgspec.Struct):
     collateral_lots: float
 
 
-class RepoLending(Strategy):
+class RepoLending(Lender):
     """Lends to dealers against securities, and unsecured, at haircuts that follow volatility and leverage.
 
     It takes its prices from the lit market that it sees and the leverage of its borrowers from what they
@@ -72,7 +72,11 @@ class RepoLending(Strategy):
         call_threshold: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.001
 
     params: Params
-    stands_by: ClassVar[bool] = False
+
+    @classmethod
+    def term_ns(cls, params: Params) -> Ns:
+        """Time to maturity of its loans."""
+        return params.term
 
     def __init__(self, params: msgspec.Struct) -> None:
         super().__init__(params)

@@ -16,13 +16,24 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 import msgspec
 import numpy as np
 
-from lob_sim.messages import Event, OrderType, SelfTradePrevention, Side, TimeInForce
+from lob_sim.account.ports import MarketView
+from lob_sim.messages import (
+    AgentCommand,
+    AgentMessage,
+    Event,
+    Message,
+    OrderType,
+    SelfTradePrevention,
+    Side,
+    TimeInForce,
+)
 from lob_sim.messages import balance as _balance
 from lob_sim.messages import information as _information
 from lob_sim.units import Ns
 
 E = TypeVar("E", bound=IntEnum)
 V = TypeVar("V")
+M = TypeVar("M", bound=Message)
 
 MOST: int = (1 << 63) - 1
 """The largest whole number that the log holds; the smallest is -``MOST`` - 1."""
@@ -218,21 +229,32 @@ def observation(event: object, now_ns: Ns) -> Event:
             f"{shown(event)} is no observation; expected a message of lob_sim.messages about a balance sheet or "
             "about beliefs and quotes"
         )
-    kind = type(event)
+    return _checked(event, now_ns)
+
+
+def _checked(event: Event, now_ns: Ns) -> Event:
+    event = _in_form(event)
+    if event.ts_event_ns != now_ns:
+        raise ValueError(
+            f"{type(event).__name__}.ts_event_ns is {event.ts_event_ns}; expected the time of now, {now_ns}"
+        )
+    return event
+
+
+def _in_form(given: M) -> M:
+    """The message itself, or a copy whose fields have their one form."""
+    kind = type(given)
     shape = _shape_of(kind)
-    values = msgspec.structs.astuple(event)
+    values = msgspec.structs.astuple(given)
     try:
         array("q", shape.numbers(values))  # refuses what needs more than 64 bits
         is_exact = tuple(map(type, values)) == shape.types and not shape.has_text
     except (TypeError, OverflowError):
         is_exact = False
-    if not is_exact:
-        forms = zip(kind.__struct_fields__, shape.types, values, strict=True)
-        event = kind(*(_field(value, expected, f"{kind.__name__}.{name}") for name, expected, value in forms))
-    ts_ns: Ns = event.ts_event_ns  # type: ignore[attr-defined]
-    if ts_ns != now_ns:
-        raise ValueError(f"{kind.__name__}.ts_event_ns is {ts_ns}; expected the time of now, {now_ns}")
-    return event
+    if is_exact:
+        return given
+    forms = zip(kind.__struct_fields__, shape.types, values, strict=True)
+    return kind(*(_field(value, expected, f"{kind.__name__}.{name}") for name, expected, value in forms))
 
 
 class _Shape(NamedTuple):
@@ -244,7 +266,7 @@ class _Shape(NamedTuple):
 
 
 @cache
-def _shape_of(kind: type[Event]) -> _Shape:
+def _shape_of(kind: type[Message]) -> _Shape:
     hints = get_type_hints(kind)
     types: tuple[type, ...] = tuple(hints[name] for name in kind.__struct_fields__)
     whole_numbers = [i for i, t in enumerate(types) if issubclass(t, int)]
@@ -262,6 +284,44 @@ def _field(value: object, expected: type, what: str) -> object:
         value.encode()  # a lone surrogate is no text that a file could hold
         return str(value)
     return member(expected, value, what) if issubclass(expected, IntEnum) else whole(value, what)
+
+
+def told(letter: object, now_ns: Ns) -> AgentMessage:
+    """What one agent tells another, checked as an observation is.
+
+    Raises:
+        TypeError: It is no message between agents, or a field is of the wrong kind; names it.
+        ValueError: It is of another time.
+        OverflowError: A number needs more than 64 bits.
+    """
+    if not isinstance(letter, AgentMessage):
+        raise TypeError(f"{shown(letter)} is no message between agents; expected one derived from AgentMessage")
+    checked = _checked(letter, now_ns)
+    assert isinstance(checked, AgentMessage)
+    return checked
+
+
+def command_of(command: object, agent_id: int, view: MarketView) -> AgentCommand:
+    """A command of a further venue, with its fields in their one form.
+
+    Raises:
+        TypeError: It is no such command, or a field is of the wrong kind; names it.
+        ValueError: It is sent in another agent's name, or its instrument has no venue that takes it.
+        IndexError: There is no such instrument.
+        OverflowError: A number needs more than 64 bits.
+    """
+    if not isinstance(command, AgentCommand):
+        raise TypeError(f"{shown(command)} is no command; expected one of a venue of this market")
+    exact = _in_form(command)
+    assert isinstance(exact, AgentCommand)
+    if exact.agent_id != agent_id:
+        raise ValueError(f"{type(command).__name__}.agent_id is {exact.agent_id}; expected one's own, {agent_id}")
+    if not view.takes(type(exact))[instrument_number(exact.instrument_id, len(view.instruments))]:
+        raise ValueError(
+            f"instrument {exact.instrument_id} has no further venue that takes a {type(command).__name__}; "
+            "the lit book and requests for quote have actions of their own"
+        )
+    return exact
 
 
 def shown(value: object) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import msgspec
 
-from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
 from lob_sim.agents.quoting import accepts_orders, is_continuous
 from lob_sim.balance.liquidation import BookView, ChildIntent, ChildVenue, LiquidationStrategy, ParentState
 from lob_sim.balance.resolution import ResolutionPolicy
 from lob_sim.balance.risk_manager import ChangeKind, ParentChange
+from lob_sim.desk.ports import DeskContext
 from lob_sim.messages import (
     OrderCanceled,
     OrderFilled,
@@ -39,16 +38,6 @@ DEFAULT = "default"
 """The reason of a parent order that liquidates a failed dealer."""
 
 
-class Securities(Protocol):
-    """What a seller must know and do about the lots that its other orders may sell."""
-
-    def free_lots(self, instrument_id: int) -> Lots:
-        """Lots held that no working order, request or quote may still sell."""
-
-    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
-        """Set lots aside, so that nothing but forced sales takes them."""
-
-
 class Parent(msgspec.Struct):
     """A parent order at work."""
 
@@ -57,7 +46,7 @@ class Parent(msgspec.Struct):
     reasons: str
 
 
-class Out(msgspec.Struct):
+class WorkingChild(msgspec.Struct):
     """Lots in one child order or request that is not known to have ended."""
 
     instrument_id: int
@@ -88,15 +77,14 @@ class ForcedSales:
     ) -> None:
         self.strategy = strategy
         self.parents: dict[int, Parent] = {}
-        self.securities: Securities | None = None
         self._resolution = resolution
         self._interval_ns = interval_ns
         self._patience_ns = patience_ns
         self._rfq_dealers = rfq_dealers
         self._rfq_patience_ns = rfq_patience_ns
         self._inquiries = Inquiries()
-        self._children: dict[int, Out] = {}
-        self._requests: dict[int, Out] = {}
+        self._children: dict[int, WorkingChild] = {}
+        self._requests: dict[int, WorkingChild] = {}
         self._marks: Sequence[Ticks] = ()
         self._volume: dict[int, Lots] = {}
         self._last_parent_id = 0
@@ -110,7 +98,7 @@ class ForcedSales:
     # --- what is to be sold -------------------------------------------------------------------------------
     def follow(
         self,
-        ctx: Context,
+        ctx: DeskContext,
         changes: Sequence[ParentChange],
         breached: bool,
         urgency: float,
@@ -138,7 +126,7 @@ class ForcedSales:
             parent.state.urgency = min(1.0, max(urgency, waited))
         self._work(ctx)
 
-    def liquidate(self, ctx: Context, lots: Sequence[Lots], marks_ticks: Sequence[Ticks]) -> None:
+    def liquidate(self, ctx: DeskContext, lots: Sequence[Lots], marks_ticks: Sequence[Ticks]) -> None:
         """Sell everything that is held: the resolution of a failed dealer."""
         self._marks = marks_ticks
         for instrument_id, held in enumerate(lots):
@@ -151,13 +139,13 @@ class ForcedSales:
                     self._close(ctx, instrument_id, ParentEnd.DONE)
         self._work(ctx)
 
-    def close_all(self, ctx: Context, end: ParentEnd) -> None:
+    def close_all(self, ctx: DeskContext, end: ParentEnd) -> None:
         """End every parent order."""
         for instrument_id in list(self.parents):
             self._close(ctx, instrument_id, end)
 
     # --- messages -----------------------------------------------------------------------------------------
-    def on_wake(self, ctx: Context, tag: int) -> None:
+    def on_wake(self, ctx: DeskContext, tag: int) -> None:
         """Time to look at the parent orders, or a request's patience is over."""
         if tag > 0:
             self._inquiries.on_patience_over(ctx, tag)
@@ -184,7 +172,7 @@ class ForcedSales:
         if event.leaves_qty_lots == 0:
             self._children.pop(event.client_order_id, None)
 
-    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
+    def on_reject(self, ctx: DeskContext, event: OrderRejected | RfqRejected) -> None:
         """A child order or a request was refused."""
         if isinstance(event, RfqRejected):
             self._inquiries.on_close(ctx, event)
@@ -192,11 +180,11 @@ class ForcedSales:
         else:
             self._children.pop(event.client_order_id, None)
 
-    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
+    def on_rfq_quote(self, ctx: DeskContext, quote: RfqQuoted) -> None:
         """A dealer answered."""
         self._inquiries.on_quote(ctx, quote)
 
-    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
+    def on_rfq_decline(self, ctx: DeskContext, event: RfqDeclined) -> None:
         """A dealer declined."""
         self._inquiries.on_decline(ctx, event)
 
@@ -212,13 +200,13 @@ class ForcedSales:
                 return True
         return False
 
-    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
+    def on_rfq_close(self, ctx: DeskContext, event: RfqClosed) -> None:
         """A request ended: what it did not sell is due again."""
         if self._inquiries.on_close(ctx, event) and event.end is not RfqEnd.DEALT:
             self._requests.pop(event.client_rfq_id, None)
 
     # --- parent orders ------------------------------------------------------------------------------------
-    def _open(self, ctx: Context, instrument_id: int, lots: Lots, reasons: str) -> None:
+    def _open(self, ctx: DeskContext, instrument_id: int, lots: Lots, reasons: str) -> None:
         self._last_parent_id += 1
         parent_id = self._last_parent_id
         self._volume[instrument_id] = 0
@@ -226,7 +214,7 @@ class ForcedSales:
         self.parents[instrument_id] = Parent(parent_id, state, reasons)
         ctx.log(ParentOrderOpened(ctx.now_ns, ctx.agent_id, instrument_id, parent_id, lots, reasons))
 
-    def _resize(self, ctx: Context, change: ParentChange) -> None:
+    def _resize(self, ctx: DeskContext, change: ParentChange) -> None:
         parent = self.parents[change.instrument_id]
         parent.state.remaining_lots = change.lots
         parent.reasons = "+".join(change.reasons)
@@ -242,7 +230,7 @@ class ForcedSales:
             )
         )
 
-    def _end_of(self, ctx: Context, instrument_id: int, breached: bool) -> ParentEnd:
+    def _end_of(self, ctx: DeskContext, instrument_id: int, breached: bool) -> ParentEnd:
         """Why the plan no longer asks for a parent order."""
         if self.parents[instrument_id].state.remaining_lots == 0 and not breached:
             return ParentEnd.DONE
@@ -250,15 +238,14 @@ class ForcedSales:
             return ParentEnd.NOTHING_LEFT
         return ParentEnd.NO_LONGER_NEEDED
 
-    def _close(self, ctx: Context, instrument_id: int, end: ParentEnd) -> None:
-        assert self.securities is not None
+    def _close(self, ctx: DeskContext, instrument_id: int, end: ParentEnd) -> None:
         parent = self.parents.pop(instrument_id)
         self._withdraw(ctx, instrument_id, self._out_lots(instrument_id))
-        self.securities.earmark(instrument_id, 0)
+        ctx.earmark(instrument_id, 0)
         left = parent.state.remaining_lots
         ctx.log(ParentOrderClosed(ctx.now_ns, ctx.agent_id, instrument_id, parent.parent_order_id, left, end))
 
-    def _withdraw(self, ctx: Context, instrument_id: int, too_many_lots: Lots) -> None:
+    def _withdraw(self, ctx: DeskContext, instrument_id: int, too_many_lots: Lots) -> None:
         """Take back what would sell more than is still to be sold: requests, then child orders, the newest first.
 
         Child orders are immediate-or-cancel: they have ended before a cancel could arrive, but where an auction
@@ -280,7 +267,7 @@ class ForcedSales:
                 too_many_lots -= child.qty_lots
 
     # --- child orders -------------------------------------------------------------------------------------
-    def _work(self, ctx: Context) -> None:
+    def _work(self, ctx: DeskContext) -> None:
         if not self.parents or self._awake:
             return
         for instrument_id, parent in self.parents.items():
@@ -292,7 +279,7 @@ class ForcedSales:
         self._awake = True
         ctx.wake_in(self._interval_ns, WORK)
 
-    def _intents(self, ctx: Context, parent: Parent) -> list[ChildIntent]:
+    def _intents(self, ctx: DeskContext, parent: Parent) -> list[ChildIntent]:
         state = parent.state
         book = self._book_view(ctx, state.instrument_id)
         if parent.reasons != DEFAULT:
@@ -302,7 +289,7 @@ class ForcedSales:
         due = self._resolution.due_lots(total, under_way, ctx.now_ns - state.started_ns)
         return self.strategy.route(due, book, 1.0)
 
-    def _book_view(self, ctx: Context, instrument_id: int) -> BookView:
+    def _book_view(self, ctx: DeskContext, instrument_id: int) -> BookView:
         top = ctx.top(instrument_id)
         lit = top.bid_ticks > 0 and accepts_orders(ctx, instrument_id)
         bids = ((top.bid_ticks, top.bid_lots),) if lit else ()
@@ -315,15 +302,14 @@ class ForcedSales:
             sum(child.qty_lots for child in self._children.values() if child.instrument_id == instrument_id),
         )
 
-    def _send(self, ctx: Context, parent: Parent, intent: ChildIntent) -> None:
+    def _send(self, ctx: DeskContext, parent: Parent, intent: ChildIntent) -> None:
         """Send one child order or request, of what no other order may still sell."""
-        assert self.securities is not None
         instrument_id, parent_id = parent.state.instrument_id, parent.parent_order_id
-        self.securities.earmark(instrument_id, 0)
-        qty = min(intent.qty_lots, self.securities.free_lots(instrument_id))
+        ctx.earmark(instrument_id, 0)
+        qty = min(intent.qty_lots, ctx.free_lots(instrument_id))
         if qty <= 0:
             return
-        out = Out(instrument_id, parent_id, qty)
+        out = WorkingChild(instrument_id, parent_id, qty)
         if intent.venue is ChildVenue.LIT:
             sent = ctx.place(
                 instrument_id,
@@ -351,22 +337,21 @@ class ForcedSales:
         if sent:
             parent.state.working_lots += qty
 
-    def _set_aside(self, ctx: Context, parent: Parent) -> None:
+    def _set_aside(self, ctx: DeskContext, parent: Parent) -> None:
         """Keep what is still to be sold from the agent's own quotes, which give way if they must."""
-        assert self.securities is not None
         instrument_id = parent.state.instrument_id
         needed = max(0, parent.state.remaining_lots - parent.state.working_lots)
-        if self.securities.free_lots(instrument_id) < needed:
+        if ctx.free_lots(instrument_id) < needed:
             for order in list(ctx.orders(instrument_id).values()):
                 if order.side is Side.SELL and not order.parent_order_id and not order.cancel_sent:
                     ctx.cancel(instrument_id, order.client_order_id)
-        self.securities.earmark(instrument_id, needed)
+        ctx.earmark(instrument_id, needed)
 
     def _out_lots(self, instrument_id: int) -> Lots:
         outs = (*self._children.values(), *self._requests.values())
         return sum(out.qty_lots for out in outs if out.instrument_id == instrument_id)
 
-    def _sold(self, out: Out, lots: Lots) -> None:
+    def _sold(self, out: WorkingChild, lots: Lots) -> None:
         out.qty_lots -= lots
         parent = self.parents.get(out.instrument_id)
         if parent is not None and parent.parent_order_id == out.parent_order_id:

@@ -3,18 +3,13 @@
 The desk is a component of the agent beside the strategy. It books every fill on the balance sheet, marks the
 positions on a schedule and after own trades, asks the constraints, and keeps the parent orders that they call
 for. While it sells, the agent buys nothing: its bids are cancelled and refused. How parent orders are worked
-is the business of :mod:`lob_sim.agents.forced_sale`.
+is the business of :mod:`lob_sim.desk.forced_sale`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from lob_sim.agents.borrower import Borrower
-from lob_sim.agents.context import Context, Headroom
-from lob_sim.agents.forced_sale import ForcedSales, Securities
-from lob_sim.agents.strategy import Strategy
-from lob_sim.agents.witness import MarketWitness
+from lob_sim.agents.context import Headroom
+from lob_sim.agents.strategy import Component, Strategy
 from lob_sim.balance.liquidation import breach_urgency
 from lob_sim.balance.marking import MarkingPolicy
 from lob_sim.balance.resolution import attribute_losses, default_event
@@ -22,6 +17,10 @@ from lob_sim.balance.risk_manager import Plan, RiskManager
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetView
 from lob_sim.balance.volatility import EwmaCovariance
+from lob_sim.desk.borrower import Borrower
+from lob_sim.desk.evidence import MarketEvidence
+from lob_sim.desk.forced_sale import ForcedSales
+from lob_sim.desk.ports import DeskContext
 from lob_sim.messages import (
     ConstraintBreached,
     ConstraintCured,
@@ -44,29 +43,13 @@ from lob_sim.messages import (
     Side,
     Trade,
 )
-from lob_sim.units import Cash, Lots, Ns, Ticks, bounded_cash
+from lob_sim.units import Lots, Ns, Ticks, bounded_cash
 
 _MARK = 0
 _DISCLOSE = -2
 
 
-class Controls(Securities, Protocol):
-    """What a desk may do to its own agent, and a strategy may not."""
-
-    def finance(self, amount: Cash) -> None:
-        """Take up (or, if negative, pay back) cash from the world outside the market."""
-
-    def forbid_buying(self, forbidden: bool) -> None:
-        """Refuse, or again admit, every order and quote that buys."""
-
-    def show_headroom(self, headroom: Headroom) -> None:
-        """What ``ctx.headroom`` says from now on."""
-
-    def silence(self) -> None:
-        """The dealer has failed: its strategy hears nothing more."""
-
-
-class Desk(Strategy):
+class Desk(Component[DeskContext]):
     """Balance sheet, marks, limits and forced sales of one dealer.
 
     Args:
@@ -78,12 +61,13 @@ class Desk(Strategy):
         strategy: The quoting strategy, which knows what it believes positions to be worth.
         mark_interval_ns: Time between two scheduled marks.
         disclosure_interval_ns: Time between two disclosures of its leverage to its lenders.
-
-    Attributes:
         borrower: Its loans, where the market has lenders; without any, haircuts stay what they are.
     """
 
-    patient = frozenset({"on_trade", "on_print"})
+    role = "desk"
+    manages_agent = True
+    survives_default = True
+    deferred_hooks = frozenset({"on_trade", "on_print"})
 
     def __init__(
         self,
@@ -95,37 +79,35 @@ class Desk(Strategy):
         strategy: Strategy,
         mark_interval_ns: Ns,
         disclosure_interval_ns: Ns,
+        borrower: Borrower | None,
     ) -> None:
-        super().__init__()
         self.sheet = sheet
         self.risk = risk
         self.marking = marking
         self.volatility = volatility
         self.sales = sales
-        self.controls: Controls | None = None
-        self.borrower: Borrower | None = None
+        self.borrower = borrower
         self.defaulted = False
         self._strategy = strategy
         self._mark_interval_ns = mark_interval_ns
         self._disclosure_interval_ns = disclosure_interval_ns
         self._opening_tier1_cash = sheet.tier1_cash
         self._attributed = False
-        self._witness = MarketWitness(len(sheet.lots))
+        self._evidence = MarketEvidence(len(sheet.lots))
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
         self._assessed = False
 
     # --- time and the tape ---------------------------------------------------------------------------------
-    def on_start(self, ctx: Context) -> None:
+    def on_start(self, ctx: DeskContext) -> None:
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.OPENING))
-        self.sales.securities = self.controls
         if self.borrower is not None:
             self.borrower.open(ctx, self.sheet)
             ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
         # Desks do not all mark at the same instant: each has its own phase within the interval.
         ctx.wake_in(1 + int(ctx.random.uniform() * self._mark_interval_ns), _MARK)
 
-    def on_wake(self, ctx: Context, tag: int) -> None:
+    def on_wake(self, ctx: DeskContext, tag: int) -> None:
         if tag == _DISCLOSE:
             assert self.borrower is not None
             ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
@@ -140,7 +122,7 @@ class Desk(Strategy):
             if self._mark_all(ctx) or self._busy:
                 self._assess(ctx)
 
-    def on_message(self, ctx: Context, event: Event) -> None:
+    def on_message(self, ctx: DeskContext, event: Event) -> None:
         if not isinstance(event, FundingEvent) or self.borrower is None:
             return
         if event.kind is FundingKind.MARGIN_CALL:
@@ -151,49 +133,49 @@ class Desk(Strategy):
             self._settle_funding(ctx, cause)
         self._assess(ctx)
 
-    def close(self, ctx: Context) -> None:
+    def on_stop(self, ctx: DeskContext) -> None:
         """The horizon is reached: the losses of a book that is not sold yet are told at its marks."""
         if self.defaulted:
             self._attribute(ctx)
 
-    def on_trade(self, ctx: Context, trade: Trade) -> None:
+    def on_trade(self, ctx: DeskContext, trade: Trade) -> None:
         self.sales.on_trade(trade)
-        self._witness.on_trade(trade.instrument_id, trade.price_ticks, trade.ts_event_ns)
+        self._evidence.on_trade(trade.instrument_id, trade.price_ticks, trade.ts_event_ns)
 
-    def on_print(self, ctx: Context, rfq_print: RfqPrint) -> None:
-        self._witness.on_rfq_print(rfq_print.instrument_id, rfq_print.price_ticks, rfq_print.ts_trade_ns)
+    def on_print(self, ctx: DeskContext, rfq_print: RfqPrint) -> None:
+        self._evidence.on_rfq_print(rfq_print.instrument_id, rfq_print.price_ticks, rfq_print.ts_trade_ns)
 
     # --- own trades ----------------------------------------------------------------------------------------
-    def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
+    def on_fill(self, ctx: DeskContext, fill: OrderFilled) -> None:
         forced = self.sales.on_fill(fill)
         self._book(ctx, fill.instrument_id, fill.side is Side.BUY, fill.price_ticks, fill.qty_lots, forced)
 
-    def on_rfq_trade(self, ctx: Context, trade: RfqTraded) -> None:
+    def on_rfq_trade(self, ctx: DeskContext, trade: RfqTraded) -> None:
         is_asker = trade.agent_id == ctx.agent_id
         forced = is_asker and self.sales.on_rfq_trade(trade)
-        self._witness.on_rfq_print(trade.instrument_id, trade.price_ticks, trade.ts_event_ns)
+        self._evidence.on_rfq_print(trade.instrument_id, trade.price_ticks, trade.ts_event_ns)
         is_buy = (trade.side is Side.BUY) == is_asker
         self._book(ctx, trade.instrument_id, is_buy, trade.price_ticks, trade.qty_lots, forced)
 
-    def on_cancel(self, ctx: Context, event: OrderCanceled) -> None:
+    def on_cancel(self, ctx: DeskContext, event: OrderCanceled) -> None:
         self.sales.on_cancel(event)
 
-    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
+    def on_reject(self, ctx: DeskContext, event: OrderRejected | RfqRejected) -> None:
         self.sales.on_reject(ctx, event)
 
-    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
-        self._witness.on_rfq_quote(quote)
+    def on_rfq_quote(self, ctx: DeskContext, quote: RfqQuoted) -> None:
+        self._evidence.on_rfq_quote(quote)
         self.sales.on_rfq_quote(ctx, quote)
 
-    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
+    def on_rfq_decline(self, ctx: DeskContext, event: RfqDeclined) -> None:
         self.sales.on_rfq_decline(ctx, event)
 
-    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
+    def on_rfq_close(self, ctx: DeskContext, event: RfqClosed) -> None:
         self.sales.on_rfq_close(ctx, event)
 
     # --- the balance sheet ---------------------------------------------------------------------------------
     def _book(
-        self, ctx: Context, instrument_id: int, is_buy: bool, price_ticks: Ticks, lots: Lots, forced: bool
+        self, ctx: DeskContext, instrument_id: int, is_buy: bool, price_ticks: Ticks, lots: Lots, forced: bool
     ) -> None:
         if is_buy:
             self.sheet.buy(instrument_id, lots, price_ticks)
@@ -205,24 +187,23 @@ class Desk(Strategy):
         self._mark(ctx, instrument_id)
         self._assess(ctx)
 
-    def _settle_funding(self, ctx: Context, cause: SheetCause, instrument_id: int = -1) -> None:
+    def _settle_funding(self, ctx: DeskContext, cause: SheetCause, instrument_id: int = -1) -> None:
         """What the sheet borrowed or repaid, beyond any trade, moves to or from the lenders."""
         amount = self.sheet.cash - ctx.cash
         if amount:
-            assert self.controls is not None
-            self.controls.finance(amount)
+            ctx.draw_funding(amount)
         if self.borrower is not None:
             self.borrower.follow(ctx, self.sheet)
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, cause, instrument_id))
 
-    def _mark_all(self, ctx: Context) -> bool:
+    def _mark_all(self, ctx: DeskContext) -> bool:
         """Mark every position, and measure the marks' volatility; returns whether anything has changed."""
         moved = [self._mark(ctx, instrument.instrument_id) for instrument in ctx.instruments]
         return self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks) or any(moved)
 
-    def _mark(self, ctx: Context, i: int) -> bool:
+    def _mark(self, ctx: DeskContext, i: int) -> bool:
         mean, sd = self._strategy.valuation(ctx, i)
-        mark = self.marking.mark(self._witness.view(ctx, i, mean, sd))
+        mark = self.marking.mark(self._evidence.view(ctx, i, mean, sd))
         before = (self.sheet.marks_ticks[i], self.sheet.adjustments_ticks[i])
         if (mark.price_ticks, mark.adjustment_ticks) == before and mark.source is self._sources[i]:
             return False
@@ -243,7 +224,7 @@ class Desk(Strategy):
         return True
 
     # --- limits --------------------------------------------------------------------------------------------
-    def _assess(self, ctx: Context) -> None:
+    def _assess(self, ctx: DeskContext) -> None:
         """Ask the constraints, bring parent orders in line with their answer, and let everybody here know."""
         self._assessed = True
         if self.sheet.due_cash and self.sheet.cash:
@@ -270,7 +251,7 @@ class Desk(Strategy):
         self._restrain(ctx, breached)
         changes = self.risk.update(plan, self.sales.working)
         self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
-        self._show(plan, view)
+        self._show(ctx, plan, view)
 
     @property
     def _busy(self) -> bool:
@@ -282,7 +263,7 @@ class Desk(Strategy):
         """Whether the agent is in default: its Tier 1 is zero or less."""
         return self.sheet.insolvent
 
-    def _record_breaches(self, ctx: Context, plan: Plan, view: SheetView) -> None:
+    def _record_breaches(self, ctx: DeskContext, plan: Plan, view: SheetView) -> None:
         for breach in plan.breaches:
             if breach.constraint not in self._binding:
                 ctx.log(
@@ -301,16 +282,14 @@ class Desk(Strategy):
                 ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, bounded_cash(headroom)))
         self._binding = binding
 
-    def _restrain(self, ctx: Context, breached: bool) -> None:
-        assert self.controls is not None
-        self.controls.forbid_buying(breached)
+    def _restrain(self, ctx: DeskContext, breached: bool) -> None:
+        ctx.forbid_buying(breached)
         if breached:
             for instrument in ctx.instruments:
                 ctx.cancel_all(instrument.instrument_id, Side.BUY)
 
-    def _show(self, plan: Plan, view: SheetView) -> None:
-        assert self.controls is not None
-        self.controls.show_headroom(
+    def _show(self, ctx: DeskContext, plan: Plan, view: SheetView) -> None:
+        ctx.show_headroom(
             Headroom(
                 self.risk.purchase_lots(view),
                 self.sheet.tier1_cash / max(1, self.sheet.assets_cash),
@@ -319,16 +298,15 @@ class Desk(Strategy):
             )
         )
 
-    def _default(self, ctx: Context) -> None:
+    def _default(self, ctx: DeskContext) -> None:
         """Tier 1 is gone: the dealer stops quoting and its book is liquidated."""
-        assert self.controls is not None
         event = default_event(self.sheet, ctx.now_ns, ctx.agent_id)
         assert event is not None
         self.defaulted = True
         ctx.log(event)
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.DEFAULT))
-        self.controls.silence()
-        self.controls.forbid_buying(True)
+        ctx.silence()
+        ctx.forbid_buying(True)
         self.sales.close_all(ctx, ParentEnd.DEFAULTED)
         for instrument in ctx.instruments:
             ctx.cancel_all(instrument.instrument_id)
@@ -336,12 +314,12 @@ class Desk(Strategy):
             self.borrower.disclose(ctx, self.sheet)
         self._liquidate(ctx)
 
-    def _liquidate(self, ctx: Context) -> None:
+    def _liquidate(self, ctx: DeskContext) -> None:
         self.sales.liquidate(ctx, self.sheet.lots, self.sheet.marks_ticks)
         if not any(self.sheet.lots):
             self._attribute(ctx)
 
-    def _attribute(self, ctx: Context) -> None:
+    def _attribute(self, ctx: DeskContext) -> None:
         """Say who has lost what, once."""
         if not self._attributed:
             self._attributed = True

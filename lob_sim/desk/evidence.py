@@ -15,7 +15,7 @@ _QUOTES_KEPT = 20
 _QUOTE_MEMORY_NS: Ns = 300 * NS_PER_S
 
 
-class MarketWitness:
+class MarketEvidence:
     """Last lit mid, lit trade and RFQ print of each instrument, and the RFQ quotes of the last five minutes.
 
     Args:

@@ -1,0 +1,38 @@
+"""What a desk may see and do beyond what a strategy may: its context has these on top."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lob_sim.agents.context import Context, Headroom
+from lob_sim.units import Cash, Lots
+
+
+class InventoryPort(Protocol):
+    """What a forced seller must know and do about the lots that the agent's other orders may sell."""
+
+    def free_lots(self, instrument_id: int) -> Lots:
+        """Lots held that no working order, request or quote may still sell."""
+
+    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
+        """Set lots aside, so that nothing but forced sales takes them."""
+
+
+class AgentPort(Protocol):
+    """What a desk may do to its own agent."""
+
+    def draw_funding(self, amount: Cash) -> None:
+        """Take up (or, if negative, pay back) cash from the world outside the market."""
+
+    def forbid_buying(self, forbidden: bool) -> None:
+        """Refuse, or again admit, every order and quote that buys."""
+
+    def show_headroom(self, headroom: Headroom) -> None:
+        """What ``ctx.headroom`` says from now on."""
+
+    def silence(self) -> None:
+        """The dealer has failed: its strategy hears nothing more."""
+
+
+class DeskContext(Context, InventoryPort, AgentPort, Protocol):
+    """The context of a component that manages its agent (see :attr:`lob_sim.agents.strategy.Strategy.role`)."""

@@ -1,0 +1,121 @@
+"""From a scenario to what is built of it: everything that can be known, and can be wrong, before anything exists."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from lob_sim.agents.strategy import Strategy
+from lob_sim.desk.borrower import Lender, LenderTerms
+from lob_sim.errors import InputError, ScenarioError
+from lob_sim.plugins import build_params, load_class
+from lob_sim.scenario import AgentGroupSpec, Scenario, check_scenario, open_market
+from lob_sim.simulation.hooks import hook_fault
+from lob_sim.units import Cash, CashUnit, Instrument, Lots, Ns
+
+_LONGEST_VIEW_NS: Ns = 10_000_000_000
+"""A lognormal latency of market data is cut to this, or to ten times its median if that is longer."""
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One agent before the market opens.
+
+    Attributes:
+        name: Stable name, unique in the run.
+        group: Its group in the scenario.
+        cash: Endowment in cash units.
+        lots: Endowment in lots by instrument.
+    """
+
+    name: str
+    group: AgentGroupSpec
+    cash: Cash
+    lots: tuple[Lots, ...]
+
+
+class MarketPlan:
+    """A scenario with its instruments, its agents by number, and the classes that they are made of.
+
+    Args:
+        scenario: What to build.
+
+    Attributes:
+        scenario: The same.
+        instruments: What is traded, by ``instrument_id``.
+        cash_unit: The unit of cash.
+        initial_ticks: Initial fair values.
+        members: The agents, by ``agent_id``.
+        strategies: By group, the strategy's class and its parameters, which its members share.
+
+    Raises:
+        InputError: Something in the scenario does not hold: a strategy, a parameter, an amount off the grid.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.instruments, self.cash_unit, self.initial_ticks = open_market(scenario)
+        check_scenario(scenario, self.instruments, self.cash_unit, self.initial_ticks)
+        self.members = create_agents(scenario, self.instruments, self.cash_unit)
+        self.strategies = {group.name: load_strategy(group, scenario.folder) for group in scenario.agents}
+
+    @cached_property
+    def dealer_ids(self) -> tuple[int, ...]:
+        """Agents that may be asked for quotes."""
+        return tuple(i for i, m in enumerate(self.members) if self.strategies[m.group.name][0].answers_rfqs)
+
+    @cached_property
+    def lenders(self) -> dict[int, tuple[str, LenderTerms]]:
+        """Repo lenders by ``agent_id``: their group, and what borrowers know of them."""
+        found = {}
+        for agent_id, member in enumerate(self.members):
+            cls, params = self.strategies[member.group.name]
+            if issubclass(cls, Lender):
+                found[agent_id] = (member.group.name, cls.terms(agent_id, params))
+        return found
+
+    @cached_property
+    def longest_view_ns(self) -> Ns:
+        """How far back the slowest agent looks at market data."""
+        return max((longest_view_ns(group) for group in self.scenario.agents), default=0)
+
+
+def create_agents(scenario: Scenario, instruments: tuple[Instrument, ...], unit: CashUnit) -> list[Member]:
+    """Every agent of a checked scenario, in the order of ``agent_id``: by group name, then by number in the group."""
+    members: list[Member] = []
+    for group in sorted(scenario.agents, key=lambda group: group.name):
+        scale = Fraction(group.balance_sheet.scale if group.balance_sheet is not None else 1)
+        cash = unit.to_cash(Fraction(group.cash) * scale)
+        lots = tuple(i.to_lots(Fraction(group.holdings.get(i.name, 0)) * scale) for i in instruments)
+        # A name never depends on how many others there are: adding an agent must not rename, and so reseed,
+        # the rest.
+        members += [Member(f"{group.name}-{i}", group, cash, lots) for i in range(1, group.count + 1)]
+    return members
+
+
+def load_strategy(group: AgentGroupSpec, folder: str) -> tuple[type[Strategy], msgspec.Struct]:
+    """A group's strategy, and its parameters, which are immutable and so common to its members.
+
+    Raises:
+        ScenarioError: Names group and field.
+    """
+    where = f"agents.{group.name}"
+    try:
+        strategy = load_class(group.strategy, Strategy, Path(folder) if folder else None)
+    except InputError as error:
+        raise ScenarioError(error.message, f"{where}.strategy") from error
+    if fault := hook_fault(strategy):
+        raise ScenarioError(f"{group.strategy}: {fault}", f"{where}.strategy")
+    try:
+        params: msgspec.Struct = build_params(strategy, group.params, f"{where}.params")
+    except InputError as error:
+        raise ScenarioError(error.message, error.where) from error
+    return strategy, params
+
+
+def longest_view_ns(group: AgentGroupSpec) -> Ns:
+    """How far back the market data may be that an agent of the group sees."""
+    spec = group.connection.from_venue
+    return spec.median + spec.spread if spec.distribution != "lognormal" else max(_LONGEST_VIEW_NS, 10 * spec.median)
