@@ -60,6 +60,7 @@ from experiments.spiral import attribution, cells, controls, factorial, figures,
 from experiments.spiral.cells import BOTH, NEITHER
 from experiments.spiral.demo import demo
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
+from lob_sim.interrupts import end_by_sigterm_as_by_ctrl_c
 from lob_sim.running import run as run_once
 
 Draw = Callable[[Path], None]
@@ -180,6 +181,7 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] != ["demo"]:
         EXPERIMENT.main(arguments)
         return
+    end_by_sigterm_as_by_ctrl_c()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_demo)
     app(arguments[1:], prog_name="information_spiral demo")

@@ -29,6 +29,7 @@ from lob_sim.log.historic import FlowReport, HistoricFlow, flow_of_lobster, flow
 from lob_sim.log.lobster import LobsterDay, read_lobster
 from lob_sim.log.lobster_replay import header_of as header_of_day
 from lob_sim.log.manifest import COMPLETE
+from lob_sim.log.run import reads_logs
 from lob_sim.messages import Command, Event, NewOrder
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, instrument_specs, parse_scenario
@@ -205,6 +206,7 @@ def _open_day(day: LobsterDay, instrument: str | None) -> _Recorded:
     return _Recorded(past, {}, [initial], max(1, length_ns), flow_of_lobster(day), day.message_path)
 
 
+@reads_logs
 def _open_run(run: Run, instrument: str | None) -> _Recorded:
     where = str(run.path or "the run in memory")
     if run.gaps:
@@ -238,6 +240,11 @@ def _open_run(run: Run, instrument: str | None) -> _Recorded:
 
 
 def _first_price(run: Run, instrument_id: int) -> Ticks:
+    """Middle of the first quotes on both sides, as of a LOBSTER day; where there are none, the first limit."""
+    quotes = run.quotes
+    quotes = quotes[(quotes["instrument_id"] == instrument_id) & (quotes["bid_lots"] > 0) & (quotes["ask_lots"] > 0)]
+    if len(quotes):
+        return int(quotes["bid_ticks"].iloc[0] + quotes["ask_ticks"].iloc[0]) // 2
     for row in run.messages(NewOrder):
         order = row.message
         assert isinstance(order, NewOrder)

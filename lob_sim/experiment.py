@@ -34,6 +34,7 @@ from rich.table import Table
 
 from lob_sim import errors
 from lob_sim.errors import InputError, LobSimError, printable
+from lob_sim.interrupts import end_by_sigterm_as_by_ctrl_c
 from lob_sim.messages import Command, Event
 from lob_sim.sweep.executors import Processes, Serial, available_cores
 from lob_sim.sweep.progress import progress_bar
@@ -322,6 +323,7 @@ class Experiment:
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The command line: exit code 0 if every claim holds, 1 if one fails, 2 for bad input."""
+        end_by_sigterm_as_by_ctrl_c()
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.command(help=self.doc)(self._command())
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from experiments.spiral import cells, figures
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from experiments.spiral.factorial import interaction
 from lob_sim.errors import LobSimError
+from lob_sim.files import safe_name, write_file
 from lob_sim.log import open_run
 from lob_sim.report.compare_page import compare_page
 from lob_sim.report.render import write_page
@@ -78,10 +80,11 @@ def demo(out: Path, seeds: int = 4, workers: int = 0) -> None:
         for finished in pages:
             finished.result()
     table = _table(by_cell, seeds)
-    with (out / "table.txt").open("w", encoding="utf-8") as file:
-        Console(file=file, width=_WIDTH).print(table)
+    text = StringIO()
+    Console(file=text, width=_WIDTH).print(table)
+    write_file(out / "table.txt", text.getvalue().encode())
     means = {cell: {m: bootstrap(frame[m]) for m in SHOWN} for cell, frame in by_cell.items()}
-    (out / "result.json").write_bytes(msgspec.json.format(msgspec.json.encode({"seeds": seeds, "cells": means})))
+    write_file(out / "result.json", msgspec.json.format(msgspec.json.encode({"seeds": seeds, "cells": means})))
     # A table in a pipe is not cut to the width of a terminal that is not there.
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
     links = {cell: f"runs/{_folder(cell)}/{PAGE}" for cell in _COLUMNS}
@@ -96,7 +99,7 @@ def _write_page(cell: str, folder: Path) -> None:
 
 
 def _folder(cell: str) -> str:
-    return cell.replace(" ", "_")
+    return safe_name(cell)
 
 
 def _run(

@@ -11,6 +11,7 @@ from lob_sim import __version__
 from lob_sim.cli import figures, history, listing, logs, reporting, running, sweeping
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError, LobSimError
+from lob_sim.interrupts import end_by_sigterm_as_by_ctrl_c
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -50,6 +51,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; bad input ends with exit code 2 and one clear line, never with a traceback."""
+    end_by_sigterm_as_by_ctrl_c()
     try:
         app(standalone_mode=True)
     except InputError as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lob_sim.cli.terminal import echo_lines
+from lob_sim.files import own_folder
 from lob_sim.log import open_run
 from lob_sim.report.static import FIGURES, write_figures
 from lob_sim.report.static_style import FORMATS
@@ -28,7 +29,8 @@ def figures_command(
     ] = None,
 ) -> None:
     """Write a run's figures for papers: one column wide, readable in grey, a file each."""
-    written = write_figures(open_run(path), out if out is not None else path / "figures", form, only or ())
+    folder = out if out is not None else own_folder(path, "figures")
+    written = write_figures(open_run(path), folder, form, only or ())
     for file in written.files:
         echo_lines([str(file)])
     for name, why in written.left_out.items():

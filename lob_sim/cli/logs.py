@@ -11,6 +11,7 @@ from lob_sim.against import HISTORIC
 from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
+from lob_sim.files import own_folder
 from lob_sim.log import open_run, verify
 from lob_sim.log.describe import describe_book, describe_diff, describe_verification
 from lob_sim.log.diff import diff as compare
@@ -95,4 +96,5 @@ def export_command(
     out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN/export-FORMAT if not given.")] = None,
 ) -> None:
     """Write a run for other tools."""
-    echo_lines(map(str, export_run(open_run(path), out if out is not None else path / f"export-{to}", to)))
+    folder = out if out is not None else own_folder(path, f"export-{to}")
+    echo_lines(map(str, export_run(open_run(path), folder, to)))

@@ -7,6 +7,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -94,7 +95,8 @@ def _comparison(paths: Sequence[Path], target: Path) -> str:
     links = {}
     for name, path in zip(names, paths, strict=True):
         if (path / PAGE).is_file():
-            links[name] = Path(os.path.relpath(path.resolve() / PAGE, target.resolve().parent)).as_posix()
+            # Quoted, the name of a folder is no scheme that a browser would run.
+            links[name] = quote(Path(os.path.relpath(path.resolve() / PAGE, target.resolve().parent)).as_posix())
     return compare_page({name: open_run(path) for name, path in zip(names, paths, strict=True)}, links)
 
 

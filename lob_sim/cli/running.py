@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.text import Text
 from lob_sim.analysis.summary import summarise
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError, printable
+from lob_sim.files import safe_name
 from lob_sim.log import DirectoryRecorder, NullRecorder, Run, open_run
 from lob_sim.report.live import Listener, LiveView
 from lob_sim.running import dry_run, header_of, run
@@ -156,7 +156,7 @@ def default_folder(name: str, seed: int) -> Path:
 
 def free_folder(name: str) -> Path:
     """``out/NAME``, or the first of ``-2``, ``-3``, ... that is not there yet; in the name only what any disk takes."""
-    base = Path("out") / (re.sub(r"[^\w.-]+", "_", name).strip(".") or "run")
+    base = Path("out") / safe_name(name.strip(".") or "run")
     folder, n = base, 1
     while folder.exists():
         n += 1

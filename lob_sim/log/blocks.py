@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lob_sim.errors import LobSimError
 from lob_sim.log.schema import Columns, Dataset, Int64, canonical_bytes, dataset_of
 from lob_sim.messages import Command, Event, Message
 from lob_sim.units import Ns
@@ -58,16 +59,23 @@ class BatchBuilder:
         self._columns: dict[str, Columns] = {}
 
     def add(self, messages: Sequence[Message], codes: Int64, seq: Int64, added: Int64) -> None:
-        """Add rows; ``codes`` are those of the messages' classes."""
+        """Add rows; ``codes`` are those of the messages' classes.
+
+        Raises:
+            InputError: A command holds a value that its column cannot; nothing has been added then.
+            InvariantError: An event does.
+        """
         order = np.argsort(codes, kind="stable")
         present, starts = np.unique(codes[order], return_index=True)
+        prepared = []
         for code, positions in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
             dataset = _CODES.datasets[code]
-            columns = self._columns.get(dataset.name)
-            if columns is None:
-                columns = self._columns[dataset.name] = Columns(dataset)
+            columns = self._columns.get(dataset.name) or Columns(dataset)
             chosen = list(map(messages.__getitem__, positions.tolist()))
-            columns.add(chosen, seq[positions], added[positions])
+            prepared.append((dataset.name, columns, columns.prepare(chosen), positions))
+        for name, columns, values, positions in prepared:
+            self._columns[name] = columns
+            columns.add(values, seq[positions], added[positions])
 
     def build(self) -> Batches:
         """All rows added so far, in order of the datasets' names."""
@@ -80,6 +88,17 @@ def encode_events(events: Sequence[Event], seq: Int64, cause_seq: Int64) -> Batc
     if events:
         builder.add(events, _codes_of(events), seq, cause_seq)
     return builder.build()
+
+
+def n_encodable(messages: Sequence[Message]) -> int:
+    """How many messages at the beginning are such that a log can hold them."""
+    none = np.zeros(1, np.int64)
+    for n, message in enumerate(messages):
+        try:
+            dataset_of(type(message)).encode([message], none, none)
+        except LobSimError:
+            return n
+    return len(messages)
 
 
 class Rows:

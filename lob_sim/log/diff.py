@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lob_sim.log.blocks import digest_block
-from lob_sim.log.run import Run
+from lob_sim.log.run import Run, reads_logs
 from lob_sim.log.source import LogRow, rows_of
 from lob_sim.log.tables import exact_sum
 
@@ -46,6 +46,7 @@ class RunDiff(NamedTuple):
         return self.first is None and self.second is None
 
 
+@reads_logs
 def diff(first: Run, second: Run) -> RunDiff:
     """Compare two runs; blocks of rows with the same digest are not looked into.
 

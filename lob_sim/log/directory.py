@@ -7,15 +7,17 @@ import threading
 from bisect import bisect_left
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from traceback import format_exception
 from types import FrameType, TracebackType
 from typing import Any
 
 from lob_sim.errors import LobSimError
-from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, Rows
-from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, Manifest, RunHeader
+from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, Rows, n_encodable
+from lob_sim.log.manifest import COMPLETE, EVENTS, FAILED, INTERRUPTED, Manifest, RunHeader
 from lob_sim.log.parts import ChunkWriter, claim_folder
+from lob_sim.messages import Message
 from lob_sim.units import Ns
 
 SLICE_ROWS = 4_096
@@ -27,9 +29,9 @@ class DirectoryRecorder(HotRecorder):
     """Writes a run directory while the run goes on, in bounded memory.
 
     Use it as a context manager: the directory is ``complete`` when the ``with`` block ends normally,
-    ``interrupted`` after Ctrl-C and ``failed`` after any other error, and what was logged until then is in
-    it. Inside the ``with`` block of the main thread the first Ctrl-C takes effect between two commands, a
-    second at once.
+    ``interrupted`` after Ctrl-C or SIGTERM and ``failed`` after any other error, and what was logged until then
+    is in it. Inside the ``with`` block of the main thread the first Ctrl-C or SIGTERM takes effect between two
+    commands, a second at once. A message that the log cannot hold ends it: the rows before it are kept.
 
     Columns are made on the caller's thread, a few thousand rows at a time, while those are still in the
     processor's cache. Digests, compression and the disk are the business of a second thread, which is never
@@ -41,25 +43,34 @@ class DirectoryRecorder(HotRecorder):
 
     Raises:
         OutputError: The directory cannot be made or is not empty; from later calls: it cannot be written.
+        InputError: From later calls: a command holds a value that the log cannot.
+        InvariantError: From later calls: an event does.
     """
 
     def __init__(self, path: str | Path, header: RunHeader) -> None:
         super().__init__(SLICE_ROWS)
         self.path = Path(path)
         claim_folder(self.path)
-        self._chunks = ChunkWriter(self.path, header)
+        try:
+            self._chunks = ChunkWriter(self.path, header)
+        except LobSimError:
+            with suppress(OSError):
+                (self.path / EVENTS).rmdir()
+            raise
         self._thread = ThreadPoolExecutor(1, "log-writer")
         self._next_seq = 1
         self._cause_seq = 0
         self._last_ts_ns: Ns = 0
         self._builder = BatchBuilder()
         self._pending: deque[Future[None]] = deque()
+        self._misfit: LobSimError | None = None
         self._stop_requested = False
-        self._signal_before: Any = None
+        self._signals_before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> DirectoryRecorder:
         if threading.current_thread() is threading.main_thread():
-            self._signal_before = signal.signal(signal.SIGINT, self._on_interrupt)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._signals_before[number] = signal.signal(number, self._on_interrupt)
         return self
 
     def __exit__(
@@ -77,8 +88,7 @@ class DirectoryRecorder(HotRecorder):
             if type(failure) is not kind:
                 raise
         finally:
-            if self._signal_before is not None:
-                signal.signal(signal.SIGINT, self._signal_before)
+            self._restore_signals()
 
     @property
     def manifest(self) -> Manifest:
@@ -113,17 +123,29 @@ class DirectoryRecorder(HotRecorder):
             OutputError: The rest cannot be written; what was written before stays readable.
         """
         try:
-            while self._rows:
-                self._take_slice()
+            try:
+                while self._rows:
+                    self._take_slice()
+            except LobSimError as misfit:
+                status, error = FAILED, error or f"{type(misfit).__name__}: {misfit}"
             self._hand_on()
             self._drain(0)
             self._chunks.write(status, error, traceback)
         finally:
             self._thread.shutdown(cancel_futures=True)
+        if self._misfit is not None:
+            raise self._misfit
 
     def _on_interrupt(self, signum: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, self._signal_before)
+        # A second one raises at once, and what is on disk then is what remains.
+        signal.signal(signal.SIGINT, self._signals_before[signal.SIGINT])
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         self.request_stop()
+
+    def _restore_signals(self) -> None:
+        for number, handler in self._signals_before.items():
+            signal.signal(number, handler)
+        self._signals_before.clear()
 
     def _full(self) -> None:
         self._take_slices()
@@ -138,26 +160,33 @@ class DirectoryRecorder(HotRecorder):
 
     def _take_slice(self) -> None:
         """Move the first rows into columns; hand a block on once it is whole."""
+        if self._misfit is not None:
+            raise self._misfit
         room = BLOCK_ROWS - (self._next_seq - 1) % BLOCK_ROWS
         messages = self._rows[: min(SLICE_ROWS, room)]
+        try:
+            self._move(messages)
+        except LobSimError as misfit:
+            self._misfit = misfit
+            if good := n_encodable(messages):
+                self._move(messages[:good])
+            # What came after a row that is not there nobody could verify.
+            self._rows.clear()
+            raise
+        if len(messages) == room:
+            self._hand_on()
+
+    def _move(self, messages: list[Message]) -> None:
         n = len(messages)
         cut = bisect_left(self._loose, n)
         rows = Rows(self._next_seq, messages, self._times, self._loose[:cut], self._cause_seq)
+        rows.add_to(self._builder)
         # In place, because ``batch`` holds a reference to the list while it calls this.
         del self._rows[:n], self._times[: rows.commands]
         self._loose[:] = [position - n for position in self._loose[cut:]]
         self._next_seq += n
         self._cause_seq = rows.last_cause_seq
-        try:
-            rows.add_to(self._builder)
-        except LobSimError:
-            # This slice is in the columns by half, so the block that it belongs to must not be written.
-            self._builder = BatchBuilder()
-            self._rows.clear()
-            raise
         self._last_ts_ns = rows.last_ts_ns
-        if n == room:
-            self._hand_on()
 
     def _hand_on(self) -> None:
         builder, self._builder = self._builder, BatchBuilder()

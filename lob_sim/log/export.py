@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from lob_sim.errors import InputError, OutputError
+from lob_sim.errors import InputError
+from lob_sim.files import make_folder, writing
 from lob_sim.log.lobster_export import export_lobster
-from lob_sim.log.run import Run
+from lob_sim.log.run import Run, reads_logs
 from lob_sim.log.schema import dataset_named
 
 FORMATS = ("csv", "parquet", "lobster")
 
 
+@reads_logs
 def export_run(run: Run, folder: str | Path, format: str) -> list[Path]:
     """Write a run for other tools.
 
@@ -45,36 +47,33 @@ def export_run(run: Run, folder: str | Path, format: str) -> list[Path]:
         return [path for pair in pairs for path in pair]
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        files = [_write_dataset(run, name, target / f"{name}.{format}") for name in run.counts]
-        for name, frame in (("orders", run.orders), ("quotes", run.quotes)):
-            path = target / f"{name}.{format}"
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            with _writer(path, table.schema) as writer:
-                writer.write_table(table)
-            files.append(path)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error}") from error
+    make_folder(target)
+    files = [_write_dataset(run, name, target / f"{name}.{format}") for name in run.counts]
+    for name, frame in (("orders", run.orders), ("quotes", run.quotes)):
+        path = target / f"{name}.{format}"
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        with writing(path) as file, _writer(file, path, table.schema) as writer:
+            writer.write_table(table)
+        files.append(path)
     return files
 
 
 def _write_dataset(run: Run, name: str, path: Path) -> Path:
     is_csv = path.suffix == ".csv"
     schema = dataset_named(name).schema
-    with ExitStack() as stack:
+    with writing(path) as file, ExitStack() as stack:
         writer: Any = None
         for _, batches in run.source.blocks([name]):
             if name in batches:
                 batch = _flat(batches[name]) if is_csv else batches[name]
                 if writer is None:
-                    writer = stack.enter_context(_writer(path, batch.schema if is_csv else schema))
+                    writer = stack.enter_context(_writer(file, path, batch.schema if is_csv else schema))
                 writer.write_batch(batch)
     return path
 
 
-def _writer(path: Path, schema: pa.Schema) -> Any:
-    return pa_csv.CSVWriter(path, schema) if path.suffix == ".csv" else pq.ParquetWriter(path, schema)
+def _writer(file: BinaryIO, path: Path, schema: pa.Schema) -> Any:
+    return pa_csv.CSVWriter(file, schema) if path.suffix == ".csv" else pq.ParquetWriter(file, schema)
 
 
 def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lob_sim.log.lobster import LobsterDay
-from lob_sim.log.lobster_replay import LobsterReplay, Step
+from lob_sim.log.lobster_replay import LOBSTER_KIND, LobsterReplay, Step
 from lob_sim.log.run import Run
 from lob_sim.messages import (
     CancelOrder,
@@ -224,7 +224,9 @@ def flow_of_run(
         DataError: There is no such instrument.
     """
     wanted = range(len(run.header.instruments)) if instrument is None else (run.instrument_id(instrument),)
-    return HistoricFlow(_steps_of_run(run, wanted), agent_id, instrument_ids)
+    steps = _steps_of_run(run, wanted)
+    is_lobster = any(entry.kind == LOBSTER_KIND for entry in run.header.agents)
+    return HistoricFlow(_hiding_nothing(steps) if is_lobster else steps, agent_id, instrument_ids)
 
 
 def flow_of_lobster(day: LobsterDay, agent_id: int | None = None, start_ns: Ns = 0) -> HistoricFlow:
@@ -235,7 +237,7 @@ def flow_of_lobster(day: LobsterDay, agent_id: int | None = None, start_ns: Ns =
         agent_id: See :class:`HistoricFlow`; None sends as agents 0 and 1.
         start_ns: When the first message is to happen.
     """
-    return HistoricFlow(_steps_of_lobster(day, start_ns - int(day.ts_ns[0])), agent_id)
+    return HistoricFlow(_hiding_nothing(_later(LobsterReplay(day), start_ns)), agent_id)
 
 
 def _steps_of_run(run: Run, wanted: Iterable[int]) -> Iterator[Step]:
@@ -260,12 +262,18 @@ def _steps_of_run(run: Run, wanted: Iterable[int]) -> Iterator[Step]:
     yield from pending
 
 
-def _steps_of_lobster(day: LobsterDay, shift_ns: Ns) -> Iterator[Step]:
+def _later(steps: Iterable[Step], by_ns: Ns) -> Iterator[Step]:
+    for ts_ns, command, events in steps:
+        yield ts_ns + by_ns, command, events
+
+
+def _hiding_nothing(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps of a LOBSTER day; what is left of a hidden order once the incoming one has met it is cancelled."""
     hidden: NewOrder | None = None
-    for ts_ns, command, events in LobsterReplay(day):
-        yield ts_ns + shift_ns, command, events
+    for ts_ns, command, events in steps:
+        yield ts_ns, command, events
         if hidden is not None:
-            yield _cancel_of(hidden, ts_ns + shift_ns)
+            yield _cancel_of(hidden, ts_ns)
             hidden = None
         elif isinstance(command, NewOrder) and command.hidden:
             hidden = command

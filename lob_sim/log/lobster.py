@@ -8,6 +8,8 @@ bid size of each level.
 
 from __future__ import annotations
 
+import csv
+import re
 from enum import IntEnum
 from math import gcd
 from pathlib import Path
@@ -29,6 +31,11 @@ NO_ASK, NO_BID = 9_999_999_999, -9_999_999_999
 MAX_LEVELS = 50
 
 _MESSAGE_COLUMNS = ("time", "type", "order_id", "size", "price", "direction")
+_LONGEST_LINE = 100_000
+_LONGEST_SHOWN = 40
+_NAME = re.compile(r"\s*[A-Za-z_]")
+"""How a cell of a header begins."""
+_WHOLE = re.compile(r"-?[0-9]{1,30}")
 _TIME = r"^(?P<seconds>\d{1,9})(?:\.(?P<decimals>\d{1,9})0*)?$"
 
 
@@ -86,7 +93,9 @@ class LobsterDay(msgspec.Struct, frozen=True):
     def price_unit(self) -> int:
         """The largest tick, in LOBSTER's price units, of which all prices of the day are multiples."""
         shown = self.book[:, :, (0, 2)][self.book[:, :, (1, 3)] > 0]
-        quoted = self.price[self.type <= MessageType.HIDDEN_EXECUTION]
+        # A cross of nothing, as files say it of an auction without trades, has no price.
+        crossed = (self.type == MessageType.CROSS_TRADE) & (self.size > 0) & (self.price > 0)
+        quoted = self.price[(self.type <= MessageType.HIDDEN_EXECUTION) | crossed]
         return gcd(*np.unique(np.concatenate((shown, quoted))).tolist()) or 1
 
     def where(self, row: int) -> str:
@@ -95,7 +104,7 @@ class LobsterDay(msgspec.Struct, frozen=True):
 
 
 def read_lobster(message_path: str | Path, orderbook_path: str | Path | None = None) -> LobsterDay:
-    """Read a message file and its orderbook file, with or without header rows.
+    """Read a message file and its orderbook file, with or without header rows, with or without quotation marks.
 
     Args:
         message_path: The message file.
@@ -130,21 +139,21 @@ def _shape(path: Path) -> tuple[int, int]:
     """Number of columns, and 1 if the first row is a header."""
     try:
         with path.open(encoding="ascii") as file:
-            first = file.readline().strip()
+            first = file.readline(_LONGEST_LINE).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read: {error}", str(path)) from None
     if not first:
         raise DataError("is empty; expected comma-separated rows", f"{path}:1")
-    cells = first.split(",")
-    return len(cells), int(not any(_is_number(cell) for cell in cells))
+    cells = _cells(first)
+    return len(cells), int(all(_NAME.match(cell) for cell in cells))
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _cells(row: str) -> list[str]:
+    return next(csv.reader([row]), []) or [""]
+
+
+def _shown(cell: str) -> str:
+    return repr(cell if len(cell) <= _LONGEST_SHOWN else f"{cell[:_LONGEST_SHOWN]}...")
 
 
 def _columns(path: Path, n_columns: int, header: int, text: tuple[int, ...] = ()) -> list[pa.ChunkedArray]:
@@ -157,9 +166,9 @@ def _columns(path: Path, n_columns: int, header: int, text: tuple[int, ...] = ()
             pa_csv.ParseOptions(ignore_empty_lines=False),
             pa_csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False),
         )
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError) as error:
         _find_malformed(path, n_columns, header, text)
-        raise
+        raise DataError(f"cannot be read: {' '.join(str(error).split())}", str(path)) from None
     return list(table.columns)
 
 
@@ -169,12 +178,12 @@ def _find_malformed(path: Path, n_columns: int, header: int, text: tuple[int, ..
         for line, row in enumerate(file, 1):
             if line <= header:
                 continue
-            cells = row.rstrip("\r\n").split(",")
+            cells = _cells(row.rstrip("\r\n"))
             if len(cells) != n_columns:
                 raise DataError(f"has {len(cells)} columns; expected {n_columns}", f"{path}:{line}")
             for i, cell in enumerate(cells):
-                if i not in text and not (cell.removeprefix("-").isdigit() and abs(int(cell)) < 2**63):
-                    raise DataError(f"column {i + 1} is {cell!r}; expected a whole number", f"{path}:{line}")
+                if i not in text and not (_WHOLE.fullmatch(cell) and abs(int(cell)) < 2**63):
+                    raise DataError(f"column {i + 1} is {_shown(cell)}; expected a whole number", f"{path}:{line}")
 
 
 def _times(column: pa.ChunkedArray, path: Path, header: int) -> Int64:
@@ -182,7 +191,8 @@ def _times(column: pa.ChunkedArray, path: Path, header: int) -> Int64:
     bad = np.flatnonzero(parts.is_null().to_numpy(zero_copy_only=False))
     if len(bad):
         raise DataError(
-            f"the time is {column[int(bad[0])].as_py()!r}; expected seconds after midnight, with at most nine decimals",
+            f"the time is {_shown(column[int(bad[0])].as_py())}; "
+            "expected seconds after midnight, with at most nine decimals",
             f"{path}:{bad[0] + 1 + header}",
         )
     seconds = parts.field("seconds").cast(pa.int64()).to_numpy()

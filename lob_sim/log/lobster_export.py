@@ -11,6 +11,8 @@ left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,9 +20,10 @@ from typing import Any, TextIO
 import msgspec
 from sortedcontainers import SortedDict
 
-from lob_sim.errors import DataError, OutputError
+from lob_sim.errors import DataError
+from lob_sim.files import make_folder, safe_names, writing
 from lob_sim.log.lobster import MAX_LEVELS, NO_ASK, NO_BID, UNITS_PER_POINT, MessageType
-from lob_sim.log.run import Run
+from lob_sim.log.run import Run, reads_logs
 from lob_sim.log.source import LogRow
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import (
@@ -73,6 +76,7 @@ class _Order(msgspec.Struct):
     lobster_id: int = 0
 
 
+@reads_logs
 def export_lobster(
     run: Run, folder: str | Path, instrument: str | int | None = None, levels: int = 10
 ) -> tuple[Path, Path]:
@@ -99,19 +103,26 @@ def export_lobster(
     if not 1 <= levels <= MAX_LEVELS:
         raise DataError(f"expected 1 to {MAX_LEVELS} levels, got {levels}")
     end_ms = -(-run.manifest.last_ts_ns // 1_000_000)
-    paths = [Path(folder) / f"{entry.name}_{_DATE}_0_{end_ms}_{kind}_{levels}.csv" for kind in ("message", "orderbook")]
+    name = safe_names([each.name for each in run.header.instruments])[instrument_id]
+    paths = [Path(folder) / f"{name}_{_DATE}_0_{end_ms}_{kind}_{levels}.csv" for kind in ("message", "orderbook")]
     phase = venues_of(run.header).books[instrument_id].phase
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with paths[0].open("w", encoding="ascii") as messages, paths[1].open("w", encoding="ascii") as books:
-            tape = _Tape(messages, books, int(unit), levels, phase)
-            for row in run.messages(*_READ):
-                if row.message.instrument_id == instrument_id:  # type: ignore[attr-defined]
-                    tape.take(row)
-            tape.settle()
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
+    make_folder(Path(folder))
+    with _text(paths[0]) as messages, _text(paths[1]) as books:
+        tape = _Tape(messages, books, int(unit), levels, phase)
+        for row in run.messages(*_READ):
+            if row.message.instrument_id == instrument_id:  # type: ignore[attr-defined]
+                tape.take(row)
+        tape.settle()
     return paths[0], paths[1]
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
+    with writing(path) as file:
+        text = TextIOWrapper(file, encoding="ascii", newline="\n")
+        yield text
+        text.flush()
+        text.detach()
 
 
 class _Tape:

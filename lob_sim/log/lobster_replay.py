@@ -51,6 +51,9 @@ MAKER_AGENT_ID = 0
 TAKER_AGENT_ID = 1
 """Owner of all incoming orders that executed something."""
 
+LOBSTER_KIND = "lobster"
+"""Group and kind of these two."""
+
 Level: TypeAlias = tuple[Ticks, Lots]
 Window: TypeAlias = dict[Side, list[Level]]
 Step: TypeAlias = tuple[Ns, Command | None, list[Event]]
@@ -103,7 +106,8 @@ class LobsterReport(msgspec.Struct):
 class LobsterReplay:
     """Drives an engine with a day; iterating does it, and gives every command with the engine's answer.
 
-    Prints that no order in our book explains come as a ``Trade`` of order 0, without a command.
+    Prints that no order in our book explains come as a ``Trade`` of order 0, without a command. Time begins at the
+    first message, as it does in every run; ``day.ts_ns[0]`` is how long after midnight that was.
 
     Args:
         day: The day.
@@ -131,11 +135,12 @@ class LobsterReplay:
     def __iter__(self) -> Iterator[Step]:
         """Go through the day, a command at a time."""
         day = self.day
+        start_ns = int(day.ts_ns[0]) if day.rows else 0
         columns = (day.ts_ns, day.type, day.order_id, day.size, day.price, day.direction, day.book)
         for row, (ts_ns, kind, order_id, size, price, direction, book) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True)
         ):
-            self._now_ns = ts_ns
+            self._now_ns = ts_ns - start_ns
             side = Side.BUY if direction == 1 else Side.SELL
             levels = self._levels_of(book)
             if not row:
@@ -349,8 +354,8 @@ def header_of(day: LobsterDay) -> RunHeader:
     tick = Decimal(day.price_unit()) / UNITS_PER_POINT
     instrument = Instrument(0, day.name.split("_")[0], tick, Decimal(1), Decimal(1), 1, 1)
     agents = (
-        AgentEntry(MAKER_AGENT_ID, "resting", "lobster", "lobster"),
-        AgentEntry(TAKER_AGENT_ID, "incoming", "lobster", "lobster"),
+        AgentEntry(MAKER_AGENT_ID, "resting", LOBSTER_KIND, LOBSTER_KIND),
+        AgentEntry(TAKER_AGENT_ID, "incoming", LOBSTER_KIND, LOBSTER_KIND),
     )
     return RunHeader(agents=agents, instruments=(instrument,))
 

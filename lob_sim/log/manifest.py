@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import platform
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lob_sim.errors import DataError, OutputError
+from lob_sim.errors import DataError, InputError
+from lob_sim.files import read_ordinary, write_file
 from lob_sim.log.blocks import BLOCK_ROWS, chain_digest
-from lob_sim.log.schema import SCHEMA_VERSION
+from lob_sim.log.schema import SCHEMA_VERSION, message_types
 from lob_sim.units import Instrument, Ns
 
 MANIFEST_NAME = "manifest.json"
+EVENTS = "events"
+"""Folder of the datasets in a run directory."""
+MOST_BLOCKS_PER_CHUNK = 8
+_MOST_NESTED = 64
+"""Tables within tables of a scenario."""
+_MOST_EXPONENT = 100
+"""Of ten, in the sizes of an instrument."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACKAGES = ("lob-sim", "numpy", "simpy", "sortedcontainers", "msgspec", "pyarrow", "pandas")
 
 RUNNING = "running"
@@ -78,7 +87,7 @@ class Part(msgspec.Struct, frozen=True):
     @property
     def path(self) -> str:
         """Where it is, relative to the run directory."""
-        return f"events/{self.dataset}/{part_name(self.first_seq, self.last_seq)}"
+        return f"{EVENTS}/{self.dataset}/{part_name(self.first_seq, self.last_seq)}"
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -163,6 +172,11 @@ def chunk_of(file_name: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
+def is_chunk(first_seq: int, last_seq: int) -> bool:
+    """Whether rows with these numbers may be a chunk."""
+    return 1 <= first_seq <= last_seq < 2**63 and last_seq - first_seq < MOST_BLOCKS_PER_CHUNK * BLOCK_ROWS
+
+
 def package_versions() -> dict[str, str]:
     """Versions of Python and of what a log may depend on; ``source`` for what is not installed."""
     versions = {"python": platform.python_version()}
@@ -179,27 +193,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
     Raises:
         OutputError: The folder cannot be written.
+        InputError: The scenario holds what JSON cannot.
     """
-    text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    write_file(folder / MANIFEST_NAME, text)
-
-
-def write_file(path: Path, content: bytes | memoryview) -> None:
-    """Write a file under a temporary name, force it to disk and give it its name.
-
-    Raises:
-        OutputError: It cannot be written; nothing appears under the name, and the temporary file is removed.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+        text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"cannot be kept in {MANIFEST_NAME}: {error}", "scenario") from error
+    write_file(folder / MANIFEST_NAME, text)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -210,21 +210,82 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        content = path.read_bytes()
+        content = read_ordinary(path)
     except FileNotFoundError:
         raise DataError("is not a run directory: it has no manifest.json", str(folder)) from None
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", str(path)) from None
     try:
         version = msgspec.json.decode(content, type=_Version).schema_version
         if version != SCHEMA_VERSION:
             raise DataError(f"has schema version {version}; this program reads version {SCHEMA_VERSION}", str(path))
         manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
         raise DataError(f"is not a manifest: {error}", str(path)) from None
-    if manifest.block_rows != BLOCK_ROWS:
-        raise DataError(f"has blocks of {manifest.block_rows} rows; expected {BLOCK_ROWS}", str(path))
+    except RecursionError:
+        raise DataError("is not a manifest: it is nested too deeply", str(path)) from None
+    for field, what in _wrong(manifest):
+        raise DataError(f"{field}: {what}", str(path))
     return manifest
+
+
+def _wrong(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What no run writes: the field, and what was expected there."""
+    if manifest.block_rows != BLOCK_ROWS:
+        yield "block_rows", f"has blocks of {manifest.block_rows} rows; expected {BLOCK_ROWS}"
+    if manifest.status not in (RUNNING, COMPLETE, INTERRUPTED, FAILED):
+        yield "status", f"expected running, complete, interrupted or failed, got {manifest.status!r}"
+    for field in ("rows", "last_ts_ns"):
+        if not 0 <= getattr(manifest, field) < 2**63:
+            yield field, f"expected a number from 0 to 2^63 - 1, got {getattr(manifest, field)}"
+    yield from _wrong_in_header(manifest.header)
+    for name, rows in manifest.counts.items():
+        if name not in message_types() or not 0 <= rows < 2**63:
+            yield f"counts.{name}", "expected a dataset and a number of rows"
+    for field, digests in (("digest", (manifest.digest,)), ("blocks", manifest.blocks)):
+        if not all(_SHA256.fullmatch(digest) for digest in digests):
+            yield field, "expected SHA-256 in hexadecimal"
+    for i, part in enumerate(manifest.parts):
+        # A part's place follows from its dataset: a name that is none could lead out of the folder.
+        if part.dataset not in message_types():
+            yield f"parts[{i}].dataset", f"expected a dataset, got {part.dataset!r}"
+        if not is_chunk(part.first_seq, part.last_seq) or not 0 <= part.rows <= part.last_seq - part.first_seq + 1:
+            yield f"parts[{i}]", f"no part has {part.rows} rows from {part.first_seq} to {part.last_seq}"
+        if not _SHA256.fullmatch(part.sha256):
+            yield f"parts[{i}].sha256", "expected a SHA-256 in hexadecimal"
+    if len({part.path for part in manifest.parts}) < len(manifest.parts):
+        yield "parts", "lists a part twice"
+
+
+def _wrong_in_header(header: RunHeader) -> Iterator[tuple[str, str]]:
+    if _is_deeper(header.scenario, _MOST_NESTED):
+        yield "header.scenario", "is nested too deeply"
+    if header.seed_entropy < 0:
+        yield "header.seed_entropy", f"expected 0 or more, got {header.seed_entropy}"
+    for i, instrument in enumerate(header.instruments):
+        where = f"header.instruments[{i}]"
+        if instrument.instrument_id != i:
+            yield f"{where}.instrument_id", f"expected {i}, got {instrument.instrument_id}"
+        for field in ("tick_size", "lot_size", "price_per"):
+            value = getattr(instrument, field)
+            if not (value.is_finite() and value > 0 and abs(value.adjusted()) <= _MOST_EXPONENT):
+                yield f"{where}.{field}", f"expected a positive number, got {value}"
+        if not 0 < instrument.cash_per_tick_lot < 2**63:
+            yield f"{where}.cash_per_tick_lot", f"expected a positive number, got {instrument.cash_per_tick_lot}"
+    for i, agent in enumerate(header.agents):
+        if agent.agent_id != i:
+            yield f"header.agents[{i}].agent_id", f"expected {i}, got {agent.agent_id}"
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    level = [value]
+    for _ in range(most):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 class _Version(msgspec.Struct, frozen=True):

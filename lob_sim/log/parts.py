@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lob_sim.errors import DataError, LobSimError, OutputError
+from lob_sim.errors import DataError, OutputError
+from lob_sim.files import make_folder, open_ordinary, require_inside, write_file
 from lob_sim.log.blocks import BatchBuilder, Batches, digest_block
-from lob_sim.log.manifest import FAILED, RUNNING, Manifest, Part, RunHeader, write_file, write_manifest
+from lob_sim.log.manifest import (
+    EVENTS,
+    FAILED,
+    MOST_BLOCKS_PER_CHUNK,
+    RUNNING,
+    Manifest,
+    Part,
+    RunHeader,
+    write_manifest,
+)
 from lob_sim.log.schema import dataset_named
 from lob_sim.units import Ns
 
-_MOST_BLOCKS_PER_CHUNK = 8
 _INTEGERS = (pa.int64(), pa.int8())
 
 
@@ -35,13 +44,12 @@ class ChunkWriter:
     Raises:
         OutputError: From every method: the directory cannot be written. What was written before stays
             readable, the chunk that could not be written whole is taken back, and all later calls fail too.
-        InputError: A command holds what no column can; all later calls fail too.
     """
 
     def __init__(self, folder: Path, header: RunHeader) -> None:
         self.folder = folder
         self.manifest = Manifest.of(header, RUNNING)
-        self._failure: LobSimError | None = None
+        self._failure: OutputError | None = None
         self._begin_chunk()
         write_manifest(folder, self.manifest)
 
@@ -55,18 +63,14 @@ class ChunkWriter:
         """Take a block, or nothing; write the chunk if it has enough blocks."""
         if self._failure:
             raise self._failure
-        try:
-            batches = builder.build()
-        except LobSimError as failure:
-            self._fail([], failure)
-            raise
+        batches = builder.build()
         if not batches:
             return
         self._blocks.append(batches)
         self._digests.append(digest_block(self.manifest.rows + self._counts.total() + 1, batches))
         self._counts.update({name: batch.num_rows for name, batch in batches.items()})
         self._last_ts_ns = last_ts_ns
-        if len(self._blocks) >= min(_MOST_BLOCKS_PER_CHUNK, max(1, len(self.manifest.blocks))):
+        if len(self._blocks) >= min(MOST_BLOCKS_PER_CHUNK, max(1, len(self.manifest.blocks))):
             self.write(RUNNING)
 
     def write(self, status: str, error: str = "", traceback: str = "") -> None:
@@ -80,6 +84,8 @@ class ChunkWriter:
                 table = pa.Table.from_batches([batches[name] for batches in self._blocks if name in batches])
                 written.append(write_part(self.folder, name, first_seq, last_seq, table))
             manifest = self.manifest.with_rows(self._last_ts_ns, self._counts, self._digests, written)
+            # An error may quote what UTF-8 cannot say.
+            error, traceback = (text.encode("utf-8", "backslashreplace").decode() for text in (error, traceback))
             manifest = msgspec.structs.replace(manifest, status=status, error=error, traceback=traceback)
             write_manifest(self.folder, manifest)
         except OutputError as failure:
@@ -88,7 +94,7 @@ class ChunkWriter:
         self.manifest = manifest
         self._begin_chunk()
 
-    def _fail(self, written: list[Part], failure: LobSimError) -> None:
+    def _fail(self, written: list[Part], failure: OutputError) -> None:
         self._failure = failure
         # Taking the chunk back also makes the room to say on a full disk that the run failed.
         for part in written:
@@ -106,10 +112,7 @@ def write_part(folder: Path, name: str, first_seq: int, last_seq: int, table: pa
     content = parquet_bytes(table)
     part = Part(name, first_seq, last_seq, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
     path = folder / part.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from error
+    make_folder(path.parent)
     write_file(path, memoryview(content))
     return part
 
@@ -131,48 +134,83 @@ def parquet_bytes(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def read_part(folder: Path, part: Part, columns: list[str] | None = None) -> pa.Table:
+def read_part(folder: Path, part: Part, columns: list[str] | None = None, is_checked: bool = False) -> pa.Table:
     """Read a part, or some of its columns.
+
+    Args:
+        folder: The run directory.
+        part: Which part.
+        columns: Names of the columns; all if none are given.
+        is_checked: Whether the file must be the one that was written: of that size and SHA-256.
 
     Raises:
         DataError: It is not there, not a Parquet file, or not of its dataset's schema; names the file.
     """
     path = folder / part.path
     dataset = dataset_named(part.dataset)
+    content = part_bytes(folder, part)
+    if is_checked and part.sha256 and hashlib.sha256(content).hexdigest() != part.sha256:
+        raise DataError("is not the file that was written: its SHA-256 differs", str(path))
     try:
-        with pq.ParquetFile(path, memory_map=False) as file:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
             dataset.require(file.schema_arrow, str(path))
+            if file.metadata.num_rows != part.rows and is_checked:
+                raise DataError(f"has {file.metadata.num_rows} rows; expected {part.rows}", str(path))
             table = file.read(columns, use_threads=False)
-    except FileNotFoundError:
-        raise DataError("is missing", str(path)) from None
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"is not a whole Parquet file: {error}", str(path)) from None
+        # What else the file says of its columns is not ours.
+        names = dataset.schema.names if columns is None else columns
+        table = table.select(names).cast(pa.schema([dataset.schema.field(name) for name in names]))
+        table.validate(full=True)
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+        raise DataError(f"is not a whole Parquet file: {one_line(error)}", str(path)) from None
     return table
 
 
-def file_sha256(path: Path) -> str:
-    """Digest of a file's bytes.
+def open_part(folder: Path, part: Part) -> BinaryIO:
+    """Open a part as it lies in the run directory, which no link may lead out of.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It is not there, no ordinary file, or cannot be read.
+    """
+    path = require_inside(folder, folder / part.path)
+    try:
+        return open_ordinary(path)
+    except FileNotFoundError:
+        raise DataError("is missing", str(path)) from None
+
+
+def part_bytes(folder: Path, part: Part) -> bytes:
+    """The content of a part.
+
+    Raises:
+        DataError: It is not there, no ordinary file, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with open_part(folder, part) as file:
+            return file.read()
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", str(path)) from None
+        raise DataError(f"cannot be read: {error.strerror}", str(folder / part.path)) from None
+
+
+def one_line(error: Exception) -> str:
+    """What an error of another library says, on one line."""
+    return " ".join(str(error).split())
 
 
 def claim_folder(path: Path) -> None:
-    """Make a folder, or take one that is empty.
+    """Make a folder, or take one that is empty, for one run and no other.
 
     Raises:
         OutputError: It cannot be made, or holds something.
     """
+    occupied = f"{path}: is not empty; a run needs a folder of its own"
+    make_folder(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.iterdir())
+        if any(path.iterdir()):
+            raise OutputError(occupied)
+        # Of two that come at the same moment one alone makes this folder.
+        (path / EVENTS).mkdir()
+    except FileExistsError:
+        raise OutputError(occupied) from None
     except OSError as error:
-        raise OutputError(f"{path}: cannot be made: {os.strerror(error.errno or 0)}") from error
-    if occupied:
-        raise OutputError(f"{path}: is not empty; a run needs a folder of its own")
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error

@@ -7,8 +7,8 @@ produce.
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from lob_sim.errors import DataError
 from lob_sim.log.blocks import BLOCK_ROWS, Batches, chain_digest, digest_block, encode_events
 from lob_sim.log.manifest import COMPLETE, MANIFEST_NAME, RUNNING
-from lob_sim.log.parts import file_sha256
-from lob_sim.log.run import Run
+from lob_sim.log.parts import part_bytes
+from lob_sim.log.run import Run, reads_logs
 from lob_sim.log.schema import Dataset, dataset_named, to_list
 from lob_sim.log.source import DirectorySource, LogRow, Problem, rows_of
 from lob_sim.log.venues import VenueFactory, venues_of
@@ -72,6 +72,7 @@ class Verification(NamedTuple):
         return not self.problems and self.difference is None
 
 
+@reads_logs
 def verify(run: Run, venues: VenueFactory = venues_of) -> Verification:
     """Check a log against its digests and against fresh venues.
 
@@ -82,6 +83,9 @@ def verify(run: Run, venues: VenueFactory = venues_of) -> Verification:
     Raises:
         InputError: The venues cannot be made from the manifest.
     """
+    if isinstance(run.source, DirectorySource):
+        # Of damaged files too the first row that is wrong is to be found.
+        run = Run(run.source.unchecked())
     return _Replay(run, venues(run.header)).go()
 
 
@@ -112,7 +116,7 @@ class _Replay:
             return
         assert source.path is not None
         for part in source.parts:
-            if part.sha256 and file_sha256(Path(source.path, part.path)) != part.sha256:
+            if part.sha256 and hashlib.sha256(part_bytes(source.path, part)).hexdigest() != part.sha256:
                 self._problems.append(Problem(part.path, "is not the file that was written: its SHA-256 differs"))
 
     def _check_digest(self, first_seq: int, batches: Batches) -> None:

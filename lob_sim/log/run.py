@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from lob_sim.convert import did_you_mean
-from lob_sim.errors import DataError
+from lob_sim.errors import DataError, InvariantError, LobSimError
 from lob_sim.log.blocks import chain_digest, digest_block
 from lob_sim.log.book_index import BookIndex, BookSnapshot
 from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, RUNNING, Manifest, RunHeader
@@ -31,6 +32,37 @@ from lob_sim.units import Ns, parse_duration_ns
 
 DAMAGED = "damaged"
 """Status of a run whose parts are not what its manifest lists."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def reads_logs(function: Callable[P, R]) -> Callable[P, R]:
+    """Make what a function fails of, given runs that may be anybody's, an error of their rows.
+
+    A run's rows fit together because a program wrote them: an agent that is named is in the manifest, an order that is
+    filled was accepted. A file may say anything, so that code which works with rows may fail of them in any way. The
+    original error is the cause of the one raised.
+    """
+
+    @wraps(function)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            of_rows = isinstance(error, InvariantError) or not isinstance(error, LobSimError | OSError | MemoryError)
+            if not of_rows:
+                raise
+            cause = error
+        found = f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+        given = [*args, *kwargs.values()]
+        given += [run for each in given if isinstance(each, dict) for run in each.values()]
+        runs = [each for each in given if isinstance(each, Run)]
+        where = ", ".join(str(run.path or "the run in memory") for run in runs)
+        raise DataError(f"holds rows that do not fit together ({found})", where) from cause
+
+    return reading
 
 
 class Run:
@@ -158,11 +190,13 @@ class Run:
         return self.table("rfq_traded")
 
     @cached_property
+    @reads_logs
     def orders(self) -> pd.DataFrame:
         """The life of every accepted order, a row each: see :func:`lob_sim.log.tables.order_table`."""
         return order_table(self.table)
 
     @cached_property
+    @reads_logs
     def quotes(self) -> pd.DataFrame:
         """The displayed top of every lit book after each command that changed it; 0 for an empty side."""
         frames = [self._index(i).quotes for i in range(len(self.header.instruments))]
@@ -175,6 +209,7 @@ class Run:
         return pd.DataFrame([(a.agent_id, a.name, a.group, a.kind) for a in self.header.agents], columns=columns)
 
     # --- books --------------------------------------------------------------------------------------------
+    @reads_logs
     def book(
         self, instrument: str | int | None = None, *, at: Ns | str | None = None, seq: int | None = None
     ) -> BookSnapshot:
@@ -196,6 +231,7 @@ class Run:
             return index.at_time(parse_duration_ns(at) if isinstance(at, str) else at)
         return index.at_seq(self.last_seq if seq is None else seq)
 
+    @reads_logs
     def depth(self, instrument: str | int | None = None, *, levels: int = 5, every: Ns | str) -> pd.DataFrame:
         """Displayed depth at equal steps of time: columns ``bid_ticks_1``, ``bid_lots_1``, ...
 

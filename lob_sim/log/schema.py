@@ -74,7 +74,7 @@ class Dataset:
             InvariantError: An event does.
         """
         columns = Columns(self)
-        columns.add(messages, seq, added)
+        columns.add(columns.prepare(messages), seq, added)
         return columns.build()
 
     def decode(self, batch: pa.RecordBatch) -> list[Message]:
@@ -104,59 +104,65 @@ class Columns:
 
     Args:
         dataset: Of which dataset.
-
-    Raises:
-        InputError: From both methods: a command holds a value that its column cannot.
-        InvariantError: From both methods: an event does.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._types = dataset.schema.types[2:]
         self._is_whole = all(t in _NUMPY_OF for t in self._types)
+        self._narrow = [(i, t) for i, t in enumerate(self._types) if t in _NUMPY_OF and t != pa.int64()]
         self._seq: list[Int64] = []
         self._added: list[Int64] = []
         self._values = array("q")
-        self._rows: list[tuple[Any, ...]] = []
+        self._mixed: list[list[pa.Array]] = []
 
-    def add(self, messages: Sequence[Message], seq: Int64, added: Int64) -> None:
-        """Add messages of the dataset's type, in order of ``seq``; adds nothing if it fails."""
+    def prepare(self, messages: Sequence[Message]) -> Any:
+        """Make of messages of the dataset's type what :meth:`add` takes.
+
+        Raises:
+            InputError: A command holds a value that its column cannot.
+            InvariantError: An event does.
+        """
         rows = map(msgspec.structs.astuple, messages)
-        if self._is_whole:
-            try:
+        try:
+            if self._is_whole:
                 # One pass over all fields of all rows is a third faster than one pass per field; and an array,
                 # unlike numpy, refuses a float where a whole number should be.
-                self._values.extend(array("q", list(chain.from_iterable(rows))))
-            except (TypeError, OverflowError) as error:
-                raise self._misfit(error, messages) from error
+                values = array("q", list(chain.from_iterable(rows)))
+                table = np.frombuffer(values, np.int64).reshape(-1, len(self._types))
+                for i, column_type in self._narrow:
+                    _narrow(table[:, i], column_type)
+                return values
+            columns = zip(zip(*rows, strict=True), self._types, strict=True)
+            return [
+                pa.array(_narrow(np.array(array("q", values)), t)) if t in _NUMPY_OF else pa.array(values, t)
+                for values, t in columns
+            ]
+        except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+            raise self._misfit(error, messages) from error
+
+    def add(self, prepared: Any, seq: Int64, added: Int64) -> None:
+        """Add what :meth:`prepare` has made of messages in order of ``seq``."""
+        if self._is_whole:
+            self._values.extend(prepared)
         else:
-            self._rows += rows
+            self._mixed.append(prepared)
         self._seq.append(seq)
         self._added.append(added)
 
     def build(self) -> pa.RecordBatch:
         """All rows added so far."""
-        try:
-            columns = self._whole_columns() if self._is_whole else self._mixed_columns()
-        except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-            raise self._misfit(error, ()) from error
+        if self._is_whole:
+            table = np.frombuffer(self._values, np.int64).reshape(-1, len(self._types))
+            pairs = zip(np.ascontiguousarray(table.T), self._types, strict=True)
+            columns = [pa.array(_narrow(column, t)) for column, t in pairs]
+        else:
+            columns = [pa.concat_arrays(parts) for parts in zip(*self._mixed, strict=True)]
         added = [pa.array(np.concatenate(parts)) for parts in (self._seq, self._added)]
         return pa.RecordBatch.from_arrays([*added, *columns], schema=self._dataset.schema)
 
-    def _whole_columns(self) -> list[pa.Array]:
-        table = np.frombuffer(self._values, np.int64).reshape(-1, len(self._types))
-        columns = zip(np.ascontiguousarray(table.T), self._types, strict=True)
-        return [pa.array(_narrow(column, t)) for column, t in columns]
-
-    def _mixed_columns(self) -> list[pa.Array]:
-        columns = zip(zip(*self._rows, strict=True), self._types, strict=True)
-        return [
-            pa.array(_narrow(np.array(array("q", values)), t)) if t in _NUMPY_OF else pa.array(values, t)
-            for values, t in columns
-        ]
-
     def _misfit(self, error: Exception, messages: Sequence[Message]) -> LobSimError:
-        wrong = next((m for m in messages if not _is_whole(msgspec.structs.astuple(m))), "")
+        wrong = next((m for m in messages if not _is_whole(msgspec.structs.astuple(m))), "") if self._is_whole else ""
         what = f"a {self._dataset.message_type.__name__} does not fit the log, which holds whole numbers"
         # What a strategy sends is not ours to answer for.
         fault = InputError if self._dataset.is_command else InvariantError

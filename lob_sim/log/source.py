@@ -5,6 +5,8 @@ Both give blocks, the unit of the digest, as columns; everything else is built o
 
 from __future__ import annotations
 
+import copy
+import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,9 +16,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lob_sim.errors import DataError
+from lob_sim.files import within
 from lob_sim.log.blocks import BLOCK_ROWS, Batches
-from lob_sim.log.manifest import RUNNING, Manifest, Part, RunHeader, chunk_of, read_manifest
-from lob_sim.log.parts import read_part
+from lob_sim.log.manifest import (
+    EVENTS,
+    RUNNING,
+    Manifest,
+    Part,
+    RunHeader,
+    chunk_of,
+    is_chunk,
+    part_name,
+    read_manifest,
+)
+from lob_sim.log.parts import open_part, part_bytes, read_part
 from lob_sim.log.recorder import MemoryRecorder
 from lob_sim.log.schema import Int64, dataset_named, message_types, to_list
 from lob_sim.messages import Message
@@ -132,34 +146,47 @@ class DirectorySource:
         self.manifest = read_manifest(path)
         problems: list[Problem] = []
         self._parts: list[Part] = []
+        self._is_checked = True
         for part in self.manifest.parts:
-            file = path / part.path
-            if not file.is_file():
-                problems.append(Problem(part.path, f"is missing, with {part.rows} rows"))
-                continue
-            if file.stat().st_size != part.size_bytes:
-                problems.append(Problem(part.path, f"has {file.stat().st_size} bytes; written were {part.size_bytes}"))
-            self._parts.append(part)
+            wrong = _what_is_wrong(path, part)
+            if wrong:
+                problems.append(Problem(part.path, wrong))
+            if not wrong or wrong.startswith("has "):
+                self._parts.append(part)
         listed = {part.path for part in self.manifest.parts}
-        for file in sorted(path.glob("events/*/part-*.parquet")):
-            if str(file.relative_to(path)) not in listed:
+        for file in sorted(path.glob(f"{EVENTS}/*/part-*.parquet")):
+            if within(path, file) not in listed:
                 problems.append(self._take_unlisted(file))
         self.problems = tuple(problems)
         self._parts.sort(key=lambda part: (part.first_seq, part.dataset))
 
     def _take_unlisted(self, file: Path) -> Problem:
-        where = str(file.relative_to(self._folder))
-        try:
-            first_seq, last_seq = chunk_of(file.name)
-            rows = pq.read_metadata(file).num_rows
-        except (ValueError, OSError, pa.ArrowException):
-            return Problem(where, "is not a part of a log")
-        if self.manifest.status != RUNNING or first_seq <= self.manifest.rows:
+        where = within(self._folder, file)
+        if self.manifest.status != RUNNING:
             return Problem(where, "is not listed in the manifest; it is not read")
         if file.parent.name not in message_types():
             return Problem(where, "is of no known dataset; it is not read")
-        self._parts.append(Part(file.parent.name, first_seq, last_seq, rows, file.stat().st_size, ""))
+        try:
+            first_seq, last_seq = chunk_of(file.name)
+            if not (is_chunk(first_seq, last_seq) and part_name(first_seq, last_seq) == file.name):
+                raise ValueError(file.name)
+            unknown = Part(file.parent.name, first_seq, last_seq, 0, 0, "")
+            content = part_bytes(self._folder, unknown)
+            rows = pq.read_metadata(pa.BufferReader(content)).num_rows
+            if not 0 <= rows <= last_seq - first_seq + 1:
+                raise ValueError(file.name)
+        except (ValueError, OSError, pa.ArrowException, DataError):
+            return Problem(where, "is not a part of a log")
+        if first_seq <= self.manifest.rows:
+            return Problem(where, "is not listed in the manifest; it is not read")
+        self._parts.append(Part(file.parent.name, first_seq, last_seq, rows, len(content), ""))
         return Problem(where, "was written after the last manifest; it is read, but has no digest")
+
+    def unchecked(self) -> DirectorySource:
+        """The same parts, to be read also where they are not the files that were written."""
+        source = copy.copy(self)
+        source._is_checked = False
+        return source
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -191,11 +218,14 @@ class DirectorySource:
         return self._read(name)
 
     def _read(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        tables = [read_part(self._folder, part, columns) for part in self._parts if part.dataset == name]
+        tables = [self._part(part, columns) for part in self._parts if part.dataset == name]
         if tables:
             return pa.concat_tables(tables)
         table = dataset_named(name).schema.empty_table()
         return table.select(columns) if columns else table
+
+    def _part(self, part: Part, columns: list[str] | None = None) -> pa.Table:
+        return read_part(self._folder, part, columns, self._is_checked)
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
         """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names.
@@ -209,11 +239,21 @@ class DirectorySource:
         for (first_seq, last_seq), parts in chunks.items():
             if last_seq < from_seq:
                 continue
-            tables = {part.dataset: read_part(self._folder, part) for part in parts if part.dataset in names}
+            tables = {part.dataset: self._part(part) for part in parts if part.dataset in names}
             seqs = {name: table["seq"].to_numpy() for name, table in tables.items()}
             for block_seq in range(first_seq, last_seq + 1, BLOCK_ROWS):
                 if block_seq + BLOCK_ROWS > from_seq:
                     yield block_seq, _slice(tables, seqs, block_seq, block_seq + BLOCK_ROWS)
+
+
+def _what_is_wrong(folder: Path, part: Part) -> str:
+    """What can be seen to be wrong with a part without reading it; begins with ``has`` where it can be read."""
+    try:
+        with open_part(folder, part) as file:
+            size = os.fstat(file.fileno()).st_size
+    except DataError as error:
+        return f"{error.message}, with {part.rows} rows"
+    return "" if size == part.size_bytes else f"has {size} bytes; written were {part.size_bytes}"
 
 
 def _slice(tables: dict[str, pa.Table], seqs: dict[str, Int64], first_seq: int, end_seq: int) -> Batches:

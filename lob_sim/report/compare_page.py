@@ -11,6 +11,7 @@ import numpy as np
 
 from lob_sim.log import Run
 from lob_sim.log.manifest import COMPLETE
+from lob_sim.log.run import reads_logs
 from lob_sim.report import headline
 from lob_sim.report.panels import market, people
 from lob_sim.report.panels.figure import Cell, Panel
@@ -45,6 +46,7 @@ class MetricRow(NamedTuple):
     differences: list[str]
 
 
+@reads_logs
 def compare_page(runs: Mapping[str, Run], links: Mapping[str, str], title: str = "", text: str = "") -> str:
     """The page of two or more runs.
 

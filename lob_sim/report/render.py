@@ -15,8 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import lob_sim
-from lob_sim.errors import OutputError
-from lob_sim.log.manifest import write_file
+from lob_sim.files import make_folder, write_file
 from lob_sim.report.panels.figure import Panel
 from lob_sim.report.words import duration_text, money_text, time_text
 
@@ -105,11 +104,6 @@ def write_page(text: str, path: Path) -> Path:
     Raises:
         OutputError: It cannot be written; nothing appears under its name.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder: expected the name of a file")
+    make_folder(path.parent)
     write_file(path, text.encode())
     return path

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from lob_sim.errors import DataError
+from lob_sim.files import read_ordinary, require_inside
 from lob_sim.report.panels.figure import Cell, Figure, Panel, Trace, compact, label
 from lob_sim.report.render import page
 from lob_sim.report.words import METRICS, metric_text
@@ -250,7 +251,7 @@ def read_validation(path: Path) -> list[Case]:
         return msgspec.json.decode(path.read_bytes(), type=list[Case])
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"does not hold the results of a validation: {error}", str(path)) from error
 
 
@@ -281,15 +282,26 @@ def validation_page(cases: Sequence[Case], folder: Path) -> str:
 def _question(title: str, cases: Sequence[Case], folder: Path) -> dict[str, Any]:
     """What all cases of one question gave, for the template."""
     claims = [(claim, case.command) for case in cases for claim in case.rows]
-    files = [(case.command, folder / file) for case in cases for file in case.figures]
+    files = [(case.command, picture) for case in cases for file in case.figures if (picture := _picture(folder, file))]
     return {
         "title": title,
         "claims": claims,
         "held": sum(claim.holds for claim, _ in claims),
         "failed": any(case.error for case in cases),
         "tables": [(table, case.command) for case in cases for table in case.tables],
-        "figures": [(c, base64.b64encode(path.read_bytes()).decode()) for c, path in files if path.is_file()],
+        "figures": [(command, base64.b64encode(picture).decode()) for command, picture in files],
     }
+
+
+def _picture(folder: Path, file: str) -> bytes:
+    """A picture beside the results; nothing where it is not there, or lies elsewhere than in the folder."""
+    path = folder / file
+    if ".." in Path(file).parts:
+        return b""
+    try:
+        return read_ordinary(require_inside(folder, path))
+    except (DataError, FileNotFoundError):
+        return b""
 
 
 def _distances(claims: Sequence[Claim]) -> Panel:

@@ -11,6 +11,7 @@ from lob_sim.analysis.summary import summarise
 from lob_sim.errors import DataError, LobSimError
 from lob_sim.log import Run
 from lob_sim.log.manifest import COMPLETE
+from lob_sim.log.run import reads_logs
 from lob_sim.report import data, headline
 from lob_sim.report.data.common import agent_name, end_ns, instrument_name, rows_of
 from lob_sim.report.data.timeline import WINDOW_NS, chain, key_rows, timeline
@@ -22,6 +23,7 @@ from lob_sim.report.replay_viewer import replay_viewer
 _MOST_EVENTS = 400
 
 
+@reads_logs
 def run_page(run: Run, name: str) -> str:
     """The page of a run: headline, timeline, panels, replay viewer, scenario.
 

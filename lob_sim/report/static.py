@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lob_sim.convert import did_you_mean
-from lob_sim.errors import InputError, OutputError
+from lob_sim.errors import InputError
+from lob_sim.files import make_folder
 from lob_sim.log import Run
+from lob_sim.log.run import reads_logs
 from lob_sim.report import data, static_panels, static_sheets
 from lob_sim.report.data.common import end_ns
 from lob_sim.report.static_panels import time_axis
@@ -59,6 +61,7 @@ class Written(NamedTuple):
     left_out: dict[str, str]
 
 
+@reads_logs
 def write_figures(run: Run, folder: Path, form: str = "png", only: Sequence[str] = ()) -> Written:
     """Write the figures of a run, a file each.
 
@@ -78,10 +81,7 @@ def write_figures(run: Run, folder: Path, form: str = "png", only: Sequence[str]
         if name not in FIGURES:
             known = f"expected one of {', '.join(FIGURES)}, got {name!r}{did_you_mean(name, FIGURES)}"
             raise InputError(known, "--only")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
+    make_folder(folder)
     files, left_out = [], {}
     for name in FIGURES:
         if only and name not in only:

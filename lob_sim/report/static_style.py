@@ -8,10 +8,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lob_sim.errors import OutputError, printable
+from lob_sim.errors import printable
+from lob_sim.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,7 +159,6 @@ def save(figure: Figure, path: Path, form: str) -> None:
     with warnings.catch_warnings():
         # A name may be in a script that the font has not got; its letters are then drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        try:
-            figure.savefig(path, format=form, dpi=_DPI, metadata=dict(_METADATA[form]))
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+        drawn = BytesIO()
+        figure.savefig(drawn, format=form, dpi=_DPI, metadata=dict(_METADATA[form]))
+    write_file(path, drawn.getvalue())

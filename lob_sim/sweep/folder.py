@@ -29,11 +29,12 @@ import numpy as np
 
 import lob_sim
 from lob_sim.errors import DataError, InputError, OutputError
+from lob_sim.files import make_folder, own_folder, read_ordinary, write_file
 from lob_sim.sweep.design import Design, Point, run_seeds
 from lob_sim.sweep.executors import Cluster, Processes
 from lob_sim.sweep.limits import NO_LIMITS, Limits
 from lob_sim.sweep.progress import Meter, ProgressCallback
-from lob_sim.sweep.results import ResultStore, write_whole
+from lob_sim.sweep.results import ResultStore
 from lob_sim.sweep.runner import iter_runs, plan_runs, refuse_limits_on_cluster
 from lob_sim.sweep.task import Task, load_task, task_name
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 Validate: TypeAlias = Callable[[Point], None]
 
 _MANIFEST = "sweep.json"
+_LOCK = ".lock"
 _MAX_DIFFERENCES = 8
 
 
@@ -154,8 +156,14 @@ def run_sweep(
         validate(point)  # type: ignore[misc]
     folder = Path(out).absolute()
     runs = plan_runs(points, seeds, str(folder / "runs") if plan.keep_logs else None)
-    _claim(folder, _manifest_of(plan), resume)
-    with _locked(folder):
+    manifest = _manifest_of(plan)
+    _require_own(folder, manifest, resume)
+    with _locked(make_folder(folder)):
+        # Another session may have come first.
+        if not _require_own(folder, manifest, resume):
+            write_file(folder / _MANIFEST, sealed(manifest))
+        own_folder(folder, "results")
+        own_folder(folder, "runs")
         store = ResultStore(folder / "results", points)
         if retry_failed:
             store.forget_failures()
@@ -209,8 +217,8 @@ def _digest_files(paths: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _claim(folder: Path, manifest: Manifest, resume: bool) -> None:
-    """Make the folder this sweep's, or make sure that it is."""
+def _require_own(folder: Path, manifest: Manifest, resume: bool) -> bool:
+    """Make sure that the folder is new, or this sweep's; whether it is this sweep's."""
     where = str(folder)
     if (folder / _MANIFEST).exists():
         there = msgspec.to_builtins(_read_manifest(folder))
@@ -221,14 +229,13 @@ def _claim(folder: Path, manifest: Manifest, resume: bool) -> None:
             raise InputError(f"holds another sweep, which cannot be resumed as this one: {listed}", where)
         if not resume:
             raise InputError("holds this sweep already: resume it (--resume), or name another folder", where)
-        return
+        return True
     try:
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(entry.name != _LOCK for entry in folder.iterdir()):
             raise InputError("is not empty and holds no sweep: expected a new or empty folder", where)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / _MANIFEST, sealed(manifest))
     except OSError as error:
         raise OutputError(f"cannot make the sweep's folder {folder}: {error}") from error
+    return False
 
 
 def sealed(manifest: Manifest) -> bytes:
@@ -247,7 +254,7 @@ def _read_manifest(folder: Path) -> Manifest:
     if path.exists() and not path.is_file():
         raise DataError("is no file", str(path))
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_Sealed)
+        found = msgspec.json.decode(read_ordinary(path), type=_Sealed)
         fields = {name: getattr(found, name) for name in Manifest.__struct_fields__}
         manifest = Manifest(**fields)
     except FileNotFoundError as error:
@@ -288,12 +295,15 @@ def _locked(folder: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        opened = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
-        raise OutputError(f"cannot lock {folder / '.lock'}: {error.strerror}") from error
-    with os.fdopen(opened, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputError(f"{folder} is in use by another session of this sweep") from error
+        raise OutputError(f"cannot lock the sweep's folder {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise OutputError(f"{folder} is in use by another session of this sweep") from error
+    try:
         yield
+    finally:
+        os.close(lock)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lob_sim.errors import OutputError, printable
+from lob_sim.errors import printable
+from lob_sim.files import make_folder, own_folder, safe_names, write_file
 from lob_sim.sweep.folder import Sweep
 from lob_sim.sweep.tables import curves, known_metrics, maps, summarise
 
@@ -93,14 +94,11 @@ def write_figures(sweep: Sweep, metrics: Sequence[str] | None = None, out: Path 
     figured = chosen if metrics else chosen[:_MAX_METRICS]
     axes = [axis.path for axis in sweep.manifest.design.axes]
     sampled = sweep.manifest.design.kind != "grid"
-    folder = out or sweep.directory / "figures"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        summarise(frame, chosen).to_csv(folder / "summary.csv", index=False)
-        for name, figure in _figures(frame, figured, axes, sampled):
-            (folder / f"{name}.png").write_bytes(_png(figure))
-    except OSError as error:
-        raise OutputError(f"cannot write figures to {folder}: {error}") from error
+    folder = make_folder(out or own_folder(sweep.directory, "figures"))
+    write_file(folder / "summary.csv", summarise(frame, chosen).to_csv(index=False).encode("utf-8", "backslashreplace"))
+    figures = _figures(frame, figured, axes, sampled)
+    for name, (_, figure) in zip(safe_names([name for name, _ in figures]), figures, strict=True):
+        write_file(folder / f"{name}.png", _png(figure))
     return folder
 
 
@@ -113,14 +111,10 @@ def _figures(
         if not np.isfinite(frame[metric].astype(float)).any():
             continue  # What no run has a value of has no figure.
         for axis in varied:
-            figures.append((_file_name("curve", metric, axis), curve(frame, metric, axis, sampled)))
+            figures.append((f"curve-{metric}-{axis}", curve(frame, metric, axis, sampled)))
         for pair in itertools.islice(itertools.combinations(varied, 2), _MAX_MAPS):
-            figures.append((_file_name("map", metric, *pair), heat_map(frame, metric, *pair, sampled)))
+            figures.append(("-".join(("map", metric, *pair)), heat_map(frame, metric, *pair, sampled)))
     return figures
-
-
-def _file_name(*parts: str) -> str:
-    return "-".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)
 
 
 def curve(frame: pd.DataFrame, metric: str, axis: str, sampled: bool) -> Figure:

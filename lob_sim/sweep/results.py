@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
-import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +27,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lob_sim.errors import DataError, OutputError
+from lob_sim.errors import DataError
+from lob_sim.files import make_folder, open_ordinary, own_folder, require_inside, write_file
 from lob_sim.sweep.task import FIXED_COLUMNS, OUTCOME_COLUMNS, RunRecord, Value
 
 _PART = re.compile(r"part-([0-9]{6,})-([0-9a-f]{16})\.parquet")
@@ -54,26 +53,6 @@ def _apart(record: RunRecord, paths: Sequence[str]) -> RunRecord:
         return record
     error = f"InputError: metrics named like other columns: {', '.join(taken)}"
     return msgspec.structs.replace(record, ok=False, error=error, digest="", metrics={})
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, whatever stands in the folder.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    # A new file: one that is there already, or a link that somebody has left, is not written through.
-    opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    try:
-        with os.fdopen(opened, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def parameter_paths(points: Iterable[Mapping[str, Value]]) -> list[str]:
@@ -143,11 +122,8 @@ class ResultStore:
         buffer = io.BytesIO()
         pq.write_table(table.drop_columns(["status"]), buffer)
         content = buffer.getvalue()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / f"part-{self._next_part:06d}-{_checksum(content)}.parquet", content)
-        except OSError as error:
-            raise OutputError(f"cannot write results to {folder}: {error}") from error
+        make_folder(own_folder(folder.parent, folder.name))
+        write_file(folder / f"part-{self._next_part:06d}-{_checksum(content)}.parquet", content)
         self._next_part += 1
 
     def recorded(self) -> dict[int, bool]:
@@ -210,9 +186,8 @@ def _checksum(content: bytes) -> str:
 
 def _read(path: Path) -> pa.Table:
     try:
-        if not path.is_file():
-            raise DataError("is no file", str(path))
-        content = path.read_bytes()
+        with open_ordinary(require_inside(path.parents[2], path)) as file:
+            content = file.read()
         if path.stem.split("-")[2] != _checksum(content):
             raise DataError("is damaged: its content does not have the checksum in its name", str(path))
         # A buffer: given a path, pyarrow would add the partition's column to the file's own.

@@ -92,7 +92,7 @@ def test_the_digest_does_not_depend_on_how_rows_were_cut_into_parts(
     digests = set()
     for most, name in ((1, "small"), (8, "large")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("lob_sim.log.parts._MOST_BLOCKS_PER_CHUNK", most)
+            patch.setattr("lob_sim.log.parts.MOST_BLOCKS_PER_CHUNK", most)
             with DirectoryRecorder(tmp_path / name, header()) as disk:
                 drive(disk, cheap_stream(n), header())
         digests.add(open_run(tmp_path / name).manifest.digest)

@@ -219,7 +219,7 @@ def test_folder_of_something_else_is_refused_and_untouched(tmp_path) -> None:
 
 def test_folder_that_cannot_be_made_is_an_output_error(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot make"):
+    with pytest.raises(OutputError, match="cannot be made"):
         run_sweep(PLAN, tmp_path / "file" / "s", executor=Serial())
 
 

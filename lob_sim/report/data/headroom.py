@@ -2,7 +2,8 @@
 
 The log keeps the headroom of the moments in which a limit begins or ceases to bind. In between it follows from what the
 log does keep: balance sheets, marks, loans, and the scenario with its limits. They are put together again here and
-judged by the constraints' own code, so that a user's own constraint is drawn like a built-in one.
+judged by the constraints' own code. Nothing that a run names is loaded for it: of a user's own constraint only what the
+log says is shown.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.view import SheetContext
-from lob_sim.desk.building import DeskBuilder
+from lob_sim.desk.building import CONSTRAINTS, DeskBuilder
 from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.messages import FundingKind, SheetCause
 from lob_sim.report.data.common import end_ns, money_unit, once_per_run, rows_of
-from lob_sim.scenario import Scenario, open_market, parse_scenario
+from lob_sim.scenario import BalanceSheetSpec, Scenario, open_market, parse_scenario
 from lob_sim.simulation.plan import Member, create_agents
 from lob_sim.units import Ns
 
+_MOST_INTERVALS = 1_000_000
 COLUMNS = ("ts_event_ns", "agent_id", "constraint", "headroom", "is_logged")
 
 
@@ -45,10 +48,11 @@ def headroom(run: Run) -> pd.DataFrame:
         return _frame([], run)
     scenario, enrolled = members
     instruments, unit, ticks = open_market(scenario)
-    builder = DeskBuilder(SheetContext(instruments, unit), ticks, scenario.switches, scenario.folder, {})
+    builder = DeskBuilder(SheetContext(instruments, unit), ticks, scenario.switches, "", {})
     rows: list[tuple[Ns, int, str, float, bool]] = []
     for agent_id in sorted(set(run.table("balance_sheet")["agent_id"])):
-        rows += _Sheet(run, builder, enrolled, agent_id).rows()
+        if 0 <= agent_id < len(enrolled) and enrolled[agent_id].group.balance_sheet is not None:
+            rows += _Sheet(run, builder, enrolled, agent_id).rows()
         rows += _logged(run, agent_id)
     return _frame(rows, run)
 
@@ -161,7 +165,7 @@ class _Sheet:
         member = members[agent_id]
         spec = member.group.balance_sheet
         assert spec is not None
-        desk = builder.build(spec, member.cash, member.lots, Strategy(), member.name)
+        desk = builder.build(_shipped(spec), member.cash, member.lots, Strategy(), member.name)
         self._agent_id = agent_id
         self._values = [i.cash_per_tick_lot for i in run.header.instruments]
         self._sheet, self._risk, self._volatility = desk.sheet, desk.risk, desk.volatility
@@ -170,7 +174,9 @@ class _Sheet:
         marked = own["mark"]["ts_event_ns"].to_numpy(dtype=np.int64)
         phases, counts = np.unique(marked % spec.mark_interval, return_counts=True)
         first = int(phases[np.argmax(counts)]) if phases.size else spec.mark_interval
-        step, interval, last_ns = spec.mark_interval, spec.volatility_interval, end_ns(run)
+        step, last_ns = spec.mark_interval, end_ns(run)
+        # An interval of a nanosecond, which a log may claim, would fill the memory.
+        interval = max(spec.volatility_interval, last_ns // _MOST_INTERVALS)
         starts = range(0, last_ns + 1, interval)
         scheduled = {first + max(0, -(-(start - first) // step)) * step for start in starts}
         # A margin call makes the desk mark at once, which leaves no record where no mark has changed.
@@ -236,6 +242,20 @@ class _Sheet:
         view = self._sheet.view(self._volatility.covariances)
         for constraint in self._risk.constraints:
             yield ts_ns, self._agent_id, constraint.name, constraint.headroom(view), False
+
+
+def _shipped(spec: BalanceSheetSpec) -> BalanceSheetSpec:
+    """The balance sheet with nothing but what comes with lob_sim: its limits. What it does is on the log."""
+    plain = BalanceSheetSpec()
+    return msgspec.structs.replace(
+        spec,
+        constraints=[entry for entry in spec.constraints if entry.kind in CONSTRAINTS],
+        sale_order=plain.sale_order,
+        marking=plain.marking,
+        marking_params={},
+        liquidation=plain.liquidation,
+        liquidation_params={},
+    )
 
 
 def _own(run: Run, dataset: str, agent_id: int) -> pd.DataFrame:
