@@ -16,10 +16,12 @@ does not make the sale smaller, it makes it later: the run is not prevented, it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 
 from experiments.drawing import COLOURS, new_figure, save
@@ -144,11 +146,11 @@ def run(
     return Outcome(rows, lambda path: _draw(path, held_in_time, _LOTS * haircut / max(haircut, new_haircut)))
 
 
-def _draw(path: Path, cases: dict[str, object], carried_lots: float) -> None:
+def _draw(path: Path, cases: Mapping[str, pd.Series[float]], carried_lots: float) -> None:
     figure, axis = new_figure()
     grid = np.arange(0, 1200, 5)
     for k, (name, case) in enumerate(cases.items()):
-        held = [case[f"held_{t:04d}"] for t in grid]  # type: ignore[index]
+        held = [case[f"held_{t:04d}"] for t in grid]
         axis.step(grid / 60, held, color=COLOURS[k], where="post", label=name)
     axis.axhline(
         carried_lots, color="grey", linestyle=":", linewidth=1, label="what own funds carry at the new haircut"

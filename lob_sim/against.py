@@ -31,11 +31,11 @@ from lob_sim.log.lobster_replay import header_of as header_of_day
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.messages import Command, Event, NewOrder
+from lob_sim.messages.recorder import Recorder
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, instrument_specs, parse_scenario
 from lob_sim.simulation.kernel import ScheduledCall
 from lob_sim.simulation.plan import MarketPlan
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns, Ticks
 

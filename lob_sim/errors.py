@@ -6,6 +6,7 @@
     ├── InputError              what the user gave is wrong: names the place and what was expected (exit code 2)
     │   ├── ScenarioError       a scenario file, an override or a scenario built in Python
     │   ├── PluginError         "module:Class" that cannot be resolved, or its parameters
+    │   ├── MissingExtraError   what was asked for needs an extra of the package that is not installed
     │   └── DataError           a log or a market-data file: malformed, damaged, of another schema
     │       └── MissingDataError    data that do not come with the package, and that the user has not brought
     ├── OutputError             a run directory that cannot be made or written (exists, disk full)
@@ -65,6 +66,10 @@ class ScenarioError(InputError):
 
 class PluginError(InputError):
     """A plug-in named ``"module:Class"`` cannot be loaded, or its parameters do not fit."""
+
+
+class MissingExtraError(InputError):
+    """What was asked for needs libraries that come with an extra, and that are not installed."""
 
 
 class DataError(InputError):

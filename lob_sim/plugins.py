@@ -17,8 +17,9 @@ also their documentation::
             half_spread_ticks: Annotated[float, msgspec.Meta(gt=0)] = 2.0
             pause: Duration = 250_000_000
 
-Nothing is registered and nothing is scanned at import: a module is loaded when a scenario names it, and a
-package is searched only when somebody asks for a list.
+Nothing is scanned at import: a module is loaded when a scenario names it, and a package is searched only when
+somebody asks for a list. Other packages offer strategies as entry points of the group ``lob_sim.strategies``, whose
+names then stand for ``"module:Class"``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,11 @@ import msgspec
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, marks_duration, struct_fields
 from lob_sim.errors import PluginError
 
-_SHIPPED = "strategies"
+SHIPPED = "strategies"
+"""What a scenario calls the package of the shipped strategies; a user's own folder may have that name too."""
+_SHIPPED_PACKAGE = "lob_sim.strategies"
+ENTRY_POINTS = "lob_sim.strategies"
+"""The group of entry points under which other packages offer strategies."""
 _MODULE = re.compile(r"[\w.]*\w[\w.]*|[^\x00-\x1f]*[^\x00-\x1f/\\]\.py")
 
 
@@ -80,10 +86,11 @@ class PluginInfo(msgspec.Struct, frozen=True):
 
 
 def load_class(spec: str, base: type, search_path: Path | None = None) -> type[Any]:
-    """Resolve ``"module:Class"`` to a concrete subclass of ``base``.
+    """Resolve ``"module:Class"``, or the name of an entry point, to a concrete subclass of ``base``.
 
-    The module is an importable one (``strategies.glosten_milgrom``), or a file named by its path
-    (``my_file.py``), or a module that lies in ``search_path`` (``my_file``). A file is loaded under a name
+    The module is an importable one (``my_package.dealer``), a shipped one (``strategies.glosten_milgrom``), a file
+    named by its path (``my_file.py``), or a module that lies in ``search_path`` (``my_file``). There a user's own
+    ``strategies/mine.py`` is found before the shipped ones. A file is loaded under a name
     made of its path and content: two folders may both hold a ``dealer.py``, and an edited file is read again.
 
     Args:
@@ -94,14 +101,15 @@ def load_class(spec: str, base: type, search_path: Path | None = None) -> type[A
     Raises:
         PluginError: Names what was expected and, if something similar exists, the nearest name.
     """
-    module_name, colon, class_name = spec.rpartition(":")
+    offered = registered_plugins().get(spec) if ":" not in spec else None
+    module_name, colon, class_name = (offered or spec).rpartition(":")
     if not (colon and _MODULE.fullmatch(module_name) and class_name.isidentifier()):
         raise PluginError(
-            f'expected "module:Class" or "file.py:Class", for example "{_SHIPPED}.glosten_milgrom:'
-            'GlostenMilgromDealer"',
+            f'expected "module:Class" or "file.py:Class", for example "{SHIPPED}.glosten_milgrom:'
+            f'GlostenMilgromDealer", got {spec!r}{_or_registered(spec)}',
             f"plug-in {spec!r}",
         )
-    module = _load_module(module_name, search_path or Path.cwd(), spec)
+    module = _import(module_name, spec) if offered else _load_module(module_name, search_path or Path.cwd(), spec)
     found = getattr(module, class_name, None)
     if found is None:
         names = [cls.__name__ for cls in _subclasses_in(module, base)]
@@ -122,35 +130,64 @@ def load_class(spec: str, base: type, search_path: Path | None = None) -> type[A
     return found
 
 
-def is_shipped(spec: str) -> bool:
+def is_shipped(spec: str, folder: Path | None = None) -> bool:
     """Whether ``"module:Class"`` names a module of this package or of the strategies that come with it.
 
     Nothing of anybody else's is imported to find out, and a folder that merely bears such a name does not count.
+
+    Args:
+        spec: The plug-in's name.
+        folder: Folder of the file that names it, where a user's own file of that name would be found first.
     """
     module = spec.rpartition(":")[0]
-    package = module.partition(".")[0]
-    if "." not in module or package not in ("lob_sim", _SHIPPED) or module.endswith("__main__"):
+    package, _, rest = module.partition(".")
+    if not rest or package not in ("lob_sim", SHIPPED) or module.endswith("__main__"):
         return False
-    found = importlib.util.find_spec(package)
-    home = Path(__file__).resolve().parents[1]
-    if found is None or found.origin is None or Path(found.origin).resolve().parents[1] != home:
+    if package == "lob_sim":
+        return _is_importable(module)
+    local = None if folder is None else folder.joinpath(*module.split(".")).with_suffix(".py")
+    if local is not None and local.is_file() and not _is_shipped(local):
         return False
-    return _is_importable(module)
+    return _is_importable(f"{_SHIPPED_PACKAGE}.{rest}")
+
+
+def registered_plugins() -> dict[str, str]:
+    """Strategies that other packages offer: name of the entry point → ``"module:Class"``.
+
+    Raises:
+        PluginError: Two packages offer different classes under one name.
+    """
+    found: dict[str, str] = {}
+    for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda each: (each.name, each.value)):
+        value = f"{entry.module}:{entry.attr}"
+        if found.setdefault(entry.name, value) != value:
+            offers = f"two installed packages offer {found[entry.name]} and {value} under this name"
+            raise PluginError(f"{offers}: expected one; name the class itself", f"strategy {entry.name!r}")
+    return found
+
+
+def _or_registered(spec: str) -> str:
+    names = list(registered_plugins())
+    known = f"; strategies of other packages: {', '.join(names)}" if names else ""
+    return known + did_you_mean(spec, names)
 
 
 def find_plugins(package_name: str, base: type) -> list[str]:
     """List ``"module:Class"`` of every public concrete subclass of ``base`` in a package and those below it.
+
+    ``"strategies"`` are the shipped ones, wherever they are installed.
 
     Imports every module of the package, so call it only to answer a request for a list.
 
     Raises:
         PluginError: The package, or a module in it, cannot be imported.
     """
+    package_name = _SHIPPED_PACKAGE if package_name == SHIPPED else package_name
     package = _import(package_name, package_name)
     modules = [package]
     for info in pkgutil.walk_packages(getattr(package, "__path__", ()), package_name + ".", lambda _: None):
         modules.append(_import(info.name, info.name))
-    return sorted(f"{m.__name__}:{cls.__name__}" for m in modules for cls in _subclasses_in(m, base))
+    return sorted(_spec_of(cls) for m in modules for cls in _subclasses_in(m, base))
 
 
 def _subclasses_in(module: types.ModuleType, base: type) -> list[type]:
@@ -175,10 +212,15 @@ def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
             raise PluginError(f"no such file: {path}" + did_you_mean(path.name, nearby), f"plug-in {spec!r}")
         return _load_file(path, folder, spec)
     local = folder.joinpath(*name.split(".")).with_suffix(".py")
-    # A plain name means the file next to the scenario even if some installed module is called the same; a
-    # dotted name means the installed package first, so that its classes exist once however they are named.
-    if "." not in name and local.is_file():
+    package, _, rest = name.partition(".")
+    shipped = f"{_SHIPPED_PACKAGE}.{rest}" if package == SHIPPED and rest else ""
+    # A plain name means the file next to the scenario even if some installed module is called the same, and so does
+    # one in a folder of the user's called as the shipped strategies are. Any other dotted name means the installed
+    # package first, so that its classes exist once however they are named.
+    if (shipped or not rest) and local.is_file() and not _is_shipped(local):
         return _load_file(local, folder, spec)
+    if shipped and _is_importable(shipped):
+        return _import(shipped, spec)
     if _is_importable(name):
         return _import(name, spec)
     if local.is_file():
@@ -187,6 +229,12 @@ def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
         f"no module named {name!r}" + did_you_mean(name, _known_modules(name, folder)) + f"; also looked for {local}",
         f"plug-in {spec!r}",
     )
+
+
+def _is_shipped(file: Path) -> bool:
+    """Whether a file is one of the shipped strategies, which are modules and exist once."""
+    home = importlib.import_module(_SHIPPED_PACKAGE).__file__
+    return home is not None and file.resolve().is_relative_to(Path(home).resolve().parent)
 
 
 def _is_importable(name: str) -> bool:
@@ -199,9 +247,10 @@ def _is_importable(name: str) -> bool:
 def _known_modules(name: str, folder: Path) -> list[str]:
     """Names that somebody who wrote ``name`` may have meant."""
     known = [path.stem for path in sorted(folder.glob("*.py"))]
-    for package_name in dict.fromkeys((name.rpartition(".")[0], _SHIPPED)):
-        if package_name and _is_importable(package_name):
-            package = importlib.import_module(package_name)
+    for package_name in dict.fromkeys((name.rpartition(".")[0], SHIPPED)):
+        installed = _SHIPPED_PACKAGE if package_name == SHIPPED else package_name
+        if package_name and _is_importable(installed):
+            package = importlib.import_module(installed)
             known += [f"{package_name}.{m.name}" for m in pkgutil.iter_modules(getattr(package, "__path__", ()))]
     return known
 
@@ -305,7 +354,10 @@ def describe(cls: type) -> PluginInfo:
 
 
 def _spec_of(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
+    module = cls.__module__
+    if module.startswith(_SHIPPED_PACKAGE + "."):
+        module = module.removeprefix(_SHIPPED_PACKAGE.removesuffix(SHIPPED))
+    return f"{module}:{cls.__qualname__}"
 
 
 def param_infos(target: type[msgspec.Struct]) -> tuple[ParamInfo, ...]:

@@ -6,12 +6,12 @@ from math import sqrt
 from typing import Annotated
 
 import msgspec
-from scipy.optimize import brentq
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import accepts_orders, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderType, Side
+from lob_sim.roots import brent_root
 from lob_sim.units import NS_PER_S, Duration, Interval
 
 
@@ -98,4 +98,4 @@ def _price_slope(alpha: float, variance: float, noise_variance: float) -> float:
         return left - (1 - 2 * alpha * slope) * variance
 
     upper = 1 / (2 * alpha) if alpha else sqrt(variance / noise_variance)
-    return float(brentq(excess, 0.0, upper, xtol=1e-15, rtol=1e-14))
+    return brent_root(excess, 0.0, upper, xtol=1e-15, rtol=1e-14)

@@ -35,7 +35,8 @@ from lob_sim.messages import (
     WithdrawalCause,
 )
 from lob_sim.units import NS_PER_S, Interval, Lots, Ns, bounded_cash
-from strategies.glosten_milgrom import GlostenMilgromDealer, quote_record
+
+from .glosten_milgrom import GlostenMilgromDealer, quote_record
 
 _NO_LIMIT_LOTS = 1 << 40
 _ONLY_BIDS = (WithdrawalCause.FORCED_SALE, WithdrawalCause.CAPITAL)

@@ -8,7 +8,8 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.units import Cash, Duration
-from strategies.repo_lender import Lent, RepoLending
+
+from .repo_lender import Lent, RepoLending
 
 _OPEN = 2
 

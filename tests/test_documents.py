@@ -30,14 +30,13 @@ from lob_sim.sweep.design import load_sweep_file
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+DOCUMENTS = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")), *sorted(DOCS.rglob("*.md"))]
 RUN_ELSEWHERE = {"logs.md": "tests/log/test_log_document.py"}
 MARKET = DOCS / "extending/index.md"  # whose crisis.toml the pages beside it work with
 
 # What takes long, or needs more than this machine. Targets of make must exist, options of lob-sim must be right.
 NOT_RUN = (
-    "make demo",
-    "make test",
+    "make ",
     ". .venv/bin/activate",
     "dask ",
     "python -m experiments.",
@@ -55,6 +54,8 @@ SHORTER = (
     (r"^(python exemption.py --quick)$", r"\1 --workers 1"),
 )
 SHOWN = ("bibtex", "sql")  # languages that are not run
+PUBLIC = ("", ".analysis", ".experiment", ".messages", ".report", ".sweep", ".testing")  # of lob_sim, for everybody
+LOOKS_INSIDE = ("model.md",)  # whose formulas are compared with the modules that hold them
 MAY_SAY_NO = ("diff", "export")  # exit code 1: the runs do differ
 
 
@@ -199,6 +200,17 @@ def test_the_document_does_what_it_says(document: Path, folder: Path) -> None:
     assert Reader(document).read() == marks(document), "a block is marked in a way that nobody reads"
 
 
+def inner_imports(document: Path) -> list[str]:
+    """Modules of the package, but no public ones, that Python blocks import from."""
+    found = [re.findall(r"^ *(?:from|import) lob_sim([.\w]*)", b.text, re.MULTILINE) for b in blocks(document)]
+    return [f"lob_sim{name}" for names in found for name in names if name not in PUBLIC]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_what_a_document_imports_is_public(document: Path) -> None:
+    assert document.name in LOOKS_INSIDE or inner_imports(document) == []
+
+
 def test_documents_that_run_elsewhere_do() -> None:
     for name, test in RUN_ELSEWHERE.items():
         assert name in (ROOT / test).read_text(encoding="utf-8")
@@ -277,6 +289,12 @@ def test_a_block_that_nobody_reads_is_noticed(folder: Path) -> None:
     document = folder / "document.md"
     document.write_text("```sh\n# fine\n```\n\n```python linenums=1\nassert False\n```\n", encoding="utf-8")
     assert (Reader(document).read(), marks(document)) == (1, 2)
+
+
+def test_an_inner_import_is_noticed(folder: Path) -> None:
+    document = folder / "document.md"
+    document.write_text("```python\nfrom lob_sim import run\nfrom lob_sim.running import run\n```\n", encoding="utf-8")
+    assert inner_imports(document) == ["lob_sim.running"]
 
 
 def test_a_broken_link_is_noticed(folder: Path) -> None:

@@ -72,7 +72,7 @@ def spiral_metrics(run: Run) -> dict[str, float]:
     metrics |= _liquidity_metrics(run)
     metrics |= trading_costs_bp(run)
     parents = run.table("parent_order_opened")
-    for group in dict.fromkeys(run.header.agents[i].group for i in run.header.dealer_ids):
+    for group in dict.fromkeys(run.header.agents[i].group for i in run.header.dealer_ids or ()):
         members = [a.agent_id for a in run.header.agents if a.group == group]
         metrics[f"forced_sellers.{group}"] = float(parents[parents["agent_id"].isin(members)]["agent_id"].nunique())
     return metrics
@@ -129,7 +129,9 @@ def _lit_discovery(run: Run, instrument_id: int, seconds: Ints) -> float:
     """Information share of the lit mid; 1/2 where one of the two prices never moves, and nothing can be told."""
     every = seconds[::_DISCOVERY_STEP_S]
     rfq = of(run.rfq_trades, instrument_id)
-    asked = value_at(ints(rfq, "ts_event_ns"), floats(rfq, "price_ticks"), every) if len(rfq) else every * np.nan
+    asked: Floats = np.full(len(every), np.nan)
+    if len(rfq):
+        asked = value_at(ints(rfq, "ts_event_ns"), floats(rfq, "price_ticks"), every)
     lit = mids(run, instrument_id, every)
     known = ~(np.isnan(asked) | np.isnan(lit))
     asked, lit = asked[known], lit[known]
@@ -150,7 +152,7 @@ def _half_life_s(deviation: Floats) -> float:
 
 def dealer_purchases(run: Run, instrument_id: int) -> tuple[Ints, Ints]:
     """Times and signed lots of all dealers' trades in one instrument, in order of time; among dealers they cancel."""
-    dealers = list(run.header.dealer_ids)
+    dealers = list(run.header.dealer_ids or ())
     fills = of(run.table("order_filled"), instrument_id)
     fills = fills[fills["agent_id"].isin(dealers)]
     rfq = of(run.rfq_trades, instrument_id)
@@ -170,7 +172,7 @@ def started_flow(run: Run, instrument_id: int) -> tuple[Ints, Ints, Bools]:
         for column in ("ts_event_ns", "side", "qty_lots", "agent_id")
     )
     order = np.argsort(times, kind="stable")
-    return times[order], (sides * lots)[order], np.isin(agents, list(run.header.dealer_ids))[order]
+    return times[order], (sides * lots)[order], np.isin(agents, list(run.header.dealer_ids or ()))[order]
 
 
 def _dealer_metrics(run: Run) -> dict[str, float]:
@@ -188,7 +190,7 @@ def _dealer_metrics(run: Run) -> dict[str, float]:
     fills, rfq, start_ns = run.table("order_filled"), run.rfq_trades, shock_ns(run)
     taken = fills[~fills["is_maker"]]
     on_book, on_rfq = (
-        int(t[(t["ts_event_ns"] >= start_ns) & ~t["agent_id"].isin(run.header.dealer_ids)]["qty_lots"].sum())
+        int(t[(t["ts_event_ns"] >= start_ns) & ~t["agent_id"].isin(run.header.dealer_ids or ())]["qty_lots"].sum())
         for t in (taken, rfq)
     )
     varied = purchases.std() > 0 and flow.std() > 0

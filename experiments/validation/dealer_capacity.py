@@ -110,7 +110,7 @@ class WindowMeasure(msgspec.Struct, frozen=True):
         run = run_once(scenario, seed, out)
         table = windows(run, minimum_ratio(scenario), self.window_ns)
         return TaskResult(
-            {f"{k}.{name}": float(row[name]) for k, row in table.iterrows() for name in table}, run.digest
+            {f"{k}.{name}": float(value) for k, row in table.iterrows() for name, value in row.items()}, run.digest
         )
 
 
@@ -160,9 +160,10 @@ def windows(run: Run, minimum: float, window_ns: Ns) -> pd.DataFrame:
 def two_sided(run: Run, instrument_id: int, grid_ns: Ints) -> NDArray[np.bool_]:
     """Whether a book was quoted on both sides at a time and at the one before it: else its mid has stood still."""
     top = of(run.quotes, instrument_id)
-    both = ((top["bid_ticks"] > 0) & (top["ask_ticks"] > 0)).to_numpy(dtype=np.float64)
-    quoted = value_at(ints(top, "ts_event_ns"), both, grid_ns) == 1
-    return quoted & np.append(False, quoted[:-1])
+    both: Floats = np.asarray((top["bid_ticks"] > 0) & (top["ask_ticks"] > 0), dtype=np.float64)
+    quoted: NDArray[np.bool_] = value_at(ints(top, "ts_event_ns"), both, grid_ns) == 1
+    before: NDArray[np.bool_] = np.append(False, quoted[:-1])
+    return quoted & before
 
 
 def utilisation(run: Run, minimum: float, grid_ns: Ints) -> Floats:
@@ -173,7 +174,7 @@ def utilisation(run: Run, minimum: float, grid_ns: Ints) -> Floats:
     sheets = run.table("balance_sheet")
     defaults = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
     headroom, capacity = np.zeros(grid_ns.size), np.zeros(grid_ns.size)
-    for agent_id in run.header.dealer_ids:
+    for agent_id in run.header.dealer_ids or ():
         own = sheets[sheets["agent_id"] == agent_id]
         alive = grid_ns < defaults.get(agent_id, horizon_ns(run))
         assets = floats(own, "cash") + floats(own, "inventory_cash") + floats(own, "other_assets_cash")
@@ -214,8 +215,8 @@ def sweep_cost(depth: pd.DataFrame) -> Floats:
     Where less is displayed in the levels seen, the rest is dealt at the last of their prices.
     """
     bid, ask = floats(depth, "bid_ticks_1"), floats(depth, "ask_ticks_1")
-    mid = np.where((bid > 0) & (ask > 0), (bid + ask) / 2, np.nan)
-    cost = np.zeros(len(depth))
+    mid: Floats = np.where((bid > 0) & (ask > 0), (bid + ask) / 2, np.nan)
+    cost: Floats = np.zeros(len(depth))
     for side in ("bid", "ask"):
         left, last = np.full(len(depth), float(_SWEEP_LOTS)), mid
         for k in range(1, _DEPTH_LEVELS + 1):

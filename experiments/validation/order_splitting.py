@@ -32,7 +32,8 @@ def more_left(tail_exponent: float, max_lots: int) -> Floats:
     """
     at_least = np.arange(1.0, max_lots + 1) ** -tail_exponent
     beyond: Floats = np.cumsum(at_least[::-1])[::-1]
-    return beyond[1:] / beyond[0]
+    shares: Floats = beyond[1:] / beyond[0]
+    return shares
 
 
 def sign_memory(
@@ -75,8 +76,7 @@ def jackknife(samples: Floats, statistic: Callable[[Floats], float]) -> Mean:
 def _in_between(lags: Sequence[int], chance: float) -> Floats:
     """Probability that a slot trades k times between two trades at each lag; shape (lags, largest lag)."""
     counts = np.arange(max(lags))
-    table: Floats = binom.pmf(counts[None, :], np.array(lags)[:, None] - 1, chance)
-    return table
+    return np.asarray(binom.pmf(counts[None, :], np.array(lags)[:, None] - 1, chance), dtype=np.float64)
 
 
 def _padded(tail_exponent: float, max_lots: int, lags: Sequence[int]) -> Floats:

@@ -185,7 +185,7 @@ def run(
     samples = {name: by_block(day, blocks) for name, day in days.items()}
     for name, (cell, instrument) in OURS.items():
         own = frame.loc[frame["cell"] == cell, [c for c in frame.columns if str(c).startswith(f"{instrument}.")]]
-        samples[name] = own.rename(columns=lambda column, start=f"{instrument}.": str(column).removeprefix(start))
+        samples[name] = own.rename(columns={c: str(c).removeprefix(f"{instrument}.") for c in own.columns})
     found = {name: {s: mean_over(sample[s]) for s in STATISTICS} for name, sample in samples.items()}
     return Outcome(judge(found, samples), lambda path: _draw(path, found, samples, days), [_table(found)])
 
@@ -257,7 +257,8 @@ def _draw(path: Path, found: Found, samples: Mapping[str, pd.DataFrame], days: M
         ratios = [found[name][s].value / found[REFERENCE][s].value for s in STATISTICS]
         # What is 0 or negative, as the memory of our signs may be, has no place on a logarithmic axis.
         shown = [(ratio, place + 0.13 * (k - 2)) for ratio, place in zip(ratios, places, strict=True) if ratio > 0]
-        left.scatter(*zip(*shown, strict=True), s=22, label=name, color=colours[name])
+        ratios_shown, heights = zip(*shown, strict=True)
+        left.scatter(ratios_shown, heights, s=22, label=name, color=colours[name])
     left.axvline(1, color="black", lw=1)
     left.set(xscale="log", xlabel=f"over {REFERENCE}'s", title=f"Each statistic, {REFERENCE} = 1")
     left.set_yticks(places, list(STATISTICS.values()), fontsize="small")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 
@@ -82,8 +84,8 @@ def wall_market(tail_exponent: float, trades: int) -> Scenario:
 
 def impact_markets(base: Scenario, lots: Lots = SIZES[-1]) -> dict[str, Scenario]:
     """A market without a metaorder (cell ``without``) and with one of so many lots (``with``), worked at one rate."""
-    params = {"instrument": MEASURED, "side": "buy", "parent_lots": lots, "slices": lots}
-    times = {"start": f"{WARM_UP_NS // NS_PER_S}s", "duration": f"{lots * _LOT_EVERY_S}s"}
+    params: dict[str, Any] = {"instrument": MEASURED, "side": "buy", "parent_lots": lots, "slices": lots}
+    times: dict[str, Any] = {"start": f"{WARM_UP_NS // NS_PER_S}s", "duration": f"{lots * _LOT_EVERY_S}s"}
     buyer = group("metaorder", "strategies.twap:TwapTrader", **params, **times)
     cells = {"without": base, "with": with_agents(base, buyer)}
     horizon = _done_ns(lots) + NS_PER_S

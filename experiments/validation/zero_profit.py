@@ -182,9 +182,10 @@ class FlagshipTask(msgspec.Struct, frozen=True):
         retreats = finished.table("retreat")
         feared = retreats[retreats["cause"] == WithdrawalCause.ADVERSE_SELECTION]
         costs = trading_costs_bp(finished)
-        dealers = {finished.header.agents[i].group for i in finished.header.dealer_ids}
+        dealer_ids = finished.header.dealer_ids or ()
+        dealers = {finished.header.agents[i].group for i in dealer_ids}
         return {
-            "left": feared["agent_id"].nunique() / len(finished.header.dealer_ids),
+            "left": feared["agent_id"].nunique() / len(dealer_ids),
             "away": dealer_absence(finished, 0, horizon_ns(finished))[0],
             "earned": -float(np.mean([costs[f"cost_bp.{name}"] for name in sorted(dealers)])),
         }

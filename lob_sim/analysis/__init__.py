@@ -12,4 +12,91 @@ module              what it measures
 ``amplification``   overshoot, loss amplification, forced volume, time to recovery, failures
 ``tables``          what the measures need of their inputs
 ==================  ==================================================================================
+
+What they give is offered from here, and loaded when it is first used.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lob_sim._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lob_sim.analysis.amplification import failures as failures
+    from lob_sim.analysis.amplification import forced_volume_lots as forced_volume_lots
+    from lob_sim.analysis.amplification import loss_amplification as loss_amplification
+    from lob_sim.analysis.amplification import overshoot as overshoot
+    from lob_sim.analysis.amplification import recovery_ns as recovery_ns
+    from lob_sim.analysis.amplification import tier1_loss_cash as tier1_loss_cash
+    from lob_sim.analysis.flow import daily_counts as daily_counts
+    from lob_sim.analysis.flow import pin as pin
+    from lob_sim.analysis.flow import vpin as vpin
+    from lob_sim.analysis.flow import vpin_null as vpin_null
+    from lob_sim.analysis.liquidity import amihud as amihud
+    from lob_sim.analysis.liquidity import lit_share as lit_share
+    from lob_sim.analysis.liquidity import lit_state as lit_state
+    from lob_sim.analysis.liquidity import resilience_half_life_ns as resilience_half_life_ns
+    from lob_sim.analysis.liquidity import sale_impact_ticks as sale_impact_ticks
+    from lob_sim.analysis.liquidity import spread_parts as spread_parts
+    from lob_sim.analysis.liquidity import trade_spreads as trade_spreads
+    from lob_sim.analysis.liquidity import volume_weighted as volume_weighted
+    from lob_sim.analysis.price_discovery import dispersion as dispersion
+    from lob_sim.analysis.price_discovery import excess_write_down as excess_write_down
+    from lob_sim.analysis.price_discovery import information_share as information_share
+    from lob_sim.analysis.price_discovery import on_grid as on_grid
+    from lob_sim.analysis.spread_models import huang_stoll as huang_stoll
+    from lob_sim.analysis.spread_models import kyle_lambda as kyle_lambda
+    from lob_sim.analysis.spread_models import roll_spread as roll_spread
+    from lob_sim.analysis.summary import crisis_metrics as crisis_metrics
+    from lob_sim.analysis.summary import dealer_absence as dealer_absence
+    from lob_sim.analysis.summary import fear_withdrawals as fear_withdrawals
+    from lob_sim.analysis.summary import horizon_ns as horizon_ns
+    from lob_sim.analysis.summary import lit_quotes as lit_quotes
+    from lob_sim.analysis.summary import of as of
+    from lob_sim.analysis.summary import shock_ns as shock_ns
+    from lob_sim.analysis.summary import summarise as summarise
+    from lob_sim.analysis.tables import floats as floats
+    from lob_sim.analysis.tables import held_for as held_for
+    from lob_sim.analysis.tables import ints as ints
+    from lob_sim.analysis.tables import row_at as row_at
+    from lob_sim.analysis.tables import value_at as value_at
+
+_HOMES = {
+    "amplification": (
+        "failures",
+        "forced_volume_lots",
+        "loss_amplification",
+        "overshoot",
+        "recovery_ns",
+        "tier1_loss_cash",
+    ),
+    "flow": ("daily_counts", "pin", "vpin", "vpin_null"),
+    "liquidity": (
+        "amihud",
+        "lit_share",
+        "lit_state",
+        "resilience_half_life_ns",
+        "sale_impact_ticks",
+        "spread_parts",
+        "trade_spreads",
+        "volume_weighted",
+    ),
+    "price_discovery": ("dispersion", "excess_write_down", "information_share", "on_grid"),
+    "spread_models": ("huang_stoll", "kyle_lambda", "roll_spread"),
+    "summary": (
+        "crisis_metrics",
+        "dealer_absence",
+        "fear_withdrawals",
+        "horizon_ns",
+        "lit_quotes",
+        "of",
+        "shock_ns",
+        "summarise",
+    ),
+    "tables": ("floats", "held_for", "ints", "row_at", "value_at"),
+}
+
+__all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605  # as the imports above
+
+__getattr__ = lazy_names(__name__, _HOMES)

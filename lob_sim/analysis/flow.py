@@ -7,11 +7,10 @@ import math
 import msgspec
 import numpy as np
 import pandas as pd
-from scipy import optimize
-from scipy.special import gammaln, logsumexp
 
 from lob_sim.analysis.tables import Floats, Ints, all_finite, ints, require, same_length
 from lob_sim.errors import DataError
+from lob_sim.extras import need_extra
 
 _MOST = 10_000_000
 """Days or buckets beyond which the unit of one was meant to be another."""
@@ -120,6 +119,9 @@ def pin_log_likelihood(
     bad_news = sells * math.log1p(informed / rate_sells) - informed
     with np.errstate(divide="ignore"):
         kinds = np.log([1 - event, event * (1 - bad), event * bad])
+    need_extra("sweep", "scipy")
+    from scipy.special import gammaln, logsumexp
+
     days = logsumexp([kinds[0] + 0 * none, kinds[1] + good_news, kinds[2] + bad_news], axis=0)
     constant = none - rate_buys - rate_sells - gammaln(buys + 1) - gammaln(sells + 1)
     return float(np.sum(days + constant))
@@ -141,6 +143,9 @@ def pin(buys: Floats, sells: Floats) -> PinEstimate:
     _check_counts(buys, sells)
     if buys.size < 2 or buys.sum() == 0 or sells.sum() == 0:
         raise DataError("expected at least two days with some buys and some sells", "PIN")
+
+    need_extra("sweep", "scipy")
+    from scipy import optimize
 
     def cost(x: Floats) -> float:
         event, bad = 1 / (1 + np.exp(-x[:2]))

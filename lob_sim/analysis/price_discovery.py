@@ -7,10 +7,10 @@ import math
 import msgspec
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
 from lob_sim.analysis.tables import Floats, Ints, all_finite, floats, ints, require, row_at, same_length, value_at
 from lob_sim.errors import DataError
+from lob_sim.extras import need_extra
 
 _NOISE = 1e-20
 """Variance, as a share of that of a price's changes, that rounding leaves of an innovation of 0."""
@@ -63,6 +63,9 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
         return InformationShare(math.nan, math.nan)
     gap = prices[lags:-1, 0] - prices[lags:-1, 1]
     lagged = [changes[lags - lag : len(changes) - lag] for lag in range(1, lags + 1)]
+    need_extra("sweep", "statsmodels")
+    import statsmodels.api as sm
+
     regressors = sm.add_constant(np.column_stack([gap, *lagged]), has_constant="add")
     fits = [sm.OLS(changes[lags:, i], regressors).fit() for i in range(2)]
     covariance = np.cov(np.column_stack([fit.resid for fit in fits]).T)

@@ -6,10 +6,10 @@ import math
 
 import msgspec
 import numpy as np
-import statsmodels.api as sm
 
 from lob_sim.analysis.tables import Floats, all_finite, same_length
 from lob_sim.errors import DataError
+from lob_sim.extras import need_extra
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -55,6 +55,9 @@ def kyle_lambda(price_changes_ticks: Floats, signed_volume_lots: Floats, lags: i
         raise DataError(f"{lags} lags of {n} intervals: expected 0 to n - 1", "Kyle's lambda")
     if n < 3 or np.ptp(flow) == 0:
         return Estimate(math.nan, math.nan, n)
+    need_extra("sweep", "statsmodels")
+    import statsmodels.api as sm
+
     fit = sm.OLS(changes, sm.add_constant(flow, has_constant="add")).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
     return Estimate(float(fit.params[1]), float(fit.bse[1]), n)
 
@@ -119,6 +122,9 @@ def huang_stoll(mids_ticks: Floats, signs: Floats, spreads_ticks: Floats) -> Hua
         raise DataError("expected signs of +1 and -1", "Huang and Stoll")
     if len(signs) < _FEWEST_TRADES:
         return HuangStoll(*[math.nan] * 6)
+    need_extra("sweep", "statsmodels")
+    import statsmodels.api as sm
+
     persistence = sm.OLS(signs[1:], signs[:-1]).fit()
     rho = float(persistence.params[0])
     half = signs * spreads_ticks / 2

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
-from scipy.optimize import brentq
 
 from lob_sim.balance.constraints.base import ROUNDING
 from lob_sim.balance.impact import ParametricMarket, SaleMarket
@@ -19,6 +18,7 @@ from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sale_order import CASH, Stage
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError
+from lob_sim.roots import brent_root
 from lob_sim.units import Lots
 
 _SCAN_POINTS = 256
@@ -84,7 +84,7 @@ def _smallest_share(manager: RiskManager, view: SheetView, market: ParametricMar
         share = k / _SCAN_POINTS
         value = headroom(share)
         if value > nothing:
-            return float(brentq(headroom, before, share, xtol=1e-15, rtol=1e-15))
+            return brent_root(headroom, before, share, xtol=1e-15, rtol=1e-15)
         if value >= -nothing:
             return _beginning(lambda x: headroom(x) >= -nothing, before, share)
         before = share

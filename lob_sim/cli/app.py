@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lob_sim import __version__
-from lob_sim.cli import figures, history, listing, logs, reporting, running, sweeping
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError, LobSimError
 from lob_sim.interrupts import end_by_sigterm_as_by_ctrl_c
@@ -17,21 +18,52 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
+_COMMANDS = {
+    "run": "running",
+    "check": "running",
+    "figures": "figures",
+    "replay": "logs",
+    "rerun": "logs",
+    "diff": "logs",
+    "export": "logs",
+    "import": "history",
+    "against": "history",
+    "sweep": "sweeping",
+    "sweep-report": "sweeping",
+    "report": "reporting",
+    "list": "listing",
+}
+"""Every command, in the order of the help, and the module that registers it."""
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command's module when the command is wanted: ``--version`` needs no pandas."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            for known in _COMMANDS:  # What is suggested instead is one of those that are there.
+                self.get_command(ctx, known)
+            return None
+        if cmd_name not in self.commands:
+            # The callback makes a group of it even where a module has one command alone.
+            part = typer.Typer(callback=_root, rich_markup_mode=self.rich_markup_mode)
+            import_module(f"lob_sim.cli.{_COMMANDS[cmd_name]}").register(part)
+            self.commands.update(typer.main.get_group(part).commands)
+        return self.commands[cmd_name]
+
+
 app = typer.Typer(
     name="lob-sim",
+    cls=_LazyGroup,
     help="An order-book market in which liquidity crises emerge from dealers' balance sheets.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-running.register(app)
-figures.register(app)
-logs.register(app)
-history.register(app)
-sweeping.register(app)
-reporting.register(app)
-listing.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -15,14 +15,19 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.cli.reference import parameter_reference
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.convert import did_you_mean
-from lob_sim.errors import InputError, printable
-from lob_sim.plugins import describe, find_plugins, load_class
+from lob_sim.errors import InputError, PluginError, printable
+from lob_sim.plugins import SHIPPED, describe, find_plugins, load_class, registered_plugins
 from lob_sim.scenario import packaged_scenarios
 
 
 def _strategies() -> Iterable[tuple[str, str]]:
-    for spec in find_plugins("strategies", Strategy):
+    for spec in find_plugins(SHIPPED, Strategy):
         yield spec, describe(load_class(spec, Strategy)).summary
+    for name in registered_plugins():
+        try:
+            yield name, describe(load_class(name, Strategy)).summary
+        except PluginError as error:  # What somebody else's package breaks, it alone loses.
+            yield name, str(error)
 
 
 def _scenarios() -> Iterable[tuple[str, str]]:

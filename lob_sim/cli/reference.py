@@ -20,10 +20,9 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.sale_order import SALE_ORDERS
 from lob_sim.convert import is_duration, struct_fields
 from lob_sim.desk.building import CONSTRAINTS, LIQUIDATIONS, MARKINGS
-from lob_sim.plugins import find_plugins, load_class, param_infos, params_type
+from lob_sim.plugins import SHIPPED, find_plugins, load_class, param_infos, params_type
 from lob_sim.scenario import Scenario
-from strategies.repo_lender import RepoLending
-from strategies.standing_repo_facility import StandingRepoFacility
+from lob_sim.scenario.venues import VENUES
 
 _INTRODUCTION = """\
 # Parameters
@@ -46,11 +45,11 @@ prints; a test compares the two.
 
 _HEADINGS: Mapping[str, str] = {
     "Strategies": "Named in `agents[].strategy`; their parameters go into `agents[].params`.",
-    "Lenders": "Agents too, named in the same way.",
     "Limits": "Named in `agents[].balance_sheet.constraints[].kind`; their parameters go into its `params`.",
     "Sale orders": "Named in `agents[].balance_sheet.sale_order`.",
     "Liquidation": "Named in `agents[].balance_sheet.liquidation`; their parameters go into `liquidation_params`.",
     "Marking": "Named in `agents[].balance_sheet.marking`; their parameters go into `marking_params`.",
+    "Venues": "Named in `venues[].kind`; their parameters go into its `params`.",
 }
 
 _SUFFIX_UNITS: Sequence[tuple[str, str]] = (
@@ -109,12 +108,11 @@ def named_classes(heading: str) -> Mapping[str, type[Any]]:
         "Sale orders": SALE_ORDERS,
         "Liquidation": LIQUIDATIONS,
         "Marking": MARKINGS,
+        "Venues": VENUES,
     }
     if heading in known:
         return known[heading]
-    if heading == "Strategies":
-        return {spec: load_class(spec, Strategy) for spec in find_plugins("strategies", Strategy)}
-    return {f"{cls.__module__}:{cls.__qualname__}": cls for cls in (RepoLending, StandingRepoFacility)}
+    return {spec: load_class(spec, Strategy) for spec in find_plugins(SHIPPED, Strategy)}
 
 
 def scenario_places() -> dict[type[msgspec.Struct], str]:

@@ -13,12 +13,9 @@ import typer
 
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import DataError, InputError
+from lob_sim.extras import need_extra
 from lob_sim.log import open_run
 from lob_sim.log.manifest import MANIFEST_NAME
-from lob_sim.report.compare_page import compare_page
-from lob_sim.report.render import write_page
-from lob_sim.report.results_page import read_validation, sweep_page, validation_page
-from lob_sim.report.run_page import run_page
 from lob_sim.sweep.folder import Sweep
 from lob_sim.sweep.tables import curves, maps, notes, summarise
 
@@ -64,8 +61,14 @@ def write_report(paths: Sequence[Path], out: Path | None = None) -> Path:
 
     Raises:
         InputError: A path is nothing that has a page, or several are not all runs.
+        MissingExtraError: What pages are made with is not installed.
         OutputError: The page cannot be written.
     """
+    need_extra("report", "jinja2", "plotly")
+    from lob_sim.report.render import write_page
+    from lob_sim.report.results_page import read_validation, validation_page
+    from lob_sim.report.run_page import run_page
+
     if len(paths) > 1:
         target = out if out is not None else paths[0].resolve().parent / COMPARISON
         return write_page(_comparison(paths, target), target)
@@ -88,6 +91,8 @@ def _nothing_known(path: Path) -> InputError:
 
 
 def _comparison(paths: Sequence[Path], target: Path) -> str:
+    from lob_sim.report.compare_page import compare_page
+
     for path in paths:
         if not (path / MANIFEST_NAME).is_file():
             raise _nothing_known(path) if not path.exists() else DataError("is not a run directory", str(path))
@@ -117,6 +122,8 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _sweep(folder: Path) -> str:
+    from lob_sim.report.results_page import sweep_page
+
     sweep = Sweep(folder)
     frame = sweep.frame()
     metrics = list(frame.attrs["metrics"])[:_MOST_METRICS]

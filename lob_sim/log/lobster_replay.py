@@ -42,7 +42,7 @@ from lob_sim.messages import (
     TimeInForce,
     Trade,
 )
-from lob_sim.simulation.recorder import Recorder
+from lob_sim.messages.recorder import Recorder
 from lob_sim.units import Instrument, Lots, Ns, Ticks
 from lob_sim.venue.matching import MatchingEngine
 

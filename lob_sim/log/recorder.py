@@ -1,4 +1,4 @@
-"""Recorders that need no disk. Both satisfy :class:`lob_sim.simulation.recorder.Recorder`."""
+"""Recorders that need no disk. Both satisfy :class:`lob_sim.messages.recorder.Recorder`."""
 
 from __future__ import annotations
 

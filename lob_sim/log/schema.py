@@ -26,7 +26,7 @@ from lob_sim.errors import DataError, InputError, InvariantError, LobSimError
 from lob_sim.messages import Command, Message
 
 SCHEMA_VERSION = 1
-"""Version of the run directory's format, counted up with every change that an older reader cannot read."""
+"""Version of the run directory's format and of what its columns mean; docs/logs.md says when it is counted up."""
 
 Int64 = NDArray[np.int64]
 _NUMPY_OF = {pa.int64(): np.int64, pa.int8(): np.int8, pa.bool_(): np.bool_}
@@ -90,13 +90,19 @@ class Dataset:
     def require(self, schema: pa.Schema, where: str) -> None:
         """Check that what a file says of its columns is this dataset's schema.
 
+        An enumeration may have got more members since the file was written, but its numbers mean what they did.
+
         Raises:
-            DataError: It has other columns or types.
+            DataError: It has other columns, types or members.
         """
         if not schema.equals(self.schema):
             found = ", ".join(f"{f.name}: {f.type}" for f in schema)
             expected = ", ".join(f"{f.name}: {f.type}" for f in self.schema)
             raise DataError(f"has the columns ({found}); expected ({expected})", where)
+        for name in self._enums:
+            found, expected = (_members_text(s.field(name)) for s in (schema, self.schema))
+            if not set(found.split(", ")) <= set(expected.split(", ")):
+                raise DataError(f"{name} has the members ({found}); expected ({expected})", where)
 
 
 class Columns:
@@ -186,6 +192,11 @@ class _Members(dict[int, int]):
     def __missing__(self, number: int) -> int:
         # A refused command may say anything, and is on the log as it was.
         return number
+
+
+def _members_text(field: pa.Field) -> str:
+    metadata: dict[bytes, bytes] = field.metadata or {}
+    return metadata.get(b"members", b"").decode()
 
 
 def _is_enum(hint: object) -> bool:

@@ -148,6 +148,9 @@ class DirectorySource:
         self._parts: list[Part] = []
         self._is_checked = True
         for part in self.manifest.parts:
+            if part.dataset not in message_types():
+                problems.append(Problem(part.path, "is of no known dataset; it is not read"))
+                continue
             wrong = _what_is_wrong(path, part)
             if wrong:
                 problems.append(Problem(part.path, wrong))

@@ -27,8 +27,8 @@ from lob_sim.messages import (
     RetreatRecord,
     ReturnRecord,
 )
+from lob_sim.messages.recorder import Recorder
 from lob_sim.report.live_tables import Screen
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
+from lob_sim.extras import need_extra
 from lob_sim.files import make_folder
 from lob_sim.log import Run
 from lob_sim.log.run import reads_logs
@@ -73,8 +74,10 @@ def write_figures(run: Run, folder: Path, form: str = "png", only: Sequence[str]
 
     Raises:
         InputError: There is no such format or figure.
+        MissingExtraError: matplotlib is not installed.
         OutputError: The folder or a file cannot be written.
     """
+    need_extra("report", "matplotlib")
     if form not in FORMATS:
         raise InputError(f"expected one of {', '.join(FORMATS)}, got {form!r}", "--format")
     for name in only:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from lob_sim.plugins import is_shipped
@@ -18,34 +20,40 @@ def without_foreign(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
         The scenario, and the fields that named what has been replaced.
     """
     left: list[str] = []
-    groups = [_group(group, left) for group in scenario.agents]
+    folder = Path(scenario.folder) if scenario.folder else None
+    groups = [_group(group, folder, left) for group in scenario.agents]
+    foreign = [i for i, venue in enumerate(scenario.venues) if _is_foreign(venue.kind, folder)]
+    left += [f"venues[{i}].kind" for i in foreign]
+    venues = [venue for i, venue in enumerate(scenario.venues) if i not in foreign]
     silent = {place.split(".")[1] for place in left if place.endswith(".strategy")}
     # A group whose strategy is not looked at may or may not lend.
     groups = [_without_lenders(group, silent) for group in groups]
-    return msgspec.structs.replace(scenario, agents=groups), tuple(left)
+    return msgspec.structs.replace(scenario, agents=groups, venues=venues), tuple(left)
 
 
-def _group(group: AgentGroupSpec, left: list[str]) -> AgentGroupSpec:
+def _group(group: AgentGroupSpec, folder: Path | None, left: list[str]) -> AgentGroupSpec:
     where = f"agents.{group.name}"
-    if not is_shipped(group.strategy):
+    if not is_shipped(group.strategy, folder):
         left.append(f"{where}.strategy")
         group = msgspec.structs.replace(group, strategy=_STAND_IN, params={})
     if group.balance_sheet is None:
         return group
-    return msgspec.structs.replace(group, balance_sheet=_sheet(group.balance_sheet, f"{where}.balance_sheet", left))
+    return msgspec.structs.replace(
+        group, balance_sheet=_sheet(group.balance_sheet, f"{where}.balance_sheet", folder, left)
+    )
 
 
-def _sheet(sheet: BalanceSheetSpec, where: str, left: list[str]) -> BalanceSheetSpec:
+def _sheet(sheet: BalanceSheetSpec, where: str, folder: Path | None, left: list[str]) -> BalanceSheetSpec:
     kept = []
     for i, constraint in enumerate(sheet.constraints):
-        if _is_foreign(constraint.kind):
+        if _is_foreign(constraint.kind, folder):
             left.append(f"{where}.constraints[{i}].kind")
         else:
             kept.append(constraint)
     sheet = msgspec.structs.replace(sheet, constraints=kept)
     plain = BalanceSheetSpec()
     for field, params in _POLICIES.items():
-        if _is_foreign(getattr(sheet, field)):
+        if _is_foreign(getattr(sheet, field), folder):
             left.append(f"{where}.{field}")
             changes = {name: getattr(plain, name) for name in (field, params) if name}
             sheet = msgspec.structs.replace(sheet, **changes)
@@ -60,5 +68,5 @@ def _without_lenders(group: AgentGroupSpec, silent: set[str]) -> AgentGroupSpec:
     return msgspec.structs.replace(group, balance_sheet=msgspec.structs.replace(sheet, lenders=lenders))
 
 
-def _is_foreign(name: str) -> bool:
-    return ":" in name and not is_shipped(name)
+def _is_foreign(name: str, folder: Path | None) -> bool:
+    return ":" in name and not is_shipped(name, folder)

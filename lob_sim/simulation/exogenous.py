@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from lob_sim.information.fair_value import FairValueParams, FairValueProcess, ScheduledJump
 from lob_sim.messages import Event, FairValue, News
+from lob_sim.messages.recorder import Recorder
 from lob_sim.scenario import Scenario, instrument_specs
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market_data import MarketData
 from lob_sim.simulation.ports import Recipient
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.units import Ticks
 
 

@@ -18,6 +18,7 @@ from lob_sim.account.context import AgentContext, ManagerContext
 from lob_sim.agents.strategy import Component
 from lob_sim.errors import LobSimError, StrategyError
 from lob_sim.messages import AgentMessage, Event, RfqOpened
+from lob_sim.messages.recorder import Recorder
 from lob_sim.rng import Stream
 from lob_sim.simulation.failures import strategy_error, too_often
 from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, manager_hooks, waking_messages
@@ -25,7 +26,6 @@ from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market_data import AgentView
 from lob_sim.simulation.pace import MOST_CALLS, WITHIN_NS
 from lob_sim.simulation.ports import MarketPort
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.units import Cash, Ns
 
 Reaction: TypeAlias = tuple[Callable[[Any], None] | None, tuple[tuple[int, Hook], ...]]

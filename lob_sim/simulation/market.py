@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from lob_sim.agents.context import TopOfBook
 from lob_sim.errors import InvariantError
 from lob_sim.messages import AgentMessage, Command, Event, PhaseChanged, Trade
+from lob_sim.messages.recorder import Recorder
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.ledger import EXTERNAL, Ledger
 from lob_sim.simulation.market_data import MarketData
 from lob_sim.simulation.ports import Recipient
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.units import Cash, Ns
 from lob_sim.venue.base import Venue
 from lob_sim.venue.matching import MatchingEngine

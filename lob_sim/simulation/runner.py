@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from lob_sim.messages.recorder import Recorder
 from lob_sim.scenario import Scenario
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns
 

@@ -12,6 +12,7 @@ from lob_sim.agents.strategy import Component
 from lob_sim.balance.view import SheetContext
 from lob_sim.desk.building import DeskBuilder
 from lob_sim.desk.desk import Desk
+from lob_sim.messages.recorder import Recorder
 from lob_sim.rng import Stream
 from lob_sim.scenario import Scenario, instrument_specs, open_venues
 from lob_sim.simulation.exogenous import Exogenous, fair_values
@@ -22,7 +23,6 @@ from lob_sim.simulation.ledger import Ledger
 from lob_sim.simulation.market import Market
 from lob_sim.simulation.market_data import AgentView, MarketData
 from lob_sim.simulation.plan import MarketPlan, Member, longest_view_ns
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.sessions import Timetable
 
 

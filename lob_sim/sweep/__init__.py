@@ -5,8 +5,9 @@ Names are loaded when they are first used: a worker process needs none of the li
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lob_sim._lazy import lazy_names
 
 if TYPE_CHECKING:
     from lob_sim.sweep.calibration import Calibration as Calibration
@@ -71,12 +72,7 @@ _HOMES = {
     ),
     "task": ("TaskResult", "TaskSpec"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # a test holds it equal to the imports above
+__all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605  # as the imports above
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -20,6 +20,7 @@ import msgspec
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, LobSimError, OutputError
+from lob_sim.extras import need_extra
 from lob_sim.sweep.design import Axis, Point, checked_axis, run_seeds, seed_list
 from lob_sim.sweep.executors import Processes
 from lob_sim.sweep.folder import differences, program_versions
@@ -95,6 +96,7 @@ def calibrate(
             another calibration.
         LobSimError: The runs of every trial failed.
     """
+    need_extra("sweep", "optuna")
     import optuna
 
     _check(free, targets, trials)

@@ -10,6 +10,7 @@ import msgspec
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
+from lob_sim.extras import need_extra
 from lob_sim.scenario import find_scenario, load_scenario
 from lob_sim.sweep.design import Design, DesignKind, SweepFile, load_sweep_file, parse_axis, read_toml
 from lob_sim.sweep.executors import open_executor
@@ -72,6 +73,7 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
     Raises:
         InputError: Anything that :func:`lob_sim.sweep.run_sweep`, the scenario or an option refuses.
     """
+    need_extra("sweep", "scipy", "filelock")  # Of the summary too: not after an hour of runs.
     file, scenario_source = _read_source(source)
     design = merge_design(file, options)
     limits = merge_limits(file, options)
@@ -107,6 +109,8 @@ def sweep_report(directory: Path, metrics: Sequence[str], console: Console) -> P
         InputError: No sweep in the folder, or a metric that it does not have.
         DataError: No run has finished yet.
     """
+    need_extra("sweep", "scipy")
+    need_extra("report", "matplotlib")
     found = Sweep(directory)
     frame = found.frame()
     axes = [axis.path for axis in found.manifest.design.axes]

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from lob_sim.errors import InputError
+from lob_sim.extras import need_extra
 from lob_sim.scenario import overrides
 from lob_sim.sweep.limits import Limits
 from lob_sim.sweep.task import Value, plain_value, refuse_taken
@@ -214,6 +215,7 @@ class Design(msgspec.Struct, frozen=True):
 
 def unit_sample(kind: DesignKind, dimensions: int, n: int, root_seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A space-filling sample of the unit cube, shape (n, dimensions), from scipy.stats.qmc."""
+    need_extra("sweep", "scipy")
     from scipy.stats import qmc
 
     rng = np.random.default_rng(np.random.SeedSequence(root_seed, spawn_key=(_DESIGN_KEY,)))

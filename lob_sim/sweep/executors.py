@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from lob_sim.errors import InputError
+from lob_sim.extras import need_extra
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -138,14 +139,13 @@ class Cluster(Executor):
         workers: Number of local processes; without meaning for an address.
 
     Raises:
-        InputError: dask.distributed is not installed, or no scheduler answers within 10 s.
+        MissingExtraError: dask.distributed is not installed.
+        InputError: No scheduler answers within 10 s.
     """
 
     def __init__(self, address: str, workers: int | None = None) -> None:
-        try:
-            distributed: Any = importlib.import_module("distributed")
-        except ImportError as error:
-            raise InputError("needs dask.distributed: pip install 'lob-sim[cluster]'", "--cluster") from error
+        need_extra("cluster", "distributed")
+        distributed: Any = importlib.import_module("distributed")
         self._local: Any = None
         target: Any = address
         if address == "local":

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +28,7 @@ import numpy as np
 
 import lob_sim
 from lob_sim.errors import DataError, InputError, OutputError
+from lob_sim.extras import need_extra
 from lob_sim.files import make_folder, own_folder, read_ordinary, write_file
 from lob_sim.sweep.design import Design, Point, run_seeds
 from lob_sim.sweep.executors import Cluster, Processes
@@ -145,9 +145,11 @@ def run_sweep(
     Raises:
         InputError: A parameter is named like a column of the results; limits on a cluster; the folder holds another
             sweep, this one without ``resume``, or something else.
+        MissingExtraError: filelock is not installed.
         OutputError: The folder cannot be written, or is in use by another session.
         LobSimError: The executor itself failed; the sweep can be resumed.
     """
+    need_extra("sweep", "filelock")
     refuse_limits_on_cluster(limits, isinstance(executor, Cluster))
     task = load_task(plan.task)
     points = plan.design.points()
@@ -289,21 +291,16 @@ def _differing(path: str, there: Any, here: Any) -> Iterator[str]:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep a second session out. The system drops the lock with the process, however that ends."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
+    from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / _LOCK, timeout=0)
     try:
-        lock = os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        raise OutputError(f"cannot lock the sweep's folder {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
+        lock.acquire()
+    except Timeout as error:
         raise OutputError(f"{folder} is in use by another session of this sweep") from error
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be locked: {error.strerror}") from error
     try:
         yield
     finally:
-        os.close(lock)
+        lock.release()

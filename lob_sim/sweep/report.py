@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lob_sim.errors import printable
+from lob_sim.extras import need_extra
 from lob_sim.files import make_folder, own_folder, safe_names, write_file
 from lob_sim.sweep.folder import Sweep
 from lob_sim.sweep.tables import curves, known_metrics, maps, summarise
@@ -89,6 +90,7 @@ def write_figures(sweep: Sweep, metrics: Sequence[str] | None = None, out: Path 
         DataError: No run has finished yet.
         OutputError: The folder cannot be written.
     """
+    need_extra("report", "matplotlib")
     frame = sweep.frame()
     chosen = known_metrics(frame, metrics)
     figured = chosen if metrics else chosen[:_MAX_METRICS]

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
+from lob_sim.extras import need_extra
 from lob_sim.sweep.design import Axis, Point
 from lob_sim.sweep.task import Value
 
@@ -114,6 +115,7 @@ def bootstrap(
 
 def t_half_width(standard_error: float, n: int, level: float = 0.95) -> float:
     """Half of the width of Student's interval, from a standard error estimated from n independent observations."""
+    need_extra("sweep", "scipy")
     from scipy.stats import t
 
     return float(t.ppf((1 + level) / 2, n - 1)) * standard_error
@@ -391,6 +393,7 @@ def sobol_points(axes: Sequence[Axis], n: int, seed: int = 0) -> list[Point]:
     Raises:
         InputError: ``n`` is no power of two: the sequence would lose its balance.
     """
+    need_extra("sweep", "SALib")
     from SALib.sample import sobol
 
     if n < 1 or n & (n - 1):
@@ -414,6 +417,7 @@ def sobol_indices(axes: Sequence[Axis], outputs: Any, level: float = 0.95, seed:
     Raises:
         InputError: The number of outputs does not fit, or they are all equal (no variance to share out).
     """
+    need_extra("sweep", "SALib")
     from SALib.analyze import sobol
 
     y = np.asarray(outputs, dtype=np.float64)

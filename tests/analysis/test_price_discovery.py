@@ -79,7 +79,7 @@ def test_dispersion_is_across_agents_of_what_each_last_said() -> None:
     found = dispersion(beliefs, "mean_ticks", np.array([5, 15, 25, 35]))
     np.testing.assert_allclose(
         found,
-        [math.nan, np.std([100, 104], ddof=1), np.std([102, 104], ddof=1), np.std([102, 104, 109], ddof=1)],
+        [math.nan, *(float(np.std(x, ddof=1)) for x in ([100, 104], [102, 104], [102, 104, 109]))],
     )
     assert np.isnan(dispersion(beliefs.iloc[:0], "mean_ticks", np.array([5]))).all()
 

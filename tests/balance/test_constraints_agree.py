@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -52,7 +52,7 @@ def views() -> st.SearchStrategy[SheetView]:
         covariances = [[a * b * (1 if i == j else rho) for j, b in enumerate(vols)] for i, a in enumerate(vols)]
         return sheet.view(covariances)
 
-    two = {"min_size": 2, "max_size": 2}
+    two: dict[str, Any] = {"min_size": 2, "max_size": 2}
     return st.builds(
         make,
         st.lists(st.integers(0, 5_000), **two),
@@ -135,7 +135,7 @@ class Concentration(Constraint):
 
     def headroom(self, view: SheetView) -> float:
         largest = max(q * u for q, u in zip(view.lots, view.unit_cash, strict=True))
-        return self.params.share * view.assets_cash - largest  # type: ignore[attr-defined, no-any-return]
+        return self.params.share * view.assets_cash - largest  # type: ignore[attr-defined]
 
 
 def test_a_users_constraint_needs_only_headroom() -> None:

@@ -39,9 +39,10 @@ INFORMED: dict[str, Any] = {
 
 def sales(log: Auditor, number: int) -> list[tuple[int, int, int, int]]:
     """(time, instrument, lots, price) of every sale of an agent."""
+    traded: list[Any] = log.of(OrderFilled, RfqTraded)
     found = [
         (e.ts_event_ns, e.instrument_id, e.qty_lots, e.price_ticks)
-        for e in log.of(OrderFilled, RfqTraded)
+        for e in traded
         if e.agent_id == number and e.side is Side.SELL
     ]
     return sorted(found)

@@ -71,7 +71,8 @@ def kinds(log: Auditor, kind: FundingKind) -> list[FundingEvent]:
 
 def sold(world: World, log: Auditor, name: str = "prime-1") -> int:
     number = agent_id(world, name)
-    return sum(e.qty_lots for e in log.of(OrderFilled, RfqTraded) if e.agent_id == number and e.side is Side.SELL)
+    traded: list[Any] = log.of(OrderFilled, RfqTraded)
+    return sum(e.qty_lots for e in traded if e.agent_id == number and e.side is Side.SELL)
 
 
 # --- letters ------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ constraints = st.lists(
         st.sampled_from([0, 20 * M]).map(lambda x: {"kind": "inventory", "params": {"limits": {"corporate": x}}}),
     ),
     max_size=3,
-    unique_by=lambda c: c["kind"],
+    unique_by=lambda c: str(c["kind"]),
 )
 sheets = st.fixed_dictionaries(
     {

@@ -69,12 +69,12 @@ def test_capital_is_what_the_balance_sheets_open_with() -> None:
     opening = run(calm, 1)
     unit = open_market(calm)[1]
     sheets = opening.table("balance_sheet")
-    sheets = sheets[sheets["cause"] == int(SheetCause.OPENING)].set_index("agent_id")["tier1_cash"]
+    tier1_cash = sheets[sheets["cause"] == int(SheetCause.OPENING)].set_index("agent_id")["tier1_cash"]
     groups = cells.leverage_groups(calm)
     for agent in opening.header.agents:
         if agent.group in groups:
             held = cells.capital(calm, groups[agent.group])
-            assert unit.size * int(sheets[agent.agent_id]) == held.required + held.headroom
+            assert unit.size * int(tier1_cash[agent.agent_id]) == held.required + held.headroom
             assert held.shock_loss == 0
 
 
@@ -145,7 +145,7 @@ def test_forced_sales_add_up_to_what_the_crisis_metrics_count(crisis: Run) -> No
 
 
 def test_what_dealers_buy_is_what_the_others_sell(crisis: Run) -> None:
-    dealers = set(crisis.header.dealer_ids)
+    dealers = set(crisis.header.dealer_ids or ())
     for i in range(len(crisis.header.instruments)):
         fills, rfq = crisis.table("order_filled"), crisis.rfq_trades
         others = fills[(fills["instrument_id"] == i) & ~fills["agent_id"].isin(dealers)]
@@ -179,7 +179,7 @@ def test_costs_beyond_value_are_a_zero_sum_within_each_trade(crisis: Run) -> Non
 def test_the_strip_shows_dealers_in_both_sides_first_and_withdrawn_in_the_crisis(crisis: Run) -> None:
     bins = 1 + crisis.manifest.last_ts_ns // (60 * 10**9)
     shares = presence(crisis, worst_instrument(crisis), bins)
-    assert list(shares) == list(crisis.header.dealer_ids)
+    assert list(shares) == list(crisis.header.dealer_ids or ())
     both_sides = np.array([share[0] for share in shares.values()])
     assert both_sides[:, 0].mean() > 0.9
     assert both_sides.min() < 0.5

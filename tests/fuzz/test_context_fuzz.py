@@ -53,10 +53,10 @@ from lob_sim.messages import (
     TimeInForce,
     Trade,
 )
+from lob_sim.messages.recorder import Recorder
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, parse_scenario
 from lob_sim.simulation.plan import MarketPlan
-from lob_sim.simulation.recorder import Recorder
 from lob_sim.simulation.runner import advance
 from lob_sim.simulation.world import World
 from lob_sim.units import NS_PER_S

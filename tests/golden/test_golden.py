@@ -9,12 +9,12 @@ import json
 
 import msgspec
 import pytest
-from renew import GOLDEN, HERE, changes, golden_scenario
 
 from lob_sim import open_run, run
 from lob_sim.log import verify
 from lob_sim.log.diff import diff
 from lob_sim.scenario import apply_overrides, parse_scenario, scenario_to_dict
+from tests.golden.renew import GOLDEN, HERE, changes, golden_scenario
 
 
 def test_the_golden_log_is_whole_and_small() -> None:

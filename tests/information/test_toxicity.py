@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_stated_error_shrinks_with_memory_as_the_estimate_does() -> None:
     for seed in range(400):
         random = Stream(seed, "test/null-se")
         estimator = ImbalanceToxicity(ImbalanceParams(bucket_lots=40, memory_buckets=5))
-        send_flow(estimator, 0, 30, random, lambda random=random: random.integer(1, 5), 40)
+        send_flow(estimator, 0, 30, random, partial(random.integer, 1, 5), 40)
         squares.append(estimator.alpha_squared)
         stated.append(estimator.null_se)
     # The standard deviation of 400 draws is known to 1 / sqrt(800), more for a skewed law.

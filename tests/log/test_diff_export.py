@@ -84,7 +84,7 @@ def test_exported_tables_are_read_back_by_another_tool(run: Run, tmp_path: Path,
     assert {path.stem for path in files} == {*run.counts, "orders", "quotes"}
     for name in ("trade", "new_order", "fair_value", "rfq_opened", "orders", "quotes"):
         ours = {"orders": run.orders, "quotes": run.quotes}[name] if name in ("orders", "quotes") else run.table(name)
-        theirs = duckdb.sql(f"from '{tmp_path}/out/{name}.{format}'").df()
+        theirs = duckdb.execute(f"from '{tmp_path}/out/{name}.{format}'").df()
         assert list(theirs.columns) == list(ours.columns)
         assert len(theirs) == len(ours) > 0
         for column in ours.columns:
@@ -98,7 +98,7 @@ def test_exported_tables_are_read_back_by_another_tool(run: Run, tmp_path: Path,
 
 def test_duckdb_reads_a_run_directory_as_it_is(run: Run) -> None:
     query = f"select count(*), sum(qty_lots) from '{run.path}/events/trade/*.parquet'"
-    assert duckdb.sql(query).fetchall() == [(len(run.trades), run.trades["qty_lots"].sum())]
+    assert duckdb.execute(query).fetchall() == [(len(run.trades), run.trades["qty_lots"].sum())]
 
 
 def test_every_instrument_is_exported_as_a_pair(run: Run, tmp_path: Path) -> None:

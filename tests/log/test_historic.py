@@ -14,6 +14,7 @@ from lob_sim.messages import (
     CancelOrder,
     Command,
     Event,
+    Message,
     NewOrder,
     OrderFilled,
     OrderRejected,
@@ -48,12 +49,10 @@ def inject(flow: HistoricFlow, newcomer: dict[int, list[Any]] | None = None) -> 
     return everything
 
 
-def lit_answers(run: Run) -> list[Event]:
+def lit_answers(run: Run) -> list[Message]:
     rfq = ("Rfq", "FairValue", "Constraint")
     return [
-        row.message
-        for row in run.messages(Event)  # type: ignore[type-abstract]
-        if row.cause_seq and not type(row.message).__name__.startswith(rfq)
+        row.message for row in run.messages(Event) if row.cause_seq and not type(row.message).__name__.startswith(rfq)
     ]
 
 

@@ -49,7 +49,7 @@ def test_the_python_of_the_document_runs(folder: Path, monkeypatch: pytest.Monke
 
 def test_the_sql_of_the_document_gives_what_pandas_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    by_side, delays, last = (duckdb.sql(block).df() for block in blocks("sql"))
+    by_side, delays, last = (duckdb.execute(block).df() for block in blocks("sql"))
     logged = open_run("RUN")
     expected = logged.trades.groupby("aggressor_side")["qty_lots"].agg(["count", "sum"])
     assert by_side.set_index("aggressor_side").sort_index().values.tolist() == expected.values.tolist()

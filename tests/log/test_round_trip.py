@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from lob_sim.log.directory import DirectoryRecorder
 from lob_sim.log.recorder import MemoryRecorder
 from lob_sim.log.replay import verify
 from lob_sim.log.run import open_run, run_in_memory
-from lob_sim.messages import Command, Message, NewOrder, Trade
+from lob_sim.messages import Command, Event, Message, NewOrder, Trade
 
 
 class Listing(MemoryRecorder):
@@ -24,12 +25,12 @@ class Listing(MemoryRecorder):
         super().__init__()
         self.given: list[tuple[int, Message]] = []
 
-    def batch(self, ts_ns, command, events):  # type: ignore[no-untyped-def]
+    def batch(self, ts_ns: int, command: Command, events: Sequence[Event]) -> None:
         cause = len(self.given) + 1
         self.given += [(0, command), *((cause, event) for event in events)]
         super().batch(ts_ns, command, events)
 
-    def record(self, event):  # type: ignore[no-untyped-def]
+    def record(self, event: Event) -> None:
         self.given.append((0, event))
         super().record(event)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -134,7 +135,7 @@ def test_times_may_be_written_as_people_do(run: Run) -> None:
         (lambda run: run.depth(0, levels=0, every=10), "positive number of levels"),
     ],
 )
-def test_a_wrong_question_says_what_was_expected(run: Run, ask, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_question_says_what_was_expected(run: Run, ask: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         ask(run)
 

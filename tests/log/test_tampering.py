@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -215,7 +216,8 @@ def test_an_edited_manifest_is_seen(folder: Path) -> None:
     [
         (b"", "not a manifest"),
         (b"{}", "not a manifest"),
-        (b'{"schema_version": 99}', "schema version 99"),
+        (b'{"schema_version": 99}', "schema version 99; this program reads version"),
+        (b'{"schema_version": 0, "header": "of another form"}', "schema version 0; this program reads version"),
         (b"\xff\xfe", "not a manifest"),
     ],
 )
@@ -239,3 +241,37 @@ def test_a_part_of_another_schema_is_an_error_that_names_it(folder: Path) -> Non
     with pytest.raises(DataError, match="expected") as caught:
         DirectorySource(folder).unchecked().table("trade")
     assert part.path in caught.value.where
+
+
+def renumbered(members: str) -> Callable[[pa.Table], pa.Table]:
+    """A table as a program with other members of ``side`` would have written it."""
+
+    def change(table: pa.Table) -> pa.Table:
+        k = table.schema.get_field_index("aggressor_side")
+        field = table.schema.field(k).with_metadata({"members": members})
+        return table.set_column(k, field, table.column(k))
+
+    return change
+
+
+def test_a_number_that_meant_something_else_is_an_error(folder: Path) -> None:
+    part = middle_part(folder, "trade")
+    rewrite(folder, part, renumbered("-1 BUY, 1 SELL"))
+    with pytest.raises(DataError, match=r"aggressor_side has the members .-1 BUY") as caught:
+        open_run(folder).table("trade")
+    assert part.path in caught.value.where
+
+
+def test_a_log_from_before_an_enumeration_grew_is_read(folder: Path) -> None:
+    before = open_run(folder).table("trade")
+    rewrite(folder, middle_part(folder, "trade"), renumbered("1 BUY"))
+    pd.testing.assert_frame_equal(open_run(folder).table("trade"), before)
+
+
+def test_a_dataset_that_is_not_known_is_a_problem_that_names_it(folder: Path) -> None:
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace('"dataset": "trade"', '"dataset": "trade_of_tomorrow"'))
+    (folder / "events" / "trade").rename(folder / "events" / "trade_of_tomorrow")
+    logged = open_run(folder)
+    assert any("trade_of_tomorrow" in line and "no known dataset" in line for line in logged.condition())
+    assert not verify(logged).ok

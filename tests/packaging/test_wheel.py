@@ -1,36 +1,156 @@
-"""The wheel is whole: installed into an empty environment, away from the repository, it runs a packaged scenario."""
+"""The wheel is whole: away from the repository, with the core alone, it does what needs no extra and says what does."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import venv
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from environments import ROOT, Environment, build_wheel, requirements_of
+from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.timeout(600)
+
+MINE = """
+from lob_sim import NS_PER_S, Strategy
+from lob_sim.strategies.fixed_spread import FixedSpreadDealer
+
+class Mine(Strategy):
+    \"\"\"Wakes, and does nothing.\"\"\"
+
+    def on_start(self, ctx):
+        ctx.wake_in(NS_PER_S)
+
+class Narrow(FixedSpreadDealer):
+    \"\"\"A shipped dealer under another name.\"\"\"
+"""
+SCENARIO = """
+name = "both"
+horizon = "20s"
+
+[[instruments]]
+name = "bond"
+tick_size = 0.01
+lot_size = 1
+price_per = 1
+initial_price = 100
+
+[[agents]]
+name = "mine"
+strategy = "strategies.mine:Mine"
+
+[[agents]]
+name = "narrow"
+strategy = "strategies.mine:Narrow"
+
+[[agents]]
+name = "shipped"
+strategy = "strategies.zero_intelligence:ZeroIntelligenceTrader"
+
+[[agents]]
+name = "offered"
+strategy = "their_dealer"
+"""
+THEIRS = """
+from lob_sim import Strategy
+
+class Theirs(Strategy):
+    \"\"\"Of another package.\"\"\"
+"""
 
 
-@pytest.mark.timeout(600)
-def test_the_wheel_runs_in_an_empty_environment(tmp_path: Path) -> None:
-    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
-    def call(*command: object) -> str:
-        done = subprocess.run(
-            [str(part) for part in command], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
-    call(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", ROOT)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    venv.create(tmp_path / "env", with_pip=True)
-    binaries = tmp_path / "env" / "bin"
-    call(binaries / "python", "-m", "pip", "install", "--quiet", wheel)
-    where = call(binaries / "python", "-c", "import lob_sim, strategies; print(lob_sim.__file__, strategies.__file__)")
+@pytest.fixture(scope="module")
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    environment = Environment(tmp_path_factory.mktemp("core") / "env")
+    environment.install(wheel)
+    environment.lend(requirements_of(wheel))
+    return environment
+
+
+@pytest.fixture(scope="module")
+def run_folder(core: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    core.call("lob-sim", "run", "dealer_market", "--set", "horizon=15min", "--out", "run", cwd=folder)
+    return folder / "run"
+
+
+def test_what_the_core_needs(wheel: Path) -> None:
+    names = {Requirement(text).name for text in requirements_of(wheel)}
+    assert names == {"simpy", "numpy", "sortedcontainers", "pandas", "msgspec", "pyarrow", "typer", "rich"}
+    (distribution,) = metadata.distributions(path=[str(wheel)])
+    extras = set(distribution.metadata.get_all("Provides-Extra") or ())
+    assert extras == {"report", "sweep", "cluster", "all", "bench", "docs", "test"}
+
+
+def test_nothing_lies_beside_the_package(core: Environment, tmp_path: Path) -> None:
+    code = "import importlib.util, lob_sim; print(importlib.util.find_spec('strategies'), lob_sim.__file__)"
+    none, _, where = core.call("python", "-c", code, cwd=tmp_path).stdout.partition(" ")
+    assert none == "None"
     assert str(ROOT) not in where
-    assert "dealer_market" in call(binaries / "lob-sim", "list", "scenarios")
-    call(binaries / "lob-sim", "run", "dealer_market", "--set", "horizon=15min", "--out", "run")
-    assert call(binaries / "lob-sim", "replay", "run", "--verify").startswith("verified: ")
+    for library in ("scipy", "matplotlib", "jinja2", "statsmodels"):
+        core.call("python", "-c", f"import {library}", cwd=tmp_path, code=1)
+
+
+def test_the_core_runs_checks_replays_exports_lists_and_compares(core: Environment, run_folder: Path) -> None:
+    folder = run_folder.parent
+
+    def say(*command: object, code: int = 0) -> str:
+        return core.call("lob-sim", *command, cwd=folder, code=code).stdout
+
+    assert say("check", "dealer_market").startswith("dealer_market: ")
+    assert say("replay", "run", "--verify").startswith("verified: ")
+    assert "treasury" in say("replay", "run", "--at", "1min")
+    say("export", "run", "--format", "csv", "--out", "tables")
+    assert (folder / "tables" / "trade.csv").is_file()
+    say("rerun", "run", "--out", "again")
+    say("diff", "run", "again")
+    say("rerun", "run", "--set", "horizon=5min", "--out", "shorter")
+    say("diff", "run", "shorter", code=1)
+    assert "dealer_market" in say("list", "scenarios")
+    assert "strategies.informed:InformedTrader" in say("list", "strategies")
+    assert "strategies.kyle_insider:KyleInsider" in say("list", "parameters")
+    assert "sweep-report" in say("--help")
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (("figures", "run", "--out", "new"), "report"),
+        (("report", "run", "--out", "new"), "report"),
+        (("sweep", "dealer_market", "--over", "seed=1,2", "--out", "new"), "sweep"),
+    ],
+)
+def test_a_missing_extra_is_named(core: Environment, run_folder: Path, command: tuple[str, ...], extra: str) -> None:
+    done = core.call("lob-sim", *command, cwd=run_folder.parent, code=2)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith(f'pip install "lob-sim[{extra}]"')
+    assert not (run_folder.parent / "new").exists()
+
+
+def test_a_users_strategies_and_those_of_other_packages(core: Environment, tmp_path: Path) -> None:
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies" / "mine.py").write_text(MINE)
+    (tmp_path / "market.toml").write_text(SCENARIO)
+    done = core.call("lob-sim", "check", "market.toml", cwd=tmp_path, code=2)
+    assert "'their_dealer'" in done.stderr  # Nobody offers their_dealer yet.
+    (core.packages / "their_package.py").write_text(THEIRS)
+    offered = core.packages / "their_package-1.0.dist-info"
+    offered.mkdir()
+    (offered / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (offered / "entry_points.txt").write_text("[lob_sim.strategies]\ntheir_dealer = their_package:Theirs\n")
+    core.call("lob-sim", "run", "market.toml", "--out", "run", cwd=tmp_path)
+    assert core.call("lob-sim", "replay", "run", "--verify", cwd=tmp_path).stdout.startswith("verified: ")
+    listed = core.call("lob-sim", "list", "strategies", cwd=tmp_path).stdout.splitlines()
+    assert "their_dealer\tOf another package." in listed
+    assert "Of another package." in core.call("lob-sim", "list", "strategies", "their_dealer", cwd=tmp_path).stdout
+    (tmp_path / "strategies" / "informed.py").write_text(MINE)
+    text = SCENARIO.replace("strategies.zero_intelligence:ZeroIntelligenceTrader", "strategies.informed:Mine")
+    (tmp_path / "own.toml").write_text(text)
+    core.call("lob-sim", "check", "own.toml", cwd=tmp_path)

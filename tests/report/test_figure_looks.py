@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from figure_runs import drawn, panels
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
@@ -52,7 +53,7 @@ def test_names_are_drawn_letter_by_letter(renamed: Run, name: str) -> None:
         figure.savefig(target, format="svg")
     root = ElementTree.fromstring(target.getvalue())
     assert not [e for e in root.iter() if e.tag.rpartition("}")[2] in ("script", "b")]
-    texts = [t for t in figure.findobj(Text) if t.get_text()]
+    texts: list[Any] = [t for t in figure.findobj(Text) if t.get_text()]
     log_ticks = "mathdefault"
     for text in texts:
         if log_ticks not in text.get_text():
@@ -69,7 +70,7 @@ def test_names_are_drawn_letter_by_letter(renamed: Run, name: str) -> None:
 
 
 def test_a_name_that_is_a_formula_would_be_one_without_escaping() -> None:
-    figure = Figure()
+    figure: Any = Figure()
     assert figure.text(0, 0, "$x^2$")._preprocess_math("$x^2$")[1] is not False
     assert figure.text(0, 0, named("$x^2$"))._preprocess_math(named("$x^2$")) == ("$x^2$", False)
 
@@ -97,9 +98,10 @@ def everything_fits(figure: Figure) -> None:
     renderer = canvas.get_renderer()
     page = figure.bbox
     slack = 2.0
-    legends = [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]
+    legends: list[Any] = [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]
     boxes = [legend.get_window_extent(renderer) for legend in legends]
-    texts = [t for axis in figure.axes for t in (axis.title, axis._left_title, axis.xaxis.label, axis.yaxis.label)]
+    axes: list[Any] = list(figure.axes)
+    texts = [t for axis in axes for t in (axis.title, axis._left_title, axis.xaxis.label, axis.yaxis.label)]
     for axis in panels(figure):
         # Labels of ticks beyond the ends of an axis exist, and are not drawn.
         texts += [t for t in axis.get_yticklabels() if within(t.get_position()[1], axis.get_ylim())]
@@ -110,7 +112,7 @@ def everything_fits(figure: Figure) -> None:
         assert box.x1 <= page.width + slack, box
         assert box.y0 >= -slack, box
         assert box.y1 <= page.height + slack, box
-    titles = [a._left_title.get_window_extent(renderer) for a in figure.axes if a._left_title.get_text()]
+    titles = [a._left_title.get_window_extent(renderer) for a in axes if a._left_title.get_text()]
     areas = [a.get_window_extent(renderer) for a in figure.axes]
     for box in boxes:
         for other in titles + areas:
@@ -140,7 +142,8 @@ def test_figures_are_a_column_wide_legible_and_labelled(every_figure: dict[str, 
         assert figure.get_size_inches()[0] == COLUMN_IN
         assert figure.get_size_inches()[1] <= 8, "taller than a page"
         everything_fits(figure)
-        for text in figure.findobj(Text):
+        texts: list[Any] = figure.findobj(Text)
+        for text in texts:
             assert not text.get_text() or text.get_fontsize() >= 6.0
         axes = panels(figure)
         assert axes[-1].get_xlabel().startswith("minutes since the") or name == "failures"
@@ -152,7 +155,7 @@ def looks(handle: Any) -> tuple[object, ...]:
     """All that remains of a legend's entry in grey and without its shade."""
     if isinstance(handle, Patch):
         # Fills may differ in brightness too: four steps of it are told apart.
-        r, g, b, _ = handle.get_facecolor()
+        r, g, b, _ = to_rgba(handle.get_facecolor())
         return ("fill", handle.get_hatch() or "", round(4 * (0.299 * r + 0.587 * g + 0.114 * b)))
     style = handle.get_linestyle(), str(getattr(handle, "_dash_pattern", "")), handle.get_marker()
     return ("line", *style, handle.get_linewidth() >= 1.05)
@@ -161,7 +164,8 @@ def looks(handle: Any) -> tuple[object, ...]:
 def test_legends_need_no_colour(every_figure: dict[str, Figure]) -> None:
     compared = 0
     for name, figure in every_figure.items():
-        for legend in [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]:
+        legends: list[Any] = [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]
+        for legend in legends:
             seen = [looks(handle) for handle in legend.legend_handles]
             if name == "depth":
                 continue  # The bid is the lower of the two lines wherever they are.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import numpy as np
 import pandas as pd
@@ -39,7 +43,7 @@ def shifted_marks(run: Run, agent_id: int) -> Run:
 
 
 @pytest.mark.parametrize("make", RUNS)
-def test_forced_sales_are_what_the_orders_of_parents_sold(make) -> None:  # type: ignore[no-untyped-def]
+def test_forced_sales_are_what_the_orders_of_parents_sold(make: Callable[[], Run]) -> None:
     run = make()
     sales = data.forced_sales(run)
     expected = forced_volume_lots(
@@ -85,10 +89,11 @@ def test_the_touch_is_the_top_of_the_replayed_book() -> None:
     run = crisis()
     touch = data.touch(run, 1)
     tick = float(run.header.instruments[1].tick_size)
-    for row in touch.iloc[:: max(1, len(touch) // 20)].itertuples():
-        book = run.book(1, at=int(row.ts_event_ns))  # type: ignore[arg-type]
+    rows: list[Any] = list(touch.iloc[:: max(1, len(touch) // 20)].itertuples())
+    for row in rows:
+        book = run.book(1, at=int(row.ts_event_ns))
         for side, levels in ((row.bid, book.bids), (row.ask, book.asks)):
-            assert side == pytest.approx(levels[0][0] * tick) if levels else np.isnan(side)  # type: ignore[call-overload]
+            assert side == pytest.approx(levels[0][0] * tick) if levels else math.isnan(side)
 
 
 def test_shares_of_presence_are_those_of_dealer_absence() -> None:
@@ -153,7 +158,7 @@ def test_the_spread_is_ask_less_bid_and_a_gap_without_either() -> None:
 
 
 @pytest.mark.parametrize("make", RUNS)
-def test_balance_sheets_balance(make) -> None:  # type: ignore[no-untyped-def]
+def test_balance_sheets_balance(make: Callable[[], Run]) -> None:
     sheets = data.balance_sheets(make())
     assert len(sheets) > 10
     assets = sheets[list(ASSETS)].sum(axis=1)
@@ -182,7 +187,7 @@ def differences(run: Run, among_trades: bool = False) -> list[float]:
 
 
 @pytest.mark.parametrize("make", [crisis, fire_sale, funds])
-def test_recomputed_headroom_is_what_was_logged(make) -> None:  # type: ignore[no-untyped-def]
+def test_recomputed_headroom_is_what_was_logged(make: Callable[[], Run]) -> None:
     run = make()
     off = differences(run)
     assert len(off) >= 5

@@ -78,9 +78,9 @@ def test_depth_is_that_of_the_book(crisis: Run) -> None:
     figure = drawn(crisis, "depth")
     for axis, instrument in zip(panels(figure), crisis.header.instruments, strict=True):
         (mesh,) = [c for c in axis.collections if isinstance(c, QuadMesh)]
-        corners = mesh.get_coordinates()
+        corners = np.asarray(mesh.get_coordinates())
         times, prices = corners[0, :, 0], corners[:, 0, 1]
-        lots = np.ma.filled(mesh.get_array(), 0.0).reshape(len(prices) - 1, len(times) - 1)
+        lots: Any = np.ma.filled(np.ma.asarray(mesh.get_array()), 0.0).reshape(len(prices) - 1, len(times) - 1)
         assert lots.sum() > 0
         tick = float(instrument.tick_size)
         for column in (40, 120, 200):
@@ -95,8 +95,8 @@ def test_depth_is_that_of_the_book(crisis: Run) -> None:
         top = crisis.quotes[crisis.quotes["instrument_id"] == instrument.instrument_id]
         for side in ("bid", "ask"):
             when, shown = line(axis, f"best {side}")[-1]
-            ticks = last_before(top, f"{side}_ticks", round((when + 1) * MINUTE))
-            assert shown == pytest.approx(ticks * tick) if ticks else np.isnan(shown)
+            quoted = last_before(top, f"{side}_ticks", round((when + 1) * MINUTE))
+            assert shown == pytest.approx(quoted * tick) if quoted else np.isnan(shown)
 
 
 def test_quoted_spread_and_its_parts(crisis: Run) -> None:

@@ -275,7 +275,12 @@ def test_a_folder_that_bears_the_name_of_a_package_is_not_shipped(
     (tmp_path / "strategies/__init__.py").write_text("", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "strategies")
-    assert not is_shipped(DEALER)
+    # Not even the folder that bears its name makes a strategy of that name somebody else's: the shipped one is found.
+    assert is_shipped(DEALER)
+    # Beside the scenario a file of that name is found first, and is somebody else's.
+    theirs = tmp_path.joinpath(*DEALER.partition(":")[0].split(".")).with_suffix(".py")
+    theirs.write_text("", encoding="utf-8")
+    assert not is_shipped(DEALER, tmp_path)
 
 
 def test_what_may_be_stated_survives_the_log(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class MemoryLog:
         return [message for _, message in self.entries]
 
     def of(self, kind: type[M]) -> list[M]:
-        return [message for _, message in self.entries if type(message) is kind]  # type: ignore[misc]
+        return [message for _, message in self.entries if type(message) is kind]
 
     def digest(self) -> str:
         state = hashlib.sha256()

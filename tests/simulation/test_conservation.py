@@ -28,7 +28,7 @@ from lob_sim.messages import (
 from lob_sim.simulation.ledger import Ledger
 from lob_sim.simulation.world import World
 
-LATENCIES = (
+LATENCIES: tuple[dict[str, Any], ...] = (
     {
         "to_venue": {"distribution": "lognormal", "median": "3ms", "sigma": 1.0},
         "from_venue": {"median": "5ms"},

@@ -128,7 +128,7 @@ class Rescue(Strategy):
 
 
 CRASH = (group("crash", Crash), group("floor", Floor))
-BAND = {"price_band": 0.05, "halt": "25ms"}
+BAND: dict[str, Any] = {"price_band": 0.05, "halt": "25ms"}
 
 
 def test_a_trade_beyond_the_band_halts_reopens_by_auction_and_trading_goes_on() -> None:

@@ -122,7 +122,14 @@ class SendsNumbers(Strategy):
         p = self.params
         numbers: dict[str, Any] = {"qty_lots": 5, "price_ticks": 98, "client_order_id": 1}
         numbers |= {"stop_price_ticks": 0, "display_qty_lots": 0, "parent_order_id": 0}
-        kinds = {"real": float, "text": str, "nothing": lambda _: None, "truth": bool, "numpy": np.int64, "int": int}
+        kinds: dict[str, Any] = {
+            "real": float,
+            "text": str,
+            "nothing": lambda _: None,
+            "truth": bool,
+            "numpy": np.int64,
+            "int": int,
+        }
         numbers[p.field] = kinds[p.kind](numbers[p.field])
         own, qty, price = (numbers.pop(name) for name in ("client_order_id", "qty_lots", "price_ticks"))
         if p.action == "place":
@@ -181,7 +188,7 @@ def test_numbers_of_numpy_are_as_good_as_pythons(action: str, field: str) -> Non
 
 
 def build_error(**fields: object) -> ScenarioError:
-    spec = scenario([{"name": "g", **fields}])  # type: ignore[dict-item]
+    spec = scenario([{"name": "g", **fields}])
     with pytest.raises(ScenarioError) as caught:
         World(spec, 1, MemoryLog())
     return caught.value

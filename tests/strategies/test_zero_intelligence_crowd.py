@@ -91,6 +91,7 @@ def test_every_working_order_is_as_likely_to_be_cancelled() -> None:
         ctx.take_actions()
         trader._cancel(ctx, 0.0)
         (cancel,) = ctx.take_actions()
+        assert isinstance(cancel, CancelOrder)
         hits[numbers.index(cancel.client_order_id)] += 1
     assert set(hits) == set(range(n_ended, n_orders))
     assert chisquare([hits[i] for i in range(n_ended, n_orders)]).pvalue > 1e-4

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from sweep_tasks import failing, quadratic
@@ -52,7 +54,7 @@ def test_interrupted_calibration_ends_as_if_it_had_not_been(tmp_path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         go(tmp_path / "c.journal", 24, executor=InTheMiddle())
-    seen = []
+    seen: list[Any] = []
     resumed = go(tmp_path / "c.journal", 24, progress=seen.append)
     assert seen[0].done == 16  # 13 trials, two more before the second stop, and the first of this call.
     pd.testing.assert_frame_equal(resumed.trials, whole.trials, check_exact=True)

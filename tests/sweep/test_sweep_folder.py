@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -65,7 +66,7 @@ def test_interrupted_sweep_resumes_and_repeats_nothing(tmp_path) -> None:
     done = len(Sweep(tmp_path / "s").frame())
     assert 6 <= done < 12
     before = len(calls.read_text().split())
-    seen = []
+    seen: list[Any] = []
     sweep = run_sweep(plan, tmp_path / "s", executor=Serial(), resume=True, progress=seen.append)
     assert seen[0].done == done
     assert len(sweep.frame()) == 12
@@ -149,7 +150,7 @@ def test_parts_are_written_while_runs_finish(tmp_path, monkeypatch) -> None:
 def test_failures_are_kept_and_retried_on_request(tmp_path) -> None:
     plan = SweepPlan(task=failing, design=DESIGN, seeds=4)
     run_sweep(plan, tmp_path / "s", executor=Serial())
-    seen = []
+    seen: list[Any] = []
     run_sweep(plan, tmp_path / "s", executor=Serial(), resume=True, progress=seen.append)
     assert (seen[0].done, seen[0].failures, len(seen)) == (12, 4, 1)
     seen.clear()
@@ -233,7 +234,7 @@ def test_second_session_is_kept_out(tmp_path) -> None:
 
 
 def test_every_point_is_validated_before_anything_starts(tmp_path) -> None:
-    seen = []
+    seen: list[Any] = []
 
     def validate(point) -> None:
         seen.append(point)

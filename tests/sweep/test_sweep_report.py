@@ -62,7 +62,7 @@ def test_unknown_metric_is_refused_with_the_nearest(tmp_path) -> None:
 def test_curve_shows_the_means_at_the_values_of_the_axis(tmp_path) -> None:
     frame = swept(tmp_path, [Axis("x", (1, 2, 4)), Axis("w", (0, 1))]).frame()
     line = curve(frame, "y", "x", sampled=False).axes[0].lines[0]
-    assert line.get_xdata().tolist() == [1, 2, 4]
+    assert np.asarray(line.get_xdata()).tolist() == [1, 2, 4]
     assert np.allclose(line.get_ydata(), frame.groupby("x")["y"].mean())
 
 
@@ -75,16 +75,16 @@ def test_curve_over_names_is_labelled(tmp_path) -> None:
 def test_curve_of_a_sample_is_binned_over_points(tmp_path) -> None:
     frame = swept(tmp_path, [Axis("x", (), 0, 1), Axis("w", (), 0, 1)], kind="sobol", n=64, seeds=2).frame()
     line = curve(frame, "y", "x", sampled=True).axes[0].lines[0]
-    assert len(line.get_xdata()) == 8
+    assert len(np.asarray(line.get_xdata())) == 8
     # Eight bins of a sample of [0, 1]: their centres, to within half a bin.
-    assert np.allclose(line.get_xdata(), (np.arange(8) + 0.5) / 8, atol=1 / 16)
-    slope = np.polyfit(line.get_xdata(), line.get_ydata(), 1)[0]
+    assert np.allclose(np.asarray(line.get_xdata()), (np.arange(8) + 0.5) / 8, atol=1 / 16)
+    slope = np.polyfit(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), 1)[0]
     assert slope == pytest.approx(2.0, abs=1e-6)  # Common random numbers: the noise is the same everywhere.
 
 
 def test_heat_map_has_each_mean_in_its_cell(tmp_path) -> None:
     frame = swept(tmp_path, [Axis("x", (1, 2, 4)), Axis("w", (0, 1))]).frame()
-    image = heat_map(frame, "y", "x", "w", sampled=False).axes[0].images[0].get_array()
+    image = np.asarray(heat_map(frame, "y", "x", "w", sampled=False).axes[0].images[0].get_array())
     assert image.shape == (2, 3)
     assert np.allclose(image, frame.groupby(["w", "x"])["y"].mean().unstack("x"))
 

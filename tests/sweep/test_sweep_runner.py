@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -111,8 +112,8 @@ def sweep_context():
 
 
 def test_metric_with_a_taken_name_or_no_number_fails_its_run() -> None:
-    assert "named like other columns: x" in run_many(misnamed, [{"x": 1}], 1, Serial())["error"][0]
-    assert "ValueError" in run_many(textual, [{"x": 1}], 1, Serial())["error"][0]
+    assert "named like other columns: x" in run_many(misnamed, [{"x": 1}], 1, Serial())["error"].iloc[0]
+    assert "ValueError" in run_many(cast("Any", textual), [{"x": 1}], 1, Serial())["error"].iloc[0]
 
 
 def test_worker_of_another_version_contributes_nothing(monkeypatch) -> None:

@@ -150,7 +150,7 @@ def exact_steps(banks: list[threshold_stress_test.Bank], rules: threshold_stress
     getcontext().prec = 40
     number = Decimal
     beta = -(1 - number(rules.impact)).ln() / number("0.05")
-    sheets = [
+    sheets: list[dict[str, Any]] = [
         {"cash": number(b.cash), "held": [number(b.corporate), number(b.government)], "other": number(b.other_assets),
          "loan": number(b.loan), "rest": number(b.other_liabilities), "sale": [number(0)] * 2, "state": "alive"}
         for b in banks

@@ -47,7 +47,8 @@ def day_of(*rows: tuple[float, int, int, int, int, tuple[int, int, int, int]]) -
     times, kinds, sizes, prices, directions, touch = zip(*rows, strict=True)
     columns = [np.array(c, dtype=np.int64) for c in (kinds, range(len(rows)), sizes, prices, directions)]
     ts_ns = (np.array(times) * NS_PER_S).astype(np.int64)
-    return LobsterDay("made", "made", 1, ts_ns, *columns, np.array(touch, dtype=np.int64)[:, None, :])
+    book = np.array(touch, dtype=np.int64)[:, None, :]
+    return LobsterDay("made", "made", 1, ts_ns, *columns, book)  # type: ignore[call-arg]
 
 
 DAY = day_of(

@@ -70,7 +70,7 @@ class CommandStream:
         """A reference price, on the grid or beside it."""
         return self.price() + self.rng.randrange(2)
 
-    def qty(self) -> int:
+    def qty(self) -> Any:
         return self.rng.randint(1, 12) if self.rng.random() < 0.97 else self.rng.choice((0, -3, 2.0, True, 2**53 + 1))
 
     def client_id(self, agent_id: int) -> int:
@@ -82,7 +82,7 @@ class CommandStream:
         self.next_id[agent_id] += 1
         return self.next_id[agent_id] - 1
 
-    def target(self, engine: NaiveEngine) -> tuple[int, int, int]:
+    def target(self, engine: NaiveEngine) -> tuple[Any, ...]:
         """Agent, client id and order id (one of them 0) of a live order as a rule."""
         rng = self.rng
         if not engine.orders or rng.random() < 0.04:

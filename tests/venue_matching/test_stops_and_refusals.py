@@ -150,6 +150,7 @@ def test_nonsense_is_refused(desk: Desk, fields: dict[str, Any], reason: str) ->
 
 
 def test_refused_values_that_are_no_numbers_do_not_reach_the_log(desk: Desk) -> None:
+    event: Any
     (event,) = desk.engine.process(NewOrder(7, 1, None, BUY, 5, 101), 10)  # type: ignore[arg-type]
     assert event == OrderRejected(10, 7, 1, 0, 0, event.reason)
 

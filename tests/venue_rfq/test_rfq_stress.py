@@ -56,7 +56,7 @@ class NaiveVenue:
     def __init__(self, delay: int | None) -> None:
         self.delay = delay
         self.rfqs: list[dict[str, Any]] = []
-        self.quotes: list[dict[str, Any]] = []
+        self.quotes: list[dict[Any, Any]] = []
         self.trades: list[dict[str, Any]] = []
         self.now = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from lob_sim.messages import Command, Event
+from lob_sim.messages.base import Command, Event
 from lob_sim.units import Ns
 
 
