@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from lob_sim.agents.context import TopOfBook as TopOfBook
     from lob_sim.agents.context import WorkingOrder as WorkingOrder
     from lob_sim.agents.quoting import accepts_orders as accepts_orders
-    from lob_sim.agents.quoting import behind_the_touch as behind_the_touch
-    from lob_sim.agents.quoting import keep_quotes as keep_quotes
+    from lob_sim.agents.quoting import make_passive as make_passive
     from lob_sim.agents.quoting import take_towards as take_towards
     from lob_sim.agents.quoting import traded_instruments as traded_instruments
+    from lob_sim.agents.quoting import update_quotes as update_quotes
     from lob_sim.agents.quoting import visible_price_ticks as visible_price_ticks
     from lob_sim.agents.strategy import Strategy as Strategy
     from lob_sim.balance.constraints import Constraint as Constraint
@@ -82,8 +82,8 @@ _HOMES = {
     "agents.context": ("Context", "TopOfBook", "WorkingOrder"),
     "agents.quoting": (
         "accepts_orders",
-        "behind_the_touch",
-        "keep_quotes",
+        "make_passive",
+        "update_quotes",
         "take_towards",
         "traded_instruments",
         "visible_price_ticks",

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import PriceSource, mid_price_ticks
-from lob_sim.agents.quoting_dealer import QuotingDealer
+from lob_sim.agents.dealer import Dealer, FormulaQuotes, LitPolicyPart, Situation, part
 from lob_sim.units import NS_PER_S, Interval
 
 
-class AvellanedaStoikovDealer(QuotingDealer):
+class AvellanedaStoikovQuotes(FormulaQuotes):
     """Quotes around a reservation price that falls with inventory and converges to the mid at the horizon.
 
     With mid s, inventory q in units of the quote size, and time left T − t, the reservation price is
@@ -24,8 +23,8 @@ class AvellanedaStoikovDealer(QuotingDealer):
     and (3.18); ``centre = "mid"`` is the symmetric strategy of their section 3.3.
     """
 
-    class Params(QuotingDealer.Params, frozen=True, forbid_unknown_fields=True):
-        """Parameters of the dealer.
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters of the policy.
 
         Attributes:
             risk_aversion_per_tick: Absolute risk aversion γ, for wealth in ticks times the quote size.
@@ -33,7 +32,6 @@ class AvellanedaStoikovDealer(QuotingDealer):
             hit_decay_per_tick: Decay k of the hit rate with the distance from the mid.
             horizon: Time T, counted from the opening, at which the inventory is valued at the mid.
             centre: Whether quotes lie around the reservation price, or, as a benchmark, around the mid.
-            mid: Whether the mid is that of the visible book or the exogenous fair value.
         """
 
         risk_aversion_per_tick: Annotated[float, msgspec.Meta(gt=0)] = 0.01
@@ -41,17 +39,31 @@ class AvellanedaStoikovDealer(QuotingDealer):
         hit_decay_per_tick: Annotated[float, msgspec.Meta(gt=0)] = 0.5
         horizon: Interval = 3600 * NS_PER_S
         centre: Literal["reservation", "mid"] = "reservation"
-        mid: PriceSource = "book"
 
     params: Params
 
-    def quotes(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
-        p = self.params
-        centre = mid_price_ticks(ctx, instrument_id, p.mid)
+    def formula(self, ctx: Context, situation: Situation) -> tuple[float, float]:
+        """Bid and ask in ticks, before rounding."""
+        p, centre = self.params, situation.belief.mean_ticks
         remaining_s = max(0, p.horizon - ctx.now_ns) / NS_PER_S
         risk = p.risk_aversion_per_tick * p.volatility_ticks_per_sqrt_s**2 * remaining_s
         if p.centre == "reservation":
-            centre -= risk * self.inventory(ctx, instrument_id) / p.size_lots
+            centre -= risk * situation.held_lots(ctx) / situation.size_lots
         markup = log(1 + p.risk_aversion_per_tick / p.hit_decay_per_tick) / p.risk_aversion_per_tick
         half_spread = risk / 2 + markup
         return centre - half_spread, centre + half_spread
+
+
+class AvellanedaStoikovDealer(Dealer):
+    """Quotes around a reservation price that falls with inventory and converges to the mid at the horizon.
+
+    Source: Avellaneda and Stoikov (2008), "High-frequency Trading in a Limit Order Book", equations (3.17)
+    and (3.18); ``centre = "mid"`` is the symmetric strategy of their section 3.3.
+    """
+
+    class Params(Dealer.Params, frozen=True, forbid_unknown_fields=True, kw_only=True):
+        """Parts of the dealer."""
+
+        lit_policy: LitPolicyPart = part(AvellanedaStoikovQuotes)
+
+    params: Params

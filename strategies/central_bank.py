@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import accepts_orders, keep_quotes, traded_instruments
+from lob_sim.agents.quoting import accepts_orders, traded_instruments, update_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderFilled
 from lob_sim.units import NS_PER_S, Duration, Interval, Lots
@@ -84,7 +84,7 @@ class CentralBankPurchases(Strategy):
             since_ns = self.failing_since_ns.setdefault(instrument_id, ctx.now_ns)
             lasting = ctx.now_ns >= max(p.start, since_ns + p.patience)
             lots = min(p.size_lots, p.total_lots - self.bought_lots[instrument_id]) if lasting else 0
-        keep_quotes(ctx, instrument_id, round((1 - p.discount) * reference), lots, 0, 0)
+        update_quotes(ctx, instrument_id, round((1 - p.discount) * reference), lots, 0, 0)
 
     def _functions(self, ctx: Context, instrument_id: int) -> bool:
         """Whether others quote both sides within the widest spread: its own bid is not the market's."""

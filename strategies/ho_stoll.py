@@ -7,11 +7,10 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import PriceSource, mid_price_ticks
-from lob_sim.agents.quoting_dealer import QuotingDealer
+from lob_sim.agents.dealer import Dealer, FormulaQuotes, LitPolicyPart, Situation, part
 
 
-class HoStollDealer(QuotingDealer):
+class HoStollQuotes(FormulaQuotes):
     """Adds to a monopolist's mark-up half of what the inventory risk of the next trade costs it.
 
     Buying Q more lots than the I it holds beyond its preferred position (the opening one) costs a
@@ -24,26 +23,40 @@ class HoStollDealer(QuotingDealer):
     Market".
     """
 
-    class Params(QuotingDealer.Params, frozen=True, forbid_unknown_fields=True):
-        """Parameters of the dealer.
+    class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+        """Parameters of the policy.
 
         Attributes:
             choke_fee_ticks: Fee α/β at which nobody would trade any more.
             risk_price_ticks_per_lot: Cost γσ² of risk over the dealer's horizon, in ticks per lot held.
-            mid: Whether the price it starts from is the visible one or the exogenous fair value.
         """
 
         choke_fee_ticks: Annotated[float, msgspec.Meta(gt=0)] = 4.0
         risk_price_ticks_per_lot: Annotated[float, msgspec.Meta(ge=0)] = 0.05
-        mid: PriceSource = "book"
 
     params: Params
 
-    def quotes(self, ctx: Context, instrument_id: int) -> tuple[float, float]:
-        p = self.params
-        mid = mid_price_ticks(ctx, instrument_id, p.mid)
-        inventory = self.inventory(ctx, instrument_id)
+    def formula(self, ctx: Context, situation: Situation) -> tuple[float, float]:
+        """Bid and ask in ticks, before rounding."""
+        p, mid = self.params, situation.belief.mean_ticks
+        inventory = situation.held_lots(ctx)
         markup = p.choke_fee_ticks / 2
-        bid_risk = p.risk_price_ticks_per_lot * (p.size_lots / 2 + inventory)
-        ask_risk = p.risk_price_ticks_per_lot * (p.size_lots / 2 - inventory)
+        bid_risk = p.risk_price_ticks_per_lot * (situation.size_lots / 2 + inventory)
+        ask_risk = p.risk_price_ticks_per_lot * (situation.size_lots / 2 - inventory)
         return mid - markup - bid_risk / 2, mid + markup + ask_risk / 2
+
+
+class HoStollDealer(Dealer):
+    """Adds to a monopolist's mark-up half of what the inventory risk of the next trade costs it.
+
+    Source: Ho and Stoll (1981), "Optimal Dealer Pricing under Transactions and Return Uncertainty" (spread
+    s = α/β + ½σ²RQ); preferred position and inventory limits: Amihud and Mendelson (1980), "Dealership
+    Market".
+    """
+
+    class Params(Dealer.Params, frozen=True, forbid_unknown_fields=True, kw_only=True):
+        """Parts of the dealer."""
+
+        lit_policy: LitPolicyPart = part(HoStollQuotes)
+
+    params: Params

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import keep_quotes, traded_instruments
+from lob_sim.agents.quoting import traded_instruments, update_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import Event, OrderFilled, RfqTraded
 from lob_sim.units import NS_PER_S, Interval, Lots, Ns
@@ -94,7 +94,7 @@ class SlowCapital(Strategy):
         bid, ask = floor(centre - p.margin_ticks), max(1, ceil(centre + p.margin_ticks))
         bid_lots = self._affordable_lots(ctx, instrument_id, bid) if bid > 0 else 0
         ask_lots = min(p.size_lots, max(0, ctx.position(instrument_id)))
-        keep_quotes(ctx, instrument_id, bid, bid_lots, ask, ask_lots)
+        update_quotes(ctx, instrument_id, bid, bid_lots, ask, ask_lots)
 
     def _affordable_lots(self, ctx: Context, instrument_id: int, bid_ticks: int) -> Lots:
         # Half of the cash is kept for the orders that rest in other instruments.

@@ -25,7 +25,7 @@ def uninformed(scenario: Scenario) -> Scenario:
     for group in scenario.agents:
         if cells.class_of(group) == "InformedTrader":
             scenario = cells.with_group(scenario, group.name, None)
-    return cells.calm(cells.with_params(scenario, "SpiralDealer", prior_alpha=0.0, learning_weight=0.0))
+    return cells.calm(cells.with_params(scenario, "SpiralDealer", toxicity={"kind": "fixed", "alpha": 0.0}))
 
 
 def infinitely_deep(scenario: Scenario) -> Scenario:

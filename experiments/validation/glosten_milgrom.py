@@ -23,7 +23,7 @@ import typer
 
 from experiments.validation.common import group, market, new_figure, save, seconds, taped
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import keep_quotes
+from lob_sim.agents.quoting import update_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.experiment import Experiment, Outcome, Row, agrees, identical, mean_of, ratio_of, run_cells
 from lob_sim.messages import NewOrder, OrderFilled, OrderType, Side, Trade
@@ -82,7 +82,7 @@ class BinaryDealer(Strategy):
     def _quote(self, ctx: Context) -> None:
         bid, ask = (self._price(self.posterior(side)) for side in (Side.SELL, Side.BUY))
         # Once it is next to certain, less than a tick is left between the two.
-        keep_quotes(ctx, 0, bid, 1, max(ask, bid + 1), 1)
+        update_quotes(ctx, 0, bid, 1, max(ask, bid + 1), 1)
 
     def _price(self, belief: float) -> int:
         p = self.params

@@ -8,7 +8,7 @@ import msgspec
 
 from experiments.validation.common import group, market, seconds, taped
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import keep_quotes
+from lob_sim.agents.quoting import update_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderFilled, Side, TimeInForce
 from lob_sim.units import NS_PER_S
@@ -58,7 +58,7 @@ class LearningDealer(Strategy):
 
     def _quote(self, ctx: Context) -> None:
         half = max(1, round(self.half_spread * TICKS_PER_UNIT))
-        keep_quotes(ctx, 0, CENTRE_TICKS - half, 1, CENTRE_TICKS + half, 1)
+        update_quotes(ctx, 0, CENTRE_TICKS - half, 1, CENTRE_TICKS + half, 1)
 
 
 class Passers(Strategy):

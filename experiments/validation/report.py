@@ -28,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from experiments.validation.fingerprint import ROOT, fingerprint
 from lob_sim.errors import DataError, InputError, MissingDataError
 from lob_sim.experiment import Experiment, ResultTable, Row
-from lob_sim.log.manifest import write_file
+from lob_sim.files import write_file
 from lob_sim.report.render import write_page
 from lob_sim.report.results_page import read_validation, validation_page
 from lob_sim.sweep.executors import Processes, available_cores

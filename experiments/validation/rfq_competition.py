@@ -32,7 +32,7 @@ from lob_sim.messages import RfqClosed, RfqDeclined, RfqQuoted, RfqTraded, Side
 from lob_sim.rng import Stream
 from lob_sim.sweep.task import TaskSpec
 from lob_sim.units import NS_PER_S
-from strategies.rfq_dealer import RfqDealer
+from strategies.rfq_dealer import PrivateCostAnswers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,10 +45,10 @@ _SHADES = "dealer-01-1"
 """The dealer that may deviate."""
 
 
-class ShadingDealer(RfqDealer):
-    """A dealer in a first-price tender who marks up by a multiple of what the equilibrium says."""
+class ShadedAnswers(PrivateCostAnswers):
+    """Those of a dealer in a first-price tender who marks up by a multiple of what the equilibrium says."""
 
-    class Params(RfqDealer.Params, frozen=True, forbid_unknown_fields=True):
+    class Params(PrivateCostAnswers.Params, frozen=True, forbid_unknown_fields=True):
         """Parameters.
 
         Attributes:
@@ -116,9 +116,12 @@ def one_market(spec: TaskSpec) -> dict[str, float]:
             *(
                 group(
                     f"dealer-{k:02d}",
-                    f"{HERE}:ShadingDealer",
-                    cost_scale_ticks=float(SCALE_TICKS),
-                    shading=shading if k == 1 else 1.0,
+                    "strategies.rfq_dealer:RfqDealer",
+                    rfq_policy={
+                        "kind": f"{HERE}:ShadedAnswers",
+                        "cost_scale_ticks": float(SCALE_TICKS),
+                        "shading": shading if k == 1 else 1.0,
+                    },
                 )
                 for k in range(1, dealers + 1)
             ),

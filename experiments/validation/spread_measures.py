@@ -21,7 +21,7 @@ import typer
 
 from experiments.validation.common import daily_volatility, group, market, new_figure, save, seconds, taped
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import keep_quotes
+from lob_sim.agents.quoting import update_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import huang_stoll, roll_spread
@@ -88,7 +88,7 @@ class ComponentDealer(Strategy):
 
     def _quote(self, ctx: Context) -> None:
         mid, half = ctx.fair_value(0) + self.own_moves, self.params.half_spread_ticks
-        keep_quotes(ctx, 0, round(mid - half), 1, round(mid + half), 1)
+        update_quotes(ctx, 0, round(mid - half), 1, round(mid + half), 1)
 
 
 class SignedTraders(Strategy):
@@ -160,7 +160,7 @@ class FollowingDealer(Strategy):
         self._quote(ctx)
 
     def _quote(self, ctx: Context) -> None:
-        keep_quotes(ctx, self.params.venue, round(self.mid) - 10, 1, round(self.mid) + 10, 1)
+        update_quotes(ctx, self.params.venue, round(self.mid) - 10, 1, round(self.mid) + 10, 1)
 
 
 _LOOK, _ACT = 1, 2

@@ -155,8 +155,10 @@ def flagship_market(informed: bool) -> Scenario:
     """The flagship's calm market without limits, and with nobody informed or nobody else."""
     scenario = cells.without(cells.calm(cells.flagship()), *cells.CONSTRAINTS)
     dealer = next(member for member in scenario.agents if cells.class_of(member) == "SpiralDealer")
-    imbalance = {**dealer.params["imbalance"], "noise_margin_se": _SURE_SE}
-    scenario = cells.with_params(scenario, "SpiralDealer", learning_weight=1.0, imbalance=imbalance)
+    toxicity = dealer.params["toxicity"]
+    imbalance = {**toxicity["imbalance"], "noise_margin_se": _SURE_SE}
+    toxicity = {**toxicity, "learning_weight": 1.0, "imbalance": imbalance}
+    scenario = cells.with_params(scenario, "SpiralDealer", toxicity=toxicity)
     for name in ("liquidity", "slow_capital") if informed else ("informed",):
         scenario = cells.with_group(scenario, name, None)
     if informed:

@@ -73,7 +73,7 @@ def take_towards(ctx: Context, instrument_id: int, target_lots: Lots, size_lots:
         ctx.place(instrument_id, side, qty, price, time_in_force=TimeInForce.IOC)
 
 
-def keep_quotes(
+def update_quotes(
     ctx: Context, instrument_id: int, bid_ticks: Ticks, bid_lots: Lots, ask_ticks: Ticks, ask_lots: Lots
 ) -> None:
     """Make the agent's resting quotes be these two, with as few commands as possible.
@@ -86,11 +86,11 @@ def keep_quotes(
     bid, ask = _quotes_at_work(ctx, instrument_id)
     # When both move up the ask must leave first, or the new bid would meet the agent's own old ask.
     if ask is not None and bid_ticks >= ask.price_ticks:
-        _keep_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
-        _keep_quote(ctx, instrument_id, Side.BUY, bid, bid_ticks, bid_lots)
+        _update_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
+        _update_quote(ctx, instrument_id, Side.BUY, bid, bid_ticks, bid_lots)
     else:
-        _keep_quote(ctx, instrument_id, Side.BUY, bid, bid_ticks, bid_lots)
-        _keep_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
+        _update_quote(ctx, instrument_id, Side.BUY, bid, bid_ticks, bid_lots)
+        _update_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
 
 
 def _quotes_at_work(ctx: Context, instrument_id: int) -> tuple[WorkingOrder | None, WorkingOrder | None]:
@@ -107,7 +107,7 @@ def _quotes_at_work(ctx: Context, instrument_id: int) -> tuple[WorkingOrder | No
     return bid, ask
 
 
-def _keep_quote(
+def _update_quote(
     ctx: Context,
     instrument_id: int,
     side: Side,
@@ -125,7 +125,7 @@ def _keep_quote(
         ctx.replace(instrument_id, order.client_order_id, qty_lots, price_ticks)
 
 
-def behind_the_touch(ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_ticks: Ticks) -> tuple[Ticks, Ticks]:
+def make_passive(ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_ticks: Ticks) -> tuple[Ticks, Ticks]:
     """Move quotes back so that neither takes what another agent displays: a market maker provides liquidity.
 
     The agent's own displayed quotes are not in the way: they move too.

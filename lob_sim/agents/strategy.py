@@ -50,6 +50,8 @@ class Component(Generic[C]):
         deferred_hooks: Names of message hooks that need not be called on arrival: their messages wait until the agent
             is next awake, and are then handed over in order. A dealer that requotes on a timer can read the
             tape when it wakes and so costs the simulation one event instead of hundreds.
+        unused_hooks: Names of hooks that this very strategy has no use for though its class defines them, settled
+            when it is made: they are never called and cost no events. A strategy composed of parts has such hooks.
     """
 
     answers_rfqs: ClassVar[bool] = False
@@ -58,6 +60,7 @@ class Component(Generic[C]):
     manages_agent: ClassVar[bool] = False
     survives_default: ClassVar[bool] = False
     deferred_hooks: ClassVar[frozenset[str]] = frozenset()
+    unused_hooks: frozenset[str] = frozenset()
 
     # --- hooks: all optional ------------------------------------------------------------------------------
     def on_start(self, ctx: C) -> None:

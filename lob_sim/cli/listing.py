@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -16,7 +16,7 @@ from lob_sim.cli.reference import parameter_reference
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, PluginError, printable
-from lob_sim.plugins import SHIPPED, describe, find_plugins, load_class, registered_plugins
+from lob_sim.plugins import SHIPPED, PluginInfo, describe, find_plugins, load_class, registered_plugins
 from lob_sim.scenario import packaged_scenarios
 
 
@@ -81,6 +81,14 @@ def _print_rows(rows: list[tuple[str, str]]) -> None:
 
 def _show_plugin(name: str) -> None:
     info = describe(load_class(name, object))
-    echo_lines([name, f"  {info.summary}"])
+    echo_lines([name, f"  {info.summary}", *_parameter_lines(info, "  ")])
+
+
+def _parameter_lines(info: PluginInfo, indent: str) -> Iterator[str]:
+    """A plug-in's parameters, and below a part those of the part that is there by default."""
     for parameter in info.params:
-        echo_lines([f"  {parameter}", f"      {parameter.doc}"] if parameter.doc else [f"  {parameter}"])
+        yield f"{indent}{parameter}"
+        if parameter.doc:
+            yield f"{indent}    {parameter.doc}"
+        if parameter.name in info.parts:
+            yield from _parameter_lines(info.parts[parameter.name], f"{indent}    ")

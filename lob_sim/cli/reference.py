@@ -16,10 +16,12 @@ from typing import Any
 
 import msgspec
 
+from lob_sim.agents.dealer.kinds import BELIEFS, INVENTORY_POLICIES, LIT_POLICIES, RFQ_POLICIES, TOXICITIES
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.sale_order import SALE_ORDERS
 from lob_sim.convert import is_duration, struct_fields
 from lob_sim.desk.building import CONSTRAINTS, LIQUIDATIONS, MARKINGS
+from lob_sim.parts import KIND, Part, PartKinds, part_kinds
 from lob_sim.plugins import SHIPPED, find_plugins, load_class, param_infos, params_type
 from lob_sim.scenario import Scenario
 from lob_sim.scenario.venues import VENUES
@@ -41,16 +43,33 @@ prints; a test compares the two.
   those of the scenario's amounts; *cash units* are whole numbers of the market's smallest amount of money.
 - **Range**: what is accepted; anything else is an error that names the parameter.
 - **Source**: of the mechanism that the parameters below it belong to.
+- A **part** is a table with a `kind`, one of those listed or your own `"module:Class"`, and that class's parameters;
+  without `kind` they are those of the default. A parameter of a part may also stand directly among the strategy's own,
+  where only one of its parts has a parameter of that name.
 """
 
 _HEADINGS: Mapping[str, str] = {
     "Strategies": "Named in `agents[].strategy`; their parameters go into `agents[].params`.",
+    "Beliefs": "What a dealer takes an instrument to be worth: the `kind` of its `belief`.",
+    "Toxicity": "How a dealer judges what share of flow is informed: the `kind` of its `toxicity`.",
+    "Lit policies": "What a dealer shows in the lit book: the `kind` of its `lit_policy`.",
+    "RFQ policies": "What a dealer answers when asked for a quote: the `kind` of its `rfq_policy`.",
+    "Inventory policies": "What a dealer may hold, and charges for that: the `kind` of its `inventory_policy`.",
     "Limits": "Named in `agents[].balance_sheet.constraints[].kind`; their parameters go into its `params`.",
     "Sale orders": "Named in `agents[].balance_sheet.sale_order`.",
     "Liquidation": "Named in `agents[].balance_sheet.liquidation`; their parameters go into `liquidation_params`.",
     "Marking": "Named in `agents[].balance_sheet.marking`; their parameters go into `marking_params`.",
     "Venues": "Named in `venues[].kind`; their parameters go into its `params`.",
 }
+
+_PARTS: Mapping[str, PartKinds] = {
+    "Beliefs": BELIEFS,
+    "Toxicity": TOXICITIES,
+    "Lit policies": LIT_POLICIES,
+    "RFQ policies": RFQ_POLICIES,
+    "Inventory policies": INVENTORY_POLICIES,
+}
+"""The parts of a dealer, by heading."""
 
 _SUFFIX_UNITS: Sequence[tuple[str, str]] = (
     ("_tick_s_per_lot", "ticks·s/lot"),
@@ -112,6 +131,9 @@ def named_classes(heading: str) -> Mapping[str, type[Any]]:
     }
     if heading in known:
         return known[heading]
+    if heading in _PARTS:
+        kinds = _PARTS[heading]
+        return {name: load_class(spec, kinds.base) for name, spec in kinds.names.items()}
     return {spec: load_class(spec, Strategy) for spec in find_plugins(SHIPPED, Strategy)}
 
 
@@ -183,6 +205,8 @@ def _toml(value: Any, annotation: Any) -> str:
     """A value as a scenario file would say it; a table by what it changes of its own defaults."""
     if value is None:
         return "none"
+    if isinstance(value, Part) and (kinds := part_kinds(annotation)):
+        return f'{{ {KIND} = "{kinds.name_of(value.cls)}" }}'
     if isinstance(value, bool | str):
         return msgspec.json.encode(value).decode()
     if isinstance(value, msgspec.Struct):
@@ -203,6 +227,8 @@ def _toml(value: Any, annotation: Any) -> str:
 def _unit(name: str, annotation: Any) -> str:
     """The unit that a type or a name tells; empty where it must be documented."""
     bare = _bare(annotation)
+    if part_kinds(annotation):
+        return "part"
     if is_duration(annotation):
         return "time"
     origin, args = typing.get_origin(bare), typing.get_args(bare)
@@ -235,6 +261,9 @@ def _is_fraction(annotation: Any) -> bool:
 
 def _range(annotation: Any, doc: str = "") -> str:
     """What is accepted: by the type, and for decimal numbers, which have no bounds there, by the documentation."""
+    for heading, kinds in _PARTS.items():
+        if part_kinds(annotation) is kinds:
+            return f"[{heading}](#{_anchor(heading)})"
     bare = _bare(annotation)
     origin, args = typing.get_origin(bare), typing.get_args(bare)
     if origin is typing.Literal:
@@ -282,6 +311,8 @@ def tables_below(struct: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]
 
 
 def _structs_in(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    if part_kinds(annotation):
+        return
     bare = _bare(annotation)
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         yield bare

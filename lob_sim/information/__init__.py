@@ -8,7 +8,8 @@ randomness enters through named streams in :mod:`lob_sim.information.fair_value`
 module             what it answers
 =================  ================================================================================
 ``fair_value``     what is the instrument worth now, and what news is there of it
-``belief``         what does a dealer believe that it is worth (Gaussian filter; discretised density)
+``belief``         what does a dealer believe that it is worth (Gaussian filter; the market's price)
+``density_belief`` the same, as a discretised density
 ``volatility``     how fast does a dealer think that value moves, learnt from its own belief
 ``toxicity``       what share of the flow knows more than the dealer does
 ``spread``         which half-spread earns nothing against that flow, and what each part of it is for

@@ -3,11 +3,12 @@
 The model of one trade (Glosten & Milgrom 1985, J. Financial Economics 14; Das 2005, Quantitative Finance 5):
 with probability alpha the aggressor is informed and buys at p because V > p (sells because V < p); else it
 buys or sells with probability one half each. Fair value wanders between trades with perceived volatility,
-and public news is a Gaussian signal of it. Two implementations stand behind one seam:
+and public news is a Gaussian signal of it. These implementations stand behind one seam:
 
 - :class:`GaussianBelief` keeps mean and standard deviation, and after each trade replaces the exact
   posterior, a mixture of the prior and a truncated Gaussian, by the Gaussian of the same first two moments.
-- :class:`DensityBelief` keeps the whole density on a grid (Das 2005, section 3).
+- :class:`~lob_sim.information.density_belief.DensityBelief` keeps the whole density on a grid (Das 2005, section 3).
+- :class:`MarketPrice` learns nothing: it takes the market's price for the value.
 
 Two readings of a trade. Knowing only the price that was paid, "somebody bought at p" is an event of
 probability (1 - alpha) / 2 + alpha P(V > p): the textbook update. It also says that value is probably not
@@ -30,15 +31,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from lob_sim.errors import InputError
 from lob_sim.information.volatility import PerceivedVolatility, VolatilityParams
 from lob_sim.messages import BeliefRecord, Side
+from lob_sim.parts import NoParams
 from lob_sim.units import NS_PER_S, Interval, Ns
 
 MAX_ALPHA = 0.99
@@ -55,28 +55,23 @@ _INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)
 
 
 class Belief(ABC):
-    """The seam: a belief about one instrument's fair value, held by one agent.
+    """The seam: what one agent believes one instrument to be worth. A belief part of a dealer is a subclass.
 
-    Time only moves forward: :meth:`advance` before any observation; an earlier time changes nothing.
+    A subclass overrides the methods whose evidence it uses; the others do nothing, and what it leaves out costs a
+    dealer no messages. Time only moves forward: :meth:`advance` before any observation; an earlier time changes
+    nothing.
 
     Args:
-        mean_ticks: Mean at ``ts_ns``.
-        sd_ticks: Standard deviation at ``ts_ns``, positive; never less than :data:`MIN_SD_TICKS`, then and later.
-        volatility: How perceived volatility is learnt.
-        ts_ns: Time at which the belief starts.
-
-    Raises:
-        InputError: The standard deviation is not positive.
+        params: Its parameters.
+        initial_ticks: Fair value when the market opened, which everybody knew.
     """
 
-    __slots__ = ("_ts_ns", "volatility")
+    __slots__ = ("params",)
 
-    def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
-        if not 0 < sd_ticks < math.inf:
-            raise InputError(f"{sd_ticks}: expected a positive number of ticks", "sd_ticks")
-        self.volatility = PerceivedVolatility(volatility)
-        self.volatility.observe(ts_ns, mean_ticks)
-        self._ts_ns = ts_ns
+    Params: ClassVar[type[msgspec.Struct]] = NoParams
+
+    def __init__(self, params: msgspec.Struct, initial_ticks: float) -> None:
+        self.params: Any = params
 
     @property
     @abstractmethod
@@ -86,14 +81,25 @@ class Belief(ABC):
     @property
     @abstractmethod
     def sd_ticks(self) -> float:
-        """Standard deviation of fair value, in ticks."""
+        """Standard deviation of fair value, in ticks; 0 for a belief that has no notion of its error."""
 
-    @abstractmethod
-    def widen(self, dt_ns: Ns) -> None:
-        """Let fair value wander for ``dt_ns`` at the perceived volatility."""
+    @property
+    def variance_rate(self) -> float:
+        """Perceived variance of fair value per nanosecond, in ticks squared."""
+        return 0.0
 
-    @abstractmethod
-    def on_trade(self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None) -> None:
+    def advance(self, ts_ns: Ns) -> None:  # noqa: B027
+        """Let time pass up to ``ts_ns``."""
+
+    def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:  # noqa: B027
+        """The market's price, as the dealer saw it before it quoted, is now ``mid_ticks``."""
+
+    def on_lit_print(self, ts_ns: Ns, price_ticks: float) -> None:  # noqa: B027
+        """A lit trade printed, perhaps one of several of one order, perhaps the dealer's own."""
+
+    def on_trade(  # noqa: B027
+        self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None
+    ) -> None:
         """Update on one aggressor's decision.
 
         Args:
@@ -104,23 +110,90 @@ class Belief(ABC):
                 where nothing was quoted there or nobody knows (a one-sided request, a print).
         """
 
-    @abstractmethod
-    def on_past_trade(self, side: Side, price_ticks: float, alpha: float, age_ns: Ns) -> None:
+    def on_past_trade(self, side: Side, price_ticks: float, alpha: float, age_ns: Ns) -> None:  # noqa: B027
         """Update on a trade that was dealt ``age_ns`` ago: it tells of the value then, from which value has moved.
 
         What has moved since is Gaussian with the variance of perceived volatility over that time, so that an informed
         aggressor's buying at p has probability Phi((V - p) / sd of the move) given today's V.
         """
 
-    @abstractmethod
-    def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:
+    def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:  # noqa: B027
         """Update on ``signal = V + noise`` with Gaussian noise of positive standard deviation (public
         news)."""
 
+
+class MarketPrice(Belief):
+    """Takes the market's own price for the value, without a notion of its error.
+
+    Source: a choice of this program: the mid price that formulas for quotes start from.
+    """
+
+    __slots__ = ("_mid",)
+
+    def __init__(self, params: msgspec.Struct, initial_ticks: float) -> None:
+        super().__init__(params, initial_ticks)
+        self._mid = initial_ticks
+
+    @property
+    def mean_ticks(self) -> float:
+        """The price last seen, in ticks."""
+        return self._mid
+
+    @property
+    def sd_ticks(self) -> float:
+        """Not known."""
+        return 0.0
+
+    def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:
+        """Follow it."""
+        self._mid = mid_ticks
+
+
+class BayesianParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a belief starts from.
+
+    Attributes:
+        prior_sd_ticks: Standard deviation of the belief at the opening, around the opening value; never less than
+            :data:`MIN_SD_TICKS`, then and later.
+        volatility: How perceived volatility is learnt.
+    """
+
+    prior_sd_ticks: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    volatility: VolatilityParams = VolatilityParams(prior_ticks_per_sqrt_s=0.5)
+
+
+class BayesianBelief(Belief):
+    """What beliefs that update by Bayes' rule have in common: a clock, and perceived volatility.
+
+    Args:
+        params: Its parameters.
+        initial_ticks: Mean at ``ts_ns``.
+        ts_ns: Time at which the belief starts.
+
+    Raises:
+        InputError: The standard deviation is not positive.
+    """
+
+    __slots__ = ("_ts_ns", "volatility")
+
+    Params = BayesianParams
+
+    def __init__(self, params: BayesianParams, initial_ticks: float, ts_ns: Ns = 0) -> None:
+        super().__init__(params, initial_ticks)
+        if not 0 < params.prior_sd_ticks < math.inf:
+            raise InputError(f"{params.prior_sd_ticks}: expected a positive number of ticks", "prior_sd_ticks")
+        self.volatility = PerceivedVolatility(params.volatility)
+        self.volatility.observe(ts_ns, initial_ticks)
+        self._ts_ns = ts_ns
+
+    @property
+    def variance_rate(self) -> float:
+        """Perceived variance of fair value per nanosecond, in ticks squared."""
+        return self.volatility.variance_rate
+
     @abstractmethod
-    def probability_informed(self, side: Side, price_ticks: float, alpha: float) -> float:
-        """Probability that an aggressor on ``side`` at ``price_ticks`` is informed, before any update on
-        it."""
+    def widen(self, dt_ns: Ns) -> None:
+        """Let fair value wander for ``dt_ns`` at the perceived volatility."""
 
     def advance(self, ts_ns: Ns) -> None:
         """Let time pass up to ``ts_ns``: the belief widens, and at the end of a stretch volatility is
@@ -134,21 +207,24 @@ class Belief(ABC):
             self.volatility.observe(ts_ns, self.mean_ticks)
 
 
-class GaussianBelief(Belief):
+class GaussianBelief(BayesianBelief):
     """Mean and variance, with the moment-matched update; constant time, about a microsecond an observation.
 
     For a buy at p, with a = (p - m) / s and P = (1 - alpha) / 2 + alpha (1 - Phi(a)):
     ``E[V] = m + alpha s phi(a) / P`` and ``E[(V - m)^2] = s^2 (1 + alpha a phi(a) / P)``. With the bid known
     too and b = (bid - m) / s: P = 1 + alpha (1 - Phi(a) - Phi(b)), ``E[V] = m + alpha s (phi(a) + phi(b)) /
     P`` and ``E[(V - m)^2] = s^2 (1 + alpha (a phi(a) + b phi(b)) / P)``. A sell is the mirror image of a buy.
+
+    Source: Glosten and Milgrom (1985), "Bid, Ask and Transaction Prices in a Specialist Market with Heterogeneously
+    Informed Traders"; Gaussian belief: Das (2005), "A Learning Market-Maker in the Glosten–Milgrom Model".
     """
 
     __slots__ = ("_mean", "_var")
 
-    def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
-        super().__init__(mean_ticks, sd_ticks, volatility, ts_ns)
-        self._mean = mean_ticks
-        self._var = max(_MIN_VAR, sd_ticks * sd_ticks)
+    def __init__(self, params: BayesianParams, initial_ticks: float, ts_ns: Ns = 0) -> None:
+        super().__init__(params, initial_ticks, ts_ns)
+        self._mean = initial_ticks
+        self._var = max(_MIN_VAR, params.prior_sd_ticks * params.prior_sd_ticks)
 
     @property
     def mean_ticks(self) -> float:
@@ -207,153 +283,6 @@ class GaussianBelief(Belief):
         self._mean += gain * (signal_ticks - self._mean)
         self._var = max(_MIN_VAR, self._var * (1 - gain))
 
-    def probability_informed(self, side: Side, price_ticks: float, alpha: float) -> float:
-        """Bayes' rule for the aggressor's kind."""
-        a = side * (price_ticks - self._mean) / math.sqrt(self._var)
-        informed = min(max(alpha, 0.0), MAX_ALPHA) * 0.5 * math.erfc(a * _SQRT_HALF)
-        return informed / (informed + 0.5 * (1 - min(max(alpha, 0.0), MAX_ALPHA)))
-
-
-class DensityBelief(Belief):
-    """The whole density on a grid of 401 values over ten standard deviations either side; about 20
-    microseconds an observation.
-
-    Widening is held back until it amounts to a visible part of a grid step, then diffused explicitly. The
-    grid is laid out anew when the density outgrows it, becomes too narrow for it, or drifts off its centre.
-    """
-
-    __slots__ = ("_density", "_grid", "_held_var", "_mean", "_step", "_var")
-
-    _HALF_POINTS = 200
-    _REACH_SDS = 10.0
-
-    def __init__(self, mean_ticks: float, sd_ticks: float, volatility: VolatilityParams, ts_ns: Ns = 0) -> None:
-        super().__init__(mean_ticks, sd_ticks, volatility, ts_ns)
-        self._held_var = 0.0
-        sd_ticks = max(sd_ticks, MIN_SD_TICKS)
-        self._lay_out(mean_ticks, sd_ticks)
-        self._mean, self._var = mean_ticks, sd_ticks**2
-        self._density: NDArray[np.float64] = np.exp(-0.5 * ((self._grid - mean_ticks) / sd_ticks) ** 2)
-        self._settle()
-
-    @property
-    def mean_ticks(self) -> float:
-        """Expected fair value, in ticks."""
-        return self._mean
-
-    @property
-    def sd_ticks(self) -> float:
-        """Standard deviation of fair value, in ticks."""
-        return math.sqrt(self._var + self._held_var)
-
-    def widen(self, dt_ns: Ns) -> None:
-        """Hold back the variance of ``dt_ns``, and diffuse what is held once it matters."""
-        self._held_var += self.volatility.variance_rate * dt_ns
-        if self._held_var > 0.05 * self._step**2:
-            self._diffuse()
-
-    def on_trade(self, side: Side, price_ticks: float, alpha: float, opposite_ticks: float | None = None) -> None:
-        """Multiply by the likelihood; a grid cell that holds a price counts in the proportion that is beyond
-        it."""
-        alpha = min(max(alpha, 0.0), MAX_ALPHA)
-        before = self._mean
-        beyond = self._beyond(side, price_ticks)
-        if opposite_ticks is None:
-            self._density *= 0.5 * (1 - alpha) + alpha * beyond
-        else:
-            self._density *= 1 + alpha * (beyond - self._beyond(side.opposite, opposite_ticks))
-        self._settle()
-        self.volatility.expect((self._mean - before) ** 2)
-
-    def on_past_trade(self, side: Side, price_ticks: float, alpha: float, age_ns: Ns) -> None:
-        """Multiply by the likelihood, blurred by what value has moved since."""
-        alpha = min(max(alpha, 0.0), MAX_ALPHA)
-        moved_sd = math.sqrt(self.volatility.variance_rate * age_ns)
-        if moved_sd < self._step:
-            self.on_trade(side, price_ticks, alpha)
-            return
-        before = self._mean
-        away = side * (price_ticks - self._grid) / moved_sd
-        beyond = np.array([0.5 * math.erfc(z * _SQRT_HALF) for z in away.tolist()])
-        self._density *= 0.5 * (1 - alpha) + alpha * beyond
-        self._settle()
-        self.volatility.expect((self._mean - before) ** 2)
-
-    def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:
-        """Multiply by the signal's likelihood, on a grid moved to where the posterior will be."""
-        self._diffuse()
-        gain = self._var / (self._var + noise_sd_ticks * noise_sd_ticks)
-        self.volatility.expect(gain * self._var)
-        mean, sd = self._mean + gain * (signal_ticks - self._mean), math.sqrt(self._var * (1 - gain))
-        self._regrid(mean, math.sqrt(self._var))
-        # The signal is never taken to be finer than the belief may become.
-        exponent = -0.5 * ((self._grid - signal_ticks) / max(noise_sd_ticks, MIN_SD_TICKS)) ** 2
-        self._density *= np.exp(exponent - exponent.max())
-        self._settle(mean, sd)
-
-    def probability_informed(self, side: Side, price_ticks: float, alpha: float) -> float:
-        """Bayes' rule for the aggressor's kind."""
-        alpha = min(max(alpha, 0.0), MAX_ALPHA)
-        informed = alpha * float(self._density @ self._beyond(side, price_ticks))
-        return informed / (informed + 0.5 * (1 - alpha))
-
-    def _beyond(self, side: Side, price_ticks: float) -> NDArray[np.float64]:
-        # Share of each grid cell in which an informed trader would take this side at this price.
-        return np.clip(0.5 + side * (self._grid - price_ticks) / self._step, 0.0, 1.0)
-
-    def _lay_out(self, centre: float, sd: float) -> None:
-        self._step = self._REACH_SDS * sd / self._HALF_POINTS
-        self._grid: NDArray[np.float64] = centre + self._step * np.arange(
-            -self._HALF_POINTS, self._HALF_POINTS + 1, dtype=np.float64
-        )
-
-    def _settle(self, mean: float | None = None, sd: float | None = None) -> None:
-        """Make the density sum to one, and find its moments; one that has vanished becomes Gaussian with these."""
-        total = float(self._density.sum())
-        if not total > 0:
-            mean = self._mean if mean is None else mean
-            sd = max(MIN_SD_TICKS, math.sqrt(self._var) if sd is None else sd)
-            self._lay_out(mean, sd)
-            self._density = np.exp(-0.5 * ((self._grid - mean) / sd) ** 2)
-            total = float(self._density.sum())
-        self._density /= total
-        self._mean = float(self._density @ self._grid)
-        self._var = max(_MIN_VAR, float(self._density @ (self._grid - self._mean) ** 2))
-        sd = math.sqrt(self._var)
-        reach = self._step * self._HALF_POINTS
-        centre = float(self._grid[self._HALF_POINTS])
-        if not 5 * sd < reach < 20 * sd or abs(self._mean - centre) > 0.3 * reach:
-            self._regrid(self._mean, sd)
-
-    def _regrid(self, centre: float, sd: float) -> None:
-        grid, density, step = self._grid, self._density, self._step
-        self._lay_out(centre, sd)
-        moved: NDArray[np.float64] = np.interp(self._grid, grid, density, left=0.0, right=0.0) * self._step / step
-        total = float(moved.sum())
-        if total < 1e-12:
-            # Next to nothing of the density is where the observation says value must be: only the moments
-            # survive.
-            moved = np.exp(-0.5 * ((self._grid - self._mean) / sd) ** 2) + 1e-300
-            total = float(moved.sum())
-        self._density = moved / total
-
-    def _diffuse(self) -> None:
-        # A three-point kernel has exactly the wanted variance as long as it moves at most a third of the
-        # mass each way.
-        steps = max(1, math.ceil(self._held_var / (0.6 * self._step**2)))
-        if steps > 20:
-            sd = math.sqrt(self._var + self._held_var)
-            self._regrid(self._mean, sd)
-            steps = max(1, math.ceil(self._held_var / (0.6 * self._step**2)))
-        share = self._held_var / (2 * steps * self._step**2)
-        for _ in range(steps):
-            spread = (1 - 2 * share) * self._density
-            spread[1:] += share * self._density[:-1]
-            spread[:-1] += share * self._density[1:]
-            self._density = spread
-        self._held_var = 0.0
-        self._settle()
-
 
 class BeliefThinning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which beliefs go on the log: a stated rule, so that a gap on the log has a known meaning.
@@ -394,4 +323,5 @@ class BeliefLog:
         ):
             return None
         self._ts_ns, self._mean, self._sd = ts_ns, mean, sd
-        return BeliefRecord(ts_ns, agent_id, instrument_id, mean, sd, alpha, belief.volatility.ticks_per_sqrt_s)
+        volatility = math.sqrt(belief.variance_rate * NS_PER_S)
+        return BeliefRecord(ts_ns, agent_id, instrument_id, mean, sd, alpha, volatility)

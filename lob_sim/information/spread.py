@@ -124,6 +124,14 @@ class SpreadDecomposition(msgspec.Struct, frozen=True, gc=False):
         return -self.side * (self.price_ticks * UTICKS_PER_TICK - self.mean_uticks)
 
 
+def moved_to(part: SpreadDecomposition, price_ticks: Ticks) -> SpreadDecomposition:
+    """The same quote at ``price_ticks``; the move is accounted for as rounding."""
+    if price_ticks == part.price_ticks:
+        return part
+    moved = part.side * (part.price_ticks - price_ticks) * UTICKS_PER_TICK
+    return msgspec.structs.replace(part, price_ticks=price_ticks, rounding_uticks=part.rounding_uticks + moved)
+
+
 def decompose(
     side: Side,
     mean_ticks: float,

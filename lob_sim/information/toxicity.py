@@ -17,17 +17,54 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from lob_sim.errors import InputError
 from lob_sim.messages import Side
+from lob_sim.parts import NoParams, is_overridden
 from lob_sim.units import NS_PER_S, Interval, Lots, Ns
+
+_NEVER_NS: Ns = 2**63 - 1
+_NO_PARAMS = NoParams()
+
+
+class Flow(Enum):
+    """What an estimator judges."""
+
+    LIT = "lit"
+    """One instrument's lit tape."""
+    CLIENTS = "clients"
+    """RFQ trades of one class of clients in one instrument."""
 
 
 class ToxicityEstimator(ABC):
-    """The seam. An estimator overrides the hooks whose information it uses; times never go back."""
+    """The seam: how informed one stream of flow is. A toxicity part of a dealer is a subclass.
+
+    An estimator overrides the hooks whose information it uses; times never go back. A dealer makes one for each
+    instrument's lit flow, and one for each class of clients that deals with it.
+
+    Args:
+        params: Its parameters.
+    """
+
+    Params: ClassVar[type[msgspec.Struct]] = NoParams
+
+    def __init__(self, params: msgspec.Struct) -> None:
+        self.params: Any = params
+
+    @classmethod
+    def of_flow(cls, params: Any, flow: Flow) -> ToxicityEstimator:
+        """A fresh estimator for a stream of this kind; the same for every kind unless overridden."""
+        return cls(params)
+
+    @classmethod
+    def prior_alpha(cls, params: Any) -> float:
+        """What alpha is before any flow was seen; the dealer stays at it where the switch ``toxicity`` is off, and
+        takes it for RFQ trades of others."""
+        return 0.0
 
     def on_trade(self, ts_ns: Ns, side: Side, qty_lots: Lots) -> None:  # noqa: B027
         """An aggressor (on RFQ: a client of this class) dealt ``qty_lots`` on ``side``."""
@@ -70,7 +107,7 @@ class ImbalanceParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class ImbalanceToxicity(ToxicityEstimator):
-    """Alpha from the square of each bucket's imbalance.
+    """Alpha from the imbalance of buckets of flow, squared.
 
     In a bucket of trades of q_1 ... q_n lots let a share alpha, informed of the same thing, take one side
     and the others either side at random. The imbalance X = sum(q_i d_i) then has
@@ -78,9 +115,14 @@ class ImbalanceToxicity(ToxicityEstimator):
     an unbiased estimate of alpha^2 whatever the sizes, zero in the mean under balanced flow. (VPIN is the
     mean of abs(X) / sum q, which pure noise leaves at C(N, N/2) / 2^N: .112 for 50 unit trades.) Numerators
     and denominators are averaged apart.
+
+    Source: Easley, López de Prado and O'Hara (2012), "Flow Toxicity and Liquidity in a High-Frequency World".
     """
 
+    Params = ImbalanceParams
+
     def __init__(self, params: ImbalanceParams) -> None:
+        super().__init__(params)
         self._params = params
         self._keep = math.exp(-1 / params.memory_buckets)
         self._signed = self._total = self._squares = self._fourths = 0
@@ -154,15 +196,20 @@ class MarkoutToxicity(ToxicityEstimator):
 
     Let a share alpha of aggressors know the sign of the price move M over the horizon and the others deal at
     random: ``E[d M] = alpha E[abs(M)]`` with d the aggressor's side, so the ratio of the two averages
-        estimates alpha,
+    estimates alpha,
     with mean zero if fills tell nothing. The dealer's half-spread is no part of M, and neither is its own
     reaction to the fill: M starts from the reference *after* that. Measured from before it, a dealer that
     fears informed flow moves its price with every fill, sees the price move the aggressor's way, and finds
     its fear confirmed by noise. What is left is what the dealer had not yet allowed for: the estimate comes
     on top of the alpha that it has acted on.
+
+    Source: Hasbrouck (1991), "Measuring the Information Content of Stock Trades".
     """
 
+    Params = MarkoutParams
+
     def __init__(self, params: MarkoutParams) -> None:
+        super().__init__(params)
         if not params.horizons_ns:
             raise InputError("expected at least one horizon", "horizons_ns")
         self._params = params
@@ -224,16 +271,16 @@ class CombinedToxicity(ToxicityEstimator):
         InputError: There is no positive weight, or there is a negative one.
     """
 
-    def __init__(self, parts: Sequence[tuple[ToxicityEstimator, float]]) -> None:
+    def __init__(self, parts: Sequence[tuple[ToxicityEstimator, float]], params: msgspec.Struct = _NO_PARAMS) -> None:
+        super().__init__(params)
         total = sum(weight for _, weight in parts)
         if not total > 0 or any(weight < 0 for _, weight in parts):
             raise InputError("expected weights of at least 0 and not all 0", "toxicity")
         self._parts = [(estimator, weight / total) for estimator, weight in parts if weight > 0]
         # Most estimators use one kind of evidence, and the reference price changes at every look.
-        heard = {name: getattr(ToxicityEstimator, name) for name in ("on_trade", "on_fill", "on_mid")}
         self._trade_parts, self._fill_parts, self._mid_parts = (
-            [estimator for estimator, _ in self._parts if getattr(type(estimator), name) is not ignored]
-            for name, ignored in heard.items()
+            [estimator for estimator, _ in self._parts if is_overridden(type(estimator), ToxicityEstimator, name)]
+            for name in ("on_trade", "on_fill", "on_mid")
         )
 
     def on_trade(self, ts_ns: Ns, side: Side, qty_lots: Lots) -> None:
@@ -259,16 +306,83 @@ class CombinedToxicity(ToxicityEstimator):
         return mean
 
 
-class FixedToxicity(ToxicityEstimator):
-    """An alpha that nothing changes: the switch that turns learning off, or a dealer's standing prior in a
-    combination."""
+class FixedParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An alpha that stays.
 
-    def __init__(self, alpha: float) -> None:
-        self._alpha = alpha
+    Attributes:
+        alpha: Share of informed flow.
+    """
+
+    alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+
+
+class FixedToxicity(ToxicityEstimator):
+    """An alpha that nothing changes: a dealer who knows, or fears nobody, or has been told not to learn.
+
+    Source: the known share of informed traders of Glosten and Milgrom (1985).
+    """
+
+    Params = FixedParams
+
+    def __init__(self, params: FixedParams) -> None:
+        super().__init__(params)
+        self._alpha = params.alpha
+
+    @classmethod
+    def prior_alpha(cls, params: FixedParams) -> float:
+        """The fixed value."""
+        return params.alpha
 
     def alpha(self, ts_ns: Ns) -> float:
         """The fixed value."""
         return self._alpha
+
+
+class LearningParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prior, and what is learnt beside it.
+
+    Attributes:
+        prior_alpha: Share of informed flow that it expects before it has seen any.
+        learning_weight: Weight of what it has seen against the prior; 0 keeps α at the prior.
+        markout_share: Part of that weight which goes to the markouts of its own lit fills, the rest to
+            order-flow imbalance.
+        imbalance: How lit flow is measured.
+        markout: How own trades are followed up.
+    """
+
+    prior_alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.2
+    learning_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    markout_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    imbalance: ImbalanceParams = ImbalanceParams()
+    markout: MarkoutParams = MarkoutParams()
+
+
+class LearningToxicity(CombinedToxicity):
+    """A weighted mean of a prior and what flow shows: on the lit book its imbalance, of clients the markouts.
+
+    Source: a choice of this program; the parts are those of Easley, López de Prado and O'Hara (2012) and of
+    Hasbrouck (1991).
+    """
+
+    Params = LearningParams
+
+    def __init__(self, params: LearningParams, flow: Flow = Flow.LIT) -> None:
+        weight = params.learning_weight
+        on_markouts = weight * params.markout_share if flow is Flow.LIT else weight
+        on_imbalance = weight * (1 - params.markout_share) if flow is Flow.LIT else 0.0
+        prior = FixedToxicity(FixedParams(params.prior_alpha))
+        imbalance, markouts = ImbalanceToxicity(params.imbalance), MarkoutToxicity(params.markout)
+        super().__init__([(prior, 1 - weight), (imbalance, on_imbalance), (markouts, on_markouts)], params)
+
+    @classmethod
+    def of_flow(cls, params: LearningParams, flow: Flow) -> ToxicityEstimator:
+        """The mean for a stream of this kind."""
+        return cls(params, flow)
+
+    @classmethod
+    def prior_alpha(cls, params: LearningParams) -> float:
+        """The prior."""
+        return params.prior_alpha
 
 
 class ToxicityByClass:
@@ -289,9 +403,6 @@ class ToxicityByClass:
         """Tell every class."""
         for estimator in self._by_class.values():
             estimator.on_mid(ts_ns, mid_ticks)
-
-
-_NEVER_NS: Ns = 2**63 - 1
 
 
 def _aged(elapsed_ns: Ns, half_life_ns: Ns) -> float:

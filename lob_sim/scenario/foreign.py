@@ -36,6 +36,11 @@ def _group(group: AgentGroupSpec, folder: Path | None, left: list[str]) -> Agent
     if not is_shipped(group.strategy, folder):
         left.append(f"{where}.strategy")
         group = msgspec.structs.replace(group, strategy=_STAND_IN, params={})
+    parts = [name for name, value in group.params.items() if _is_foreign(_kind_of(value), folder)]
+    if parts:
+        left += [f"{where}.params.{name}.kind" for name in parts]
+        kept = {name: value for name, value in group.params.items() if name not in parts}
+        group = msgspec.structs.replace(group, params=kept)
     if group.balance_sheet is None:
         return group
     return msgspec.structs.replace(
@@ -66,6 +71,12 @@ def _without_lenders(group: AgentGroupSpec, silent: set[str]) -> AgentGroupSpec:
         return group
     lenders = [name for name in sheet.lenders if name not in silent]
     return msgspec.structs.replace(group, balance_sheet=msgspec.structs.replace(sheet, lenders=lenders))
+
+
+def _kind_of(value: object) -> str:
+    """The class that a part of a strategy names; empty if it names none."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else ""
 
 
 def _is_foreign(name: str, folder: Path | None) -> bool:

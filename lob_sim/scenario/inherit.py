@@ -12,6 +12,8 @@ from lob_sim.errors import ScenarioError
 def resolve_likes(raw: dict[str, Any], where: str) -> dict[str, Any]:
     """Replace every group that says ``like`` by the group it names with its own keys over it, table by table.
 
+    A table with a ``kind`` of its own stands for itself: parameters of another kind would not fit it.
+
     A group can be like one that stands before it in the file, and that may itself be like another.
 
     Raises:
@@ -42,8 +44,13 @@ def resolve_likes(raw: dict[str, Any], where: str) -> dict[str, Any]:
 def _merged(model: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     result = copy.deepcopy(model)
     for key, value in own.items():
-        if isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = _merged(result[key], value)
+        inherited = result.get(key)
+        if (
+            isinstance(value, dict)
+            and isinstance(inherited, dict)
+            and value.get("kind") in (None, inherited.get("kind"))
+        ):
+            result[key] = _merged(inherited, value)
         else:
             result[key] = value
     return result

@@ -72,8 +72,8 @@ def _fault_of_hook(strategy: type[Strategy], name: str) -> str:
 
 
 def has_hook(component: Component[Any], name: str) -> bool:
-    """Whether the component's class defines the hook, rather than inheriting the empty one."""
-    return _defines(type(component), name)
+    """Whether the component's class defines the hook, rather than inheriting the empty one, and has a use for it."""
+    return _defines(type(component), name) and name not in component.unused_hooks
 
 
 def _defines(component: type[Component[Any]], name: str) -> bool:
@@ -101,13 +101,13 @@ def manager_hooks(components: Sequence[Component[Any]]) -> dict[type[Event], tup
 
 def waking_messages(components: Sequence[Component[Any]]) -> frozenset[type[Event]]:
     """Message types on whose arrival the agent must be awake: a component hears them and does not defer them."""
-    return _waking_messages(tuple(type(component) for component in components))
+    return _waking_messages(tuple((type(component), component.unused_hooks) for component in components))
 
 
 @cache
-def _waking_messages(components: tuple[type[Component[Any]], ...]) -> frozenset[type[Event]]:
+def _waking_messages(components: tuple[tuple[type[Component[Any]], frozenset[str]], ...]) -> frozenset[type[Event]]:
     return frozenset(
         kind
         for kind in heard_events().values()
-        if any(_defines(c, kind.hook) and kind.hook not in c.deferred_hooks for c in components)
+        if any(_defines(c, kind.hook) and kind.hook not in c.deferred_hooks | unused for c, unused in components)
     )

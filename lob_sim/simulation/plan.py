@@ -101,15 +101,15 @@ def load_strategy(group: AgentGroupSpec, folder: str) -> tuple[type[Strategy], m
     Raises:
         ScenarioError: Names group and field.
     """
-    where = f"agents.{group.name}"
+    where, search_path = f"agents.{group.name}", Path(folder) if folder else None
     try:
-        strategy = load_class(group.strategy, Strategy, Path(folder) if folder else None)
+        strategy = load_class(group.strategy, Strategy, search_path)
     except InputError as error:
         raise ScenarioError(error.message, f"{where}.strategy") from error
     if fault := hook_fault(strategy):
         raise ScenarioError(f"{group.strategy}: {fault}", f"{where}.strategy")
     try:
-        params: msgspec.Struct = build_params(strategy, group.params, f"{where}.params")
+        params: msgspec.Struct = build_params(strategy, group.params, f"{where}.params", search_path)
     except InputError as error:
         raise ScenarioError(error.message, error.where) from error
     return strategy, params

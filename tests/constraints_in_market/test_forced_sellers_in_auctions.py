@@ -9,7 +9,7 @@ import pytest
 from market_helpers import Auditor, bond, dealer, market, run, shock
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import keep_quotes
+from lob_sim.agents.quoting import update_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import AuctionUncrossed, NewOrder, OrderFilled, Side
 from lob_sim.units import NS_PER_S
@@ -29,9 +29,9 @@ class Quotes(Strategy):
         self.on_wake(ctx, 0)
 
     def on_wake(self, ctx: Context, tag: int) -> None:
-        keep_quotes(ctx, TREASURY, BID, BID_LOTS, BID + 2, BID_LOTS)
+        update_quotes(ctx, TREASURY, BID, BID_LOTS, BID + 2, BID_LOTS)
         value = round(ctx.fair_value(CORPORATE))
-        keep_quotes(ctx, CORPORATE, value - 1, 1_000, value + 1, 1_000)
+        update_quotes(ctx, CORPORATE, value - 1, 1_000, value + 1, 1_000)
         ctx.wake_in(NS_PER_S // 10)
 
 

@@ -9,7 +9,8 @@ import pytest
 from scipy import integrate, stats
 
 from lob_sim.errors import InputError
-from lob_sim.information.belief import MIN_SD_TICKS, Belief, BeliefLog, BeliefThinning, DensityBelief, GaussianBelief
+from lob_sim.information.belief import MIN_SD_TICKS, BayesianBelief, BeliefLog, BeliefThinning, GaussianBelief
+from lob_sim.information.density_belief import DensityBelief
 from lob_sim.information.spread import zero_profit_k
 from lob_sim.information.volatility import VolatilityParams
 from lob_sim.messages import Side
@@ -17,6 +18,13 @@ from lob_sim.rng import Stream
 from lob_sim.units import NS_PER_S
 
 STILL = VolatilityParams(prior_ticks_per_sqrt_s=1e-9, prior_weight=1)
+
+
+def believing(
+    kind: type[BayesianBelief], mean_ticks: float, sd_ticks: float, volatility: VolatilityParams
+) -> BayesianBelief:
+    """A belief of that kind with this mean and standard deviation."""
+    return kind(kind.Params(prior_sd_ticks=sd_ticks, volatility=volatility), mean_ticks)
 
 
 def posterior_moments(
@@ -61,11 +69,11 @@ def test_one_trade_agrees_with_numerical_integration(
     price = m + side * offset * s
     other = None if opposite is None else m + side * opposite * s
     mean, sd = posterior_moments(m, s, side, price, alpha, other)
-    exact = GaussianBelief(m, s, STILL)
+    exact = believing(GaussianBelief, m, s, STILL)
     exact.on_trade(side, price, alpha, other)
     assert exact.mean_ticks == pytest.approx(mean, abs=1e-6)
     assert exact.sd_ticks == pytest.approx(sd, abs=1e-6)
-    grid = DensityBelief(m, s, STILL)
+    grid = believing(DensityBelief, m, s, STILL)
     grid.on_trade(side, price, alpha, other)
     # Half a grid step of 0.05 s times the density at a boundary is the largest error a cell can make.
     assert grid.mean_ticks == pytest.approx(mean, abs=0.002 * s)
@@ -92,7 +100,7 @@ def test_a_past_trade_agrees_with_numerical_integration(side: Side, offset: floa
     )
     mean, sd = m + first / total, math.sqrt(second / total - (first / total) ** 2)
     perceived = VolatilityParams(prior_ticks_per_sqrt_s=rate)
-    exact, grid = GaussianBelief(m, s, perceived), DensityBelief(m, s, perceived)
+    exact, grid = believing(GaussianBelief, m, s, perceived), believing(DensityBelief, m, s, perceived)
     for belief, tolerance in ((exact, 1e-6), (grid, 0.002 * s)):
         belief.on_past_trade(side, price, alpha, age_s * NS_PER_S)
         assert belief.mean_ticks == pytest.approx(mean, abs=tolerance)
@@ -100,16 +108,16 @@ def test_a_past_trade_agrees_with_numerical_integration(side: Side, offset: floa
 
 
 @pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
-def test_a_signal_combines_precisions(kind: type[Belief]) -> None:
-    belief = kind(100.0, 3.0, STILL)
+def test_a_signal_combines_precisions(kind: type[BayesianBelief]) -> None:
+    belief = believing(kind, 100.0, 3.0, STILL)
     belief.on_signal(110.0, 4.0)
     assert belief.mean_ticks == pytest.approx(100 + 10 * 9 / 25, abs=1e-3)
     assert belief.sd_ticks == pytest.approx(3 * 4 / 5, abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
-def test_time_widens_by_perceived_variance_and_never_narrows(kind: type[Belief]) -> None:
-    belief = kind(100.0, 3.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5, prior_weight=1))
+def test_time_widens_by_perceived_variance_and_never_narrows(kind: type[BayesianBelief]) -> None:
+    belief = believing(kind, 100.0, 3.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5, prior_weight=1))
     belief.advance(64 * NS_PER_S)
     # Laying the grid out anew interpolates, which may add a quarter of a squared grid step of 0.15.
     assert belief.sd_ticks == pytest.approx(math.sqrt(9 + 16), abs=1e-3)
@@ -122,7 +130,7 @@ def test_time_widens_by_perceived_variance_and_never_narrows(kind: type[Belief])
 
 
 def test_uninformed_flow_teaches_nothing_and_a_buy_raises_the_mean_a_sell_lowers_it() -> None:
-    belief = GaussianBelief(100.0, 3.0, STILL)
+    belief = believing(GaussianBelief, 100.0, 3.0, STILL)
     belief.on_trade(Side.BUY, 101, 0.0)
     assert (belief.mean_ticks, belief.sd_ticks) == (100.0, 3.0)
     belief.on_trade(Side.BUY, 101, 0.4)
@@ -134,29 +142,19 @@ def test_uninformed_flow_teaches_nothing_and_a_buy_raises_the_mean_a_sell_lowers
 
 def test_textbook_update_at_the_zero_profit_quote_is_its_own_price_and_leaves_the_deviation() -> None:
     for alpha in (0.05, 0.3, 0.7):
-        belief = GaussianBelief(100.0, 3.0, STILL)
+        belief = believing(GaussianBelief, 100.0, 3.0, STILL)
         ask = 100 + 3 * zero_profit_k(alpha)
         belief.on_trade(Side.BUY, ask, alpha)
         assert belief.mean_ticks == pytest.approx(ask, abs=1e-9)  # zero profit: the ask is E[V | buy]
         assert belief.sd_ticks == pytest.approx(3, abs=1e-9)
-        told = GaussianBelief(100.0, 3.0, STILL)
+        told = believing(GaussianBelief, 100.0, 3.0, STILL)
         told.on_trade(Side.BUY, ask, alpha, 200 - ask)
         assert told.sd_ticks < 3 * (1 - 0.2 * alpha**2)
 
 
-def test_probability_informed_is_bayes_rule() -> None:
-    for kind in (GaussianBelief, DensityBelief):
-        belief = kind(100.0, 2.0, STILL)
-        informed = 0.3 * (1 - stats.norm.cdf(0.5))
-        expected = informed / (informed + 0.35)
-        assert belief.probability_informed(Side.BUY, 101, 0.3) == pytest.approx(expected, abs=1e-4)
-        assert belief.probability_informed(Side.SELL, 99, 0.3) == pytest.approx(expected, abs=1e-4)
-        assert belief.probability_informed(Side.BUY, 101, 0.0) == 0
-
-
 def test_both_implementations_follow_the_same_market() -> None:
     volatility = VolatilityParams(prior_ticks_per_sqrt_s=0.4)
-    pair = (GaussianBelief(1000.0, 5.0, volatility), DensityBelief(1000.0, 5.0, volatility))
+    pair = (believing(GaussianBelief, 1000.0, 5.0, volatility), believing(DensityBelief, 1000.0, 5.0, volatility))
     random = Stream(1, "test/agree")
     gaps, ratios, value = [], [], 1000.0
     for second in range(1, 2001):
@@ -183,7 +181,7 @@ def test_both_implementations_follow_the_same_market() -> None:
 def test_they_part_where_the_posterior_is_far_from_gaussian() -> None:
     """A run of almost surely informed buys at one price truncates the density there; two moments cannot say
     so."""
-    gauss, grid = GaussianBelief(100.0, 4.0, STILL), DensityBelief(100.0, 4.0, STILL)
+    gauss, grid = believing(GaussianBelief, 100.0, 4.0, STILL), believing(DensityBelief, 100.0, 4.0, STILL)
     for _ in range(6):
         gauss.on_trade(Side.BUY, 106, 0.95)
         grid.on_trade(Side.BUY, 106, 0.95)
@@ -204,7 +202,7 @@ def follow_market(
         mean of log perceived over true volatility after the first hour.
     """
     random = Stream(seed, "test/follow")
-    belief = GaussianBelief(10_000.0, 4.0, VolatilityParams(prior_ticks_per_sqrt_s=prior_ticks))
+    belief = believing(GaussianBelief, 10_000.0, 4.0, VolatilityParams(prior_ticks_per_sqrt_s=prior_ticks))
     value, covered, squared, logs = 10_000.0, 0, 0.0, []
     seconds = hours * 3600
     k = zero_profit_k(perceived)
@@ -251,14 +249,14 @@ def test_volatility_is_learnt_from_a_wrong_start(wrong_by: float) -> None:
 
 
 def test_nothing_seen_leaves_perceived_volatility_and_pure_noise_does_not_run_away() -> None:
-    quiet = GaussianBelief(100.0, 2.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5))
+    quiet = believing(GaussianBelief, 100.0, 2.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5))
     for minute in range(1, 1000):
         quiet.advance(minute * 60 * NS_PER_S)
     assert quiet.volatility.ticks_per_sqrt_s == pytest.approx(0.5, rel=1e-9)
     ends = []
     for seed in range(20):
         random = Stream(seed, "test/noise")
-        belief = GaussianBelief(1000.0, 2.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5))
+        belief = believing(GaussianBelief, 1000.0, 2.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5))
         for second in range(1, 3 * 3600):
             belief.advance(second * NS_PER_S)
             side = Side.BUY if random.uniform() < 0.5 else Side.SELL
@@ -274,7 +272,7 @@ def after_jump(size_ticks: float, seed: int) -> tuple[float, float]:
     """Highest perceived volatility in the ten minutes after a jump, and the error half an hour after it in
     deviations."""
     random = Stream(seed, "test/jump")
-    belief = GaussianBelief(10_000.0, 4.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5))
+    belief = believing(GaussianBelief, 10_000.0, 4.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5))
     value, most = 10_000.0, 0.0
     for second in range(1, 3800):
         value += 0.5 * random.normal() + (size_ticks if second == 2000 else 0)
@@ -300,7 +298,7 @@ def test_a_jump_raises_perceived_volatility_and_is_followed() -> None:
 
 
 def test_thinning_logs_what_moves_and_once_an_interval() -> None:
-    belief = GaussianBelief(100.0, 2.0, STILL)
+    belief = believing(GaussianBelief, 100.0, 2.0, STILL)
     log = BeliefLog(BeliefThinning(mean_sds=0.5, sd_ratio=0.1, interval_ns=1000))
     first = log.record(1, 4, 2, belief, 0.2)
     assert first is not None
@@ -314,12 +312,12 @@ def test_thinning_logs_what_moves_and_once_an_interval() -> None:
 
 def test_a_belief_without_doubt_is_refused() -> None:
     with pytest.raises(InputError, match="sd_ticks"):
-        GaussianBelief(100.0, 0.0, STILL)
+        believing(GaussianBelief, 100.0, 0.0, STILL)
 
 
 @pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
-def test_extreme_observations_leave_a_finite_belief(kind: type[Belief]) -> None:
-    belief = kind(100.0, 1.0, STILL)
+def test_extreme_observations_leave_a_finite_belief(kind: type[BayesianBelief]) -> None:
+    belief = believing(kind, 100.0, 1.0, STILL)
     for price in (1.0, 100.0, 100_000.0):
         for side in (Side.BUY, Side.SELL):
             belief.on_trade(side, price, 1.0)
@@ -331,8 +329,8 @@ def test_extreme_observations_leave_a_finite_belief(kind: type[Belief]) -> None:
 
 @pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
 @pytest.mark.parametrize("noise", [0.0, 1e-300, 1e-12, 1e-6])
-def test_news_next_to_certain_leaves_a_belief_that_can_still_learn(kind: type[Belief], noise: float) -> None:
-    belief = kind(10_000.0, 5.0, VolatilityParams(prior_ticks_per_sqrt_s=1e-200))
+def test_news_next_to_certain_leaves_a_belief_that_can_still_learn(kind: type[BayesianBelief], noise: float) -> None:
+    belief = believing(kind, 10_000.0, 5.0, VolatilityParams(prior_ticks_per_sqrt_s=1e-200))
     for ts, signal in enumerate((10_001.0, 10_001.0, 9_990.0)):
         belief.advance((ts + 1) * NS_PER_S)
         belief.on_signal(signal, noise)
@@ -340,13 +338,12 @@ def test_news_next_to_certain_leaves_a_belief_that_can_still_learn(kind: type[Be
         belief.on_past_trade(Side.SELL, 9_000.0, 0.3, NS_PER_S)
         assert math.isfinite(belief.mean_ticks)
         assert MIN_SD_TICKS <= belief.sd_ticks <= 5.0
-        assert 0 <= belief.probability_informed(Side.BUY, 10_010.0, 0.3) <= 1
 
 
 @pytest.mark.parametrize(("signal", "noise"), [(10_501.0, 0.5), (20_000.0, 0.5), (9_000.0, 1e-9), (10_000.5, 1e-12)])
 def test_a_density_that_vanishes_where_news_points_falls_back_to_its_moments(signal: float, noise: float) -> None:
     law = VolatilityParams(prior_ticks_per_sqrt_s=2.0)
-    density, gaussian = DensityBelief(10_000.0, 5.0, law), GaussianBelief(10_000.0, 5.0, law)
+    density, gaussian = (believing(kind, 10_000.0, 5.0, law) for kind in (DensityBelief, GaussianBelief))
     for belief in (density, gaussian):
         belief.advance(300 * NS_PER_S)
         belief.on_signal(signal, noise)

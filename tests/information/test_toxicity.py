@@ -13,6 +13,7 @@ import pytest
 from lob_sim.errors import InputError
 from lob_sim.information.toxicity import (
     CombinedToxicity,
+    FixedParams,
     FixedToxicity,
     ImbalanceParams,
     ImbalanceToxicity,
@@ -210,7 +211,7 @@ def test_markout_of_uninformed_fills_reads_zero_never_negative_and_ages() -> Non
 def test_combination_is_the_weighted_mean_and_tells_every_part() -> None:
     imbalance = ImbalanceToxicity(ImbalanceParams(bucket_lots=10))
     markout = MarkoutToxicity(MarkoutParams(horizons_ns=(10,)))
-    combined = CombinedToxicity([(imbalance, 1.0), (markout, 1.0), (FixedToxicity(0.2), 2.0)])
+    combined = CombinedToxicity([(imbalance, 1.0), (markout, 1.0), (FixedToxicity(FixedParams(0.2)), 2.0)])
     assert combined.alpha(0) == pytest.approx(0.1)
     for _ in range(30):
         combined.on_trade(0, Side.BUY, 1)

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lob_sim.agents.quoting import behind_the_touch, keep_quotes
+from lob_sim.agents.quoting import make_passive, update_quotes
 from lob_sim.agents.strategy import Strategy
 from lob_sim.information.belief import GaussianBelief
 from lob_sim.information.spread import zero_profit_k
-from lob_sim.information.volatility import VolatilityParams
 from lob_sim.messages import (
     BeliefRecord,
     CancelOrder,
@@ -48,6 +47,12 @@ def started(cls: type[Any], ctx: RecordingContext, **params: object) -> Any:
     strategy = make(cls, **params)
     strategy.on_start(ctx)
     return strategy
+
+
+def formula(dealer: Any, ctx: RecordingContext) -> tuple[float, float]:
+    """Bid and ask before rounding."""
+    prices: tuple[float, float] = dealer.lit_policy.formula(ctx, dealer.situation(ctx, 0, dealer.params.size_lots, 0.0))
+    return prices
 
 
 def last_quotes(ctx: RecordingContext) -> tuple[int, int]:
@@ -114,16 +119,16 @@ def test_fixed_spread_answers_requests_with_the_sides_asked_for() -> None:
         assert (answer.bid_ticks, answer.ask_ticks) == (bid, ask)
 
 
-# --- keeping quotes -------------------------------------------------------------------------------------
+# --- updating quotes ------------------------------------------------------------------------------------
 
 
-def test_keep_quotes_withdraws_one_side_and_cancels_surplus_orders() -> None:
+def test_update_quotes_withdraws_one_side_and_cancels_surplus_orders() -> None:
     ctx = RecordingContext()
     ctx.place(0, Side.BUY, 5, 90)
     ctx.place(0, Side.BUY, 5, 89)
     child = ctx.place(0, Side.SELL, 5, 120, parent_order_id=7)
     ctx.take_actions()
-    keep_quotes(ctx, 0, 90, 5, 110, 0)
+    update_quotes(ctx, 0, 90, 5, 110, 0)
     assert ctx.take_actions() == [CancelOrder(0, 0, 2)]
     assert child in ctx.orders(0)
 
@@ -131,10 +136,10 @@ def test_keep_quotes_withdraws_one_side_and_cancels_surplus_orders() -> None:
 def test_quotes_stay_behind_what_others_display_but_not_behind_own() -> None:
     ctx = RecordingContext()
     ctx.set_top(100, 102, bid_lots=5, ask_lots=5)
-    assert behind_the_touch(ctx, 0, 105, 107) == (101, 107)
-    assert behind_the_touch(ctx, 0, 95, 97) == (95, 101)
+    assert make_passive(ctx, 0, 105, 107) == (101, 107)
+    assert make_passive(ctx, 0, 95, 97) == (95, 101)
     ctx.place(0, Side.SELL, 5, 102)
-    assert behind_the_touch(ctx, 0, 105, 107) == (105, 107)
+    assert make_passive(ctx, 0, 105, 107) == (105, 107)
 
 
 # --- Avellaneda and Stoikov -----------------------------------------------------------------------------
@@ -151,7 +156,7 @@ def test_avellaneda_stoikov_closed_form(inventory: int, elapsed_s: float) -> Non
         hit_decay_per_tick=k, horizon=1.0, mid="fair_value", size_lots=1,
     )  # fmt: skip
     ctx.now_ns, ctx.positions[0] = int(elapsed_s * NS_PER_S), inventory
-    bid, ask = dealer.quotes(ctx, 0)
+    bid, ask = formula(dealer, ctx)
     left = max(0.0, 1 - elapsed_s)
     reservation = s - inventory * gamma * sigma**2 * left
     spread = gamma * sigma**2 * left + 2 / gamma * log(1 + gamma / k)
@@ -164,9 +169,9 @@ def test_avellaneda_stoikov_closed_form(inventory: int, elapsed_s: float) -> Non
 def test_avellaneda_stoikov_symmetric_benchmark_ignores_inventory() -> None:
     ctx = RecordingContext()
     dealer = started(AvellanedaStoikovDealer, ctx, centre="mid", mid="fair_value")
-    flat = dealer.quotes(ctx, 0)
+    flat = formula(dealer, ctx)
     ctx.positions[0] = 50
-    assert dealer.quotes(ctx, 0) == flat
+    assert formula(dealer, ctx) == flat
 
 
 # --- Guéant, Lehalle and Fernandez-Tapia ----------------------------------------------------------------
@@ -179,7 +184,7 @@ def test_gueant_lehalle_closed_form() -> None:
     lean = sqrt(sigma**2 * gamma / (2 * k * a) * (1 + gamma / k) ** (1 + k / gamma))
     for q in (-10, 0, 7):
         ctx.positions[0] = q
-        bid, ask = dealer.quotes(ctx, 0)
+        bid, ask = formula(dealer, ctx)
         assert 10_000 - bid == pytest.approx(log(1 + gamma / k) / gamma + (2 * q + 1) / 2 * lean)
         assert ask - 10_000 == pytest.approx(log(1 + gamma / k) / gamma - (2 * q - 1) / 2 * lean)
 
@@ -197,7 +202,7 @@ def test_gueant_lehalle_is_close_to_the_exact_quotes() -> None:
         ctx.positions[0] = position
         i = position + limit
         exact = log(vector[i] / vector[i + 1]) / k + log(1 + gamma / k) / gamma
-        assert 10_000 - dealer.quotes(ctx, 0)[0] == pytest.approx(exact, rel=0.01)
+        assert 10_000 - formula(dealer, ctx)[0] == pytest.approx(exact, rel=0.01)
 
 
 # --- Ho and Stoll ---------------------------------------------------------------------------------------
@@ -211,7 +216,7 @@ def test_ho_stoll_spread_is_constant_and_quotes_fall_with_inventory() -> None:
     bids, asks = [], []
     for position in (-20, 0, 20):
         ctx.positions[0] = position
-        bid, ask = dealer.quotes(ctx, 0)
+        bid, ask = formula(dealer, ctx)
         bids.append(bid)
         asks.append(ask)
     assert [ask - bid for bid, ask in zip(bids, asks, strict=True)] == pytest.approx([6 + 0.5 * 0.2 * 10] * 3)
@@ -230,7 +235,7 @@ def test_ho_stoll_fee_maximises_expected_gain() -> None:
         size_lots=size,
     )
     ctx.positions[0] = position
-    fee = 10_000 - dealer.quotes(ctx, 0)[0]
+    fee = 10_000 - formula(dealer, ctx)[0]
     cost = risk * (position + size / 2)
 
     def gain(candidate: float) -> float:
@@ -255,7 +260,7 @@ def test_glosten_milgrom_quotes_the_zero_profit_spread() -> None:
 def test_glosten_milgrom_learns_from_the_tape_as_bayes_says() -> None:
     ctx = RecordingContext(initial_ticks=1000)
     dealer = started(GlostenMilgromDealer, ctx, **GM)
-    belief = GaussianBelief(1000.0, 20.0, VolatilityParams(prior_ticks_per_sqrt_s=0.5))
+    belief = GaussianBelief(GaussianBelief.Params(prior_sd_ticks=20.0), 1000.0)
     # A sweep of two prints is one decision, at its last price.
     dealer.on_trade(ctx, Trade(NS_PER_S, 0, 1, 1006, 5, Side.BUY, 1, 9))
     dealer.on_trade(ctx, Trade(NS_PER_S, 0, 2, 1007, 5, Side.BUY, 2, 9))

@@ -33,9 +33,9 @@ def test_competition_of_any_number_of_dealers(dealers: int, shading: float) -> N
 
 
 def test_dealers_who_believe_in_one_rival_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = rfq_competition.ShadingDealer.markup_ticks
+    right = rfq_competition.ShadedAnswers.markup_ticks
     monkeypatch.setattr(
-        rfq_competition.ShadingDealer, "markup_ticks", lambda self, cost, n: right(self, cost, max(1, n - 1))
+        rfq_competition.ShadedAnswers, "markup_ticks", lambda self, cost, n: right(self, cost, max(1, n - 1))
     )
     rows = rfq_competition.run(dealers=3, **FEW).rows
     assert_turned(rows, "best quote, n=3: 2/(n+1)", "revenue equivalence", "profit of the winner")

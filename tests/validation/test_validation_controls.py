@@ -24,11 +24,11 @@ from experiments.validation import (
 )
 from experiments.validation.avellaneda_stoikov import Clock, Kind
 from lob_sim.agents.context import Context
+from lob_sim.agents.dealer import Situation
 from lob_sim.analysis.flow import PinEstimate
 from lob_sim.experiment import run_cells
 from lob_sim.information.retreat import Assessment, assess
 from lob_sim.messages import OrderType, Side
-from strategies.gueant_lehalle import GueantLehalleDealer
 from strategies.zero_intelligence import ZeroIntelligenceTrader
 
 # --- Glosten and Milgrom -------------------------------------------------------------------------------------
@@ -123,9 +123,7 @@ def test_wrong_strategy() -> None:
 
 
 def test_quotes_that_lean_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        GueantLehalleDealer, "inventory", lambda self, ctx, i: (ctx.position(i) - self.opening_lots[i]) // 3
-    )
+    monkeypatch.setattr(Situation, "held_lots", lambda self, ctx: ctx.position(self.instrument_id) // 3)
     outcome = gueant_lehalle.run(runs=10, horizon_s=3000.0)
     assert_turned(outcome.rows, "largest error of a quoted distance", "mean squared inventory")
 

@@ -1,0 +1,71 @@
+"""What a dealer makes of one instrument: its belief, its fear of lit flow and of each class of clients."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lob_sim.information.belief import Belief, BeliefLog
+from lob_sim.information.toxicity import ToxicityByClass, ToxicityEstimator
+from lob_sim.messages import OrderFilled, Trade
+from lob_sim.units import Ns, Ticks
+
+
+class InstrumentView:
+    """The belief and the estimators of one instrument, and the order in which they hear of the tape.
+
+    Args:
+        belief: What the instrument is believed to be worth.
+        lit: How informed the lit flow is.
+        clients: How informed each class of clients is.
+        belief_log: Which beliefs go on the log.
+
+    Attributes:
+        quoted: Bid and ask that the log last had, 0 for none.
+    """
+
+    __slots__ = ("_sweep", "belief", "belief_log", "clients", "lit", "quoted")
+
+    def __init__(self, belief: Belief, lit: ToxicityEstimator, clients: ToxicityByClass, belief_log: BeliefLog) -> None:
+        self.belief = belief
+        self.lit = lit
+        self.clients = clients
+        self.belief_log = belief_log
+        self.quoted: tuple[Ticks, Ticks] = (0, 0)
+        self._sweep: Trade | None = None
+
+    def on_trade(self, trade: Trade) -> None:
+        """A lit trade printed. One aggressive order may print several; it is one decision, judged at its last price."""
+        self.belief.on_lit_print(trade.ts_event_ns, trade.price_ticks)
+        sweep = self._sweep
+        if sweep is not None and sweep.taker_order_id == trade.taker_order_id:
+            trade = msgspec.structs.replace(trade, qty_lots=sweep.qty_lots + trade.qty_lots)
+        else:
+            self.learn_sweep()
+        self._sweep = trade
+
+    def on_fill(self, fill: OrderFilled) -> None:
+        """An own order traded."""
+        # The fill is on the tape too, and has been taken into the belief from there: measured from before,
+        # the dealer's own reaction to the trade would look like somebody's foresight.
+        if fill.is_maker:
+            self.learn_sweep()
+            self.lit.on_fill(fill.ts_event_ns, fill.side.opposite, self.belief.mean_ticks)
+        elif self._sweep is not None and self._sweep.taker_order_id == fill.order_id:
+            # Its own order, perhaps its desk's, tells it nothing about anybody's information.
+            self._sweep = None
+
+    def learn_sweep(self) -> None:
+        """Take the last aggressive order into the belief, now that all of its trades are known."""
+        sweep = self._sweep
+        if sweep is None:
+            return
+        self._sweep = None
+        ts_ns = sweep.ts_event_ns
+        self.belief.advance(ts_ns)
+        self.belief.on_trade(sweep.aggressor_side, sweep.price_ticks, self.lit.alpha(ts_ns))
+        self.lit.on_trade(ts_ns, sweep.aggressor_side, sweep.qty_lots)
+
+    def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:
+        """The market's price as the dealer looks: clients are judged by it, lit flow by the dealer's own belief."""
+        self.clients.on_mid(ts_ns, mid_ticks)
+        self.lit.on_mid(ts_ns, self.belief.mean_ticks)
