@@ -45,11 +45,11 @@ from experiments.leverage_arithmetic import (
 from lob_sim.balance.cascade import cure
 from lob_sim.balance.constraints import SlrConstraint
 from lob_sim.balance.impact import LinearImpact, NoImpact, ParametricMarket
+from lob_sim.balance.liquidation_sequence import LIQUIDATION_SEQUENCES
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import SALE_ORDERS
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetContext
-from lob_sim.experiment import Experiment, Outcome, Row, Tape, agrees, identical, mean_of, run_cells
+from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, agrees, identical, mean_of, run_cells
 from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
@@ -104,7 +104,7 @@ def shocked_sheet(prime: Prime, context: SheetContext) -> BalanceSheet:
 def risk_manager(prime: Prime, context: SheetContext) -> RiskManager:
     """The leverage limit with the sale order."""
     slr = SlrConstraint(SlrConstraint.Params(minimum=prime.minimum), context)
-    order = SALE_ORDERS[prime.order.value]
+    order = LIQUIDATION_SEQUENCES[prime.order.value]
     return RiskManager([slr], order(order.Params(), context))
 
 
@@ -224,7 +224,7 @@ def _same(claim: str, measured: float, expected: float, slack: float = 0.0) -> R
 
 def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     """One run: billions sold at the price before, and what was paid away to makers beyond the curve."""
-    tape = Tape(OrderFilled, RfqTraded)
+    tape = EventCollector(OrderFilled, RfqTraded)
     world = simulate(scenario, seed, tape)
     prime = next(k for k, member in enumerate(world.members) if member.group.name == "prime")
     fills = [(f.instrument_id, f.qty_lots, f.price_ticks) for f in tape.of(OrderFilled) if f.agent_id == prime]
@@ -250,7 +250,7 @@ def _book_rows(prime: Prime, depth: float, seeds: int) -> tuple[list[Row], float
     }
     point = {path: round(amount * BN / 10_000) * 10_000 for path, amount in amounts.items()} | {
         "shocks.0.size": -prime.shock,
-        f"{sheet}.sale_order": prime.order.value,
+        f"{sheet}.liquidation_sequence": prime.order.value,
         f"{sheet}.constraints.0.params.minimum": prime.minimum,
         "agents.maker.params.risk_price_ticks_per_lot": risk,
     }
@@ -299,13 +299,13 @@ def run(
     minimum: Annotated[float, typer.Option(help="Minimum of Tier 1 over assets.")] = 0.05,
     depth: Annotated[list[float] | None, typer.Option(help="Depth of the market, bn; repeat.")] = None,
     price: Annotated[float, typer.Option(help="Price of Treasuries, percent of par; not in the book.")] = 100.0,
-    sale_order: Annotated[Order, typer.Option(help="What is sold first.")] = Order.most_liquid_first,
+    liquidation_sequence: Annotated[Order, typer.Option(help="What is sold first.")] = Order.most_liquid_first,
     book: Annotated[bool, typer.Option(help="Also sell into the order book, at each depth.")] = False,
     seeds: Annotated[int, typer.Option(min=2, help="Seeds in the order book.")] = 4,
 ) -> Outcome:
     """Compare the program's dealer with the closed forms, and on request with the order book."""
     depths = depth or _DEPTHS
-    prime = Prime(cash, treasuries, corporates, other, funding, shock, minimum, sale_order, price)
+    prime = Prime(cash, treasuries, corporates, other, funding, shock, minimum, liquidation_sequence, price)
     check(prime, depths)
     rows = _exact_rows(prime) + _impact_rows(prime, depths)
     in_book = {}

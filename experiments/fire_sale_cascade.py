@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral.claims import share
-from lob_sim.experiment import Experiment, Outcome, Row, Tape, identical, run_cells
+from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, identical, run_cells
 from lob_sim.messages import DealerDefaulted, OrderFilled, ParentOrderOpened, RfqTraded, Side, Trade
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
@@ -63,7 +63,7 @@ _SOURCE = "Cont and Schaanning (2017)"
 
 def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     """One run: times of first forced sales in seconds, lots sold, lowest price of Treasuries, defaults."""
-    tape = Tape(ParentOrderOpened, OrderFilled, RfqTraded, Trade, DealerDefaulted)
+    tape = EventCollector(ParentOrderOpened, OrderFilled, RfqTraded, Trade, DealerDefaulted)
     world = simulate(scenario, seed, tape)
     group = [member.group.name for member in world.members]
     first = dict.fromkeys(GROUPS, NEVER)

@@ -24,7 +24,7 @@ import numpy as np
 import typer
 
 from experiments.drawing import COLOURS, new_figure, save
-from lob_sim.experiment import Experiment, Outcome, Row, Tape, agrees, exceeds, identical, mean_of, run_cells
+from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, agrees, exceeds, identical, mean_of, run_cells
 from lob_sim.messages import FairValue, OrderFilled, RfqTraded, Trade
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
@@ -45,7 +45,7 @@ _STATED = "stated before the first run"
 
 def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     """One run: lots sold, when half of them were (s after the shock), the deepest price below fair value (ticks)."""
-    tape = Tape(OrderFilled, RfqTraded, Trade, FairValue)
+    tape = EventCollector(OrderFilled, RfqTraded, Trade, FairValue)
     world = simulate(scenario, seed, tape)
     dealer = next(k for k, member in enumerate(world.members) if member.group.name == "dealer")
     deals = [

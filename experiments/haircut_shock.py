@@ -26,10 +26,10 @@ import typer
 
 from experiments.drawing import COLOURS, new_figure, save
 from lob_sim.balance.constraints import FundingConstraint
-from lob_sim.balance.funding import margin_calls
+from lob_sim.balance.funding import amounts_called
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetContext
-from lob_sim.experiment import Experiment, Outcome, Row, Tape, exceeds, identical, run_cells
+from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, exceeds, identical, run_cells
 from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, open_market, parse_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
@@ -56,7 +56,7 @@ def swinging(scenario: Scenario, swing: float) -> Scenario:
 
 def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     """One run: lots sold by the end, cost of selling in lots' worth of own funds, time of half of the sale (s)."""
-    tape = Tape(OrderFilled, RfqTraded)
+    tape = EventCollector(OrderFilled, RfqTraded)
     world = simulate(scenario, seed, tape)
     dealer = next(k for k, member in enumerate(world.members) if member.group.name == "dealer")
     deals = [d for d in tape.messages if d.agent_id == dealer]
@@ -86,7 +86,7 @@ def _exact_rows(position: float, haircut: float, new: float) -> list[Row]:
     sheet = BalanceSheet(instruments, cash=0, lots=[lots], marks_ticks=[10_000], repo_cash=[loan], haircuts=[haircut])
     sheet.haircuts = [new]
     constraint = FundingConstraint(FundingConstraint.Params(), SheetContext(instruments, unit))
-    call = margin_calls(sheet).get(0, 0) / value * position
+    call = amounts_called(sheet).get(0, 0) / value * position
     cut = constraint.sale_lots(sheet.view([[0.0]]), 0) / lots
     return [
         identical("sale with the same own funds (share)", cut, max(0.0, 1 - haircut / new), _SOURCE, slack=1e-9),

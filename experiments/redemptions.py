@@ -27,7 +27,7 @@ import numpy as np
 import typer
 
 from experiments.drawing import COLOURS, new_figure, save
-from lob_sim.experiment import Experiment, Outcome, Row, Tape, exceeds, identical, run_cells
+from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, exceeds, identical, run_cells
 from lob_sim.messages import OrderFilled, Redemption, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
@@ -82,7 +82,7 @@ def expected_rounds(case: Case, half_spread: float) -> list[float]:
 
 def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     """One run: lots sold after each calculation, the first redemption over what the rule says, the lowest price."""
-    tape = Tape(OrderFilled, RfqTraded, Redemption)
+    tape = EventCollector(OrderFilled, RfqTraded, Redemption)
     world = simulate(scenario, seed, tape)
     funds = [k for k, member in enumerate(world.members) if member.group.name == "fund"]
     sold = np.zeros(_ROUNDS + 2)

@@ -29,7 +29,7 @@ from lob_sim.balance.constraints import VarConstraint
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetContext
 from lob_sim.errors import InputError
-from lob_sim.experiment import Experiment, Outcome, Row, Tape, identical, run_cells
+from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, identical, run_cells
 from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, open_market, parse_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
@@ -74,7 +74,7 @@ def expected_path(swing_ticks: int, volatility: float, limit: float, z: float) -
 
 def measure(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     """One run: lots held at the end of each interval."""
-    tape = Tape(OrderFilled, RfqTraded)
+    tape = EventCollector(OrderFilled, RfqTraded)
     world = simulate(scenario, seed, tape)
     dealer = next(k for k, member in enumerate(world.members) if member.group.name == "dealer")
     sold = [0] * (_SAMPLES + 10)

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from lob_sim.balance.liquidation import ChildIntent as ChildIntent
     from lob_sim.balance.liquidation import LiquidationStrategy as LiquidationStrategy
     from lob_sim.balance.liquidation import ParentState as ParentState
+    from lob_sim.balance.liquidation_sequence import LiquidationSequence as LiquidationSequence
     from lob_sim.balance.marking import MarkingPolicy as MarkingPolicy
-    from lob_sim.balance.sale_order import SaleOrder as SaleOrder
     from lob_sim.balance.view import SheetContext as SheetContext
     from lob_sim.balance.view import SheetView as SheetView
     from lob_sim.errors import DataError as DataError
@@ -92,7 +92,7 @@ _HOMES = {
     "balance.constraints": ("Constraint", "FundingConstraint", "SlrConstraint", "VarConstraint"),
     "balance.liquidation": ("BookView", "BookWatching", "ChildIntent", "LiquidationStrategy", "ParentState"),
     "balance.marking": ("MarkingPolicy",),
-    "balance.sale_order": ("SaleOrder",),
+    "balance.liquidation_sequence": ("LiquidationSequence",),
     "balance.view": ("SheetContext", "SheetView"),
     "errors": (
         "DataError",

@@ -27,7 +27,7 @@ from lob_sim.log import (
 )
 from lob_sim.log.historic import FlowReport, HistoricFlow, flow_of_lobster, flow_of_run
 from lob_sim.log.lobster import LobsterDay, read_lobster
-from lob_sim.log.lobster_replay import header_of as header_of_day
+from lob_sim.log.lobster_replay import header_of_day
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.messages import Command, Event, NewOrder

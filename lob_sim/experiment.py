@@ -168,7 +168,7 @@ def ratio_of(above: ArrayLike, below: ArrayLike) -> Mean:
 # --- runs -----------------------------------------------------------------------------------------------
 
 
-class Tape:
+class EventCollector:
     """A recorder that keeps messages of the types named, in the order in which they came.
 
     Args:

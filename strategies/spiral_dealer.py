@@ -35,7 +35,7 @@ from lob_sim.information.retreat import (
     assess,
     gaussian_elastic_half_spread,
 )
-from lob_sim.information.rfq import DistressParams, DistressSuspicion, Inquiry, RfqPricing, price_inquiry
+from lob_sim.information.rfq import DistressParams, DistressSuspicion, RequestTerms, RfqPricing, price_inquiry
 from lob_sim.information.spread import zero_profit_k
 from lob_sim.information.toxicity import LearningToxicity
 from lob_sim.messages import (
@@ -232,11 +232,11 @@ class WaryAnswers(RfqPolicy):
             ask,
         )
 
-    def _inquiry(self, ctx: Context, request: RfqOpened, situation: Situation, side: Side) -> Inquiry:
+    def _inquiry(self, ctx: Context, request: RfqOpened, situation: Situation, side: Side) -> RequestTerms:
         belief, inventory, now_ns = situation.belief, situation.inventory, ctx.now_ns
         belief.advance(now_ns)
         fears = ctx.switches.retreat and request.agent_id in ctx.dealers
-        return Inquiry(
+        return RequestTerms(
             side,
             request.qty_lots,
             belief.mean_ticks,

@@ -35,7 +35,7 @@ class StandingRepoFacility(RepoLending):
         refuse_above_leverage: float = 1e18
 
     params: Params
-    stands_by: ClassVar[bool] = True
+    is_standing_facility: ClassVar[bool] = True
 
     def __init__(self, params: msgspec.Struct) -> None:
         super().__init__(params)

@@ -41,7 +41,7 @@ def test_the_public_names() -> None:
         "ParentState",
         "PluginError",
         "Run",
-        "SaleOrder",
+        "LiquidationSequence",
         "Scenario",
         "ScenarioError",
         "SheetContext",

@@ -27,7 +27,7 @@ from lob_sim.sweep import Processes, bootstrap
 from lob_sim.sweep.progress import Meter, format_eta
 from lob_sim.sweep.results import to_frame
 from lob_sim.sweep.runner import iter_runs, plan_runs
-from lob_sim.sweep.task import Run, Value
+from lob_sim.sweep.task import PlannedRun, Value
 
 SHOWN: Mapping[str, tuple[str, float, str]] = {
     "overshoot_pct": ("worst price below value (%)", 1.0, ".2f"),
@@ -120,7 +120,7 @@ def _run(
     return {name: frame[frame["cell"] == name].set_index("seed") for name in scenarios}
 
 
-def _kept(run: Run, logs: Path) -> Run:
+def _kept(run: PlannedRun, logs: Path) -> PlannedRun:
     """The run, with its log kept if it is one that is shown."""
     cell = str(run.spec.overrides["cell"])
     if run.spec.seed != 1:

@@ -55,7 +55,7 @@ def unexplained(table: pd.DataFrame, measure: str) -> Floats:
     return left
 
 
-def fit_hinge(utilisation: Floats, values: Floats, at: float | None = None) -> Hinge:
+def fit_utilisation_hinge(utilisation: Floats, values: Floats, at: float | None = None) -> Hinge:
     """The hinge nearest in least squares; its break is looked for on a grid, unless it is given."""
     low, high = np.quantile(utilisation, [_FEWEST, 1 - _FEWEST])
     places = np.arange(low, high, BREAK_STEP) if at is None else np.array([at])
@@ -80,7 +80,7 @@ def estimate(table: pd.DataFrame, measure: str, at: float | None = None) -> dict
     """Slope up to the break, the break, and what there is beyond it, with standard errors over seeds."""
 
     def numbers(part: pd.DataFrame) -> Floats:
-        hinge = fit_hinge(part["utilisation"].to_numpy(dtype=np.float64), unexplained(part, measure), at)
+        hinge = fit_utilisation_hinge(part["utilisation"].to_numpy(dtype=np.float64), unexplained(part, measure), at)
         return np.array([hinge.slope, hinge.at, hinge.kink, hinge.rise, hinge.excess])
 
     names = ("below", "break", "kink", "rise", "excess")
@@ -94,7 +94,7 @@ def excess_over_control(limited: pd.DataFrame, unlimited: pd.DataFrame, measure:
         found, at = [], None
         for limits in (True, False):
             own = part[part["limits"] == limits]
-            hinge = fit_hinge(own["utilisation"].to_numpy(dtype=np.float64), unexplained(own, measure), at)
+            hinge = fit_utilisation_hinge(own["utilisation"].to_numpy(dtype=np.float64), unexplained(own, measure), at)
             found.append(hinge.excess)
             at = hinge.at
         return np.array([found[0] - found[1]])

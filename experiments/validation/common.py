@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lob_sim.experiment import Tape
+from lob_sim.experiment import EventCollector
 from lob_sim.messages import Command, Event
 from lob_sim.scenario import (
     AgentGroupSpec,
@@ -82,9 +82,9 @@ def market(
     )
 
 
-def taped(scenario: Scenario, seed: int, *types: type[Event] | type[Command]) -> tuple[World, Tape]:
+def taped(scenario: Scenario, seed: int, *types: type[Event] | type[Command]) -> tuple[World, EventCollector]:
     """Run a market and keep the messages of some types."""
-    tape = Tape(*types)
+    tape = EventCollector(*types)
     return simulate(scenario, seed, tape), tape
 
 

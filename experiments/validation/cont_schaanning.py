@@ -40,10 +40,10 @@ from experiments.validation.bank_files import (
 )
 from experiments.validation.common import new_figure, save
 from experiments.validation.deleveraging_dealer import Rule, book_root, book_rows, book_threshold, opening_leverage
-from lob_sim.balance.cascade import CascadeResult, Member, run_cascade
+from lob_sim.balance.cascade import CascadeMember, CascadeResult, run_cascade
 from lob_sim.balance.constraints import Constraint, SlrConstraint, ThresholdLeverageConstraint
+from lob_sim.balance.liquidation_sequence import ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import ProRata
 from lob_sim.balance.step_market import PsiImpact, StepMarket
 from lob_sim.balance.view import SheetContext
 from lob_sim.convert import did_you_mean
@@ -193,7 +193,7 @@ def cascade(system: System, rule: Rule, shock: float, rounds: int) -> tuple[Casc
         view.other_assets_cash -= lost
         view.tier1_cash -= lost
         own = min(1.0, float(system.equity[k] / system.assets[k]))
-        members.append(Member(name, view, RiskManager([limit(system, rule, own, market_context)], order)))
+        members.append(CascadeMember(name, view, RiskManager([limit(system, rule, own, market_context)], order)))
     impacts = [PsiImpact(system.floor, cut * depth) for depth in system.depth]
     result = run_cascade(members, StepMarket([1.0] * len(impacts), impacts), max_rounds=rounds)
     prices = np.ones(len(impacts))

@@ -51,7 +51,7 @@ from numpy.typing import NDArray
 from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral import cells
 from experiments.spiral.measure import mids
-from experiments.validation.capacity_hinge import estimate, excess_over_control, fit_hinge, unexplained
+from experiments.validation.capacity_hinge import estimate, excess_over_control, fit_utilisation_hinge, unexplained
 from lob_sim.analysis.liquidity import lit_state
 from lob_sim.analysis.summary import horizon_ns, of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
@@ -332,7 +332,7 @@ def _draw(path: Path, table: pd.DataFrame) -> None:
         part = table[table["kind"] == kind]
         used, values = part["utilisation"].to_numpy(dtype=np.float64), unexplained(part, "illiquidity")
         axis.scatter(used, values, s=3, alpha=0.3, color=colour)
-        hinge = fit_hinge(used, values, at)
+        hinge = fit_utilisation_hinge(used, values, at)
         at = hinge.at
         line = np.linspace(used.min(), used.max(), 200)
         axis.plot(line, hinge(line), color="black")

@@ -33,12 +33,12 @@ from experiments.validation import ladder
 from experiments.validation.bank_files import context
 from experiments.validation.common import new_figure, save
 from lob_sim.agents.context import Context
-from lob_sim.balance.cascade import Member, run_cascade
+from lob_sim.balance.cascade import CascadeMember, run_cascade
 from lob_sim.balance.constraints import FundingConstraint
 from lob_sim.balance.funding import HaircutSchedule
 from lob_sim.balance.impact import LinearImpact, ParametricMarket
+from lob_sim.balance.liquidation_sequence import MostLiquidFirst
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import MostLiquidFirst
 from lob_sim.balance.view import SheetContext, SheetView
 from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.errors import InputError
@@ -172,7 +172,7 @@ def in_rounds(case: Case, loss: float) -> float:
         [HedgedFunding(params, market_context)], MostLiquidFirst(MostLiquidFirst.Params(), market_context)
     )
     market = ParametricMarket([unit], [LinearImpact(case.slope * ladder.PRICE**2)])
-    run_cascade([Member("speculator", view, manager)], market, refresh=set_haircut, max_rounds=5_000)
+    run_cascade([CascadeMember("speculator", view, manager)], market, refresh=set_haircut, max_rounds=5_000)
     return (unit - market.unit_cash(0)) * _FINE
 
 
@@ -223,7 +223,7 @@ def one_book(spec: TaskSpec) -> dict[str, float]:
             "repo": {"bond": loan},
             "haircuts": {"bond": case.haircut},
             "constraints": [{"kind": f"{HERE}:HedgedFunding", "params": hedge}],
-            "rungs": 1,
+            "maturity_buckets": 1,
         },
         others=[
             {

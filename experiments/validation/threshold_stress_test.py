@@ -31,10 +31,10 @@ import typer
 
 from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of, sheet
 from experiments.validation.common import new_figure, save
-from lob_sim.balance.cascade import Member
+from lob_sim.balance.cascade import CascadeMember
 from lob_sim.balance.constraints import SlrConstraint, ThresholdLeverageConstraint
+from lob_sim.balance.liquidation_sequence import CashThenProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import CashThenProRata
 from lob_sim.balance.step_market import NoStepImpact, ShareSoldImpact, StepMarket
 from lob_sim.balance.steps import run_steps
 from lob_sim.balance.view import SheetView
@@ -148,7 +148,7 @@ def by_program(banks: list[Bank], rules: Rules) -> list[State]:
     )
     manager = RiskManager([limit], CashThenProRata(CashThenProRata.Params(), market_context))
     scale = scale_of(largest_of(banks))
-    members = [Member(bank.name, _view(bank, scale), manager) for bank in banks]
+    members = [CascadeMember(bank.name, _view(bank, scale), manager) for bank in banks]
     totals = [sum(member.view.lots[i] for member in members) for i in (0, 1)]
     beta = ShareSoldImpact.beta(rules.impact, SHARE)
     market = StepMarket(

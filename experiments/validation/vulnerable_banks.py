@@ -41,10 +41,10 @@ from experiments.validation.bank_files import (
     sheet,
 )
 from experiments.validation.common import new_figure, save
-from lob_sim.balance.cascade import Member, run_cascade
+from lob_sim.balance.cascade import CascadeMember, run_cascade
 from lob_sim.balance.constraints import SlrConstraint
+from lob_sim.balance.liquidation_sequence import ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import ProRata
 from lob_sim.balance.step_market import LinearStepImpact, StepMarket
 from lob_sim.balance.vulnerability import aggregate_vulnerability
 from lob_sim.convert import did_you_mean
@@ -191,7 +191,7 @@ def fire_sale_losses(system: System, scale: float, sellers: Sequence[int]) -> np
         if k in sellers:
             minimum = min(1.0, system.equity[k] / system.holdings[k].sum())
             limits.append(SlrConstraint(SlrConstraint.Params(minimum=float(minimum)), market_context))
-        members.append(Member(name, view, RiskManager(limits, order)))
+        members.append(CascadeMember(name, view, RiskManager(limits, order)))
     market = StepMarket(list(1 - shock), [LinearStepImpact(psi / cut) for psi in system.impact], settlement=1.0)
     for member in members:
         for i in range(len(system.assets)):

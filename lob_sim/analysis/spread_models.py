@@ -12,7 +12,7 @@ from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class SlopeEstimate(msgspec.Struct, frozen=True):
     """An estimated number with its standard error and the number of observations."""
 
     value: float
@@ -34,7 +34,7 @@ def roll_spread(prices_ticks: Floats) -> float:
     return 2 * math.sqrt(-covariance) if covariance <= 0 else math.nan
 
 
-def kyle_lambda(price_changes_ticks: Floats, signed_volume_lots: Floats, lags: int = 0) -> Estimate:
+def kyle_lambda(price_changes_ticks: Floats, signed_volume_lots: Floats, lags: int = 0) -> SlopeEstimate:
     """Kyle's (1985, Econometrica 53) lambda: ticks by which the price moves with a lot of net order flow.
 
     The slope of price changes on signed volume, both per interval, by least squares with a constant; standard
@@ -54,12 +54,12 @@ def kyle_lambda(price_changes_ticks: Floats, signed_volume_lots: Floats, lags: i
     if lags < 0 or (n and lags >= n):
         raise DataError(f"{lags} lags of {n} intervals: expected 0 to n - 1", "Kyle's lambda")
     if n < 3 or np.ptp(flow) == 0:
-        return Estimate(math.nan, math.nan, n)
+        return SlopeEstimate(math.nan, math.nan, n)
     need_extra("sweep", "statsmodels")
     import statsmodels.api as sm
 
     fit = sm.OLS(changes, sm.add_constant(flow, has_constant="add")).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    return Estimate(float(fit.params[1]), float(fit.bse[1]), n)
+    return SlopeEstimate(float(fit.params[1]), float(fit.bse[1]), n)
 
 
 _LARGEST = 1e100

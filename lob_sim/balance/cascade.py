@@ -14,8 +14,8 @@ import msgspec
 
 from lob_sim.balance.constraints.base import ROUNDING
 from lob_sim.balance.impact import ParametricMarket, SaleMarket
+from lob_sim.balance.liquidation_sequence import CASH, Stage
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import CASH, Stage
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError
 from lob_sim.roots import brent_root
@@ -107,7 +107,7 @@ def _after(view: SheetView, market: ParametricMarket, sold: dict[int, float]) ->
     return state
 
 
-class Member(msgspec.Struct):
+class CascadeMember(msgspec.Struct):
     """One balance sheet in a cascade. Its marks follow the market's prices.
 
     Attributes:
@@ -163,7 +163,7 @@ class CascadeResult(msgspec.Struct, frozen=True):
 
 
 def run_cascade(
-    members: Sequence[Member],
+    members: Sequence[CascadeMember],
     market: SaleMarket,
     *,
     max_rounds: int = 1_000,
@@ -203,7 +203,9 @@ def run_cascade(
     return CascadeResult(tuple(m.name for m in members), tuple(rounds), False)
 
 
-def _mark_all(members: Sequence[Member], market: SaleMarket, refresh: Callable[[SheetView], None] | None) -> None:
+def _mark_all(
+    members: Sequence[CascadeMember], market: SaleMarket, refresh: Callable[[SheetView], None] | None
+) -> None:
     for member in members:
         for i in range(len(member.view.lots)):
             member.view.mark(i, market.unit_cash(i))
@@ -211,7 +213,7 @@ def _mark_all(members: Sequence[Member], market: SaleMarket, refresh: Callable[[
             refresh(member.view)
 
 
-def _wanted(member: Member) -> tuple[tuple[Lots, ...], tuple[str, ...]]:
+def _wanted(member: CascadeMember) -> tuple[tuple[Lots, ...], tuple[str, ...]]:
     view = member.view
     if view.tier1_cash <= 0 < sum(max(0.0, q) for q in view.lots):
         return tuple(max(0, int(q)) for q in view.lots), ("default",)

@@ -297,7 +297,7 @@ class RepoLender:
         self.lent_cash -= amount_cash
 
 
-def margin_calls(sheet: BalanceSheet) -> Mapping[int, Cash]:
+def amounts_called(sheet: BalanceSheet) -> Mapping[int, Cash]:
     """What lenders call, by instrument: the loan beyond (1 - haircut) × value, rounded up."""
     limits = sheet.repo_limits()
     return {i: loan - limits[i] for i, loan in enumerate(sheet.repo_cash) if loan > limits[i]}

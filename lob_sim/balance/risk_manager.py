@@ -13,7 +13,7 @@ from enum import IntEnum
 import msgspec
 
 from lob_sim.balance.constraints.base import UNLIMITED_LOTS, Constraint, smallest_cure
-from lob_sim.balance.sale_order import CASH, SaleOrder, Stage
+from lob_sim.balance.liquidation_sequence import CASH, LiquidationSequence, Stage
 from lob_sim.balance.view import SheetView
 from lob_sim.units import Cash, Lots
 
@@ -78,7 +78,7 @@ class RiskManager:
         order: The sale order.
     """
 
-    def __init__(self, constraints: Sequence[Constraint], order: SaleOrder) -> None:
+    def __init__(self, constraints: Sequence[Constraint], order: LiquidationSequence) -> None:
         self.constraints = tuple(constraints)
         self.order = order
         self._planned: tuple[SheetView, tuple[str, ...], Plan] | None = None
@@ -88,7 +88,7 @@ class RiskManager:
         """What binds now; of constraints named in ``pursued``, also those whose goal is not reached yet."""
         found = []
         for constraint in self.constraints:
-            asked = constraint.goal if constraint.name in pursued else constraint
+            asked = constraint.restoration_target if constraint.name in pursued else constraint
             headroom = asked.headroom(view)
             if headroom < 0:
                 found.append(Breach(constraint.name, headroom, constraint.required_reduction(view)))
@@ -113,7 +113,7 @@ class RiskManager:
         if not breaches:
             return NO_PLAN
         broken = {breach.constraint for breach in breaches}
-        goals = [c.goal if c.name in broken else c for c in self.constraints]
+        goals = [c.restoration_target if c.name in broken else c for c in self.constraints]
         trial = view.copy()
         sold: dict[int, Lots] = {}
         reasons: dict[int, list[str]] = {}

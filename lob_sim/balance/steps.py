@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lob_sim.balance.cascade import Member
+from lob_sim.balance.cascade import CascadeMember
 from lob_sim.balance.constraints.base import Constraint
 from lob_sim.balance.impact import SaleMarket
 from lob_sim.balance.view import SheetView
@@ -47,7 +47,7 @@ class Step(msgspec.Struct, frozen=True):
     views: tuple[SheetView, ...]
 
 
-def run_steps(members: Sequence[Member], market: SaleMarket, solvency: Constraint, steps: int) -> list[Step]:
+def run_steps(members: Sequence[CascadeMember], market: SaleMarket, solvency: Constraint, steps: int) -> list[Step]:
     """Let balance sheets delever step by step. Deterministic, and the same in any order of the members.
 
     Args:
@@ -90,13 +90,13 @@ def run_steps(members: Sequence[Member], market: SaleMarket, solvency: Constrain
     return history
 
 
-def _mark(members: Sequence[Member], market: SaleMarket, width: int) -> None:
+def _mark(members: Sequence[CascadeMember], market: SaleMarket, width: int) -> None:
     for member in members:
         for i in range(width):
             member.view.mark(i, market.unit_cash(i))
 
 
-def _clear(members: Sequence[Member], market: SaleMarket, cleared: Sequence[tuple[Lots, ...]]) -> None:
+def _clear(members: Sequence[CascadeMember], market: SaleMarket, cleared: Sequence[tuple[Lots, ...]]) -> None:
     totals = [sum(column) for column in zip(*cleared, strict=True)]
     average = [market.sell(i, n) / n if n else 0.0 for i, n in enumerate(totals)]
     _mark(members, market, len(totals))
@@ -106,7 +106,7 @@ def _clear(members: Sequence[Member], market: SaleMarket, cleared: Sequence[tupl
                 member.view.sell(i, n, n * average[i])
 
 
-def _act(member: Member) -> tuple[float, tuple[Lots, ...]]:
+def _act(member: CascadeMember) -> tuple[float, tuple[Lots, ...]]:
     """Pay debt and put up for sale what the limits demand; returns what was paid and what is for sale."""
     view = member.view
     # The plan is made as if proceeds retired debt at once, and any liability could be retired: what cannot be stays

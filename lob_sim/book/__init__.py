@@ -12,7 +12,7 @@ from lob_sim.book.order import (
     MAX_QTY_LOTS,
     MAX_SLICES,
     Order,
-    Special,
+    OrderInstructions,
 )
 from lob_sim.book.side import BookSide
 from lob_sim.book.stops import StopBook
@@ -26,7 +26,7 @@ __all__ = [
     "BookSide",
     "Order",
     "OrderBook",
+    "OrderInstructions",
     "PriceLevel",
-    "Special",
     "StopBook",
 ]

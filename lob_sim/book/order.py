@@ -19,7 +19,7 @@ MARKET_SELL_TICKS: Ticks = 0
 """Stands for the price of a sell order at any price."""
 
 
-class Special(msgspec.Struct, gc=False):
+class OrderInstructions(msgspec.Struct, gc=False):
     """What most orders do not have: a trigger, a life other than GTC, or a part that is not displayed.
 
     Attributes:
@@ -63,7 +63,7 @@ class Order(msgspec.Struct, gc=False):
     open_lots: Lots
     arrival: int
     self_trade: SelfTradePrevention = SelfTradePrevention.NONE
-    special: Special | None = None
+    special: OrderInstructions | None = None
 
     @property
     def has_limit(self) -> bool:

@@ -14,7 +14,7 @@ from lob_sim.errors import InputError
 from lob_sim.log import DirectoryRecorder
 from lob_sim.log.describe import describe_flow, describe_lobster
 from lob_sim.log.lobster import read_lobster
-from lob_sim.log.lobster_replay import header_of, import_lobster
+from lob_sim.log.lobster_replay import header_of_day, import_lobster
 from lob_sim.scenario import parse_value
 from lob_sim.units import parse_duration_ns
 
@@ -38,7 +38,7 @@ def import_command(
     day = read_lobster(messages, orderbook)
     folder = out if out is not None else free_folder(messages.stem)
     refuse_occupied(folder)
-    with DirectoryRecorder(folder, header_of(day)) as recorder:
+    with DirectoryRecorder(folder, header_of_day(day)) as recorder:
         report = import_lobster(day, recorder)
     echo_lines([*describe_lobster(report), str(folder)])
     if not report.exact:

@@ -18,7 +18,7 @@ import msgspec
 
 from lob_sim.agents.dealer.kinds import BELIEFS, INVENTORY_POLICIES, LIT_POLICIES, RFQ_POLICIES, TOXICITIES
 from lob_sim.agents.strategy import Strategy
-from lob_sim.balance.sale_order import SALE_ORDERS
+from lob_sim.balance.liquidation_sequence import LIQUIDATION_SEQUENCES
 from lob_sim.convert import is_duration, struct_fields
 from lob_sim.desk.building import CONSTRAINTS, LIQUIDATIONS, MARKINGS
 from lob_sim.parts import KIND, Part, PartKinds, part_kinds
@@ -56,7 +56,7 @@ _HEADINGS: Mapping[str, str] = {
     "RFQ policies": "What a dealer answers when asked for a quote: the `kind` of its `rfq_policy`.",
     "Inventory policies": "What a dealer may hold, and charges for that: the `kind` of its `inventory_policy`.",
     "Limits": "Named in `agents[].balance_sheet.constraints[].kind`; their parameters go into its `params`.",
-    "Sale orders": "Named in `agents[].balance_sheet.sale_order`.",
+    "Sale orders": "Named in `agents[].balance_sheet.liquidation_sequence`.",
     "Liquidation": "Named in `agents[].balance_sheet.liquidation`; their parameters go into `liquidation_params`.",
     "Marking": "Named in `agents[].balance_sheet.marking`; their parameters go into `marking_params`.",
     "Venues": "Named in `venues[].kind`; their parameters go into its `params`.",
@@ -124,7 +124,7 @@ def named_classes(heading: str) -> Mapping[str, type[Any]]:
     """The classes under one heading, by the names that a scenario gives them."""
     known: Mapping[str, Mapping[str, type[Any]]] = {
         "Limits": CONSTRAINTS,
-        "Sale orders": SALE_ORDERS,
+        "Sale orders": LIQUIDATION_SEQUENCES,
         "Liquidation": LIQUIDATIONS,
         "Marking": MARKINGS,
         "Venues": VENUES,

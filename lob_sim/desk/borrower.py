@@ -31,22 +31,22 @@ class LenderTerms(msgspec.Struct, frozen=True):
     Attributes:
         lender_id: Which agent it is.
         term_ns: Time to maturity of its loans.
-        stands_by: Whether it lends only from the time on when it says so (a standing facility).
+        is_standing_facility: Whether it lends only from the time on when it says so (a standing facility).
     """
 
     lender_id: int
     term_ns: Ns
-    stands_by: bool = False
+    is_standing_facility: bool = False
 
 
 class Lender(Strategy):
     """A strategy that lends on repo: borrowers know of it before the market opens.
 
     Attributes:
-        stands_by: Whether it lends only from the time on when it says so (a standing facility).
+        is_standing_facility: Whether it lends only from the time on when it says so (a standing facility).
     """
 
-    stands_by: ClassVar[bool] = False
+    is_standing_facility: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -56,7 +56,7 @@ class Lender(Strategy):
     @classmethod
     def terms(cls, agent_id: int, params: Any) -> LenderTerms:
         """What borrowers know of it."""
-        return LenderTerms(agent_id, cls.term_ns(params), cls.stands_by)
+        return LenderTerms(agent_id, cls.term_ns(params), cls.is_standing_facility)
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -74,15 +74,15 @@ class Borrower:
 
     Args:
         lenders: Whom it can borrow from.
-        rungs: Maturities over which its opening loans are spread, evenly over each lender's term.
+        maturity_buckets: Maturities over which its opening loans are spread, evenly over each lender's term.
         runnable_share: Share of opening short-term funding that these lenders lend unsecured; the rest is
             deposits.
     """
 
-    def __init__(self, lenders: Sequence[LenderTerms], rungs: int, runnable_share: float) -> None:
+    def __init__(self, lenders: Sequence[LenderTerms], maturity_buckets: int, runnable_share: float) -> None:
         self.ladder = LoanLadder()
         self._lenders = {terms.lender_id: terms for terms in lenders}
-        self._rungs = rungs
+        self._rungs = maturity_buckets
         self._runnable_share = runnable_share
         self._quotes: dict[int, list[float]] = {}
         self._requests: dict[int, _Request] = {}
@@ -98,12 +98,12 @@ class Borrower:
     def open(self, ctx: Context, sheet: BalanceSheet) -> None:
         """Spread the opening loans over lenders and maturities, in equal parts."""
         n = len(sheet.haircuts)
-        self._quotes = {k: [1.0] * n if t.stands_by else [*sheet.haircuts] for k, t in self._lenders.items()}
+        self._quotes = {k: [1.0] * n if t.is_standing_facility else [*sheet.haircuts] for k, t in self._lenders.items()}
         places = [
-            (t, (rung + 1) * t.term_ns // self._rungs)
+            (t, (bucket + 1) * t.term_ns // self._rungs)
             for t in self._lenders.values()
-            if not t.stands_by
-            for rung in range(self._rungs)
+            if not t.is_standing_facility
+            for bucket in range(self._rungs)
         ]
         runnable = int(self._runnable_share * sheet.short_term_cash)
         for instrument_id, owed in [*enumerate(sheet.repo_cash), (UNSECURED, runnable)]:

@@ -19,10 +19,10 @@ from lob_sim.balance.constraints import (
 )
 from lob_sim.balance.fund import FlowRule, Fund
 from lob_sim.balance.liquidation import BookWatching, Immediate, LiquidationStrategy, Participation, Twap
+from lob_sim.balance.liquidation_sequence import LIQUIDATION_SEQUENCES, LiquidationSequence
 from lob_sim.balance.marking import HierarchyMarking, MarkingPolicy
 from lob_sim.balance.resolution import ResolutionPolicy
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import SALE_ORDERS, SaleOrder
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetContext
 from lob_sim.balance.volatility import EwmaCovariance
@@ -150,8 +150,10 @@ class DeskBuilder:
         if spec.redemptions is not None:
             # What leaving investors are owed must be paid, whatever lenders do.
             constraints.append(FundingConstraint(FundingConstraint.Params(), self._context))
-        order = self._plugin(spec.sale_order, SALE_ORDERS, SaleOrder, f"{where}.sale_order")
-        params = build_params(order, {}, f"{where}.sale_order")
+        order = self._plugin(
+            spec.liquidation_sequence, LIQUIDATION_SEQUENCES, LiquidationSequence, f"{where}.liquidation_sequence"
+        )
+        params = build_params(order, {}, f"{where}.liquidation_sequence")
         return RiskManager(constraints, order(params, self._context))
 
     def _marking(self, spec: BalanceSheetSpec, where: str) -> MarkingPolicy:
@@ -190,11 +192,11 @@ class DeskBuilder:
         terms = [
             terms
             for group, terms in self._lenders.values()
-            if not spec.lenders or group in spec.lenders or terms.stands_by
+            if not spec.lenders or group in spec.lenders or terms.is_standing_facility
         ]
-        if spec.redemptions is not None or all(t.stands_by for t in terms):
+        if spec.redemptions is not None or all(t.is_standing_facility for t in terms):
             return None
-        return Borrower(terms, spec.rungs, spec.runnable_share)
+        return Borrower(terms, spec.maturity_buckets, spec.runnable_share)
 
     def _plugin(self, name: str, known: Mapping[str, type], base: type, where: str) -> type[Any]:
         if name in known:

@@ -278,7 +278,7 @@ class Desk(Component[DeskContext]):
         binding = tuple(b.constraint for b in plan.breaches)
         for name in self._binding:
             if name not in binding:
-                headroom = min(c.goal.headroom(view) for c in self.risk.constraints if c.name == name)
+                headroom = min(c.restoration_target.headroom(view) for c in self.risk.constraints if c.name == name)
                 ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, bounded_cash(headroom)))
         self._binding = binding
 

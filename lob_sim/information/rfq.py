@@ -46,7 +46,7 @@ class RfqPricing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_distress: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
 
 
-class Inquiry(msgspec.Struct, frozen=True, gc=False):
+class RequestTerms(msgspec.Struct, frozen=True, gc=False):
     """One side of a request as the asked dealer sees it.
 
     Attributes:
@@ -73,7 +73,7 @@ class Inquiry(msgspec.Struct, frozen=True, gc=False):
     distress: float = 0.0
 
 
-def price_inquiry(inquiry: Inquiry, terms: RfqPricing) -> SpreadDecomposition | DeclineReason:
+def price_inquiry(inquiry: RequestTerms, terms: RfqPricing) -> SpreadDecomposition | DeclineReason:
     """The price of one side, with its parts, or the reason to decline.
 
     Capacity is charged, and refused, only where the trade makes the position larger; suspicion counts only

@@ -349,7 +349,7 @@ class LobsterReplay:
                 surplus -= self._take(order, surplus)
 
 
-def header_of(day: LobsterDay) -> RunHeader:
+def header_of_day(day: LobsterDay) -> RunHeader:
     """What the log of an imported day says of it: one instrument, two agents for all unknown owners."""
     tick = Decimal(day.price_unit()) / UNITS_PER_POINT
     instrument = Instrument(0, day.name.split("_")[0], tick, Decimal(1), Decimal(1), 1, 1)
@@ -365,7 +365,7 @@ def import_lobster(day: LobsterDay, recorder: Recorder) -> LobsterReport:
 
     Args:
         day: The day.
-        recorder: Takes the rows; a run directory's header is :func:`header_of`.
+        recorder: Takes the rows; a run directory's header is :func:`header_of_day`.
     """
     replay = LobsterReplay(day)
     for ts_ns, command, events in replay:

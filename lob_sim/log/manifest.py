@@ -65,7 +65,7 @@ class RunHeader(msgspec.Struct, frozen=True):
     dealer_ids: tuple[int, ...] | None = None
 
 
-class Part(msgspec.Struct, frozen=True):
+class LogPart(msgspec.Struct, frozen=True):
     """One file of one dataset.
 
     Attributes:
@@ -120,7 +120,7 @@ class Manifest(msgspec.Struct, frozen=True):
     counts: dict[str, int] = {}
     digest: str = chain_digest(())
     blocks: tuple[str, ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[LogPart, ...] = ()
     block_rows: int = BLOCK_ROWS
     schema_version: int = SCHEMA_VERSION
 
@@ -130,7 +130,7 @@ class Manifest(msgspec.Struct, frozen=True):
         return Manifest(header, status, packages=package_versions())
 
     def with_rows(
-        self, last_ts_ns: Ns, counts: Mapping[str, int], digests: Sequence[bytes], parts: Sequence[Part] = ()
+        self, last_ts_ns: Ns, counts: Mapping[str, int], digests: Sequence[bytes], parts: Sequence[LogPart] = ()
     ) -> Manifest:
         """The manifest once more rows, blocks and parts have come to this one.
 

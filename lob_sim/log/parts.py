@@ -20,8 +20,8 @@ from lob_sim.log.manifest import (
     FAILED,
     MOST_BLOCKS_PER_CHUNK,
     RUNNING,
+    LogPart,
     Manifest,
-    Part,
     RunHeader,
     write_manifest,
 )
@@ -77,7 +77,7 @@ class ChunkWriter:
         """Write the chunk as it is, and the run's status."""
         if self._failure:
             raise self._failure
-        written: list[Part] = []
+        written: list[LogPart] = []
         first_seq, last_seq = self.manifest.rows + 1, self.manifest.rows + self._counts.total()
         try:
             for name in sorted(self._counts):
@@ -94,7 +94,7 @@ class ChunkWriter:
         self.manifest = manifest
         self._begin_chunk()
 
-    def _fail(self, written: list[Part], failure: OutputError) -> None:
+    def _fail(self, written: list[LogPart], failure: OutputError) -> None:
         self._failure = failure
         # Taking the chunk back also makes the room to say on a full disk that the run failed.
         for part in written:
@@ -103,14 +103,14 @@ class ChunkWriter:
             write_manifest(self.folder, msgspec.structs.replace(self.manifest, status=FAILED, error=str(failure)))
 
 
-def write_part(folder: Path, name: str, first_seq: int, last_seq: int, table: pa.Table) -> Part:
+def write_part(folder: Path, name: str, first_seq: int, last_seq: int, table: pa.Table) -> LogPart:
     """Write one dataset's rows of a chunk; the file has its name only when it is whole.
 
     Raises:
         OutputError: It cannot be written.
     """
     content = parquet_bytes(table)
-    part = Part(name, first_seq, last_seq, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
+    part = LogPart(name, first_seq, last_seq, table.num_rows, len(content), hashlib.sha256(content).hexdigest())
     path = folder / part.path
     make_folder(path.parent)
     write_file(path, memoryview(content))
@@ -134,7 +134,7 @@ def parquet_bytes(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def read_part(folder: Path, part: Part, columns: list[str] | None = None, is_checked: bool = False) -> pa.Table:
+def read_part(folder: Path, part: LogPart, columns: list[str] | None = None, is_checked: bool = False) -> pa.Table:
     """Read a part, or some of its columns.
 
     Args:
@@ -166,7 +166,7 @@ def read_part(folder: Path, part: Part, columns: list[str] | None = None, is_che
     return table
 
 
-def open_part(folder: Path, part: Part) -> BinaryIO:
+def open_part(folder: Path, part: LogPart) -> BinaryIO:
     """Open a part as it lies in the run directory, which no link may lead out of.
 
     Raises:
@@ -179,7 +179,7 @@ def open_part(folder: Path, part: Part) -> BinaryIO:
         raise DataError("is missing", str(path)) from None
 
 
-def part_bytes(folder: Path, part: Part) -> bytes:
+def part_bytes(folder: Path, part: LogPart) -> bytes:
     """The content of a part.
 
     Raises:

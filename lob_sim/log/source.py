@@ -22,8 +22,8 @@ from lob_sim.log.blocks import BLOCK_ROWS, Batches
 from lob_sim.log.manifest import (
     EVENTS,
     RUNNING,
+    LogPart,
     Manifest,
-    Part,
     RunHeader,
     chunk_of,
     is_chunk,
@@ -145,7 +145,7 @@ class DirectorySource:
         self._folder = path
         self.manifest = read_manifest(path)
         problems: list[Problem] = []
-        self._parts: list[Part] = []
+        self._parts: list[LogPart] = []
         self._is_checked = True
         for part in self.manifest.parts:
             if part.dataset not in message_types():
@@ -173,7 +173,7 @@ class DirectorySource:
             first_seq, last_seq = chunk_of(file.name)
             if not (is_chunk(first_seq, last_seq) and part_name(first_seq, last_seq) == file.name):
                 raise ValueError(file.name)
-            unknown = Part(file.parent.name, first_seq, last_seq, 0, 0, "")
+            unknown = LogPart(file.parent.name, first_seq, last_seq, 0, 0, "")
             content = part_bytes(self._folder, unknown)
             rows = pq.read_metadata(pa.BufferReader(content)).num_rows
             if not 0 <= rows <= last_seq - first_seq + 1:
@@ -182,7 +182,7 @@ class DirectorySource:
             return Problem(where, "is not a part of a log")
         if first_seq <= self.manifest.rows:
             return Problem(where, "is not listed in the manifest; it is not read")
-        self._parts.append(Part(file.parent.name, first_seq, last_seq, rows, len(content), ""))
+        self._parts.append(LogPart(file.parent.name, first_seq, last_seq, rows, len(content), ""))
         return Problem(where, "was written after the last manifest; it is read, but has no digest")
 
     def unchecked(self) -> DirectorySource:
@@ -192,7 +192,7 @@ class DirectorySource:
         return source
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[LogPart, ...]:
         """The parts that are read, in order of ``seq``."""
         return tuple(self._parts)
 
@@ -227,7 +227,7 @@ class DirectorySource:
         table = dataset_named(name).schema.empty_table()
         return table.select(columns) if columns else table
 
-    def _part(self, part: Part, columns: list[str] | None = None) -> pa.Table:
+    def _part(self, part: LogPart, columns: list[str] | None = None) -> pa.Table:
         return read_part(self._folder, part, columns, self._is_checked)
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
@@ -236,7 +236,7 @@ class DirectorySource:
         Raises:
             DataError: A part cannot be read.
         """
-        chunks: defaultdict[tuple[int, int], list[Part]] = defaultdict(list)
+        chunks: defaultdict[tuple[int, int], list[LogPart]] = defaultdict(list)
         for part in self._parts:
             chunks[part.first_seq, part.last_seq].append(part)
         for (first_seq, last_seq), parts in chunks.items():
@@ -249,7 +249,7 @@ class DirectorySource:
                     yield block_seq, _slice(tables, seqs, block_seq, block_seq + BLOCK_ROWS)
 
 
-def _what_is_wrong(folder: Path, part: Part) -> str:
+def _what_is_wrong(folder: Path, part: LogPart) -> str:
     """What can be seen to be wrong with a part without reading it; begins with ``has`` where it can be read."""
     try:
         with open_part(folder, part) as file:

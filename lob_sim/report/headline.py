@@ -15,7 +15,15 @@ from lob_sim.log import Run
 from lob_sim.log.tables import exact_sum
 from lob_sim.report.data import failures, forced_sales, quoted_spread, worst_below_pct, worst_trade
 from lob_sim.report.data.common import agent_name, end_ns, instrument_name
-from lob_sim.report.words import count_text, duration_text, list_text, lots_text, money_text, number_text, time_text
+from lob_sim.report.formatting import (
+    count_text,
+    duration_text,
+    list_text,
+    lots_text,
+    money_text,
+    number_text,
+    time_text,
+)
 from lob_sim.units import Ns
 
 _NOTABLE_PCT = 0.25

@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 import lob_sim
 from lob_sim.files import make_folder, write_file
+from lob_sim.report.formatting import duration_text, money_text, time_text
 from lob_sim.report.panels.figure import Panel
-from lob_sim.report.words import duration_text, money_text, time_text
 
 SCRIPTS = ("theme.js", "state.js", "charts.js", "controls.js")
 STYLES = ("page.css", "layout.css")

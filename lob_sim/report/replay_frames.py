@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lob_sim.log.run import Run
 from lob_sim.messages import WithdrawalCause
-from lob_sim.report.data.common import rows_of
+from lob_sim.report.data.common import table_rows
 from lob_sim.units import Ns
 
 STEPS = 960
@@ -78,18 +78,18 @@ def moments_of(run: Run) -> list[Moment]:
     """
     found = [
         *_shocks(run),
-        *(_moment(row, MomentKind.FAILURE, "Tier 1 is gone") for row in rows_of(run.table("dealer_defaulted"))),
+        *(_moment(row, MomentKind.FAILURE, "Tier 1 is gone") for row in table_rows(run.table("dealer_defaulted"))),
         *(
             _moment(row, MomentKind.BREACH, f"limit {row.constraint} is breached")
-            for row in rows_of(run.table("constraint_breached"))
+            for row in table_rows(run.table("constraint_breached"))
         ),
         *(
             _moment(row, MomentKind.FORCED_SALE, f"{row.qty_lots} lots must be sold: {row.reasons}")
-            for row in rows_of(run.table("parent_order_opened"))
+            for row in table_rows(run.table("parent_order_opened"))
         ),
         *(
             _moment(row, MomentKind.RETREAT, f"leaves the lit book: {WITHDRAWAL_TEXTS[WithdrawalCause(row.cause)]}")
-            for row in rows_of(run.table("retreat"))
+            for row in table_rows(run.table("retreat"))
         ),
     ]
     return sorted(found, key=lambda moment: moment.seq)
@@ -141,7 +141,7 @@ def _moment(row: Any, kind: MomentKind, text: str) -> Moment:
 
 def _shocks(run: Run) -> Iterator[Moment]:
     values = run.table("fair_value")
-    for row in rows_of(values[values["is_shock"].astype(bool)]):
+    for row in table_rows(values[values["is_shock"].astype(bool)]):
         price = run.header.instruments[row.instrument_id].price(row.value_ticks)
         yield Moment(
             row.ts_event_ns, row.seq, MomentKind.SHOCK, -1, row.instrument_id, f"fair value jumps to {price:.2f}"

@@ -17,7 +17,7 @@ from lob_sim.analysis.tables import Floats, floats, ints, value_at
 from lob_sim.errors import DataError
 from lob_sim.log.run import Run
 from lob_sim.messages import MarkSource, SheetCause
-from lob_sim.report.data.common import rows_of
+from lob_sim.report.data.common import table_rows
 from lob_sim.report.data.headroom import headroom
 from lob_sim.scenario import open_market, parse_scenario
 from lob_sim.simulation.plan import create_agents
@@ -128,12 +128,14 @@ def _fills(run: Run) -> dict[int, list[_Fill]]:
     """Every agent's trades in order, bought lots positive, with the parent order that a sale was for."""
     orders = run.table("new_order")
     children = orders[orders["parent_order_id"] > 0]
-    parents = {(row.agent_id, row.instrument_id, row.client_order_id): row.parent_order_id for row in rows_of(children)}
+    parents = {
+        (row.agent_id, row.instrument_id, row.client_order_id): row.parent_order_id for row in table_rows(children)
+    }
     found: list[tuple[int, int, _Fill]] = []
-    for row in rows_of(run.table("order_filled")):
+    for row in table_rows(run.table("order_filled")):
         parent = parents.get((row.agent_id, row.instrument_id, row.client_order_id), 0)
         found.append((row.seq, row.agent_id, _Fill(row.instrument_id, row.side * row.qty_lots, parent)))
-    for row in rows_of(run.rfq_trades):
+    for row in table_rows(run.rfq_trades):
         lots = row.side * row.qty_lots
         found.append((row.seq, row.agent_id, _Fill(row.instrument_id, lots, row.parent_order_id)))
         found.append((row.seq, row.dealer_id, _Fill(row.instrument_id, -lots, 0)))
@@ -157,7 +159,7 @@ def _events(run: Run, agent_id: int) -> list[tuple[int, Ns, str, Any]]:
     found: list[tuple[int, Ns, str, Any]] = []
     for name in _DATASETS:
         table = run.table(name)
-        for row in rows_of(table[table["agent_id"] == agent_id]):
+        for row in table_rows(table[table["agent_id"] == agent_id]):
             found.append((row.seq, row.ts_event_ns, name, row))
     return sorted(found, key=lambda event: event[0])
 

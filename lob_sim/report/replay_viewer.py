@@ -19,13 +19,13 @@ from markupsafe import Markup
 from lob_sim.analysis.tables import Floats, row_at
 from lob_sim.log.run import Run
 from lob_sim.report.data.common import money_unit
+from lob_sim.report.formatting import limit_text
 from lob_sim.report.panels.figure import styles
 from lob_sim.report.render import asset, embed, fill
 from lob_sim.report.replay_books import BookFrame, LadderLevel, absence_frames, book_frames
 from lob_sim.report.replay_frames import WITHDRAWAL_TEXTS, Frames, frames_of, rule_in_words
 from lob_sim.report.replay_rfqs import LATELY_NS, RfqStory, rfq_stories, shown_at
 from lob_sim.report.replay_sheets import SheetFrame, headroom_frames, sheet_frames
-from lob_sim.report.words import limit_text
 from lob_sim.units import Instrument
 
 _COLOURS = 7

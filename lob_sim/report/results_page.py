@@ -17,9 +17,9 @@ import pandas as pd
 
 from lob_sim.errors import DataError
 from lob_sim.files import read_ordinary, require_inside
+from lob_sim.report.formatting import METRICS, metric_text
 from lob_sim.report.panels.figure import Cell, Figure, Panel, Trace, compact, label
 from lob_sim.report.render import page
-from lob_sim.report.words import METRICS, metric_text
 
 _MOST_ROWS = 400
 _STANDARD_ERRORS = 3.0

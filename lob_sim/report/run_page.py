@@ -13,7 +13,7 @@ from lob_sim.log import Run
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.report import data, headline
-from lob_sim.report.data.common import agent_name, end_ns, instrument_name, rows_of
+from lob_sim.report.data.common import agent_name, end_ns, instrument_name, table_rows
 from lob_sim.report.data.timeline import WINDOW_NS, chain, key_rows, timeline
 from lob_sim.report.panels import events, market, people
 from lob_sim.report.panels.figure import Panel, ms, styles
@@ -107,7 +107,7 @@ def summary(run: Run) -> list[dict[str, Any]]:
     if run.gaps or not known.issuperset(range(len(run.header.instruments))) or not run.manifest.last_ts_ns:
         return []
     table = summarise(run)
-    return [{"instrument": row.Index, **row._asdict()} for row in rows_of(table)]
+    return [{"instrument": row.Index, **row._asdict()} for row in table_rows(table)]
 
 
 def _panels(run: Run) -> list[Panel]:

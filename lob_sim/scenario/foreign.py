@@ -10,7 +10,7 @@ from lob_sim.plugins import is_shipped
 from lob_sim.scenario.specs import AgentGroupSpec, BalanceSheetSpec, Scenario
 
 _STAND_IN = "strategies.buy_and_hold:BuyAndHold"
-_POLICIES = {"sale_order": "", "liquidation": "liquidation_params", "marking": "marking_params"}
+_POLICIES = {"liquidation_sequence": "", "liquidation": "liquidation_params", "marking": "marking_params"}
 
 
 def without_foreign(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:

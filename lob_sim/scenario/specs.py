@@ -214,8 +214,8 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         scale (factor): Positive; multiplies every amount of the sheet, cash and holdings included, so that one
             table serves dealers of several sizes.
         constraints: Its limits; what binds is their union.
-        sale_order: ``most_liquid_first``, ``cash_first``, ``pro_rata``, ``cash_then_pro_rata``, or a user's own
-            as ``"module:Class"``.
+        liquidation_sequence: ``most_liquid_first``, ``cash_first``, ``pro_rata``, ``cash_then_pro_rata``, or a
+            user's own as ``"module:Class"``.
         liquidation: ``immediate``, ``twap``, ``participation``, ``book_watching``, or ``"module:Class"``.
         liquidation_params: Parameters of the liquidation strategy.
         work_interval: Time between two looks at parent orders.
@@ -231,7 +231,7 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         resolution_horizon: Time over which the book is sold after a default; 0 sells it at once.
         lenders: Groups of repo lenders that it borrows from; none named means all of the scenario.
             Opening loans are shared equally between them. Without lenders haircuts stay what they are at the opening.
-        rungs: Maturities over which its opening loans are spread, evenly over each lender's term.
+        maturity_buckets: Maturities over which its opening loans are spread, evenly over each lender's term.
         runnable_share: Share of short-term funding that these lenders lend unsecured and may refuse to
             roll; the rest is deposits, which stay.
         disclosure_interval: Time between two disclosures of its leverage to its lenders.
@@ -246,7 +246,7 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
     haircuts: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
     scale: Decimal = Decimal(1)
     constraints: list[ConstraintSpec] = []
-    sale_order: str = "most_liquid_first"
+    liquidation_sequence: str = "most_liquid_first"
     liquidation: str = "book_watching"
     liquidation_params: dict[str, Any] = {}
     work_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
@@ -261,7 +261,7 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
     sale_patience: Annotated[Duration, msgspec.Meta(gt=0)] = 300_000_000_000
     resolution_horizon: Duration = 0
     lenders: list[str] = []
-    rungs: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 4
+    maturity_buckets: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 4
     runnable_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     disclosure_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 60_000_000_000
     redemptions: RedemptionSpec | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lob_sim.balance.cascade import CascadeResult, Member, run_cascade
+from lob_sim.balance.cascade import CascadeMember, CascadeResult, run_cascade
 from lob_sim.balance.impact import ImpactCurve, LinearImpact, NoImpact, ParametricMarket
 from lob_sim.errors import ScenarioError
 from lob_sim.messages import Command, Event
@@ -54,7 +54,7 @@ def stress_test(
         units.append(unit)
         curves.append(LinearImpact(price / slope * unit) if slope > 0 else NoImpact())
     members = [
-        Member(world.members[i].name, desk.sheet.view(desk.volatility.covariances), desk.risk)
+        CascadeMember(world.members[i].name, desk.sheet.view(desk.volatility.covariances), desk.risk)
         for i, desk in world.desks.items()
     ]
     world.kernel.drop_rest()

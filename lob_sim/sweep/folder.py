@@ -66,7 +66,7 @@ class SweepPlan(msgspec.Struct, frozen=True, kw_only=True):
     keep_logs: bool = False
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class SweepManifest(msgspec.Struct, frozen=True):
     """The plan and the program of a sweep, as its folder remembers them."""
 
     task: str
@@ -77,7 +77,7 @@ class Manifest(msgspec.Struct, frozen=True):
     versions: dict[str, str]
 
 
-class _Sealed(Manifest, frozen=True):
+class _Sealed(SweepManifest, frozen=True):
     """The content of ``sweep.json``: with the SHA-256 of the manifest as JSON without white space."""
 
     sha256: str
@@ -186,11 +186,11 @@ def run_sweep(
     return Sweep(folder)
 
 
-def _manifest_of(plan: SweepPlan) -> Manifest:
+def _manifest_of(plan: SweepPlan) -> SweepManifest:
     # Through JSON and back, so that a plan is compared in the form in which it is remembered.
     versions = program_versions(plan.task)
-    manifest = Manifest(task_name(plan.task), plan.design, plan.seeds, plan.scenario, plan.keep_logs, versions)
-    return msgspec.json.decode(msgspec.json.encode(manifest), type=Manifest)
+    manifest = SweepManifest(task_name(plan.task), plan.design, plan.seeds, plan.scenario, plan.keep_logs, versions)
+    return msgspec.json.decode(msgspec.json.encode(manifest), type=SweepManifest)
 
 
 def program_versions(task: Task) -> dict[str, str]:
@@ -219,7 +219,7 @@ def _digest_files(paths: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _require_own(folder: Path, manifest: Manifest, resume: bool) -> bool:
+def _require_own(folder: Path, manifest: SweepManifest, resume: bool) -> bool:
     """Make sure that the folder is new, or this sweep's; whether it is this sweep's."""
     where = str(folder)
     if (folder / _MANIFEST).exists():
@@ -240,25 +240,25 @@ def _require_own(folder: Path, manifest: Manifest, resume: bool) -> bool:
     return False
 
 
-def sealed(manifest: Manifest) -> bytes:
+def sealed(manifest: SweepManifest) -> bytes:
     """The content of ``sweep.json``."""
     whole = _Sealed(**msgspec.structs.asdict(manifest), sha256=_seal(manifest))
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
 
 
-def _seal(manifest: Manifest) -> str:
+def _seal(manifest: SweepManifest) -> str:
     return hashlib.sha256(msgspec.json.encode(manifest)).hexdigest()
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _read_manifest(folder: Path) -> SweepManifest:
     path = folder / _MANIFEST
     # Whoever waits at a pipe for its other end waits for ever.
     if path.exists() and not path.is_file():
         raise DataError("is no file", str(path))
     try:
         found = msgspec.json.decode(read_ordinary(path), type=_Sealed)
-        fields = {name: getattr(found, name) for name in Manifest.__struct_fields__}
-        manifest = Manifest(**fields)
+        fields = {name: getattr(found, name) for name in SweepManifest.__struct_fields__}
+        manifest = SweepManifest(**fields)
     except FileNotFoundError as error:
         raise InputError(f"holds no sweep: expected a folder with {_MANIFEST}", str(folder)) from error
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, InputError) as error:

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from lob_sim.errors import InputError
-from lob_sim.sweep.task import Run, RunRecord, Task, execute, failure
+from lob_sim.sweep.task import PlannedRun, RunRecord, Task, execute, failure
 
 _LOOK_S = 0.1
 """How often a run is looked at: it may go past a limit by so much, or by what it takes hold of in that time."""
@@ -73,7 +73,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 NO_LIMITS = Limits()
 
 
-def execute_within(task: Task, run: Run, version: str, limits: Limits) -> RunRecord:
+def execute_within(task: Task, run: PlannedRun, version: str, limits: Limits) -> RunRecord:
     """Do one run as :func:`lob_sim.sweep.task.execute` does, in a child process that is ended at a limit.
 
     Args:
@@ -117,7 +117,7 @@ class _Child:
         except EOFError:
             self.alive = False
 
-    def do(self, run: Run, version: str, limits: Limits) -> RunRecord:
+    def do(self, run: PlannedRun, version: str, limits: Limits) -> RunRecord:
         """Do a run, and end the process if it goes past a limit."""
         started_s, look_s = time.monotonic(), _LOOK_S
         if limits.megabytes is not None and not Path("/proc/self/statm").exists():

@@ -25,14 +25,14 @@ from lob_sim.sweep.design import runs_in_order, seed_list
 from lob_sim.sweep.executors import Cluster, Processes, available_cores
 from lob_sim.sweep.limits import NO_LIMITS, Limits, execute_within, release
 from lob_sim.sweep.progress import Meter, ProgressCallback
-from lob_sim.sweep.task import Run, RunRecord, Task, TaskSpec, Value, execute, failure, load_task, plain_point
+from lob_sim.sweep.task import PlannedRun, RunRecord, Task, TaskSpec, Value, execute, failure, load_task, plain_point
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _TICK_S = 1.0
 _OUTSTANDING_PER_WORKER = 3
-_Outstanding: TypeAlias = "dict[Future[RunRecord], Run]"
+_Outstanding: TypeAlias = "dict[Future[RunRecord], PlannedRun]"
 
 
 def run_many(
@@ -96,7 +96,7 @@ def refuse_limits_on_cluster(limits: Limits, is_cluster: bool) -> None:
         raise InputError(f"a run's limits need processes of this machine, not a cluster: {hint}", "run limits")
 
 
-def plan_runs(points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs: str | None = None) -> list[Run]:
+def plan_runs(points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs: str | None = None) -> list[PlannedRun]:
     """The runs of points × seeds in order of execution.
 
     Args:
@@ -112,13 +112,13 @@ def plan_runs(points: Sequence[Mapping[str, Value]], seeds: Sequence[int], logs:
     if not plain or not listed:
         raise InputError(f"{len(plain)} points, {len(listed)} seeds: expected at least one of each", "sweep")
     return [
-        Run(run, p, r, TaskSpec(plain[p], listed[r], f"{logs}/{run:06d}" if logs else None))
+        PlannedRun(run, p, r, TaskSpec(plain[p], listed[r], f"{logs}/{run:06d}" if logs else None))
         for run, p, r in runs_in_order(plain, listed)
     ]
 
 
 def iter_runs(
-    task: Task, runs: Iterable[Run], executor: Executor, limits: Limits = NO_LIMITS
+    task: Task, runs: Iterable[PlannedRun], executor: Executor, limits: Limits = NO_LIMITS
 ) -> Iterator[list[RunRecord]]:
     """Do runs, a bounded number of them outstanding at a time, and yield records as they come.
 
@@ -132,7 +132,7 @@ def iter_runs(
         LobSimError: The executor cannot do even a trivial task, or withdrew a run (a lost scheduler).
     """
     waiting = iter(runs)
-    suspects: deque[Run] = deque()
+    suspects: deque[PlannedRun] = deque()
     outstanding: _Outstanding = {}
     try:
         while True:
@@ -158,8 +158,8 @@ def _fill(
     executor: Executor,
     task: Task,
     limits: Limits,
-    waiting: Iterator[Run],
-    suspects: deque[Run],
+    waiting: Iterator[PlannedRun],
+    suspects: deque[PlannedRun],
     outstanding: _Outstanding,
 ) -> None:
     if suspects:
@@ -176,7 +176,7 @@ def _fill(
         outstanding[_submit(executor, task, run, limits)] = run
 
 
-def _submit(executor: Executor, task: Task, run: Run, limits: Limits) -> Future[RunRecord]:
+def _submit(executor: Executor, task: Task, run: PlannedRun, limits: Limits) -> Future[RunRecord]:
     try:
         if limits.there:
             return executor.submit(execute_within, task, run, __version__, limits)
@@ -186,7 +186,7 @@ def _submit(executor: Executor, task: Task, run: Run, limits: Limits) -> Future[
 
 
 def _harvest(
-    executor: Executor, done: Iterable[Future[RunRecord]], suspects: deque[Run], outstanding: _Outstanding
+    executor: Executor, done: Iterable[Future[RunRecord]], suspects: deque[PlannedRun], outstanding: _Outstanding
 ) -> list[RunRecord]:
     records: list[RunRecord] = []
     alone = len(outstanding) == 1

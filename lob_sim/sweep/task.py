@@ -108,7 +108,7 @@ class TaskResult(msgspec.Struct, frozen=True):
 Task: TypeAlias = Callable[[TaskSpec], Mapping[str, float] | TaskResult]
 
 
-class Run(msgspec.Struct, frozen=True):
+class PlannedRun(msgspec.Struct, frozen=True):
     """One cell of points × seeds, numbered ``run = point · (number of seeds) + replicate``."""
 
     run: int
@@ -177,7 +177,7 @@ def task_name(task: Any) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def execute(task: Task, run: Run, version: str) -> RunRecord:
+def execute(task: Task, run: PlannedRun, version: str) -> RunRecord:
     """Do one run in a worker. Whatever the task raises becomes the record of a failed run.
 
     Args:
@@ -210,7 +210,7 @@ def execute(task: Task, run: Run, version: str) -> RunRecord:
     return RunRecord(run.run, run.point, run.replicate, seed, True, "", "", elapsed_s, digest, metrics)
 
 
-def failure(run: Run, error: BaseException, trace: str = "", elapsed_s: float = 0.0) -> RunRecord:
+def failure(run: PlannedRun, error: BaseException, trace: str = "", elapsed_s: float = 0.0) -> RunRecord:
     """The record of a run that failed with ``error``."""
     try:
         told = str(error)

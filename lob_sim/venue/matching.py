@@ -17,7 +17,7 @@ from lob_sim.book import (
     MAX_PRICE_TICKS,
     Order,
     OrderBook,
-    Special,
+    OrderInstructions,
 )
 from lob_sim.errors import InputError
 from lob_sim.messages import (
@@ -45,9 +45,9 @@ from lob_sim.messages import (
 from lob_sim.units import Lots, Ns, Ticks, fits_log
 from lob_sim.venue.bands import PriceBand
 from lob_sim.venue.base import DisplayedTop, Venue
-from lob_sim.venue.id_ledger import IdLedger
-from lob_sim.venue.trading import Trading
-from lob_sim.venue.validation import flaw_of, has_too_many_slices, price_flaw, qty_flaw
+from lob_sim.venue.client_order_ids import ClientOrderIds
+from lob_sim.venue.trading import MatchingCore
+from lob_sim.venue.validation import has_too_many_slices, price_flaw, qty_flaw, reject_reason
 
 # Members of an enumeration as module constants: reading them through the class costs a lookup each time.
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -56,7 +56,7 @@ _FOK, _GTC = TimeInForce.FOK, TimeInForce.GTC
 _ZERO = 0
 # Whole numbers up to here are one digit to Python and compared at once; larger ones are looked at on the long way.
 _QUICK_INT = 2**30 - 1
-_NOTHING_SPECIAL = Special()
+_NOTHING_SPECIAL = OrderInstructions()
 _BY_OWNER = CancelReason.BY_OWNER
 _CLOSED, _CONTINUOUS = Phase.CLOSED, Phase.CONTINUOUS
 
@@ -96,8 +96,8 @@ class MatchingEngine(Venue):
         in_batches: bool = False,
     ) -> None:
         self.instrument_id = instrument_id
-        self._trading = Trading(instrument_id, phase, price_band, reference_price_ticks, price_step_ticks)
-        self._ledgers: dict[int, IdLedger] = {}
+        self._trading = MatchingCore(instrument_id, phase, price_band, reference_price_ticks, price_step_ticks)
+        self._ledgers: dict[int, ClientOrderIds] = {}
         self._step_ticks = price_step_ticks
         self._in_batches = in_batches
         self._n_arrivals = 0
@@ -244,7 +244,7 @@ class MatchingEngine(Venue):
     # --- commands -------------------------------------------------------------------------------------------
     def _new(self, command: NewOrder, ts_ns: Ns) -> list[Event]:
         """Enter any order, flaws and all."""
-        flaw = flaw_of(command, self._step_ticks)
+        flaw = reject_reason(command, self._step_ticks)
         if flaw is not None:
             return self._reject(command, ts_ns, flaw)
         trading = self._trading
@@ -254,19 +254,21 @@ class MatchingEngine(Venue):
         agent_id, client_order_id = command.agent_id, command.client_order_id
         ledger = self._ledgers.get(agent_id)
         if ledger is None:
-            ledger = self._ledgers[agent_id] = IdLedger()
+            ledger = self._ledgers[agent_id] = ClientOrderIds()
         elif client_order_id <= ledger.last_id and ledger.was_accepted(client_order_id):
             return self._reject(command, ts_ns, RejectReason.DUPLICATE_ID)
         if command.post_only and phase is _CONTINUOUS and trading.crosses(command.side, command.price_ticks):
             return self._reject(command, ts_ns, RejectReason.WOULD_TRADE)
         if not trading.has_room(command.qty_lots):
             return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
-        special = Special(
+        special = OrderInstructions(
             time_in_force, command.hidden, command.post_only, command.display_qty_lots, command.stop_price_ticks
         )
         return self._accept(command, ledger, special if special != _NOTHING_SPECIAL else None, ts_ns)
 
-    def _accept(self, command: NewOrder, ledger: IdLedger, special: Special | None, ts_ns: Ns) -> list[Event]:
+    def _accept(
+        self, command: NewOrder, ledger: ClientOrderIds, special: OrderInstructions | None, ts_ns: Ns
+    ) -> list[Event]:
         """Enter an order in which there is no flaw."""
         agent_id, client_order_id, side = command.agent_id, command.client_order_id, command.side
         price_ticks, qty_lots = command.price_ticks, command.qty_lots

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from lob_sim.book import MAX_PRICE_TICKS, Order, OrderBook, Special
+from lob_sim.book import MAX_PRICE_TICKS, Order, OrderBook, OrderInstructions
 from lob_sim.errors import InvariantError
 from lob_sim.messages import (
     AuctionUncrossed,
@@ -41,7 +41,7 @@ MOST_OPEN_LOTS: Lots = 2**62
 """What the open orders of a book come to at most, so that their sums, such as an imbalance, fit the log."""
 
 
-class Trading:
+class MatchingCore:
     """The book of one instrument in trading.
 
     Args:
@@ -149,7 +149,7 @@ class Trading:
             events.append(self._canceled_rest(order, ts_ns))
         else:
             if special is None:
-                special = order.special = Special()
+                special = order.special = OrderInstructions()
             special.hidden = True
             self._for_auction.append(order)
             self._rest(order)

@@ -14,7 +14,7 @@ _NO_PREVENTION = SelfTradePrevention.NONE
 _ZERO = 0
 
 
-def flaw_of(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
+def reject_reason(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
     """Why an order can never be accepted, or None. The first flaw counts: side, quantity, prices, others.
 
     Args:

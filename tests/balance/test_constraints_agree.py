@@ -18,8 +18,8 @@ from lob_sim.balance.constraints import (
     SlrConstraint,
     VarConstraint,
 )
+from lob_sim.balance.liquidation_sequence import MostLiquidFirst, ProRata
 from lob_sim.balance.risk_manager import ChangeKind, RiskManager
-from lob_sim.balance.sale_order import MostLiquidFirst, ProRata
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import PluginError

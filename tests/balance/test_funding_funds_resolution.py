@@ -16,8 +16,9 @@ from lob_sim.balance.funding import (
     HaircutSchedule,
     LoanLadder,
     RepoLender,
-    margin_calls,
+    amounts_called,
 )
+from lob_sim.balance.liquidation_sequence import MostLiquidFirst
 from lob_sim.balance.resolution import (
     ResolutionPolicy,
     attribute_losses,
@@ -25,7 +26,6 @@ from lob_sim.balance.resolution import (
     split_exactly,
 )
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import MostLiquidFirst
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.errors import InvariantError, PluginError
 
@@ -134,12 +134,12 @@ def test_margin_calls_are_paid_from_cash_and_what_is_unpaid_must_be_sold_for() -
         repo_cash=[bn(196), 0, 0],
         haircuts=[0.02, 0.02, 0.02],
     )
-    assert margin_calls(sheet) == {}
+    assert amounts_called(sheet) == {}
     sheet.haircuts[0] = 0.05
-    assert margin_calls(sheet) == {0: bn(6)}
+    assert amounts_called(sheet) == {0: bn(6)}
     # What stays unpaid is negative headroom, for which the risk manager sells.
     assert sheet.repay(sheet.cash) == bn(2)
-    assert (sheet.cash, margin_calls(sheet)) == (0, {0: bn(4)})
+    assert (sheet.cash, amounts_called(sheet)) == (0, {0: bn(4)})
     # Own funds of 6 carry 120 at 5%.
     (sale,) = funding_manager().plan(sheet.view(no_risk())).sales
     assert sale.lots == lots_of(80)

@@ -9,7 +9,7 @@ from balance_helpers import BONDS, CONTEXT, PAR, bn, dealer_prime, lots_of, no_r
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lob_sim.balance.cascade import Member, cure, run_cascade
+from lob_sim.balance.cascade import CascadeMember, cure, run_cascade
 from lob_sim.balance.constraints import FundingConstraint, SlrConstraint
 from lob_sim.balance.impact import (
     ContSchaanningImpact,
@@ -19,8 +19,8 @@ from lob_sim.balance.impact import (
     NoImpact,
     ParametricMarket,
 )
+from lob_sim.balance.liquidation_sequence import MostLiquidFirst, ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import MostLiquidFirst, ProRata
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetView
 from lob_sim.balance.vulnerability import aggregate_vulnerability
@@ -114,7 +114,7 @@ def test_without_impact_the_sale_is_the_one_at_marks() -> None:
 def test_rounds_end_at_the_same_root_within_a_lot_a_round() -> None:
     view = shocked_prime()
     market = market_for(view, [LinearImpact(bn(10_000)), NoImpact(), NoImpact()])
-    result = run_cascade([Member("prime", view, slr_manager())], market)
+    result = run_cascade([CascadeMember("prime", view, slr_manager())], market)
     assert result.settled
     root = closed_form_sale(10_000, 200, 19, 494, 0.05) * bn(1) / PAR
     assert result.total_sold("prime")[0] == pytest.approx(root, abs=len(result.rounds))
@@ -172,7 +172,7 @@ def test_curves_refuse_what_is_no_depth() -> None:
 # --- cascades ----------------------------------------------------------------------------------------------
 
 
-def chain(depth_bn: float, *, d_headroom: float = 0.0028) -> tuple[list[Member], ParametricMarket]:
+def chain(depth_bn: float, *, d_headroom: float = 0.0028) -> tuple[list[CascadeMember], ParametricMarket]:
     """A alone holds corporates, all but one hold Treasuries, each with more headroom than the one before."""
     holdings = {"a": (100, 60, 0), "b": (100, 0, 0), "c": (100, 0, 0), "d": (100, 0, 0), "alone": (0, 0, 100)}
     ratios = {"a": 0.0505, "b": 0.0505, "c": 0.0525, "d": 0.05 + d_headroom, "alone": 0.0501}
@@ -188,7 +188,7 @@ def chain(depth_bn: float, *, d_headroom: float = 0.0028) -> tuple[list[Member],
             short_term_cash=round(total * (1 - ratios[name])),
         )
         sheet.mark(1, 9_600)
-        members.append(Member(name, sheet.view(no_risk()), slr_manager()))
+        members.append(CascadeMember(name, sheet.view(no_risk()), slr_manager()))
     curve = LinearImpact(bn(depth_bn)) if depth_bn else NoImpact()
     return members, ParametricMarket([PAR, 9_600, PAR], [curve, NoImpact(), curve])
 
@@ -263,7 +263,7 @@ def test_aggregate_vulnerability_is_one_round_of_a_small_shock() -> None:
             [SlrConstraint(SlrConstraint.Params(minimum=minimum), CONTEXT)],
             ProRata(ProRata.Params(), CONTEXT),
         )
-        members.append(Member(f"bank{k}", view, manager))
+        members.append(CascadeMember(f"bank{k}", view, manager))
     market = ParametricMarket([PAR * (1 - s) for s in shock], [LinearImpact(d) for d in depths])
     before = [market.unit_cash(i) for i in range(3)]
     result = run_cascade(members, market, max_rounds=1)
@@ -304,7 +304,7 @@ def price_effect(slope: float, margin_slope: float, loss: float) -> tuple[float,
         v.haircuts[0] = (MARGIN + margin_slope * (v.unit_cash[0] - PRICE)) / v.unit_cash[0]
 
     market = ParametricMarket([PRICE], [LinearImpact(slope * PRICE * PRICE)])
-    result = run_cascade([Member("speculator", view, manager)], market, refresh=margins, max_rounds=2_000)
+    result = run_cascade([CascadeMember("speculator", view, manager)], market, refresh=margins, max_rounds=2_000)
     assert result.settled
     return market.unit_cash(0) - PRICE, view
 

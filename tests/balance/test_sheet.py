@@ -18,8 +18,8 @@ from lob_sim.balance.constraints import (
     SlrConstraint,
     VarConstraint,
 )
+from lob_sim.balance.liquidation_sequence import LIQUIDATION_SEQUENCES, ProRata
 from lob_sim.balance.risk_manager import RiskManager, Sale
-from lob_sim.balance.sale_order import SALE_ORDERS, ProRata
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetContext, SheetView
 from lob_sim.errors import InputError, InvariantError
@@ -207,7 +207,7 @@ def test_forced_sales_of_any_sheet_under_any_shock(
     vols = [data.draw(st.floats(0, 0.5)) for _ in range(n)]
     rho = data.draw(st.floats(-0.4, 1))
     covariances = [[a * b * (1 if i == j else rho) for j, b in enumerate(vols)] for i, a in enumerate(vols)]
-    order = SALE_ORDERS[data.draw(st.sampled_from(sorted(SALE_ORDERS)))]
+    order = LIQUIDATION_SEQUENCES[data.draw(st.sampled_from(sorted(LIQUIDATION_SEQUENCES)))]
     manager = RiskManager(constraints, order(order.Params(), context))
     for _ in range(3):
         mark = data.draw(prices)

@@ -9,15 +9,15 @@ from balance_helpers import BONDS, CONTEXT, PAR, bn, dealer_prime, lots_of, no_r
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lob_sim.balance.cascade import Member
+from lob_sim.balance.cascade import CascadeMember
 from lob_sim.balance.constraints import (
     CapitalVarConstraint,
     SlrConstraint,
     ThresholdLeverageConstraint,
     VarConstraint,
 )
+from lob_sim.balance.liquidation_sequence import CashThenProRata, LiquidationSequence, MostLiquidFirst, ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import CashThenProRata, MostLiquidFirst, ProRata, SaleOrder
 from lob_sim.balance.step_market import LinearStepImpact, NoStepImpact, PsiImpact, ShareSoldImpact, StepMarket
 from lob_sim.balance.steps import run_steps
 from lob_sim.balance.view import SheetView
@@ -28,7 +28,7 @@ def threshold(minimum: float = 0.05, target: float = 0.06) -> ThresholdLeverageC
     return ThresholdLeverageConstraint(ThresholdLeverageConstraint.Params(minimum=minimum, target=target), CONTEXT)
 
 
-def manager(constraint: SlrConstraint, order: type[SaleOrder] = MostLiquidFirst) -> RiskManager:
+def manager(constraint: SlrConstraint, order: type[LiquidationSequence] = MostLiquidFirst) -> RiskManager:
     return RiskManager([constraint], order(order.Params(), CONTEXT))
 
 
@@ -54,7 +54,7 @@ def test_nothing_happens_at_the_minimum_and_the_target_is_restored_below_it() ->
 
 
 @pytest.mark.parametrize("order", [MostLiquidFirst, ProRata, CashThenProRata])
-def test_every_sale_order_goes_to_the_target(order: type[SaleOrder]) -> None:
+def test_every_sale_order_goes_to_the_target(order: type[LiquidationSequence]) -> None:
     view = shocked_prime(300)
     plan = manager(threshold(), order).plan(view)
     view.repay(plan.repay_cash)
@@ -81,8 +81,8 @@ def test_a_goal_once_pursued_stands_until_it_is_reached() -> None:
 
 def test_a_constraint_without_a_target_is_its_own_goal() -> None:
     slr = SlrConstraint(SlrConstraint.Params(minimum=0.05), CONTEXT)
-    assert slr.goal is slr
-    assert threshold(0.05, 0.05).goal is not None
+    assert slr.restoration_target is slr
+    assert threshold(0.05, 0.05).restoration_target is not None
     view = shocked_prime(100)
     assert manager(slr).plan(view, ("slr",)) == manager(slr).plan(view)
     same = manager(threshold(0.05, 0.05)).plan(view)
@@ -158,7 +158,7 @@ def test_step_markets_refuse_what_is_none() -> None:
 # --- steps ---------------------------------------------------------------------------------------------------
 
 
-def bank(name: str, cash: int, bonds: int, loan: int, other_debt: int) -> Member:
+def bank(name: str, cash: int, bonds: int, loan: int, other_debt: int) -> CascadeMember:
     """A bank with bonds of one kind, in billions, that delevers below 5 % to 6 %."""
     view = SheetView(
         cash=bn(cash),
@@ -173,7 +173,7 @@ def bank(name: str, cash: int, bonds: int, loan: int, other_debt: int) -> Member
         haircuts=[0.0] * 3,
         covariances=no_risk(),
     )
-    return Member(name, view, manager(threshold(), CashThenProRata))
+    return CascadeMember(name, view, manager(threshold(), CashThenProRata))
 
 
 def flat_market(price: float) -> StepMarket:

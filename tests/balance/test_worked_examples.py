@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lob_sim.balance.constraints import FundingConstraint, SlrConstraint, VarConstraint
+from lob_sim.balance.liquidation_sequence import CashFirst, LiquidationSequence, MostLiquidFirst, ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sale_order import CashFirst, MostLiquidFirst, ProRata, SaleOrder
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 
 TREASURIES, CORPORATES, OTHER = 0, 1, 2
@@ -30,7 +30,7 @@ def funding() -> FundingConstraint:
     return FundingConstraint(FundingConstraint.Params(), CONTEXT)
 
 
-def manager(*constraints: object, order: type[SaleOrder] = MostLiquidFirst) -> RiskManager:
+def manager(*constraints: object, order: type[LiquidationSequence] = MostLiquidFirst) -> RiskManager:
     return RiskManager(constraints, order(order.Params(), CONTEXT))  # type: ignore[arg-type]
 
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from lob_sim.book import MARKET_BUY_TICKS, BookSide, Order, OrderBook, PriceLevel, Special, StopBook
+from lob_sim.book import MARKET_BUY_TICKS, BookSide, Order, OrderBook, OrderInstructions, PriceLevel, StopBook
 from lob_sim.errors import InvariantError
 from lob_sim.messages import NewOrder, Side
 from lob_sim.venue.matching import MatchingEngine
 
 
 def order(order_id: int, side: Side = Side.BUY, price: int = 100, qty: int = 5, **fields: Any) -> Order:
-    made = Order(order_id, 1, order_id, side, price, qty, order_id, special=Special(**fields) if fields else None)
+    made = Order(
+        order_id, 1, order_id, side, price, qty, order_id, special=OrderInstructions(**fields) if fields else None
+    )
     made.set_reserve()
     return made
 
@@ -96,7 +98,7 @@ def test_what_stands_before_an_order_counts_slices_but_not_reserves() -> None:
     level.append(order(1, qty=9, display_lots=2))
     level.append(Order(2, 7, 2, Side.BUY, 100, 4, 2))
     level.append(order(3, qty=3))
-    hidden = Order(4, 8, 4, Side.BUY, 100, 6, 4, special=Special(hidden=True))
+    hidden = Order(4, 8, 4, Side.BUY, 100, 6, 4, special=OrderInstructions(hidden=True))
     level.append(hidden)
     assert level.lots_ahead_of(7) == 2
     assert level.lots_ahead_of(8) == 9 + 4 + 3
@@ -135,10 +137,10 @@ def _cross(book: OrderBook) -> None:
         lambda book: setattr(book.bids.levels[99], "n_dead", 1),
         lambda book: setattr(book.bids.levels[98], "price_ticks", 97),
         lambda book: setattr(book.orders[1], "open_lots", -5),
-        lambda book: setattr(book.orders[1], "special", Special(reserve_lots=5)),
-        lambda book: setattr(book.orders[1], "special", Special(hidden=True)),
+        lambda book: setattr(book.orders[1], "special", OrderInstructions(reserve_lots=5)),
+        lambda book: setattr(book.orders[1], "special", OrderInstructions(hidden=True)),
         lambda book: setattr(book.orders[1], "side", Side.SELL),
-        lambda book: setattr(book.orders[1], "special", Special(stop_price_ticks=3)),
+        lambda book: setattr(book.orders[1], "special", OrderInstructions(stop_price_ticks=3)),
         lambda book: setattr(book.orders[1], "price_ticks", 98),
         lambda book: setattr(book.bids, "best", book.bids.levels[98]),
         lambda book: book.bids.levels[99].displayed.append(book.orders[1]),

@@ -17,8 +17,8 @@ from lob_sim import Run
 from lob_sim.messages import SheetCause
 from lob_sim.report.data.common import money_unit
 from lob_sim.report.data.headroom import headroom
+from lob_sim.report.formatting import limit_text
 from lob_sim.report.replay_books import LADDER_LEVELS
-from lob_sim.report.words import limit_text
 from lob_sim.units import Ns
 
 ARGS = [

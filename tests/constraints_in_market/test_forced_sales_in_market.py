@@ -97,18 +97,18 @@ def test_negative_controls_no_shock_no_limit_no_sale() -> None:
 
 
 def test_cash_first_retires_debt_and_sells_the_rest() -> None:
-    world, log = run(market(DEEP, prime({"sale_order": "cash_first"}), shocks=[shock("1min", -0.02)]))
+    world, log = run(market(DEEP, prime({"liquidation_sequence": "cash_first"}), shocks=[shock("1min", -0.02)]))
     assert sold(world, log)["treasury"] in (12, 13)
     assert desk_of(world, agent_id(world, "prime-1")).sheet.cash == 0
     # A smaller loss is cured with cash alone: assets 994, Tier 1 46, 74 to go.
-    world, log = run(market(DEEP, prime({"sale_order": "cash_first"}), shocks=[shock("1min", -0.015)]))
+    world, log = run(market(DEEP, prime({"liquidation_sequence": "cash_first"}), shocks=[shock("1min", -0.015)]))
     assert sold(world, log) == {"treasury": 0, "corporate": 0}
     assert desk_of(world, agent_id(world, "prime-1")).sheet.cash == 26 * M // 100
     assert log.of(ConstraintCured)
 
 
 def test_pro_rata_sells_of_everything() -> None:
-    world, log = run(market(DEEP, prime({"sale_order": "pro_rata"}), shocks=[shock("1min", -0.02)]))
+    world, log = run(market(DEEP, prime({"liquidation_sequence": "pro_rata"}), shocks=[shock("1min", -0.02)]))
     amounts = sold(world, log)
     assert amounts["treasury"] == pytest.approx(amounts["corporate"], abs=1)
     assert amounts["treasury"] * 1.0 + amounts["corporate"] * 0.98 == pytest.approx(112, abs=2)

@@ -129,7 +129,7 @@ def test_letters_do_not_overtake_each_other() -> None:
 
 
 def test_opening_loans_are_shared_and_their_maturities_are_spread() -> None:
-    world, log = run(market(DEEP, lender("one"), lender("two"), repo_dealer(rungs=2)))
+    world, log = run(market(DEEP, lender("one"), lender("two"), repo_dealer(maturity_buckets=2)))
     loans = [e for e in kinds(log, FundingKind.BORROWED) if e.ts_event_ns == 0]
     assert len(loans) == 4
     assert sum(e.amount_cash for e in loans) == 1_900_000

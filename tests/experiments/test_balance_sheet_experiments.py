@@ -49,7 +49,7 @@ def test_json_is_one_object_with_values_references_errors_and_verdicts(capsys: p
     document = json.loads(capsys.readouterr().out)
     assert document["experiment"] == "dealer_prime"
     assert document["holds"] is True
-    assert document["parameters"]["sale_order"] == "cash_first"
+    assert document["parameters"]["liquidation_sequence"] == "cash_first"
     for row in document["rows"]:
         assert {"claim", "measured", "reference", "standard_error", "verdict"} <= set(row)
     assert any(row["measured"] == pytest.approx(50) for row in document["rows"] if "cash used" in row["claim"])
@@ -105,7 +105,7 @@ def test_dealer_prime_at_any_shock_minimum_depth_price_and_size(
         minimum=case.minimum,
         depth=[depth],
         price=price / 100,
-        sale_order=order,
+        liquidation_sequence=order,
     )
     assert failed(outcome) == []
 
@@ -113,7 +113,7 @@ def test_dealer_prime_at_any_shock_minimum_depth_price_and_size(
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("price", [100.0, 137.123, 61.7])
 def test_dealer_prime_is_exact_whatever_bonds_cost(order: dealer_prime.Order, price: float) -> None:
-    outcome = dealer_prime.run(price=price, sale_order=order, depth=[20_000.0, 4_800.0, 4_000.0, math.inf])
+    outcome = dealer_prime.run(price=price, liquidation_sequence=order, depth=[20_000.0, 4_800.0, 4_000.0, math.inf])
     for row in outcome.rows:
         assert row.measured == pytest.approx(row.reference, rel=1e-9, abs=1e-9), row.claim
 
@@ -121,7 +121,7 @@ def test_dealer_prime_is_exact_whatever_bonds_cost(order: dealer_prime.Order, pr
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("debt", [0.0, 5.0])
 def test_a_dealer_without_assets_has_nothing_to_sell(order: dealer_prime.Order, debt: float) -> None:
-    outcome = dealer_prime.run(cash=0, treasuries=0, corporates=0, other=0, funding=debt, sale_order=order)
+    outcome = dealer_prime.run(cash=0, treasuries=0, corporates=0, other=0, funding=debt, liquidation_sequence=order)
     assert failed(outcome) == []
     assert all(row.measured == 0 for row in outcome.rows if "sold" in row.claim)
 

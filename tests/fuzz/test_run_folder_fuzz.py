@@ -26,7 +26,7 @@ from lob_sim.log.export import export_run
 from lob_sim.log.historic import flow_of_run
 from lob_sim.log.lobster import read_lobster
 from lob_sim.log.lobster_export import export_lobster
-from lob_sim.log.lobster_replay import LobsterReplay, header_of, import_lobster
+from lob_sim.log.lobster_replay import LobsterReplay, header_of_day, import_lobster
 from lob_sim.log.manifest import read_manifest, write_manifest
 from lob_sim.log.parts import parquet_bytes, read_part
 from lob_sim.log.source import DirectorySource
@@ -393,7 +393,7 @@ def test_lobster_files_changed_by_line_are_replayed_or_refused(tmp_path: Path, l
         day = read_lobster(path)
         memory = MemoryRecorder()
         report = import_lobster(day, memory)
-        assert verify(run_in_memory(memory, header_of(day))).ok
+        assert verify(run_in_memory(memory, header_of_day(day))).ok
         assert day.rows <= 14
         return report.exact
 

@@ -8,7 +8,7 @@ import pytest
 from lob_sim.information.rfq import (
     DistressParams,
     DistressSuspicion,
-    Inquiry,
+    RequestTerms,
     RfqPricing,
     capacity_charge_ticks,
     price_inquiry,
@@ -18,7 +18,7 @@ from lob_sim.messages import DeclineReason, Side
 from lob_sim.units import NS_PER_S
 
 TERMS = RfqPricing(processing_ticks=0.5, capacity_charge_ticks=2.0, free_utilisation=0.7, risk_aversion=0.001)
-BASE = Inquiry(Side.BUY, 10, 1000.0, 4.0, 0.2, 0, 25.0, 0.3)
+BASE = RequestTerms(Side.BUY, 10, 1000.0, 4.0, 0.2, 0, 25.0, 0.3)
 
 
 def quoted(**changes: object) -> SpreadDecomposition:

@@ -17,7 +17,7 @@ from lob_sim.log import DirectoryRecorder, MemoryRecorder, open_run, run_in_memo
 from lob_sim.log.historic import flow_of_lobster
 from lob_sim.log.lobster import MessageType, read_lobster
 from lob_sim.log.lobster_export import export_lobster
-from lob_sim.log.lobster_replay import LobsterReplay, header_of, import_lobster
+from lob_sim.log.lobster_replay import LobsterReplay, header_of_day, import_lobster
 from lob_sim.messages import NewOrder, Phase, Side, Trade
 from lob_sim.venue.matching import MatchingEngine
 
@@ -121,7 +121,7 @@ def test_a_wrong_book_does_not_match() -> None:
 @needs_data
 def test_an_imported_day_is_a_run_like_any_other(tmp_path: Path) -> None:
     day = read_lobster(AAPL)
-    with DirectoryRecorder(tmp_path / "run", header_of(day)) as disk:
+    with DirectoryRecorder(tmp_path / "run", header_of_day(day)) as disk:
         report = import_lobster(day, disk)
     run = open_run(tmp_path / "run")
     assert verify(run).ok

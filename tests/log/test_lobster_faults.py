@@ -12,7 +12,7 @@ from lob_sim.analysis.liquidity import lit_state
 from lob_sim.errors import DataError
 from lob_sim.log import DirectoryRecorder, open_run, verify
 from lob_sim.log.lobster import read_lobster
-from lob_sim.log.lobster_replay import LobsterReplay, header_of, import_lobster
+from lob_sim.log.lobster_replay import LobsterReplay, header_of_day, import_lobster
 
 OPEN_S, CLOSE_S = 34_200, 57_600
 TWAP = "strategies.twap:TwapTrader"
@@ -41,7 +41,7 @@ def long_day(folder: Path) -> Path:
 
 def imported(path: Path, folder: Path) -> Path:
     day = read_lobster(path)
-    with DirectoryRecorder(folder, header_of(day)) as recorder:
+    with DirectoryRecorder(folder, header_of_day(day)) as recorder:
         assert import_lobster(day, recorder).exact
     return folder
 

@@ -16,7 +16,7 @@ from log_streams import drive, header, mixed_stream, use_small_blocks
 from lob_sim.errors import DataError
 from lob_sim.log.blocks import chain_digest, digest_block
 from lob_sim.log.directory import DirectoryRecorder
-from lob_sim.log.manifest import Manifest, Part, read_manifest, write_manifest
+from lob_sim.log.manifest import LogPart, Manifest, read_manifest, write_manifest
 from lob_sim.log.parts import parquet_bytes, read_part
 from lob_sim.log.replay import verify
 from lob_sim.log.run import open_run
@@ -34,12 +34,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def middle_part(folder: Path, dataset: str) -> Part:
+def middle_part(folder: Path, dataset: str) -> LogPart:
     parts = [part for part in read_manifest(folder).parts if part.dataset == dataset]
     return parts[len(parts) // 2]
 
 
-def rewrite(folder: Path, part: Part, change: Callable[[pa.Table], pa.Table]) -> None:
+def rewrite(folder: Path, part: LogPart, change: Callable[[pa.Table], pa.Table]) -> None:
     (folder / part.path).write_bytes(parquet_bytes(change(read_part(folder, part)).combine_chunks()))
 
 

@@ -96,7 +96,7 @@ def _fresh_modules(mutant: Mutant) -> Iterator[None]:
 
 _LEVEL, _SIDE, _STOPS = "lob_sim.book.level", "lob_sim.book.side", "lob_sim.book.stops"
 _MATCHING, _TRADING, _AUCTION = "lob_sim.venue.matching", "lob_sim.venue.trading", "lob_sim.venue.auction"
-_VALIDATION, _LEDGER, _ORDER = "lob_sim.venue.validation", "lob_sim.venue.id_ledger", "lob_sim.book.order"
+_VALIDATION, _LEDGER, _ORDER = "lob_sim.venue.validation", "lob_sim.venue.client_order_ids", "lob_sim.book.order"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("time priority: last in, first out", _MATCHING, "level.displayed.append(order)", "level.displayed.insert(0, order)"),

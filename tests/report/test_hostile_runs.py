@@ -29,7 +29,7 @@ MARKET = Path(__file__).parents[1] / "golden" / "market.toml"
 PLACES = {
     "strategy": ("strategies.spiral_dealer", "SpiralDealer"),
     "constraint": ("lob_sim.balance.constraints", "SlrConstraint"),
-    "sale_order": ("lob_sim.balance.sale_order", "MostLiquidFirst"),
+    "liquidation_sequence": ("lob_sim.balance.liquidation_sequence", "MostLiquidFirst"),
     "liquidation": ("lob_sim.balance.liquidation", "BookWatching"),
     "marking": ("lob_sim.balance.marking", "HierarchyMarking"),
 }
@@ -64,7 +64,7 @@ def scenario_with_plugins(folder: Path) -> Path:
     for old, new in (
         ('strategy = "strategies.spiral_dealer:SpiralDealer"', 'strategy = "strategy.py:Planted"'),
         ('kind = "slr"', 'kind = "constraint.py:Planted"'),
-        ('work_interval = "10s"', 'work_interval = "10s"\nsale_order = "sale_order.py:Planted"'),
+        ('work_interval = "10s"', 'work_interval = "10s"\nsale_order = "liquidation_sequence.py:Planted"'),
         ("liquidation_params = {", 'liquidation = "liquidation.py:Planted"\nliquidation_params = {'),
         ("marking_params = {", 'marking = "marking.py:Planted"\nmarking_params = {'),
         ('horizon = "4min"', 'horizon = "2min"'),

@@ -28,11 +28,11 @@ from lob_sim.messages import Trade
 from lob_sim.report import data, headline
 from lob_sim.report.compare_page import SHOWN, compare_page, metric_rows
 from lob_sim.report.data.timeline import timeline
+from lob_sim.report.formatting import money_text, time_text
 from lob_sim.report.panels.figure import compact, ms
 from lob_sim.report.render import embed, write_page
 from lob_sim.report.results_page import Case, Claim, sweep_page, validation_page
 from lob_sim.report.run_page import run_page
-from lob_sim.report.words import money_text, time_text
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
 from lob_sim.sweep.folder import Sweep
 

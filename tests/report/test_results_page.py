@@ -12,8 +12,8 @@ import pytest
 from report_runs import payload
 
 from lob_sim.cli.reporting import write_report
+from lob_sim.report.formatting import metric_text
 from lob_sim.report.results_page import Case, Claim, read_validation, sweep_page
-from lob_sim.report.words import metric_text
 from lob_sim.sweep import Axis, Design, Serial, SweepPlan, TaskSpec, run_sweep
 
 

@@ -224,7 +224,7 @@ def test_an_unknown_constraint_or_policy_is_named_with_the_nearest() -> None:
     error = sheet_error(constraints=[{"kind": "slrr"}])
     assert "agents.g.balance_sheet.constraints[0].kind" in str(error)
     assert "did you mean 'slr'" in str(error)
-    error = sheet_error(sale_order="most_liquid_frist")
+    error = sheet_error(liquidation_sequence="most_liquid_frist")
     assert "did you mean 'most_liquid_first'" in str(error)
     error = sheet_error(constraints=[{"kind": "slr", "params": {"minimun": 3}}])
     assert "agents.g.balance_sheet.constraints[0].params.minimun" in str(error)

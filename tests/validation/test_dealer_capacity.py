@@ -13,7 +13,7 @@ from verdicts import failing
 
 from experiments.spiral import cells
 from experiments.validation import dealer_capacity
-from experiments.validation.capacity_hinge import BREAK_STEP, estimate, fit_hinge
+from experiments.validation.capacity_hinge import BREAK_STEP, estimate, fit_utilisation_hinge
 from experiments.validation.dealer_capacity import (
     LIMITED,
     MEASURES,
@@ -55,10 +55,10 @@ def both(limited: pd.DataFrame, unlimited: pd.DataFrame) -> pd.DataFrame:
 
 def test_a_hinge_without_noise_is_found_exactly() -> None:
     used = np.linspace(0.5, 1.0, 401)
-    found = fit_hinge(used, 1 + 2 * used + 7 * np.maximum(0, used - 0.8), at=0.8)
+    found = fit_utilisation_hinge(used, 1 + 2 * used + 7 * np.maximum(0, used - 0.8), at=0.8)
     assert (found.constant, found.slope, found.kink) == pytest.approx((1, 2, 7))
     assert (found.rise, found.excess) == pytest.approx((found(np.array([1.0]))[0] - found(np.array([0.8]))[0], 1.4))
-    assert fit_hinge(used, found(used)).at == pytest.approx(0.8, abs=BREAK_STEP)
+    assert fit_utilisation_hinge(used, found(used)).at == pytest.approx(0.8, abs=BREAK_STEP)
 
 
 def test_a_hinge_in_noise_is_found_within_its_standard_error() -> None:

@@ -25,7 +25,7 @@ from experiments.validation import (
 )
 from lob_sim.balance import steps
 from lob_sim.balance.constraints import ThresholdLeverageConstraint
-from lob_sim.balance.sale_order import MostLiquidFirst, ProRata
+from lob_sim.balance.liquidation_sequence import MostLiquidFirst, ProRata
 from lob_sim.balance.step_market import PsiImpact, ShareSoldImpact, StepMarket
 from lob_sim.experiment import Experiment, Row
 

@@ -7,13 +7,13 @@ from random import Random
 import pytest
 
 from lob_sim.errors import InvariantError
-from lob_sim.venue.id_ledger import IdLedger
+from lob_sim.venue.client_order_ids import ClientOrderIds
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_ledger_agrees_with_a_set(seed: int) -> None:
     rng = Random(seed)
-    ledger, used = IdLedger(), set[int]()
+    ledger, used = ClientOrderIds(), set[int]()
     for _ in range(2_000):
         candidate = rng.randint(1, 300) if rng.random() < 0.7 else ledger.last_id + rng.randint(1, 9)
         assert ledger.was_accepted(candidate) is (candidate in used)
@@ -26,7 +26,7 @@ def test_the_ledger_agrees_with_a_set(seed: int) -> None:
 
 
 def test_counting_up_takes_no_memory() -> None:
-    ledger = IdLedger()
+    ledger = ClientOrderIds()
     for client_order_id in range(1, 100_001):
         ledger.accept(client_order_id)
     assert ledger.n_gaps == 0
@@ -38,7 +38,7 @@ def test_counting_up_takes_no_memory() -> None:
 
 
 def test_a_filled_gap_is_gone() -> None:
-    ledger = IdLedger()
+    ledger = ClientOrderIds()
     for client_order_id in (4, 2, 1, 3):
         assert not ledger.was_accepted(client_order_id)
         ledger.accept(client_order_id)
@@ -46,7 +46,7 @@ def test_a_filled_gap_is_gone() -> None:
 
 
 def test_the_check_sees_a_broken_ledger() -> None:
-    ledger = IdLedger()
+    ledger = ClientOrderIds()
     ledger.accept(5)
     ledger.last_id = 3
     with pytest.raises(InvariantError):

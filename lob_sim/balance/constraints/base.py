@@ -51,7 +51,7 @@ class Constraint(ABC):
         """Distance from the limit in cash units; negative when the constraint is breached."""
 
     @property
-    def goal(self) -> Constraint:
+    def restoration_target(self) -> Constraint:
         """What must hold once this constraint has been breached: itself, unless it aims beyond its own limit.
 
         It bears the same name.

@@ -43,7 +43,7 @@ class ThresholdLeverageConstraint(SlrConstraint):
         self._own = params
 
     @cached_property
-    def goal(self) -> ThresholdLeverageConstraint:
+    def restoration_target(self) -> ThresholdLeverageConstraint:
         """The same with the target for its minimum."""
         if self._own.target == self._own.minimum:
             return self
@@ -51,4 +51,4 @@ class ThresholdLeverageConstraint(SlrConstraint):
 
     def required_reduction(self, view: SheetView) -> float:
         """Exposure to shed to be back at the target; 0 at the target and above."""
-        return SlrConstraint.required_reduction(self.goal, view)
+        return SlrConstraint.required_reduction(self.restoration_target, view)

@@ -69,7 +69,7 @@ def fair_at(run: Run, instrument_id: int, when_ns: Ints) -> Floats:
     return value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), when_ns)
 
 
-def rows_of(table: pd.DataFrame) -> Iterator[Any]:
+def table_rows(table: pd.DataFrame) -> Iterator[Any]:
     """The rows of a table, its columns as attributes."""
     return iter(table.itertuples())
 

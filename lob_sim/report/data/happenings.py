@@ -12,10 +12,10 @@ from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import floats, ints
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource, ParentEnd, WithdrawalCause
-from lob_sim.report.data.common import agent_name, instrument_name, money_unit, rows_of, tick_size
+from lob_sim.report.data.common import agent_name, instrument_name, money_unit, table_rows, tick_size
 from lob_sim.report.data.funding import redemptions, squeezes
 from lob_sim.report.data.sheets import SOURCES, forced_sales
-from lob_sim.report.words import limit_text, list_text, lots_text, money_text, price_text
+from lob_sim.report.formatting import limit_text, list_text, lots_text, money_text, price_text
 from lob_sim.units import NS_PER_S, Ns
 
 DEFAULT_REASON = "default"
@@ -114,7 +114,7 @@ def _write_downs(run: Run) -> Iterator[Happening]:
         prudent = ints(own, "price_ticks") - ints(own, "adjustment_ticks")
         loss = -np.diff(prudent, prepend=prudent[:1]) * ints(own, "lots") * instrument.cash_per_tick_lot
         large = float(opening.get(agent_id, np.inf)) / 100
-        rows = zip(rows_of(own), loss.tolist(), np.roll(prudent, 1).tolist(), strict=True)
+        rows = zip(table_rows(own), loss.tolist(), np.roll(prudent, 1).tolist(), strict=True)
         for row, cost, before in rows:
             there = (agent_id, row.ts_event_ns) in instants
             if cost <= 0 or not (there or cost >= large):
@@ -131,13 +131,13 @@ def _write_downs(run: Run) -> Iterator[Happening]:
 
 def _breaches(run: Run) -> Iterator[Happening]:
     unit = money_unit(run)
-    for row in rows_of(run.table("constraint_breached")):
+    for row in table_rows(run.table("constraint_breached")):
         text = (
             f"{agent_name(run, row.agent_id)} breaches its {limit_text(row.constraint)} by "
             f"{money_text(-row.headroom_cash * unit)}: must shed {money_text(row.required_cash * unit)}"
         )
         yield _of(row, "breach", -1, text, row.constraint, row.required_cash * unit)
-    for row in rows_of(run.table("constraint_cured")):
+    for row in table_rows(run.table("constraint_cured")):
         text = f"{agent_name(run, row.agent_id)} meets its {limit_text(row.constraint)} again"
         yield _of(row, "relief", -1, text, row.constraint)
 
@@ -147,14 +147,14 @@ def _of(row: Any, kind: str, instrument_id: int, text: str, key: str = "", size:
 
 
 def _parents(run: Run) -> Iterator[Happening]:
-    for row in rows_of(run.table("parent_order_opened")):
+    for row in table_rows(run.table("parent_order_opened")):
         i = row.instrument_id
         text = (
             f"{agent_name(run, row.agent_id)} must sell {lots_text(row.qty_lots)} of {instrument_name(run, i)} "
             f"because of {_reasons_text(row.reasons)}"
         )
         yield _of(row, "forced sale", i, text, f"{row.parent_order_id}|{row.reasons}", row.qty_lots)
-    for row in rows_of(run.table("parent_order_closed")):
+    for row in table_rows(run.table("parent_order_closed")):
         i = row.instrument_id
         text = f"{agent_name(run, row.agent_id)}'s sale of {instrument_name(run, i)} ends: {_ENDS[ParentEnd(row.end)]}"
         yield _of(row, "relief", i, text, str(row.parent_order_id))
@@ -191,12 +191,12 @@ def _sweeps(run: Run) -> Iterator[Happening]:
 
 
 def _retreats(run: Run) -> Iterator[Happening]:
-    for row in rows_of(run.table("retreat")):
+    for row in table_rows(run.table("retreat")):
         i, cause = row.instrument_id, WithdrawalCause(row.cause)
         what = "posts no bids in" if cause is WithdrawalCause.FORCED_SALE else "leaves the lit book of"
         text = f"{agent_name(run, row.agent_id)} {what} {instrument_name(run, i)}: {CAUSES[cause]}"
         yield _of(row, "retreat", i, text, cause.name)
-    for row in rows_of(run.table("return")):
+    for row in table_rows(run.table("return")):
         i = row.instrument_id
         away = f"after {row.away_ns / NS_PER_S:.0f} s"
         text = f"{agent_name(run, row.agent_id)} quotes {instrument_name(run, i)} in the lit book again {away}"
@@ -204,14 +204,14 @@ def _retreats(run: Run) -> Iterator[Happening]:
 
 
 def _squeezed(run: Run) -> Iterator[Happening]:
-    for row in rows_of(squeezes(run)):
+    for row in table_rows(squeezes(run)):
         against = f" against {instrument_name(run, row.instrument_id)}" if row.instrument_id >= 0 else ""
         text = f"{agent_name(run, row.lender_id)} to {agent_name(run, row.agent_id)}: {row.kind}{against}, "
         yield _of(row, "funding", row.instrument_id, text + money_text(row.amount), row.kind, row.amount)
 
 
 def _redeemed(run: Run) -> Iterator[Happening]:
-    for row in rows_of(redemptions(run)):
+    for row in table_rows(redemptions(run)):
         text = f"Investors of {agent_name(run, row.agent_id)} redeem {money_text(row.redeemed)}: "
         text += f"assets must be sold for {money_text(row.to_raise)}"
         yield _of(row, "redemption", -1, text, "", row.redeemed)
@@ -219,6 +219,6 @@ def _redeemed(run: Run) -> Iterator[Happening]:
 
 def _failed(run: Run) -> Iterator[Happening]:
     unit = money_unit(run)
-    for row in rows_of(run.table("dealer_defaulted")):
+    for row in table_rows(run.table("dealer_defaulted")):
         text = f"{agent_name(run, row.agent_id)} fails: Tier 1 is {money_text(row.tier1_cash * unit)}"
         yield _of(row, "failure", -1, text, "", -row.tier1_cash * unit)

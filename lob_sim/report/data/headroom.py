@@ -21,7 +21,7 @@ from lob_sim.desk.building import CONSTRAINTS, DeskBuilder
 from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.messages import FundingKind, SheetCause
-from lob_sim.report.data.common import end_ns, money_unit, once_per_run, rows_of
+from lob_sim.report.data.common import end_ns, money_unit, once_per_run, table_rows
 from lob_sim.scenario import BalanceSheetSpec, Scenario, open_market, parse_scenario
 from lob_sim.simulation.plan import Member, create_agents
 from lob_sim.units import Ns
@@ -185,11 +185,11 @@ class _Sheet:
             row.ts_event_ns
             + members[row.lender_id].group.connection.to_venue.median
             + members[agent_id].group.connection.from_venue.median
-            for row in rows_of(called)
+            for row in table_rows(called)
         }
         self._observed_ns = sorted(scheduled | calls)
         self._events = sorted(
-            (row.seq, row.ts_event_ns, name, row) for name, table in own.items() for row in rows_of(table)
+            (row.seq, row.ts_event_ns, name, row) for name, table in own.items() for row in table_rows(table)
         )
 
     def rows(self) -> Iterator[tuple[Ns, int, str, float, bool]]:
@@ -250,7 +250,7 @@ def _shipped(spec: BalanceSheetSpec) -> BalanceSheetSpec:
     return msgspec.structs.replace(
         spec,
         constraints=[entry for entry in spec.constraints if entry.kind in CONSTRAINTS],
-        sale_order=plain.sale_order,
+        liquidation_sequence=plain.liquidation_sequence,
         marking=plain.marking,
         marking_params={},
         liquidation=plain.liquidation,

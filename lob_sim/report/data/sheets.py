@@ -9,7 +9,7 @@ from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import floats, ints
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource, Side
-from lob_sim.report.data.common import fair_at, money_unit, once_per_run, rows_of, tick_size
+from lob_sim.report.data.common import fair_at, money_unit, once_per_run, table_rows, tick_size
 
 ASSETS = ("cash", "inventory", "other_assets")
 LIABILITIES = ("short_term", "due", "repo", "short", "adjustment", "tier1")
@@ -90,7 +90,7 @@ def failures(run: Run) -> pd.DataFrame:
     table, unit = run.table("dealer_defaulted"), money_unit(run)
     losses = run.table("loss_attributed")
     rows = []
-    for row in rows_of(table):
+    for row in table_rows(table):
         own = losses[losses["agent_id"] == row.agent_id].groupby("bearer")["loss_cash"].sum()
         borne = {b: float(own.get(b, 0)) * unit for b in ("shareholders", "repo_lenders", "short_term_creditors")}
         amounts = {"tier1": row.tier1_cash, "assets": row.assets_cash, "liabilities": row.liabilities_cash}

@@ -24,7 +24,7 @@ from lob_sim.log import Run
 from lob_sim.messages import MarkSource, SheetCause, WithdrawalCause
 from lob_sim.report.data.happenings import CAUSES, DEFAULT_REASON, Happening, happenings
 from lob_sim.report.data.sheets import SOURCES, forced_sales
-from lob_sim.report.words import limit_text
+from lob_sim.report.formatting import limit_text
 from lob_sim.units import NS_PER_S, Ns
 
 WINDOW_NS: Ns = 30 * NS_PER_S

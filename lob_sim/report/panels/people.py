@@ -12,6 +12,7 @@ from lob_sim.log import Run
 from lob_sim.report import data
 from lob_sim.report.data.common import at_end, end_ns, thin
 from lob_sim.report.data.sheets import ASSETS, LIABILITIES
+from lob_sim.report.formatting import limit_text
 from lob_sim.report.panels.figure import (
     Cell,
     Figure,
@@ -27,7 +28,6 @@ from lob_sim.report.panels.figure import (
     ms,
     styles,
 )
-from lob_sim.report.words import limit_text
 
 _SHEET_BINS = 100
 _SHEET_NAMES = {

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from lob_sim.errors import InvariantError
 
 
-class IdLedger:
+class ClientOrderIds:
     """The ids of one agent's orders that were ever accepted, exactly and in little memory.
 
     The ids ever accepted are all from 1 to ``last_id`` but those in the gaps, so an agent that counts upwards

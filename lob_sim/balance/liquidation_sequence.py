@@ -18,7 +18,7 @@ Stage: TypeAlias = tuple[int, ...]
 """Instruments sold together, in proportion to what is held of each; ``(CASH,)`` uses cash."""
 
 
-class SaleOrder(ABC):
+class LiquidationSequence(ABC):
     """Stages, each exhausted (or of no more help) before the next begins.
 
     Source: in proportion, Greenwood, Landier and Thesmar (2015), *Vulnerable banks*; the most liquid first, Ma, Xiao
@@ -32,7 +32,7 @@ class SaleOrder(ABC):
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Parameters of the order; a subclass declares its own."""
 
-    name: ClassVar[str] = "sale_order"
+    name: ClassVar[str] = "liquidation_sequence"
 
     def __init__(self, params: msgspec.Struct, context: SheetContext) -> None:
         self.params = checked(params, self.name)
@@ -43,7 +43,7 @@ class SaleOrder(ABC):
         """The stages for the sheet as it is now."""
 
 
-class MostLiquidFirst(SaleOrder):
+class MostLiquidFirst(LiquidationSequence):
     """One instrument after another by liquidity rank, 1 first; cash stays."""
 
     name: ClassVar[str] = "most_liquid_first"
@@ -68,7 +68,7 @@ class CashFirst(MostLiquidFirst):
         return ((CASH,), *self._stages)
 
 
-class ProRata(SaleOrder):
+class ProRata(LiquidationSequence):
     """All instruments at once, in proportion to holdings; cash stays."""
 
     name: ClassVar[str] = "pro_rata"
@@ -88,6 +88,6 @@ class CashThenProRata(ProRata):
         return ((CASH,), *super().stages(view))
 
 
-SALE_ORDERS: Final[dict[str, type[SaleOrder]]] = {
+LIQUIDATION_SEQUENCES: Final[dict[str, type[LiquidationSequence]]] = {
     order.name: order for order in (CashFirst, MostLiquidFirst, ProRata, CashThenProRata)
 }
