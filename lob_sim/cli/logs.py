@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,8 @@ from lob_sim.log import open_run, verify
 from lob_sim.log.describe import describe_book, describe_diff, describe_verification
 from lob_sim.log.diff import diff as compare
 from lob_sim.log.export import FORMATS, export_run
-from lob_sim.log.manifest import COMPLETE
+from lob_sim.log.manifest import COMPLETE, read_manifest
+from lob_sim.log.venues import venues_of
 from lob_sim.running import run
 from lob_sim.scenario import apply_overrides, parse_scenario
 
@@ -42,11 +44,18 @@ def replay_command(
     ] = None,
     levels: Annotated[int, typer.Option(min=1, help="Levels of the books to print.")] = 10,
     instrument: Annotated[str | None, typer.Option(help="Only this instrument's book.")] = None,
+    plugins: Annotated[
+        bool, typer.Option("--plugins", help="Import venues that the run names and that are not of this package.")
+    ] = False,
 ) -> None:
     """Verify a log by replaying it (exit code 1 at the first difference), or print the books at a time.
 
-    Without either, and for every run that is not complete, say what there is and what is missing.
+    Without either, and for every run that is not complete, say what there is and what is missing. No code that the run
+    names is imported, unless --plugins is given.
     """
+    if plugins:
+        # Their messages must be known before the log can be read.
+        venues_of(read_manifest(path).header, plugins=True)
     logged = open_run(path)
     if at is not None:
         names = [instrument] if instrument is not None else [i.name for i in logged.header.instruments]
@@ -54,7 +63,7 @@ def replay_command(
             echo_lines(describe_book(logged.book(name, at=at), levels))
     ok = True
     if check:
-        found = verify(logged)
+        found = verify(logged, partial(venues_of, plugins=plugins))
         ok = found.ok
         echo_lines(describe_verification(found))
     if logged.status != COMPLETE or (at is None and not check):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -277,3 +280,37 @@ def test_a_venue_that_is_not_of_the_package_is_not_loaded_for_a_replay() -> None
 
 class Mine(MidpointCross):
     """A venue of a user's own."""
+
+
+def test_the_command_line_verifies_a_users_own_venue_when_it_is_told_to(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from lob_sim.venue.midpoint_cross import MidpointCross\n\n\nclass Mine(MidpointCross):\n    pass\n", "utf-8"
+    )
+    (tmp_path / "market.toml").write_text(
+        """
+name = "mine"
+horizon = "2min"
+[[venues]]
+kind = "mine:Mine"
+[[instruments]]
+name = "share"
+tick_size = 0.01
+lot_size = 1
+initial_price = 100
+[[agents]]
+name = "maker"
+strategy = "strategies.fixed_spread:FixedSpreadDealer"
+""",
+        "utf-8",
+    )
+
+    def lob_sim(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lob_sim.cli", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert lob_sim("run", "market.toml", "--out", "r").returncode == 0
+    refused = lob_sim("replay", "r", "--verify")
+    assert refused.returncode == 2
+    assert "mine:Mine is not of this package" in " ".join(refused.stderr.split())
+    assert "Traceback" not in refused.stderr
+    assert lob_sim("replay", "r", "--verify", "--plugins").returncode == 0
