@@ -42,9 +42,7 @@ from experiments.leverage_arithmetic import (
     reference,
     shed_without_impact,
 )
-from lob_sim.balance.cascade import cure
 from lob_sim.balance.constraints import SlrConstraint
-from lob_sim.balance.impact import LinearImpact, NoImpact, ParametricMarket
 from lob_sim.balance.liquidation_sequence import LIQUIDATION_SEQUENCES
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
@@ -53,6 +51,8 @@ from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, agrees,
 from lob_sim.messages import OrderFilled, RfqTraded
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
+from lob_sim.stress_test.cascade import cure
+from lob_sim.stress_test.impact import LinearImpact, NoImpact, ParametricMarket
 from lob_sim.sweep.scenario_task import ScenarioTask
 from lob_sim.sweep.task import TaskResult
 from lob_sim.units import Instrument, cash_unit_of, tick_lot_value

@@ -38,7 +38,7 @@ from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, identic
 from lob_sim.messages import DealerDefaulted, OrderFilled, ParentOrderOpened, RfqTraded, Side, Trade
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
-from lob_sim.simulation.stress_test import stress_test
+from lob_sim.stress_test.scenario import stress_test
 from lob_sim.sweep.scenario_task import ScenarioTask
 from lob_sim.sweep.task import TaskResult, Value
 from lob_sim.units import NS_PER_S

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 from lob_sim._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lob_sim.against import trade_against as trade_against
     from lob_sim.agents.context import Context as Context
     from lob_sim.agents.context import TopOfBook as TopOfBook
     from lob_sim.agents.context import WorkingOrder as WorkingOrder
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
     from lob_sim.information.toxicity import ToxicityEstimator as ToxicityEstimator
     from lob_sim.log import Run as Run
     from lob_sim.log import open_run as open_run
-    from lob_sim.log import verify as verify
     from lob_sim.log.diff import diff as diff
     from lob_sim.messages import Command as Command
     from lob_sim.messages import Event as Event
@@ -66,6 +64,8 @@ if TYPE_CHECKING:
     from lob_sim.messages import Side as Side
     from lob_sim.messages import TimeInForce as TimeInForce
     from lob_sim.plugins import load_class as load_class
+    from lob_sim.replay import verify as verify
+    from lob_sim.replay.backtest import trade_against as trade_against
     from lob_sim.running import run as run
     from lob_sim.scenario import Scenario as Scenario
     from lob_sim.scenario import load_scenario as load_scenario
@@ -78,7 +78,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "against": ("trade_against",),
+    "replay": ("verify",),
+    "replay.backtest": ("trade_against",),
     "agents.context": ("Context", "TopOfBook", "WorkingOrder"),
     "agents.quoting": (
         "accepts_orders",
@@ -106,7 +107,7 @@ _HOMES = {
     ),
     "information.belief": ("Belief",),
     "information.toxicity": ("ToxicityEstimator",),
-    "log": ("Run", "open_run", "verify"),
+    "log": ("Run", "open_run"),
     "log.diff": ("diff",),
     "messages": ("Command", "Event", "OrderType", "Side", "TimeInForce"),
     "plugins": ("load_class",),

@@ -40,15 +40,15 @@ from experiments.validation.bank_files import (
 )
 from experiments.validation.common import new_figure, save
 from experiments.validation.deleveraging_dealer import Rule, book_root, book_rows, book_threshold, opening_leverage
-from lob_sim.balance.cascade import CascadeMember, CascadeResult, run_cascade
 from lob_sim.balance.constraints import Constraint, SlrConstraint, ThresholdLeverageConstraint
 from lob_sim.balance.liquidation_sequence import ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.step_market import PsiImpact, StepMarket
 from lob_sim.balance.view import SheetContext
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InputError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical
+from lob_sim.stress_test.cascade import CascadeMember, CascadeResult, run_cascade
+from lob_sim.stress_test.step_market import PsiImpact, StepMarket
 
 BANKS = Path(__file__).with_suffix(".toml")
 SOURCE = "Cont & Schaanning 2017, sections 2, 3"

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from lob_sim.analysis.tables import Floats, Ints, held_for
-from lob_sim.log.lobster import LobsterDay, MessageType
+from lob_sim.feeds.lobster import LobsterDay, MessageType
 from lob_sim.units import NS_PER_S, Ns
 
 SIGN_LAGS = ((1, 1), (2, 10), (11, 50))
@@ -77,7 +77,8 @@ def _rows(day: LobsterDay, keep: np.ndarray) -> LobsterDay:
 def displayed_tick(day: LobsterDay) -> int:
     """The largest tick, in LOBSTER's price units, of which all displayed prices are multiples.
 
-    Hidden orders may trade between ticks, so that :meth:`~lob_sim.log.lobster.LobsterDay.price_unit` can be half of it.
+    Hidden orders may trade between ticks, so that :meth:`~lob_sim.feeds.lobster.LobsterDay.price_unit` can be half of
+    it.
     """
     shown = day.book[:, :, (0, 2)][day.book[:, :, (1, 3)] > 0]
     return math.gcd(*np.unique(shown).tolist()) or 1

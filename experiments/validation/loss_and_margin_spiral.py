@@ -33,16 +33,16 @@ from experiments.validation import ladder
 from experiments.validation.bank_files import context
 from experiments.validation.common import new_figure, save
 from lob_sim.agents.context import Context
-from lob_sim.balance.cascade import CascadeMember, run_cascade
 from lob_sim.balance.constraints import FundingConstraint
 from lob_sim.balance.funding import HaircutSchedule
-from lob_sim.balance.impact import LinearImpact, ParametricMarket
 from lob_sim.balance.liquidation_sequence import MostLiquidFirst
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.view import SheetContext, SheetView
 from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical, run_cells
+from lob_sim.stress_test.cascade import CascadeMember, run_cascade
+from lob_sim.stress_test.impact import LinearImpact, ParametricMarket
 from lob_sim.sweep.task import TaskSpec, Value
 from lob_sim.units import Ns, Ticks
 from strategies.repo_lender import RepoLending

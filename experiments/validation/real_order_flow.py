@@ -59,9 +59,9 @@ from lob_sim.experiment import (
     mean_of,
     run_cells,
 )
+from lob_sim.feeds.lobster import LobsterDay, read_lobster
+from lob_sim.feeds.lobster_export import export_lobster
 from lob_sim.log import Run
-from lob_sim.log.lobster import LobsterDay, read_lobster
-from lob_sim.log.lobster_export import export_lobster
 from lob_sim.running import run as run_once
 from lob_sim.scenario import Scenario, load_scenario
 from lob_sim.sweep.task import TaskResult

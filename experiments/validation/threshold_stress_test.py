@@ -31,15 +31,15 @@ import typer
 
 from experiments.validation.bank_files import Amount, check_names, context, finite, read, scale_of, sheet
 from experiments.validation.common import new_figure, save
-from lob_sim.balance.cascade import CascadeMember
 from lob_sim.balance.constraints import SlrConstraint, ThresholdLeverageConstraint
 from lob_sim.balance.liquidation_sequence import CashThenProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.step_market import NoStepImpact, ShareSoldImpact, StepMarket
-from lob_sim.balance.steps import run_steps
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical
+from lob_sim.stress_test.cascade import CascadeMember
+from lob_sim.stress_test.step_market import NoStepImpact, ShareSoldImpact, StepMarket
+from lob_sim.stress_test.steps import run_steps
 
 BANKS = Path(__file__).with_suffix(".toml")
 SOURCE = "Farmer et al. (2020), worked out in plain numbers"

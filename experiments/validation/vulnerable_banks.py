@@ -12,13 +12,12 @@ of all banks,
 of which bank n causes its systemicness S(n), the part that goes through its own sales (they sum to AV), and suffers
 its indirect vulnerability, its row over its own equity.
 
-Expected, before the first run: ``lob_sim.balance.vulnerability`` gives the matrix product to rounding; the balance
-sheets, leverage limits and rounds of ``lob_sim.balance.cascade``, with a market of linear impact, lose for a vanishing
-shock AV times equity, and when one bank alone may sell, its systemicness; each of these to first order in the shock,
-at the shock's ten-thousandth part. At the whole shock the sheets do what the formula leaves out: sales are made in the
-proportions of shocked portfolios, and nobody sells more than there is. For that a reference is worked out in plain
-numbers.
-"""
+Expected, before the first run: ``lob_sim.stress_test.vulnerability`` gives the matrix product to rounding; the
+balance sheets, leverage limits and rounds of ``lob_sim.stress_test.cascade``, with a market of linear impact, lose
+for a vanishing shock AV times equity, and when one bank alone may sell, its systemicness; each of these to first
+order in the shock, at the shock's ten-thousandth part. At the whole shock the sheets do what the formula leaves out:
+sales are made in the proportions of shocked portfolios, and nobody sells more than there is. For that a reference is
+worked out in plain numbers."""
 
 from __future__ import annotations
 
@@ -41,15 +40,15 @@ from experiments.validation.bank_files import (
     sheet,
 )
 from experiments.validation.common import new_figure, save
-from lob_sim.balance.cascade import CascadeMember, run_cascade
 from lob_sim.balance.constraints import SlrConstraint
 from lob_sim.balance.liquidation_sequence import ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.step_market import LinearStepImpact, StepMarket
-from lob_sim.balance.vulnerability import aggregate_vulnerability
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical
+from lob_sim.stress_test.cascade import CascadeMember, run_cascade
+from lob_sim.stress_test.step_market import LinearStepImpact, StepMarket
+from lob_sim.stress_test.vulnerability import aggregate_vulnerability
 
 BANKS = Path(__file__).with_suffix(".toml")
 SOURCE = "Greenwood, Landier & Thesmar 2015, section 2"

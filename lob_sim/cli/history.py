@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from lob_sim.against import trade_against
 from lob_sim.cli.running import default_folder, free_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
+from lob_sim.feeds.lobster import read_lobster
+from lob_sim.feeds.lobster_replay import header_of_day, import_lobster
 from lob_sim.log import DirectoryRecorder
-from lob_sim.log.describe import describe_flow, describe_lobster
-from lob_sim.log.lobster import read_lobster
-from lob_sim.log.lobster_replay import header_of_day, import_lobster
+from lob_sim.replay.backtest import trade_against
+from lob_sim.replay.describe import describe_flow, describe_lobster
 from lob_sim.scenario import parse_value
 from lob_sim.units import parse_duration_ns
 

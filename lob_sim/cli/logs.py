@@ -8,17 +8,18 @@ from typing import Annotated
 
 import typer
 
-from lob_sim.against import HISTORIC
 from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
+from lob_sim.feeds.export import FORMATS, export_run
 from lob_sim.files import own_folder
-from lob_sim.log import open_run, verify
-from lob_sim.log.describe import describe_book, describe_diff, describe_verification
+from lob_sim.log import open_run
 from lob_sim.log.diff import diff as compare
-from lob_sim.log.export import FORMATS, export_run
 from lob_sim.log.manifest import COMPLETE, read_manifest
 from lob_sim.log.venues import venues_of
+from lob_sim.replay import verify
+from lob_sim.replay.backtest import HISTORIC
+from lob_sim.replay.describe import describe_book, describe_diff, describe_verification
 from lob_sim.running import run
 from lob_sim.scenario import apply_overrides, parse_scenario
 

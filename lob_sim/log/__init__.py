@@ -1,15 +1,13 @@
-"""The event log: recorders, run directories, reading, replay, comparison, LOBSTER and exports."""
+"""The event log: recorders, run directories, reading and comparison."""
 
 from lob_sim.log.directory import DirectoryRecorder
 from lob_sim.log.manifest import AgentEntry, Manifest, RunHeader
 from lob_sim.log.recorder import MemoryRecorder, NullRecorder
-from lob_sim.log.replay import Difference, Verification, verify
 from lob_sim.log.run import Run, open_run, run_in_memory
 from lob_sim.log.source import LogRow, Problem
 
 __all__ = [
     "AgentEntry",
-    "Difference",
     "DirectoryRecorder",
     "LogRow",
     "Manifest",
@@ -18,8 +16,6 @@ __all__ = [
     "Problem",
     "Run",
     "RunHeader",
-    "Verification",
     "open_run",
     "run_in_memory",
-    "verify",
 ]

@@ -111,7 +111,7 @@ class Run:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong without reading the rows; :func:`lob_sim.log.replay.verify` finds the rest."""
+        """What is wrong without reading the rows; :func:`lob_sim.replay.verification.verify` finds the rest."""
         return self.source.problems
 
     @cached_property

@@ -9,9 +9,14 @@ from balance_helpers import BONDS, CONTEXT, PAR, bn, dealer_prime, lots_of, no_r
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lob_sim.balance.cascade import CascadeMember, cure, run_cascade
 from lob_sim.balance.constraints import FundingConstraint, SlrConstraint
-from lob_sim.balance.impact import (
+from lob_sim.balance.liquidation_sequence import MostLiquidFirst, ProRata
+from lob_sim.balance.risk_manager import RiskManager
+from lob_sim.balance.sheet import BalanceSheet
+from lob_sim.balance.view import SheetView
+from lob_sim.errors import InputError
+from lob_sim.stress_test.cascade import CascadeMember, cure, run_cascade
+from lob_sim.stress_test.impact import (
     ContSchaanningImpact,
     ExponentialImpact,
     ImpactCurve,
@@ -19,12 +24,7 @@ from lob_sim.balance.impact import (
     NoImpact,
     ParametricMarket,
 )
-from lob_sim.balance.liquidation_sequence import MostLiquidFirst, ProRata
-from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.sheet import BalanceSheet
-from lob_sim.balance.view import SheetView
-from lob_sim.balance.vulnerability import aggregate_vulnerability
-from lob_sim.errors import InputError
+from lob_sim.stress_test.vulnerability import aggregate_vulnerability
 
 
 def slr_manager(minimum: float = 0.05) -> RiskManager:

@@ -9,7 +9,6 @@ from balance_helpers import BONDS, CONTEXT, PAR, bn, dealer_prime, lots_of, no_r
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lob_sim.balance.cascade import CascadeMember
 from lob_sim.balance.constraints import (
     CapitalVarConstraint,
     SlrConstraint,
@@ -18,10 +17,11 @@ from lob_sim.balance.constraints import (
 )
 from lob_sim.balance.liquidation_sequence import CashThenProRata, LiquidationSequence, MostLiquidFirst, ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.balance.step_market import LinearStepImpact, NoStepImpact, PsiImpact, ShareSoldImpact, StepMarket
-from lob_sim.balance.steps import run_steps
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError, PluginError
+from lob_sim.stress_test.cascade import CascadeMember
+from lob_sim.stress_test.step_market import LinearStepImpact, NoStepImpact, PsiImpact, ShareSoldImpact, StepMarket
+from lob_sim.stress_test.steps import run_steps
 
 
 def threshold(minimum: float = 0.05, target: float = 0.06) -> ThresholdLeverageConstraint:

@@ -19,9 +19,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lob_sim.log import DirectoryRecorder, NullRecorder, Run, RunHeader, open_run, verify
+from lob_sim.log import DirectoryRecorder, NullRecorder, Run, RunHeader, open_run
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import CancelOrder, Command, NewOrder, OrderType, Side
+from lob_sim.replay import verify
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, parse_scenario
 from lob_sim.simulation.plan import MarketPlan

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lob_sim import open_run
-from lob_sim.log import verify
+from lob_sim.replay import verify
 from lob_sim.sweep import Sweep
 
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,6 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import StrategyError
 from lob_sim.log import DirectoryRecorder, MemoryRecorder, Run, open_run, run_in_memory
 from lob_sim.log.manifest import COMPLETE, FAILED
-from lob_sim.log.replay import verify
 from lob_sim.messages import (
     BeliefRecord,
     CancelReason,
@@ -54,6 +53,7 @@ from lob_sim.messages import (
     Trade,
 )
 from lob_sim.messages.recorder import Recorder
+from lob_sim.replay.verification import verify
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, parse_scenario
 from lob_sim.simulation.plan import MarketPlan

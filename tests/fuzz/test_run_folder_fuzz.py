@@ -19,17 +19,18 @@ from hypothesis import strategies as st
 
 from lob_sim import Run, open_run, run
 from lob_sim.errors import InvariantError, LobSimError
-from lob_sim.log import MemoryRecorder, run_in_memory, verify
+from lob_sim.feeds.export import export_run
+from lob_sim.feeds.lobster import read_lobster
+from lob_sim.feeds.lobster_export import export_lobster
+from lob_sim.feeds.lobster_replay import LobsterReplay, header_of_day, import_lobster
+from lob_sim.log import MemoryRecorder, run_in_memory
 from lob_sim.log.blocks import chain_digest, digest_block
 from lob_sim.log.diff import diff
-from lob_sim.log.export import export_run
-from lob_sim.log.historic import flow_of_run
-from lob_sim.log.lobster import read_lobster
-from lob_sim.log.lobster_export import export_lobster
-from lob_sim.log.lobster_replay import LobsterReplay, header_of_day, import_lobster
 from lob_sim.log.manifest import read_manifest, write_manifest
 from lob_sim.log.parts import parquet_bytes, read_part
 from lob_sim.log.source import DirectorySource
+from lob_sim.replay import verify
+from lob_sim.replay.history import flow_of_run
 from lob_sim.report.run_page import run_page
 from lob_sim.report.static import write_figures
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from lob_sim import Run, Scenario, load_scenario, open_run, run
-from lob_sim.log.describe import describe_diff
 from lob_sim.log.diff import diff
+from lob_sim.replay.describe import describe_diff
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "run"

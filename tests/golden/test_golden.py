@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from lob_sim import open_run, run
-from lob_sim.log import verify
 from lob_sim.log.diff import diff
+from lob_sim.replay import verify
 from lob_sim.scenario import apply_overrides, parse_scenario, scenario_to_dict
 from tests.golden.renew import GOLDEN, HERE, changes, golden_scenario
 

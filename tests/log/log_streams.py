@@ -151,5 +151,5 @@ def cheap_stream(n: int) -> Iterator[tuple[int, Command]]:
 
 def use_small_blocks(patch: Any, rows: int) -> None:
     """Let a block have this many rows, so that a short stream makes many of them."""
-    for module in ("directory", "recorder", "replay", "source"):
-        patch.setattr(f"lob_sim.log.{module}.BLOCK_ROWS", rows)
+    for module in ("log.directory", "log.recorder", "log.source", "replay.verification"):
+        patch.setattr(f"lob_sim.{module}.BLOCK_ROWS", rows)

@@ -14,13 +14,12 @@ from msgspec import structs
 from test_simulated_runs import LIT_RULES
 
 from lob_sim import load_scenario, run
-from lob_sim.against import TradedAgainst, trade_against
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import DataError, InputError, ScenarioError
-from lob_sim.log import MemoryRecorder, Run, open_run, run_in_memory, verify
-from lob_sim.log.lobster import read_lobster
-from lob_sim.log.lobster_replay import LobsterReplay
+from lob_sim.feeds.lobster import read_lobster
+from lob_sim.feeds.lobster_replay import LobsterReplay
+from lob_sim.log import MemoryRecorder, Run, open_run, run_in_memory
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import (
     CancelOrder,
@@ -40,6 +39,8 @@ from lob_sim.messages import (
     TimeInForce,
     Trade,
 )
+from lob_sim.replay import verify
+from lob_sim.replay.backtest import TradedAgainst, trade_against
 from lob_sim.scenario import LitSpec, Scenario, parse_scenario
 from lob_sim.testing.generators import scenarios
 

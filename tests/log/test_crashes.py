@@ -18,8 +18,8 @@ from lob_sim.log import manifest as manifest_module
 from lob_sim.log.directory import DirectoryRecorder
 from lob_sim.log.manifest import read_manifest
 from lob_sim.log.recorder import MemoryRecorder
-from lob_sim.log.replay import verify
 from lob_sim.log.run import Run, open_run, run_in_memory
+from lob_sim.replay.verification import verify
 
 ENDLESS = """
 import sys

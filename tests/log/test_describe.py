@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from log_streams import drive, header, mixed_stream
 
-from lob_sim.log import Difference, MemoryRecorder, Problem, Run, Verification, run_in_memory, verify
-from lob_sim.log.describe import describe_book, describe_diff, describe_lobster, describe_verification
+from lob_sim.feeds.lobster_replay import LobsterReport
+from lob_sim.log import MemoryRecorder, Problem, Run, run_in_memory
 from lob_sim.log.diff import diff
-from lob_sim.log.lobster_replay import LobsterReport
 from lob_sim.messages import NewOrder, Side
+from lob_sim.replay import Difference, Verification, verify
+from lob_sim.replay.describe import describe_book, describe_diff, describe_lobster, describe_verification
 
 
 def run_of(n: int) -> Run:

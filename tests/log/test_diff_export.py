@@ -11,9 +11,9 @@ import pytest
 from log_streams import drive, header, mixed_stream, use_small_blocks
 
 from lob_sim.errors import InputError, OutputError
+from lob_sim.feeds.export import export_run
 from lob_sim.log import DirectoryRecorder, MemoryRecorder, Run, open_run, run_in_memory
 from lob_sim.log.diff import diff
-from lob_sim.log.export import export_run
 from lob_sim.messages import CancelOrder, Command
 
 

@@ -9,7 +9,6 @@ import pytest
 from log_streams import drive, header, mixed_stream
 
 from lob_sim.log import MemoryRecorder, Run, run_in_memory
-from lob_sim.log.historic import HistoricFlow, flow_of_run
 from lob_sim.messages import (
     CancelOrder,
     Command,
@@ -25,6 +24,7 @@ from lob_sim.messages import (
     TimeInForce,
     Trade,
 )
+from lob_sim.replay.history import HistoricFlow, flow_of_run
 from lob_sim.venue.matching import MatchingEngine
 
 NEWCOMER = 99

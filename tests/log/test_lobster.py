@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from log_streams import drive, header, mixed_stream
 
 from lob_sim.errors import DataError
-from lob_sim.log import DirectoryRecorder, MemoryRecorder, open_run, run_in_memory, verify
-from lob_sim.log.historic import flow_of_lobster
-from lob_sim.log.lobster import MessageType, read_lobster
-from lob_sim.log.lobster_export import export_lobster
-from lob_sim.log.lobster_replay import LobsterReplay, header_of_day, import_lobster
+from lob_sim.feeds.lobster import MessageType, read_lobster
+from lob_sim.feeds.lobster_export import export_lobster
+from lob_sim.feeds.lobster_replay import LobsterReplay, header_of_day, import_lobster
+from lob_sim.log import DirectoryRecorder, MemoryRecorder, open_run, run_in_memory
 from lob_sim.messages import NewOrder, Phase, Side, Trade
+from lob_sim.replay import verify
+from lob_sim.replay.history import flow_of_lobster
 from lob_sim.venue.matching import MatchingEngine
 
 DATA = Path(os.environ.get("LOB_SIM_DATA", Path(__file__).parents[2].parent / "shared" / "data")) / "lobster"

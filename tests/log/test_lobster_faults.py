@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lob_sim.against import trade_against
 from lob_sim.analysis.liquidity import lit_state
 from lob_sim.errors import DataError
-from lob_sim.log import DirectoryRecorder, open_run, verify
-from lob_sim.log.lobster import read_lobster
-from lob_sim.log.lobster_replay import LobsterReplay, header_of_day, import_lobster
+from lob_sim.feeds.lobster import read_lobster
+from lob_sim.feeds.lobster_replay import LobsterReplay, header_of_day, import_lobster
+from lob_sim.log import DirectoryRecorder, open_run
+from lob_sim.replay import verify
+from lob_sim.replay.backtest import trade_against
 
 OPEN_S, CLOSE_S = 34_200, 57_600
 TWAP = "strategies.twap:TwapTrader"

@@ -14,11 +14,12 @@ import pytest
 from log_streams import cheap_stream, drive, header, mixed_stream
 
 from lob_sim.errors import DataError, InputError, InvariantError, LobSimError, OutputError
+from lob_sim.feeds.export import export_run
 from lob_sim.files import own_folder, safe_name, safe_names, within, write_file, writing
-from lob_sim.log import DirectoryRecorder, open_run, verify
-from lob_sim.log.export import export_run
+from lob_sim.log import DirectoryRecorder, open_run
 from lob_sim.log.manifest import read_manifest, write_manifest
 from lob_sim.messages import CancelOrder, DealerDefaulted, FairValue, NewOrder, SelfTradePrevention, Side
+from lob_sim.replay import verify
 
 TOO_LARGE = CancelOrder(0, 1, client_order_id=2**63)
 

@@ -13,9 +13,9 @@ from log_streams import cheap_stream, drive, header, mixed_stream, use_small_blo
 
 from lob_sim.log.directory import DirectoryRecorder
 from lob_sim.log.recorder import MemoryRecorder
-from lob_sim.log.replay import verify
 from lob_sim.log.run import open_run, run_in_memory
 from lob_sim.messages import Command, Event, Message, NewOrder, Trade
+from lob_sim.replay.verification import verify
 
 
 class Listing(MemoryRecorder):

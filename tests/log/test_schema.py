@@ -10,9 +10,10 @@ from log_streams import header, use_small_blocks
 
 from lob_sim import messages
 from lob_sim.errors import InputError, InvariantError
-from lob_sim.log import DirectoryRecorder, open_run, verify
+from lob_sim.log import DirectoryRecorder, open_run
 from lob_sim.log.schema import _arrow_type, dataset_of, message_types
 from lob_sim.messages import Event, Message, NewOrder, RequestQuote, Side, Trade
+from lob_sim.replay import verify
 
 ONE = np.array([1], np.int64)
 ORDER = NewOrder(0, 1, 1, Side.BUY, 10, 100)

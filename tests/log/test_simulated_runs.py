@@ -7,14 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lob_sim.log import open_run, verify
+from lob_sim.feeds.lobster import read_lobster
+from lob_sim.feeds.lobster_export import export_lobster
+from lob_sim.feeds.lobster_replay import LobsterReplay
+from lob_sim.log import open_run
 from lob_sim.log.diff import diff
-from lob_sim.log.historic import flow_of_run
-from lob_sim.log.lobster import read_lobster
-from lob_sim.log.lobster_export import export_lobster
-from lob_sim.log.lobster_replay import LobsterReplay
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import Trade
+from lob_sim.replay import verify
+from lob_sim.replay.history import flow_of_run
 from lob_sim.running import run
 from lob_sim.scenario import LitSpec, Scenario, load_scenario
 from lob_sim.testing.generators import scenarios

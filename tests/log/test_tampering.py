@@ -18,9 +18,9 @@ from lob_sim.log.blocks import chain_digest, digest_block
 from lob_sim.log.directory import DirectoryRecorder
 from lob_sim.log.manifest import LogPart, Manifest, read_manifest, write_manifest
 from lob_sim.log.parts import parquet_bytes, read_part
-from lob_sim.log.replay import verify
 from lob_sim.log.run import open_run
 from lob_sim.log.source import DirectorySource
+from lob_sim.replay.verification import verify
 
 N_COMMANDS = 1500
 

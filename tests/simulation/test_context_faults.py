@@ -19,7 +19,6 @@ from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import ScenarioError, StrategyError
 from lob_sim.log import MemoryRecorder, run_in_memory
-from lob_sim.log.replay import verify
 from lob_sim.messages import (
     BeliefRecord,
     CancelOrder,
@@ -36,6 +35,7 @@ from lob_sim.messages import (
     TimeInForce,
     Trade,
 )
+from lob_sim.replay.verification import verify
 from lob_sim.running import header_of
 from lob_sim.simulation import host as host_module
 from lob_sim.simulation.pace import MOST_CALLS, WITHIN_NS

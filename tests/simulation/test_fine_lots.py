@@ -11,8 +11,9 @@ from sim_helpers import run as run_in_memory
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
 from lob_sim.analysis.summary import summarise
-from lob_sim.log import open_run, verify
+from lob_sim.log import open_run
 from lob_sim.messages import OrderFilled, OrderRejected, RfqOpened, RfqQuoted, RfqRejected, RfqTraded, Side
+from lob_sim.replay import verify
 from lob_sim.running import run
 
 COIN = 10**8

@@ -23,11 +23,11 @@ from experiments.validation import (
     threshold_stress_test,
     vulnerable_banks,
 )
-from lob_sim.balance import steps
 from lob_sim.balance.constraints import ThresholdLeverageConstraint
 from lob_sim.balance.liquidation_sequence import MostLiquidFirst, ProRata
-from lob_sim.balance.step_market import PsiImpact, ShareSoldImpact, StepMarket
 from lob_sim.experiment import Experiment, Row
+from lob_sim.stress_test import steps
+from lob_sim.stress_test.step_market import PsiImpact, ShareSoldImpact, StepMarket
 
 MODULES = (
     cont_schaanning,

@@ -33,7 +33,7 @@ from experiments.validation.real_order_flow import (
 )
 from lob_sim.errors import InputError
 from lob_sim.experiment import Mean, Outcome, Row
-from lob_sim.log.lobster import NO_ASK, LobsterDay, read_lobster
+from lob_sim.feeds.lobster import NO_ASK, LobsterDay, read_lobster
 from lob_sim.units import NS_PER_S
 
 needs_data = pytest.mark.skipif(

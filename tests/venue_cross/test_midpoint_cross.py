@@ -16,7 +16,6 @@ from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
 from lob_sim.book import MAX_QTY_LOTS
 from lob_sim.errors import ScenarioError
-from lob_sim.log import verify
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import (
     CrossEntered,
@@ -31,6 +30,7 @@ from lob_sim.messages import (
     RunCross,
     Side,
 )
+from lob_sim.replay import verify
 from lob_sim.scenario import Scenario, open_venues, parse_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate
 from lob_sim.venue.midpoint_cross import MidpointCross

@@ -30,8 +30,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lob_sim.log.lobster import LobsterDay
-from lob_sim.log.lobster_replay import LOBSTER_KIND, LobsterReplay, Step
+from lob_sim.feeds.lobster import LobsterDay
+from lob_sim.feeds.lobster_replay import LOBSTER_KIND, LobsterReplay, Step
 from lob_sim.log.run import Run
 from lob_sim.messages import (
     CancelOrder,

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lob_sim.balance.cascade import CascadeMember
 from lob_sim.balance.constraints.base import Constraint
-from lob_sim.balance.impact import SaleMarket
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError
+from lob_sim.stress_test.cascade import CascadeMember
+from lob_sim.stress_test.impact import SaleMarket
 from lob_sim.units import Lots
 
 

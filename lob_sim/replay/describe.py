@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from lob_sim.feeds.lobster_replay import LobsterReport
 from lob_sim.log.book_index import BookSnapshot
 from lob_sim.log.diff import RunDiff
-from lob_sim.log.historic import FlowReport
-from lob_sim.log.lobster_replay import LobsterReport
-from lob_sim.log.replay import Verification
 from lob_sim.log.source import LogRow
+from lob_sim.replay.history import FlowReport
+from lob_sim.replay.verification import Verification
 from lob_sim.units import format_time
 
 

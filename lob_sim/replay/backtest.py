@@ -3,7 +3,7 @@
 Historic commands reach the venues at exactly their times and, at one instant, ahead of everything that the newcomer
 sends. Both meet in the same engine, so the newcomer queues behind the orders that stand before its own, and what it
 takes nobody else can have. What can no longer happen as it did is handled by the rules of
-:mod:`lob_sim.log.historic`, and counted.
+:mod:`lob_sim.replay.history`, and counted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import msgspec
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import DataError, InputError
+from lob_sim.feeds.lobster import LobsterDay, read_lobster
+from lob_sim.feeds.lobster_replay import header_of_day
 from lob_sim.log import (
     AgentEntry,
     DirectoryRecorder,
@@ -25,13 +27,11 @@ from lob_sim.log import (
     open_run,
     run_in_memory,
 )
-from lob_sim.log.historic import FlowReport, HistoricFlow, flow_of_lobster, flow_of_run
-from lob_sim.log.lobster import LobsterDay, read_lobster
-from lob_sim.log.lobster_replay import header_of_day
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.messages import Command, Event, NewOrder
 from lob_sim.messages.recorder import Recorder
+from lob_sim.replay.history import FlowReport, HistoricFlow, flow_of_lobster, flow_of_run
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, instrument_specs, parse_scenario
 from lob_sim.simulation.kernel import ScheduledCall

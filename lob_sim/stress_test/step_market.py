@@ -99,7 +99,7 @@ class PsiImpact(StepImpact):
 
 
 class StepMarket:
-    """A :class:`lob_sim.balance.impact.SaleMarket` in which a sale is a step and everybody in it gets one price.
+    """A :class:`lob_sim.stress_test.impact.SaleMarket` in which a sale is a step and everybody in it gets one price.
 
     Args:
         unit_cash: Value of one lot at the opening, by instrument, in cash units.

@@ -12,8 +12,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from lob_sim.errors import InputError
+from lob_sim.feeds.lobster_export import export_lobster
 from lob_sim.files import make_folder, writing
-from lob_sim.log.lobster_export import export_lobster
 from lob_sim.log.run import Run, reads_logs
 from lob_sim.log.schema import dataset_named
 
@@ -27,7 +27,7 @@ def export_run(run: Run, folder: str | Path, format: str) -> list[Path]:
     ``csv`` and ``parquet`` give one file per dataset and one each for the tables ``orders`` and ``quotes``;
     numbers in CSV are those of the log, and a list is written with spaces between its numbers. ``lobster``
     gives a pair of files with 10 levels for each instrument (see
-    :func:`lob_sim.log.lobster_export.export_lobster`).
+    :func:`lob_sim.feeds.lobster_export.export_lobster`).
 
     Args:
         run: The run.

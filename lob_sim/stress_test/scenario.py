@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lob_sim.balance.cascade import CascadeMember, CascadeResult, run_cascade
-from lob_sim.balance.impact import ImpactCurve, LinearImpact, NoImpact, ParametricMarket
 from lob_sim.errors import ScenarioError
 from lob_sim.messages import Command, Event
 from lob_sim.scenario import Scenario
 from lob_sim.simulation.world import World
+from lob_sim.stress_test.cascade import CascadeMember, CascadeResult, run_cascade
+from lob_sim.stress_test.impact import ImpactCurve, LinearImpact, NoImpact, ParametricMarket
 from lob_sim.units import Ns
 
 
@@ -27,7 +27,7 @@ def stress_test(
     """Let the scenario's dealers react, in rounds, to its shocks and to each other's sales.
 
     All shocks strike at once, at their combined size. Prices fall in proportion to what has been sold, as in
-    :class:`lob_sim.balance.impact.LinearImpact`, and everybody marks to them. Nobody else trades.
+    :class:`lob_sim.stress_test.impact.LinearImpact`, and everybody marks to them. Nobody else trades.
 
     Args:
         scenario: Its agents with balance sheets are the members, by name.

@@ -27,7 +27,7 @@ from typing import TypeAlias
 import msgspec
 
 from lob_sim.book import BookSide, Order
-from lob_sim.log.lobster import UNITS_PER_POINT, LobsterDay, MessageType
+from lob_sim.feeds.lobster import UNITS_PER_POINT, LobsterDay, MessageType
 from lob_sim.log.manifest import AgentEntry, RunHeader
 from lob_sim.messages import (
     CancelOrder,

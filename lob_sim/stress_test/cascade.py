@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from lob_sim.balance.constraints.base import ROUNDING
-from lob_sim.balance.impact import ParametricMarket, SaleMarket
 from lob_sim.balance.liquidation_sequence import CASH, Stage
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError
 from lob_sim.roots import brent_root
+from lob_sim.stress_test.impact import ParametricMarket, SaleMarket
 from lob_sim.units import Lots
 
 _SCAN_POINTS = 256

@@ -1,0 +1,1 @@
+"""Other people's data: order-level files in and out. One module a vendor."""
