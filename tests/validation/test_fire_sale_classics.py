@@ -95,7 +95,7 @@ def schaanning() -> cont_schaanning.System:
 
 
 def test_banks_that_stop_at_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ThresholdLeverageConstraint, "goal", property(lambda self: self))
+    monkeypatch.setattr(ThresholdLeverageConstraint, "restoration_target", property(lambda self: self))
     rows = cont_schaanning.judge(schaanning(), cont_schaanning.Rule.THRESHOLD, 0.02, 10)
     assert_turned(rows, "sold, threshold", "loss by the fire sale", "price in any round")
     book, _, _ = cont_schaanning.book_rows(33.0, 31.35)
