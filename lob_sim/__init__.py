@@ -7,8 +7,9 @@
     result = run(load_scenario("dealer_market"), seed=1)
     result.trades.head()
 
-What a user's own strategy, limit, metric or script needs is offered from here, from :mod:`lob_sim.analysis`,
-:mod:`lob_sim.messages`, :mod:`lob_sim.sweep`, :mod:`lob_sim.experiment` and :mod:`lob_sim.testing`.
+What a user's own strategy, limit, metric or script needs is offered from here, from :mod:`lob_sim.agents.dealer`,
+:mod:`lob_sim.analysis`, :mod:`lob_sim.messages`, :mod:`lob_sim.sweep`, :mod:`lob_sim.experiment` and
+:mod:`lob_sim.testing`.
 
 Names are loaded when they are first used: a worker process that needs one corner of the package does not pay
 for pandas.
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from lob_sim.errors import ScenarioError as ScenarioError
     from lob_sim.errors import StrategyError as StrategyError
     from lob_sim.information.belief import Belief as Belief
+    from lob_sim.information.belief import GaussianBelief as GaussianBelief
     from lob_sim.information.toxicity import ToxicityEstimator as ToxicityEstimator
     from lob_sim.log import Run as Run
     from lob_sim.log import open_run as open_run
@@ -105,7 +107,7 @@ _HOMES = {
         "ScenarioError",
         "StrategyError",
     ),
-    "information.belief": ("Belief",),
+    "information.belief": ("Belief", "GaussianBelief"),
     "information.toxicity": ("ToxicityEstimator",),
     "log": ("Run", "open_run"),
     "log.diff": ("diff",),

@@ -54,7 +54,8 @@ SHORTER = (
     (r"^(python exemption.py --quick)$", r"\1 --workers 1"),
 )
 SHOWN = ("bibtex", "sql")  # languages that are not run
-PUBLIC = ("", ".analysis", ".experiment", ".messages", ".report", ".sweep", ".testing")  # of lob_sim, for everybody
+# Of lob_sim, for everybody.
+PUBLIC = ("", ".agents.dealer", ".analysis", ".experiment", ".messages", ".report", ".sweep", ".testing")
 LOOKS_INSIDE = ("model.md",)  # whose formulas are compared with the modules that hold them
 MAY_SAY_NO = ("diff", "export")  # exit code 1: the runs do differ
 

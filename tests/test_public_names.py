@@ -29,6 +29,7 @@ def test_the_public_names() -> None:
         "Duration",
         "Event",
         "FundingConstraint",
+        "GaussianBelief",
         "InputError",
         "Instrument",
         "Interval",

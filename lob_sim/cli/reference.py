@@ -21,8 +21,9 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.liquidation_sequence import LIQUIDATION_SEQUENCES
 from lob_sim.convert import is_duration, struct_fields
 from lob_sim.desk.building import CONSTRAINTS, LIQUIDATIONS, MARKINGS
+from lob_sim.param_info import param_infos
 from lob_sim.parts import KIND, Part, PartKinds, part_kinds
-from lob_sim.plugins import SHIPPED, find_plugins, load_class, param_infos, params_type
+from lob_sim.plugins import SHIPPED, find_plugins, load_class, params_type
 from lob_sim.scenario import Scenario
 from lob_sim.scenario.venues import VENUES
 

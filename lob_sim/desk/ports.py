@@ -35,4 +35,4 @@ class AgentPort(Protocol):
 
 
 class DeskContext(Context, InventoryPort, AgentPort, Protocol):
-    """The context of a component that manages its agent (see :attr:`lob_sim.agents.strategy.Strategy.role`)."""
+    """The context of a component that manages its agent (see :class:`lob_sim.agents.strategy.Component`)."""

@@ -1,6 +1,6 @@
 """An agent in the running market: its connection to the venues, its inbox, and when its components are awake.
 
-An agent consists of one or more components, each a :class:`~lob_sim.agents.strategy.Strategy`: the trading
+An agent consists of one or more components, each a :class:`~lob_sim.agents.strategy.Component`: the trading
 strategy and, for a dealer with a balance sheet, the desk that watches its limits. Messages travel down to the
 agent into an inbox. The agent is woken on arrival only when a component has a hook for the message that it does
 not defer; anything else waits in the inbox until the agent is next awake, which nobody can tell from its

@@ -252,9 +252,6 @@ def _seal(manifest: SweepManifest) -> str:
 
 def _read_manifest(folder: Path) -> SweepManifest:
     path = folder / _MANIFEST
-    # Whoever waits at a pipe for its other end waits for ever.
-    if path.exists() and not path.is_file():
-        raise DataError("is no file", str(path))
     try:
         found = msgspec.json.decode(read_ordinary(path), type=_Sealed)
         fields = {name: getattr(found, name) for name in SweepManifest.__struct_fields__}
@@ -299,7 +296,7 @@ def _locked(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise OutputError(f"{folder} is in use by another session of this sweep") from error
     except OSError as error:
-        raise OutputError(f"{folder} cannot be locked: {error.strerror}") from error
+        raise OutputError(f"{folder / _LOCK} cannot be locked: {error.strerror}") from error
     try:
         yield
     finally:

@@ -21,12 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from heapq import heappop, heappush
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 
-from lob_sim.book import MAX_PRICE_TICKS
 from lob_sim.errors import InvariantError
 from lob_sim.messages import (
     AcceptQuote,
@@ -49,13 +47,12 @@ from lob_sim.messages import (
     SubmitQuote,
     WalkAway,
 )
-from lob_sim.units import LARGEST_INT, Ns, Ticks, fits_log
+from lob_sim.units import Ns, Ticks, fits_log
 from lob_sim.venue.base import DisplayedTop, Venue
+from lob_sim.venue.rfq_validation import is_number, quote_flaw, request_flaw
 from lob_sim.venue.transparency import PrintQueue, TransparencyRegime
-from lob_sim.venue.validation import qty_flaw
 
-_BUY, _SELL, _TWO_SIDED = int(Side.BUY), int(Side.SELL), 0
-_SIDES = frozenset((_BUY, _SELL, _TWO_SIDED))
+_BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _DECLINE_REASONS = frozenset(map(int, DeclineReason))
 _MAX_DEALERS = 64
 
@@ -225,7 +222,7 @@ class RfqVenue(Venue):
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id not in request.undecided:
             return self._reject(command, command.rfq_id, RejectReason.NOT_ASKED)
-        reason = self._fault_of_quote(command, request.asked.side)
+        reason = quote_flaw(command, self._now_ns, request.asked.side)
         if reason is not None:
             return self._reject(command, command.rfq_id, reason)
         self._last_quote_id += 1
@@ -257,7 +254,7 @@ class RfqVenue(Venue):
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id not in request.undecided:
             return self._reject(command, command.rfq_id, RejectReason.NOT_ASKED)
-        if not _is_number(command.reason) or command.reason not in _DECLINE_REASONS:
+        if not is_number(command.reason) or command.reason not in _DECLINE_REASONS:
             return self._reject(command, command.rfq_id, RejectReason.INVALID_FIELDS)
         standing = request.quotes.get(command.agent_id)
         if standing is not None and self._now_ns < standing.expires_ns:
@@ -289,7 +286,7 @@ class RfqVenue(Venue):
         if not found or self._now_ns >= found[0][1].expires_ns:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_QUOTE)
         dealer_id, quote = found[0]
-        side = int(command.side) if _is_number(command.side) else 0
+        side = int(command.side) if is_number(command.side) else 0
         price_ticks = {_BUY: quote.ask_ticks, _SELL: quote.bid_ticks}.get(side, 0)
         if not price_ticks:  # an unknown side, or one that the dealer does not quote
             return self._reject(command, command.rfq_id, RejectReason.INVALID_SIDE)
@@ -333,44 +330,15 @@ class RfqVenue(Venue):
         rfq_id = command.rfq_id
         return self._requests.get(rfq_id) if type(rfq_id) is int else None
 
-    def _is_time_to_live(self, ttl_ns: object) -> bool:
-        """Whether something may stand so long; its end must fit the log."""
-        return type(ttl_ns) is int and 0 < ttl_ns <= LARGEST_INT - self._now_ns
-
     def _fault_of_request(self, command: RequestQuote) -> RejectReason | None:
-        """Why a request is refused; the first reason in this order counts."""
-        dealers = command.dealer_ids
-        if not _is_number(command.side) or command.side not in _SIDES:
-            return RejectReason.INVALID_SIDE
-        if qty_flaw(command.qty_lots) is not None:
-            return RejectReason.INVALID_QTY
-        if not self._is_time_to_live(command.ttl_ns):
-            return RejectReason.INVALID_FIELDS
-        if not fits_log(command.client_rfq_id) or command.client_rfq_id <= 0 or not fits_log(command.parent_order_id):
-            return RejectReason.INVALID_FIELDS
-        if type(dealers) is not tuple or not 0 < len(dealers) <= self._max_dealers:
-            return RejectReason.INVALID_FIELDS
-        if not all(map(fits_log, dealers)):
-            return RejectReason.INVALID_FIELDS
-        if any(a >= b for a, b in pairwise(dealers)) or command.agent_id in dealers:
-            return RejectReason.INVALID_FIELDS
-        if self._known_dealers is not None and not self._known_dealers.issuperset(dealers):
+        """Why a request is refused; its own fields come first."""
+        flaw = request_flaw(command, self._now_ns, self._max_dealers)
+        if flaw is not None:
+            return flaw
+        if self._known_dealers is not None and not self._known_dealers.issuperset(command.dealer_ids):
             return RejectReason.UNKNOWN_DEALER
         if (command.agent_id, command.client_rfq_id) in self._client_ids:
             return RejectReason.DUPLICATE_ID
-        return None
-
-    def _fault_of_quote(self, command: SubmitQuote, side: int) -> RejectReason | None:
-        """Why a quote is refused; the first reason in this order counts."""
-        bid_ticks, ask_ticks = command.bid_ticks, command.ask_ticks
-        if not self._is_time_to_live(command.ttl_ns):
-            return RejectReason.INVALID_FIELDS
-        if not _is_quoted_price(bid_ticks) or not _is_quoted_price(ask_ticks) or not (bid_ticks or ask_ticks):
-            return RejectReason.INVALID_PRICE
-        if (side == _BUY and bid_ticks) or (side == _SELL and ask_ticks):
-            return RejectReason.INVALID_SIDE
-        if bid_ticks and ask_ticks and bid_ticks >= ask_ticks:
-            return RejectReason.INVALID_PRICE
         return None
 
     def _close(self, request: _Request, end: RfqEnd) -> RfqClosed:
@@ -436,16 +404,6 @@ class RfqVenue(Venue):
             _must(0 in prices or quote.bid_ticks < quote.ask_ticks, f"{what} has a crossed quote")
             _must(asked.side != _BUY or quote.bid_ticks == 0, f"{what} to buy has a bid")
             _must(asked.side != _SELL or quote.ask_ticks == 0, f"{what} to sell has an ask")
-
-
-def _is_number(value: object) -> bool:
-    """Whether something is a number as an enumeration's members are; ``True`` is not, though it equals 1."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_quoted_price(ticks: object) -> bool:
-    """Whether a price can be quoted; 0 is that of a side that is not."""
-    return type(ticks) is int and 0 <= ticks <= MAX_PRICE_TICKS
 
 
 def _nothing_more(command: ExpireRfqs) -> list[Event]:

@@ -93,7 +93,7 @@ class PartialSource:
 class PartialRun(Run):
     """A run of which tables were emptied, cut short or thinned out; it has no gap, so that what is left is drawn."""
 
-    gaps = ()  # type: ignore[assignment]
+    gaps = ()
 
     def __init__(self, whole: Run, kept: dict[str, Mask]) -> None:
         super().__init__(PartialSource(whole.source, kept))

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import pytest
 from fuzzing import both_lengths
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lob_sim.agents.context import Context
@@ -328,7 +328,7 @@ def run_script(
 
 @pytest.mark.timeout(1_800)
 @both_lengths
-def test_a_strategy_that_goes_on_after_its_errors_leaves_a_log_that_verifies(length: Any) -> None:
+def test_a_strategy_that_goes_on_after_its_errors_leaves_a_log_that_verifies(length: settings) -> None:
     @length
     @given(SCRIPTS, st.booleans())
     def check(script: list[Call], with_sheet: bool) -> None:
@@ -340,7 +340,7 @@ def test_a_strategy_that_goes_on_after_its_errors_leaves_a_log_that_verifies(len
 
 @pytest.mark.timeout(1_800)
 @both_lengths
-def test_an_error_says_whose_it_is_and_where_and_the_log_up_to_it_verifies(length: Any) -> None:
+def test_an_error_says_whose_it_is_and_where_and_the_log_up_to_it_verifies(length: settings) -> None:
     @length
     @given(SCRIPTS, st.booleans())
     def check(script: list[Call], with_sheet: bool) -> None:

@@ -24,15 +24,15 @@ from lob_sim.analysis.liquidity import trade_spreads
 from lob_sim.errors import InputError
 from lob_sim.report.compare_page import compare_page
 from lob_sim.report.run_page import run_page
-from lob_sim.report.static import FIGURES, draw, paper_style
-from lob_sim.report.static_style import save
+from lob_sim.report.static import FIGURES, draw
+from lob_sim.report.static_style import paper_style, save
 
 # --- the measures ------------------------------------------------------------------------------------------------
 
 
 def measures() -> dict[str, Callable[..., Any]]:
     """All public functions of the package, by module and name."""
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for entry in pkgutil.iter_modules(lob_sim.analysis.__path__):
         module = importlib.import_module(f"lob_sim.analysis.{entry.name}")
         for name, function in vars(module).items():
@@ -148,7 +148,8 @@ DEAR = {"flow.pin", "summary.summarise", "summary.crisis_metrics"}
 
 
 def arguments(name: str, function: Callable[..., Any]) -> st.SearchStrategy[tuple[list[Any], list[Any]]]:
-    ordered, rest = [], st.just([])
+    ordered: list[st.SearchStrategy[Any]] = []
+    rest: st.SearchStrategy[list[Any]] = st.just([])
     for parameter in inspect.signature(function).parameters.values():
         recipe = RECIPES.get(f"{name}.{parameter.name}", RECIPES.get(parameter.name))
         assert recipe is not None, f"{name} has a parameter {parameter.name!r}: add to RECIPES what to try it with"

@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -35,13 +36,17 @@ Digests = Mapping[str, Mapping[str, str]]
 """A digest of every column, by dataset and column."""
 
 
+def _cell(name: str) -> Scenario:
+    return factorial(flagship())[name]
+
+
 def cases() -> dict[str, Callable[[], Scenario]]:
     """The scenarios that are compared, by name; each is made when it is asked for."""
     cells = {f"information_spiral: {name}": name for name in factorial(flagship())}
     return {
         "golden": golden_scenario,
         "dealer_market": lambda: load_scenario("dealer_market"),
-        **{title: (lambda name=name: factorial(flagship())[name]) for title, name in cells.items()},
+        **{title: partial(_cell, name) for title, name in cells.items()},
     }
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from lob_sim.log.manifest import AgentEntry, RunHeader
-from lob_sim.log.venues import Venues, venues_of
+from lob_sim.log.venues import venues_of
 from lob_sim.messages import (
     AcceptQuote,
     CancelOrder,
@@ -33,6 +33,7 @@ from lob_sim.messages import (
     WalkAway,
 )
 from lob_sim.units import Instrument
+from lob_sim.venue.venues import Venues
 
 N_AGENTS = 6
 START_TICKS = 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_control_a_cross_of_nothing_or_at_no_price_is_no_part_of_the_grid(tmp_pa
 @pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
 @pytest.mark.parametrize("has_header", [False, True])
 def test_a_pair_whose_fields_are_quoted_is_read_from_its_first_row(
-    tmp_path: Path, quoting: int, has_header: bool
+    tmp_path: Path, quoting: Literal[1, 2], has_header: bool
 ) -> None:
     path = long_day(tmp_path)
     plain = read_lobster(path)

@@ -88,6 +88,7 @@ def test_the_book_at_any_row_and_time_is_the_engine_at_that_moment(
     wanted = set(random.Random(1).sample(range(len(rows)), 60))
     tops: list[tuple[int, ...]] = []
     for k, (seq, ts_ns, command) in enumerate(rows):
+        assert isinstance(command, Command)
         venues.process(command, ts_ns)
         for i, engine in enumerate(venues.books):
             if engine.top_changed:

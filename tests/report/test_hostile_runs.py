@@ -64,7 +64,7 @@ def scenario_with_plugins(folder: Path) -> Path:
     for old, new in (
         ('strategy = "strategies.spiral_dealer:SpiralDealer"', 'strategy = "strategy.py:Planted"'),
         ('kind = "slr"', 'kind = "constraint.py:Planted"'),
-        ('work_interval = "10s"', 'work_interval = "10s"\nsale_order = "liquidation_sequence.py:Planted"'),
+        ('work_interval = "10s"', 'work_interval = "10s"\nliquidation_sequence = "liquidation_sequence.py:Planted"'),
         ("liquidation_params = {", 'liquidation = "liquidation.py:Planted"\nliquidation_params = {'),
         ("marking_params = {", 'marking = "marking.py:Planted"\nmarking_params = {'),
         ('horizon = "4min"', 'horizon = "2min"'),

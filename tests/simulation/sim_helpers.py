@@ -29,12 +29,12 @@ class MemoryLog:
 
     def batch(self, ts_ns: int, command: Command, events: Sequence[Event]) -> None:
         self.entries.append((ts_ns, command))
-        self.entries += [(event.ts_event_ns, event) for event in events]  # type: ignore[attr-defined]
+        self.entries += [(event.ts_event_ns, event) for event in events]
         if self.hook is not None:
             self.hook()
 
     def record(self, event: Event) -> None:
-        self.entries.append((event.ts_event_ns, event))  # type: ignore[attr-defined]
+        self.entries.append((event.ts_event_ns, event))
         if self.hook is not None:
             self.hook()
 

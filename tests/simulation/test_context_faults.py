@@ -61,8 +61,9 @@ class Acts(Strategy):
         type(self).action(ctx)
 
     def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
-        if self.answer is not None:
-            type(self).answer(ctx, request)  # type: ignore[misc]
+        answer = type(self).answer
+        if answer is not None:
+            answer(ctx, request)
 
 
 def acted(action: Any, *others: dict[str, Any]) -> MemoryLog:
@@ -98,7 +99,8 @@ def test_one_for_a_side_and_numbers_for_other_enumerations_are_those_and_the_log
     plan, memory = MarketPlan(scenario([group("a", Acts), group("b", Quoter)], horizon="1s")), MemoryRecorder()
     advance(World(plan, 1, memory))
     log = run_in_memory(memory, header_of(plan, 1))
-    orders = [row.message for row in log.messages(NewOrder) if row.message.agent_id == 0]  # type: ignore[attr-defined]
+    sent: list[Any] = [row.message for row in log.messages(NewOrder)]
+    orders = [order for order in sent if order.agent_id == 0]
     assert [(o.side, o.qty_lots, o.price_ticks, o.time_in_force, o.self_trade, o.hidden) for o in orders] == [
         (Side.BUY, 1, 100, TimeInForce.GTC, SelfTradePrevention.CANCEL_MAKER, False),
         (Side.SELL, 2, 103, TimeInForce.IOC, SelfTradePrevention.NONE, False),
@@ -159,6 +161,7 @@ def test_an_order_at_the_bounds_of_the_log_is_for_the_venue_to_judge() -> None:
     assert [o.qty_lots for o in log.of(NewOrder) if o.agent_id == 0] == [0, -1, 2**63 - 1, -(2**63)]
 
 
+NO_NUMBER: Any = "x"
 OTHERS: list[tuple[Any, str]] = [
     (lambda ctx: ctx.cancel(0, 2**63), "client_order_id is 9223372036854775808"),
     (lambda ctx: ctx.cancel(True, 1), "instrument_id is True"),
@@ -184,7 +187,7 @@ OTHERS: list[tuple[Any, str]] = [
     (lambda ctx: ctx.log(Trade(MS, 0, 1, 100, 1, Side.BUY, 1, 2)), "is no observation"),
     (lambda ctx: ctx.log(BeliefRecord(0, 0, 0, 1.0, 1.0, 0.5, 0.1)), "expected the time of now, 1000000"),
     (lambda ctx: ctx.log(BeliefRecord(MS, 0, 2**63, 1.0, 1.0, 0.5, 0.1)), "BeliefRecord.instrument_id is"),
-    (lambda ctx: ctx.log(BeliefRecord(MS, 0, 0, "x", 1.0, 0.5, 0.1)), "BeliefRecord.mean_ticks is 'x'"),
+    (lambda ctx: ctx.log(BeliefRecord(MS, 0, 0, NO_NUMBER, 1.0, 0.5, 0.1)), "BeliefRecord.mean_ticks is 'x'"),
     (lambda ctx: ctx.tell(-1, SheetDisclosed(MS, 0, 1, 1, 1)), "there is no agent -1"),
     (lambda ctx: ctx.tell(1, BeliefRecord(MS, 0, 0, 1.0, 1.0, 0.5, 0.1)), "expected one derived from AgentMessage"),
     (lambda ctx: ctx.wake_in(MS, "tag"), "tag is 'tag'"),

@@ -63,8 +63,8 @@ def test_a_run_in_steps_is_the_run_in_one_go(calls: list[tuple[int, bool, int]],
             seen.append((kernel.now_ns, number))
             if again:
                 # Every second one is urgent, so that urgent calls are also scheduled while the run goes on.
-                call = kernel.call_first_in if again % 2 else kernel.call_in
-                call(3, act, (number, again - 1))
+                once_more = kernel.call_first_in if again % 2 else kernel.call_in
+                once_more(3, act, (number, again - 1))
 
         for number, (delay, urgent, again) in enumerate(calls):
             (kernel.call_first_in if urgent else kernel.call_in)(delay, act, (number, again))

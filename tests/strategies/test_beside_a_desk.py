@@ -23,6 +23,7 @@ from lob_sim.messages import (
     RfqClosed,
     RfqDeclined,
     RfqQuoted,
+    RfqRejected,
     RfqTraded,
     Side,
     TimeInForce,
@@ -77,10 +78,10 @@ def log_of(scenario: Scenario) -> Run:
 
 def filled_lots(log: Run, *, forced: bool) -> int:
     """Lots that the agent has sold or bought in the lit book and on request, by its desk or by its strategy."""
-    orders = [row.message for row in log.messages(NewOrder)]
+    orders: list[Any] = [row.message for row in log.messages(NewOrder)]
     ids = {o.client_order_id for o in orders if o.agent_id == 3 and (0 < o.parent_order_id < OWN_PARENTS) == forced}
-    fills = [row.message for row in log.messages(OrderFilled)]
-    deals = [row.message for row in log.messages(RfqTraded)] if "rfq_traded" in log.counts else []
+    fills: list[Any] = [row.message for row in log.messages(OrderFilled)]
+    deals: list[Any] = [row.message for row in log.messages(RfqTraded)] if "rfq_traded" in log.counts else []
     lit = sum(f.qty_lots for f in fills if f.agent_id == 3 and f.client_order_id in ids)
     return lit + sum(d.qty_lots for d in deals if d.agent_id == 3 and (0 < d.parent_order_id < OWN_PARENTS) == forced)
 
@@ -119,7 +120,7 @@ def test_shipped_strategies_run_beside_a_desk_that_sells(strategy: str, params: 
 
 def strategy_after(scenario: Scenario) -> Any:
     """The strategy under test as it is at the horizon."""
-    return simulate(scenario, 1, NullRecorder()).market.hosts[3].components[-1]
+    return simulate(scenario, 1, NullRecorder()).hosts[3].components[-1]
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -257,7 +258,8 @@ class Buys(Strategy):
     def on_cancel(self, ctx: Context, event: OrderCanceled) -> None:
         self.open.remove(event.client_order_id)
 
-    def on_reject(self, ctx: Context, event: OrderRejected) -> None:
+    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
+        assert isinstance(event, OrderRejected)
         self.rejected.append(event.client_order_id)
 
 

@@ -54,7 +54,7 @@ PLAN = SweepPlan(task=sweep_tasks.noisy, design=Design((Axis("x", (1, 2, 3)),)),
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_parameter_named_like_a_column_is_refused_before_anything_starts(tmp_path: Path, name: str) -> None:
-    called = []
+    called: list[Any] = []
     for points in (Design((Axis(name, (1, 2)),)), Design((Axis("x", (1, 2)),), fixed={name: 1})):
         plan = SweepPlan(task=sweep_tasks.noisy, design=points, seeds=2)
         with pytest.raises(InputError, match=f"parameter {name}: .*cannot be called '{name}'"):
@@ -113,10 +113,12 @@ def test_numpy_integer_names_a_point() -> None:
 
 def test_numpy_numbers_are_numbers_wherever_a_number_is(tmp_path: Path) -> None:
     plain = run_many(sweep_tasks.noisy, [{"x": 0.5, "z": 3}], 2, Serial())
-    theirs = run_many(sweep_tasks.noisy, [{"x": np.float64(0.5), "z": np.int32(3)}], np.int64(2), Serial())
+    point: dict[str, Any] = {"x": np.float64(0.5), "z": np.int32(3)}
+    two: Any = np.int64(2)
+    theirs = run_many(sweep_tasks.noisy, [point], two, Serial())
     assert theirs.drop(columns="run_time_s").equals(plain.drop(columns="run_time_s"))
     assert theirs["x"].dtype == np.float64
-    seeds = np.arange(3)
+    seeds: Any = np.arange(3)
     assert run_many(sweep_tasks.noisy, [{}], seeds, Serial())["seed"].tolist() == [0, 1, 2]
     axis = Axis("x", tuple(np.linspace(0, 1, 3)))
     done = run_sweep(
@@ -124,7 +126,8 @@ def test_numpy_numbers_are_numbers_wherever_a_number_is(tmp_path: Path) -> None:
     )
     assert Sweep(tmp_path / "s").manifest.design.axes[0].values == (0.0, 0.5, 1.0)
     assert done.frame()["x"].dtype == np.float64
-    found = _calibrate(tmp_path / "c", (Axis("x", (), np.float64(0), np.int64(1)),), seeds=np.int64(2))
+    one: Any = np.int64(1)
+    found = _calibrate(tmp_path / "c", (Axis("x", (), np.float64(0), one),), seeds=two)
     assert len(found.trials) == 2
 
 
@@ -395,7 +398,7 @@ def test_pipe_in_the_place_of_a_file_is_an_error_and_no_wait(tmp_path: Path, nam
     path = tmp_path / "s" / name
     path.unlink(missing_ok=True)
     os.mkfifo(path)
-    with pytest.raises(DataError, match="is no file"):
+    with pytest.raises(DataError, match="is no ordinary file"):
         Sweep(tmp_path / "s").frame()
 
 
