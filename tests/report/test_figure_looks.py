@@ -15,6 +15,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.text import Text
+from msgspec.structs import replace
 from report_runs import BRIEF, SPIRAL
 
 from lob_sim import load_scenario, run
@@ -28,21 +29,34 @@ from lob_sim.scenario import parse_scenario, scenario_to_dict
 HOSTILE = ("$x^2$", "<b>&]]>--><script>alert(1)</script>", "_hidden", r"a\$b $\frac{1}{2}$", "\x1b[2Jred", "W" * 80)
 
 
+def replaced(value: Any, names: dict[str, str]) -> Any:
+    """Plain data in which some names are others, keys too."""
+    if isinstance(value, dict):
+        return {names.get(key, key): replaced(entry, names) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [replaced(entry, names) for entry in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
 @pytest.fixture(scope="module")
 def renamed() -> Run:
     """The crisis with instruments and groups of every hostile name."""
     plain = scenario_to_dict(load_scenario(SPIRAL, BRIEF))
     names = {"corporate": HOSTILE[0], "treasury": HOSTILE[1], "dealer_a": HOSTILE[2], "dealer_b": HOSTILE[3]}
-    names |= {"dealer_c": HOSTILE[4], "dealer_d": HOSTILE[5]}
-
-    def rename(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {names.get(key, key): rename(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [rename(entry) for entry in value]
-        return names.get(value, value) if isinstance(value, str) else value
-
-    return run(parse_scenario(rename(plain)), 1)
+    logged = run(parse_scenario(replaced(plain, names | {"dealer_d": HOSTILE[5]})), 1)
+    # No scenario may name anything so, but a log that somebody else has written can.
+    header = logged.header
+    agents = [
+        replace(agent, group=HOSTILE[4], name=agent.name.replace("dealer_c", HOSTILE[4]))
+        if agent.group == "dealer_c"
+        else agent
+        for agent in header.agents
+    ]
+    assert tuple(agents) != header.agents
+    scenario = replaced(header.scenario, {"dealer_c": HOSTILE[4]})
+    header = replace(header, agents=tuple(agents), scenario=scenario)
+    logged.source.manifest = replace(logged.manifest, header=header)
+    return logged
 
 
 @pytest.mark.parametrize("name", [n for n in FIGURES if n not in ("funds", "failures")])
