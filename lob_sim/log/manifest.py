@@ -27,6 +27,7 @@ _MOST_NESTED = 64
 _MOST_EXPONENT = 100
 """Of ten, in the sizes of an instrument."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DATASET = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _PACKAGES = ("lob-sim", "numpy", "simpy", "sortedcontainers", "msgspec", "pyarrow", "pandas")
 
 RUNNING = "running"
@@ -237,15 +238,17 @@ def _wrong(manifest: Manifest) -> Iterator[tuple[str, str]]:
         if not 0 <= getattr(manifest, field) < 2**63:
             yield field, f"expected a number from 0 to 2^63 - 1, got {getattr(manifest, field)}"
     yield from _wrong_in_header(manifest.header)
+    datasets = {*message_types(), *(part.dataset for part in manifest.parts)}
     for name, rows in manifest.counts.items():
-        if name not in message_types() or not 0 <= rows < 2**63:
+        if name not in datasets or not 0 <= rows < 2**63:
             yield f"counts.{name}", "expected a dataset and a number of rows"
     for field, digests in (("digest", (manifest.digest,)), ("blocks", manifest.blocks)):
         if not all(_SHA256.fullmatch(digest) for digest in digests):
             yield field, "expected SHA-256 in hexadecimal"
     for i, part in enumerate(manifest.parts):
-        # A part's place follows from its dataset: a name that is none could lead out of the folder.
-        if part.dataset not in message_types():
+        # A part's place follows from its dataset: what could be no name might lead out of the folder. A name that is
+        # not known may be that of a venue of somebody's own, which is not loaded for reading.
+        if not _DATASET.fullmatch(part.dataset):
             yield f"parts[{i}].dataset", f"expected a dataset, got {part.dataset!r}"
         if not is_chunk(part.first_seq, part.last_seq) or not 0 <= part.rows <= part.last_seq - part.first_seq + 1:
             yield f"parts[{i}]", f"no part has {part.rows} rows from {part.first_seq} to {part.last_seq}"

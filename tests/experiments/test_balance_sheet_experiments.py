@@ -44,7 +44,7 @@ def test_every_claim_holds_and_there_is_a_figure(experiment: Experiment, tmp_pat
 
 def test_json_is_one_object_with_values_references_errors_and_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        dealer_prime.EXPERIMENT.main(["--json", "--depth", "7000", "--sale-order", "cash_first"])
+        dealer_prime.EXPERIMENT.main(["--json", "--depth", "7000", "--liquidation-sequence", "cash_first"])
     assert ended.value.code == 0
     document = json.loads(capsys.readouterr().out)
     assert document["experiment"] == "dealer_prime"

@@ -37,6 +37,8 @@ from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_t
 from lob_sim.sweep.folder import Sweep
 
 EVIL = "</script><script>alert(1)</script>\"><img src=x onerror='alert(2)'>&\u2028"
+EVIL_NAME = EVIL.removesuffix("\u2028")
+"""As much of it as a scenario lets anything be called."""
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_a_page_needs_no_network_and_is_small(page: str) -> None:
 def evil_scenario(tmp_path: Path) -> Scenario:
     """A market with markup in every text that a scenario may choose freely."""
     brief = load_scenario(SPIRAL, ["horizon=20s", "shocks.0.at=5s"])
-    evil = {name: f"{name}{EVIL}"[:80] for name in ("corporate", "treasury")}
+    evil = {name: f"{name}{EVIL_NAME}"[:80] for name in ("corporate", "treasury")}
 
     def renamed(value: Any) -> Any:
         if isinstance(value, dict):
@@ -158,13 +160,13 @@ def evil_scenario(tmp_path: Path) -> Scenario:
         return value
 
     raw = renamed(scenario_to_dict(brief))
-    raw |= {"name": f"n{EVIL}"[:80], "description": EVIL}
+    raw |= {"name": f"n{EVIL_NAME}"[:80], "description": EVIL}
     for instrument in raw["instruments"]:
         instrument["name"] = evil[instrument["name"]]
     for shock in raw["shocks"]:
         shock["instrument"] = evil[shock["instrument"]]
     for group in raw["agents"]:
-        group["name"] = f"{group['name']}{EVIL}"[:80]
+        group["name"] = f"{group['name']}{EVIL_NAME}"[:80]
     return parse_scenario(raw, "evil")
 
 
