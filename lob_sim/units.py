@@ -91,6 +91,8 @@ def fits_log(value: object) -> bool:
 
 def bounded_cash(amount: float) -> Cash:
     """A real amount in whole cash units, at most ``MOST_CASH`` either way."""
+    if -MOST_CASH <= amount <= MOST_CASH:
+        return round(amount)
     return round(max(-MOST_CASH, min(MOST_CASH, amount)))
 
 

@@ -294,8 +294,13 @@ class BalanceSheetInventory(RiskAverseInventory):
         """What the inventory limit leaves, and the balance sheet: headroom, and what is held."""
         may_buy, may_sell = super().capacity(ctx, instrument_id)
         if ctx.headroom is not None:  # a dealer with a balance sheet does not sell short
-            may_sell = max(0, min(may_sell, ctx.position(instrument_id)))
-        return max(0, min(may_buy, self.headroom_lots(ctx, instrument_id))), may_sell
+            held = ctx.position(instrument_id)
+            if held < may_sell:
+                may_sell = held if held > 0 else 0
+        free = self.headroom_lots(ctx, instrument_id)
+        if free < may_buy:
+            may_buy = free if free > 0 else 0
+        return may_buy, may_sell
 
     def headroom_lots(self, ctx: Context, instrument_id: int) -> Lots:
         """Headroom beyond the reserve, in lots of one instrument; negative when the reserve is touched."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import cast
 
 from lob_sim.account.account import AgentAccount
 from lob_sim.account.arguments import (
@@ -68,8 +70,8 @@ class AgentContext:
     """
 
     __slots__ = (
-        "_account", "_clock", "_component", "_limits", "_mailbox", "_n_instruments", "_orders", "_outbox", "_requests",
-        "_view", "agent_id", "instruments", "name", "random",
+        "_account", "_clock", "_component", "_limits", "_mailbox", "_n_instruments", "_orders", "_outbox", "_positions",
+        "_requests", "_view", "agent_id", "instruments", "name", "random", "switches",
     )  # fmt: skip
 
     def __init__(
@@ -89,34 +91,25 @@ class AgentContext:
         self._mailbox = mailbox
         self._limits = account.limits
         self._outbox = account.outbox
+        self._positions = account.positions
         self._orders = account.orders_of(component)
         self._requests = account.requests_of(component)
         self._n_instruments = len(view.instruments)
         self.agent_id = account.agent_id
+        self.switches: Switches = view.switches
         self.instruments: tuple[Instrument, ...] = view.instruments
         self.name = name
         self.random = random
 
     # --- who and when, and the market as seen ---------------------------------------------------------------
-    @property
-    def now_ns(self) -> Ns:
-        return self._clock.now_ns
-
-    @property
-    def switches(self) -> Switches:
-        return self._view.switches
+    # Properties in C: strategies ask for these at every step.
+    now_ns = cast(Ns, property(attrgetter("_clock.now_ns")))
+    cash = cast(Cash, property(attrgetter("_account.cash")))
+    headroom = cast("Headroom | None", property(attrgetter("_account.headroom")))
 
     @property
     def dealers(self) -> tuple[int, ...]:
         return self._view.dealers
-
-    @property
-    def cash(self) -> Cash:
-        return self._account.cash
-
-    @property
-    def headroom(self) -> Headroom | None:
-        return self._account.headroom
 
     def initial_ticks(self, instrument_id: int) -> Ticks:
         return self._view.initial_ticks(instrument_id)
@@ -137,7 +130,7 @@ class AgentContext:
         return self._view.fair_value(instrument_id)
 
     def position(self, instrument_id: int) -> Lots:
-        return self._account.positions[instrument_id]
+        return self._positions[instrument_id]
 
     def orders(self, instrument_id: int) -> Mapping[int, WorkingOrder]:
         return self._orders[instrument_id]

@@ -10,6 +10,8 @@ from lob_sim.errors import InputError
 from lob_sim.messages import Phase, Side, TimeInForce
 from lob_sim.units import Lots, Ticks
 
+_BUY = Side.BUY
+
 PriceSource: TypeAlias = Literal["book", "fair_value"]
 """Where a strategy takes its mid price from: what it sees in the market, or the exogenous fair value."""
 
@@ -31,8 +33,9 @@ def traded_instruments(ctx: Context, names: tuple[str, ...]) -> tuple[int, ...]:
 def visible_price_ticks(ctx: Context, instrument_id: int) -> float:
     """What anybody can see: the mid of a two-sided book, else the last lit trade, else the opening value."""
     top = ctx.top(instrument_id)
-    if top.is_two_sided:
-        return top.mid_ticks
+    bid_ticks, ask_ticks = top.bid_ticks, top.ask_ticks
+    if bid_ticks > 0 and ask_ticks > 0:
+        return (bid_ticks + ask_ticks) / 2
     return float(ctx.last_trade_ticks(instrument_id) or ctx.initial_ticks(instrument_id))
 
 
@@ -84,6 +87,16 @@ def update_quotes(
     if not accepts_orders(ctx, instrument_id):
         return
     bid, ask = _quotes_at_work(ctx, instrument_id)
+    if (
+        bid is not None
+        and ask is not None
+        and bid.price_ticks == bid_ticks
+        and bid.leaves_lots == bid_lots
+        and ask.price_ticks == ask_ticks
+        and ask.leaves_lots == ask_lots
+        and bid_lots > 0 < ask_lots
+    ):
+        return
     # When both move up the ask must leave first, or the new bid would meet the agent's own old ask.
     if ask is not None and bid_ticks >= ask.price_ticks:
         _update_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
@@ -95,15 +108,20 @@ def update_quotes(
 
 def _quotes_at_work(ctx: Context, instrument_id: int) -> tuple[WorkingOrder | None, WorkingOrder | None]:
     bid = ask = None
-    for order in list(ctx.orders(instrument_id).values()):
+    surplus: tuple[WorkingOrder, ...] = ()
+    for order in ctx.orders(instrument_id).values():
         if order.cancel_sent or order.parent_order_id:
             continue
-        if order.side is Side.BUY and bid is None:
-            bid = order
-        elif order.side is Side.SELL and ask is None:
+        if order.side is _BUY:
+            if bid is None:
+                bid = order
+                continue
+        elif ask is None:
             ask = order
-        else:
-            ctx.cancel(instrument_id, order.client_order_id)
+            continue
+        surplus = (*surplus, order)
+    for order in surplus:
+        ctx.cancel(instrument_id, order.client_order_id)
     return bid, ask
 
 
@@ -132,12 +150,13 @@ def make_passive(ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_ticks: 
     """
     top = ctx.top(instrument_id)
     takes, gives = 0 < top.ask_ticks <= bid_ticks, 0 < ask_ticks <= top.bid_ticks
-    if takes or gives:
-        own_bid, own_ask = _quotes_at_work(ctx, instrument_id)
-        if takes and not _is_all_of(own_ask, top.ask_ticks, top.ask_lots):
-            bid_ticks = top.ask_ticks - 1
-        if gives and not _is_all_of(own_bid, top.bid_ticks, top.bid_lots):
-            ask_ticks = top.bid_ticks + 1
+    if not takes and not gives:
+        return bid_ticks, ask_ticks if ask_ticks > bid_ticks else bid_ticks + 1
+    own_bid, own_ask = _quotes_at_work(ctx, instrument_id)
+    if takes and not _is_all_of(own_ask, top.ask_ticks, top.ask_lots):
+        bid_ticks = top.ask_ticks - 1
+    if gives and not _is_all_of(own_bid, top.bid_ticks, top.bid_lots):
+        ask_ticks = top.bid_ticks + 1
     return bid_ticks, max(ask_ticks, bid_ticks + 1)
 
 

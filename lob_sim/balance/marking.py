@@ -68,6 +68,21 @@ class MarkingPolicy(ABC):
     def mark(self, view: MarketView) -> Mark:
         """The mark of one lot."""
 
+    def lit_mark(self, mid_ticks: float, spread_ticks: Ticks) -> Mark | None:
+        """The mark where the two-sided lit quote that stands now decides it, whatever else is known.
+
+        Dealers mark every second, and in a lit market nothing else need be looked up. It must be what :meth:`mark`
+        says of any view with this quote at age 0.
+
+        Args:
+            mid_ticks: Middle of the quote, positive.
+            spread_ticks: Its width.
+
+        Returns:
+            None where :meth:`mark` must be asked; always, unless overridden.
+        """
+        return None
+
 
 class HierarchyMarking(MarkingPolicy):
     """Lit mid, lit trade, RFQ print, belief; the last two at a prudent discount.
@@ -104,11 +119,18 @@ class HierarchyMarking(MarkingPolicy):
         self._print_fresh_ns = params.print_fresh
         self._z = NormalDist().inv_cdf(params.confidence) if params.prudent else 0.0
 
+    def lit_mark(self, mid_ticks: float, spread_ticks: Ticks) -> Mark | None:
+        """The mid of a quote that is close enough."""
+        if spread_ticks > self._max_spread * mid_ticks:
+            return None
+        return Mark(round(mid_ticks) or 1, MarkSource.LIT_MID, 0)
+
     def mark(self, view: MarketView) -> Mark:
         """The best evidence there is; half ticks round to the even tick, and a mark is at least one tick."""
-        is_close = view.spread_ticks <= self._max_spread * view.mid_ticks
-        if view.mid_ticks > 0 and is_close and view.mid_age_ns <= self._lit_fresh_ns:
-            return Mark(max(1, round(view.mid_ticks)), MarkSource.LIT_MID, 0)
+        if view.mid_ticks > 0 and view.mid_age_ns <= self._lit_fresh_ns:
+            lit = self.lit_mark(view.mid_ticks, view.spread_ticks)
+            if lit is not None:
+                return lit
         if view.trade_ticks > 0 and view.trade_age_ns <= self._lit_fresh_ns:
             return Mark(view.trade_ticks, MarkSource.LIT_TRADE, 0)
         if view.print_ticks > 0 and view.print_age_ns <= self._print_fresh_ns:

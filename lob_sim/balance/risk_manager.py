@@ -155,8 +155,11 @@ class RiskManager:
     def purchase_lots(self, view: SheetView) -> tuple[Lots, ...]:
         """Largest purchase of each instrument alone that no constraint forbids; 0 when any is breached."""
         if self._roomy is None or self._roomy[0] != view:
-            limits = [[UNLIMITED_LOTS] * len(view.lots), *(c.purchase_lots(view) for c in self.constraints)]
-            self._roomy = (view.copy(), tuple(map(min, zip(*limits, strict=True))))
+            least = [UNLIMITED_LOTS] * len(view.lots)
+            for constraint in self.constraints:
+                room = constraint.purchase_lots(view)
+                least = [own if own < known else known for known, own in zip(least, room, strict=True)]
+            self._roomy = (view.copy(), tuple(least))
         return self._roomy[1]
 
 

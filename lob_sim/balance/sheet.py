@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from operator import mul
 
 from lob_sim.balance.debt import borrowable, retire
 from lob_sim.balance.view import SheetView
@@ -111,12 +112,20 @@ class BalanceSheet:
     @property
     def inventory_cash(self) -> Cash:
         """Long positions at their marks."""
-        return sum(self.value(i) for i, q in enumerate(self.lots) if q > 0)
+        total = 0
+        for lots, mark, tick_value in zip(self.lots, self.marks_ticks, self._tick_values, strict=True):
+            if lots > 0:
+                total += lots * mark * tick_value
+        return total
 
     @property
     def short_cash(self) -> Cash:
         """Short positions at their marks, as a positive number: a liability."""
-        return -sum(self.value(i) for i, q in enumerate(self.lots) if q < 0)
+        total = 0
+        for lots, mark, tick_value in zip(self.lots, self.marks_ticks, self._tick_values, strict=True):
+            if lots < 0:
+                total -= lots * mark * tick_value
+        return total
 
     @property
     def assets_cash(self) -> Cash:
@@ -136,7 +145,11 @@ class BalanceSheet:
     @property
     def adjustment_cash(self) -> Cash:
         """Prudent valuation adjustment of all positions."""
-        return sum(a * abs(q) * v for a, q, v in zip(self.adjustments_ticks, self.lots, self._tick_values, strict=True))
+        total = 0
+        for adjustment, lots, tick_value in zip(self.adjustments_ticks, self.lots, self._tick_values, strict=True):
+            if adjustment:
+                total += adjustment * abs(lots) * tick_value
+        return total
 
     @property
     def insolvent(self) -> bool:
@@ -282,8 +295,8 @@ class BalanceSheet:
         return SheetView(
             self.cash,
             [*self.lots],
-            [m * v for m, v in zip(self.marks_ticks, tick_values, strict=True)],
-            [a * v for a, v in zip(self.adjustments_ticks, tick_values, strict=True)],
+            list(map(mul, self.marks_ticks, tick_values)),
+            list(map(mul, self.adjustments_ticks, tick_values)),
             self.other_assets_cash,
             self.short_term_cash,
             self.due_cash,

@@ -96,7 +96,7 @@ class Desk(Component[DeskContext]):
         self._evidence = MarketEvidence(len(sheet.lots))
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
-        self._assessed = False
+        self._judged: SheetView | None = None
 
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: DeskContext) -> None:
@@ -202,10 +202,13 @@ class Desk(Component[DeskContext]):
         return self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks) or any(moved)
 
     def _mark(self, ctx: DeskContext, i: int) -> bool:
-        mean, sd = self._strategy.valuation(ctx, i)
-        mark = self.marking.mark(self._evidence.view(ctx, i, mean, sd))
-        before = (self.sheet.marks_ticks[i], self.sheet.adjustments_ticks[i])
-        if (mark.price_ticks, mark.adjustment_ticks) == before and mark.source is self._sources[i]:
+        mark = self._evidence.mark(ctx, i, self.marking, self._strategy)
+        sheet = self.sheet
+        if (
+            mark.price_ticks == sheet.marks_ticks[i]
+            and mark.source is self._sources[i]
+            and mark.adjustment_ticks == sheet.adjustments_ticks[i]
+        ):
             return False
         self._sources[i] = mark.source
         self.sheet.mark(i, mark.price_ticks, mark.adjustment_ticks)
@@ -226,7 +229,6 @@ class Desk(Component[DeskContext]):
     # --- limits --------------------------------------------------------------------------------------------
     def _assess(self, ctx: DeskContext) -> None:
         """Ask the constraints, bring parent orders in line with their answer, and let everybody here know."""
-        self._assessed = True
         if self.sheet.due_cash and self.sheet.cash:
             self.sheet.repay(min(self.sheet.due_cash, self.sheet.cash))
             self._settle_funding(ctx, SheetCause.REPAID)
@@ -237,6 +239,10 @@ class Desk(Component[DeskContext]):
             self._default(ctx)
             return
         view = self.sheet.view(self.volatility.covariances)
+        # Much of what lenders say and much of what is marked changes nothing: what was found of an equal sheet stands.
+        if view == self._judged and not self._busy:
+            return
+        self._judged = view
         plan = self.risk.plan(view, self._binding)
         if plan.breaches or self._binding:
             self._record_breaches(ctx, plan, view)
@@ -249,14 +255,17 @@ class Desk(Component[DeskContext]):
             urgency = breach_urgency(max(b.required_cash for b in plan.breaches), self.sheet.inventory_cash)
         # Bids go first: the agent must not buy what it is about to sell.
         self._restrain(ctx, breached)
-        changes = self.risk.update(plan, self.sales.working)
-        self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
+        if breached or self.sales.parents:
+            changes = self.risk.update(plan, self.sales.working)
+            self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
         self._show(ctx, plan, view)
 
     @property
     def _busy(self) -> bool:
         """Whether there is something to do though nothing has changed."""
-        return not self._assessed or bool(self._binding or self.sales.parents or self.sheet.due_cash or self.defaulted)
+        return self._judged is None or bool(
+            self._binding or self.sales.parents or self.sheet.due_cash or self.defaulted
+        )
 
     @property
     def fails(self) -> bool:

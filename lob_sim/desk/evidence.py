@@ -6,7 +6,8 @@ from collections import deque
 from statistics import pstdev
 
 from lob_sim.agents.context import Context
-from lob_sim.balance.marking import MarketView
+from lob_sim.agents.strategy import Strategy
+from lob_sim.balance.marking import Mark, MarketView, MarkingPolicy
 from lob_sim.messages import RfqQuoted
 from lob_sim.units import NS_PER_S, Ns, Ticks
 
@@ -46,12 +47,20 @@ class MarketEvidence:
                 self._quotes[quote.instrument_id].append((quote.ts_event_ns, float(price)))
                 self._quote_sds[quote.instrument_id] = None
 
-    def view(self, ctx: Context, instrument_id: int, belief_ticks: float, belief_sd_ticks: float) -> MarketView:
-        """The evidence as of now, with the agent's own belief."""
+    def mark(self, ctx: Context, instrument_id: int, policy: MarkingPolicy, strategy: Strategy) -> Mark:
+        """The mark as of now, by the agent's policy and with what its strategy believes."""
         now_ns = ctx.now_ns
         top = ctx.top(instrument_id)
-        if top.is_two_sided:
-            self._mids[instrument_id] = (top.mid_ticks, top.ask_ticks - top.bid_ticks, now_ns)
+        bid_ticks, ask_ticks = top.bid_ticks, top.ask_ticks
+        if bid_ticks > 0 and ask_ticks > 0:
+            mid_ticks, spread_ticks = (bid_ticks + ask_ticks) / 2, ask_ticks - bid_ticks
+            self._mids[instrument_id] = (mid_ticks, spread_ticks, now_ns)
+            mark = policy.lit_mark(mid_ticks, spread_ticks)
+            if mark is not None:
+                return mark
+        return policy.mark(self._view(now_ns, instrument_id, *strategy.valuation(ctx, instrument_id)))
+
+    def _view(self, now_ns: Ns, instrument_id: int, belief_ticks: float, belief_sd_ticks: float) -> MarketView:
         mid, spread, mid_ns = self._mids[instrument_id]
         trade, trade_ns = self._trades[instrument_id]
         rfq_print, print_ns = self._prints[instrument_id]

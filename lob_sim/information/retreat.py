@@ -33,6 +33,10 @@ class ReservationValues(ABC):
     def density(self, half_spread_ticks: float) -> float:
         """How fast that share falls there, per tick, not negative."""
 
+    def share_and_density(self, half_spread_ticks: float) -> tuple[float, float]:
+        """Both at once, as every step of a search for the half-spread needs them."""
+        return self.share_paying(half_spread_ticks), self.density(half_spread_ticks)
+
 
 class UniformReservations(ReservationValues):
     """Reservation values uniform on [0, ``most_ticks``]: nobody pays more."""
@@ -48,6 +52,13 @@ class UniformReservations(ReservationValues):
     def density(self, half_spread_ticks: float) -> float:
         """Constant up to the most that anybody pays."""
         return 1 / self._most if 0 <= half_spread_ticks < self._most else 0.0
+
+    def share_and_density(self, half_spread_ticks: float) -> tuple[float, float]:
+        """Without the calls where somebody would pay."""
+        most = self._most
+        if 0 <= half_spread_ticks < most:
+            return 1 - half_spread_ticks / most, 1 / most
+        return self.share_paying(half_spread_ticks), self.density(half_spread_ticks)
 
 
 class ExponentialReservations(ReservationValues):
@@ -115,15 +126,16 @@ def gaussian_elastic_half_spread(
     if alpha <= 0 or sd_ticks <= 0:
         return cost_ticks if reservations.share_paying(cost_ticks) > 0 else None
     x, uninformed = 0.0, 0.5 * (1 - alpha)
-    share_paying, density = reservations.share_paying, reservations.density
+    share_and_density, erfc, exp = reservations.share_and_density, math.erfc, math.exp
     for _ in range(_MOST_NEWTON_STEPS):
         half_spread = cost_ticks + sd_ticks * x
-        paying = uninformed * share_paying(half_spread)
+        share, density = share_and_density(half_spread)
+        paying = uninformed * share
         if paying <= 0 or alpha > _CLOSED_ABOVE * (alpha + 2 * paying):
             return None
-        tail = 0.5 * math.erfc(x * _SQRT_HALF)
-        loss = alpha * (_INV_SQRT_2PI * math.exp(-0.5 * x * x) - x * tail) - paying * x
-        lost_flow = uninformed * density(half_spread) * sd_ticks * x
+        tail = 0.5 * erfc(x * _SQRT_HALF)
+        loss = alpha * (_INV_SQRT_2PI * exp(-0.5 * x * x) - x * tail) - paying * x
+        lost_flow = uninformed * density * sd_ticks * x
         slope = lost_flow - paying - alpha * tail
         if slope >= 0:
             return None

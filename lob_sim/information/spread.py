@@ -202,6 +202,15 @@ def decompose_quote(
     _require_finite(mean_ticks + adverse_ticks + bid_inventory_ticks + ask_inventory_ticks + processing_ticks)
     mean, adverse = round(mean_ticks * UTICKS_PER_TICK), round(adverse_ticks * UTICKS_PER_TICK)
     processing = round(processing_ticks * UTICKS_PER_TICK)
-    bid = _on_grid(_BUY, mean, adverse, round(bid_inventory_ticks * UTICKS_PER_TICK), processing, None)
+    bid_inventory = round(bid_inventory_ticks * UTICKS_PER_TICK)
     ask_inventory = round(ask_inventory_ticks * UTICKS_PER_TICK)
+    # What _on_grid does where neither bound is in the way, as at nearly every look of a dealer.
+    bid_ticks, bid_rounding = divmod(mean - adverse - bid_inventory - processing, UTICKS_PER_TICK)
+    minus_ask_ticks, ask_rounding = divmod(-mean - adverse - ask_inventory - processing, UTICKS_PER_TICK)
+    if 1 <= bid_ticks < -minus_ask_ticks:
+        return (
+            SpreadDecomposition(_BUY, bid_ticks, mean, adverse, bid_inventory, processing, bid_rounding),
+            SpreadDecomposition(_SELL, -minus_ask_ticks, mean, adverse, ask_inventory, processing, ask_rounding),
+        )
+    bid = _on_grid(_BUY, mean, adverse, bid_inventory, processing, None)
     return bid, _on_grid(_SELL, mean, adverse, ask_inventory, processing, bid.price_ticks + 1)

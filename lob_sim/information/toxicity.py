@@ -277,6 +277,7 @@ class CombinedToxicity(ToxicityEstimator):
         if not total > 0 or any(weight < 0 for _, weight in parts):
             raise InputError("expected weights of at least 0 and not all 0", "toxicity")
         self._parts = [(estimator, weight / total) for estimator, weight in parts if weight > 0]
+        self._alphas = [(estimator.alpha, weight) for estimator, weight in self._parts]
         # Most estimators use one kind of evidence, and the reference price changes at every look.
         self._trade_parts, self._fill_parts, self._mid_parts = (
             [estimator for estimator, _ in self._parts if is_overridden(type(estimator), ToxicityEstimator, name)]
@@ -301,8 +302,8 @@ class CombinedToxicity(ToxicityEstimator):
     def alpha(self, ts_ns: Ns) -> float:
         """The weighted mean."""
         mean = 0.0
-        for estimator, weight in self._parts:
-            mean += weight * estimator.alpha(ts_ns)
+        for alpha, weight in self._alphas:
+            mean += weight * alpha(ts_ns)
         return mean
 
 
@@ -391,18 +392,21 @@ class ToxicityByClass:
     def __init__(self, make: Callable[[], ToxicityEstimator]) -> None:
         self._make = make
         self._by_class: dict[str, ToxicityEstimator] = {}
+        self._mid_hooks: list[Callable[[Ns, float], None]] = []
 
     def of(self, client_class: str) -> ToxicityEstimator:
         """The estimator of a class."""
         estimator = self._by_class.get(client_class)
         if estimator is None:
             estimator = self._by_class[client_class] = self._make()
+            if is_overridden(type(estimator), ToxicityEstimator, "on_mid"):
+                self._mid_hooks.append(estimator.on_mid)
         return estimator
 
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:
         """Tell every class."""
-        for estimator in self._by_class.values():
-            estimator.on_mid(ts_ns, mid_ticks)
+        for on_mid in self._mid_hooks:
+            on_mid(ts_ns, mid_ticks)
 
 
 def _aged(elapsed_ns: Ns, half_life_ns: Ns) -> float:

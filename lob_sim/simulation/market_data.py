@@ -29,12 +29,17 @@ class History(Generic[T]):
     Args:
         initial: The value before the first change.
         retention_ns: How far back anybody may look.
+
+    Attributes:
+        current: The value now.
+        changed_ns: Since when it has been.
     """
 
-    __slots__ = ("_retention_ns", "_times", "_trim_at", "_values", "current")
+    __slots__ = ("_retention_ns", "_times", "_trim_at", "_values", "changed_ns", "current")
 
     def __init__(self, initial: T, retention_ns: Ns) -> None:
         self.current = initial
+        self.changed_ns: Ns = -1
         self._times: list[Ns] = [-1]
         self._values: list[T] = [initial]
         self._retention_ns = retention_ns
@@ -42,7 +47,7 @@ class History(Generic[T]):
 
     def set(self, ts_ns: Ns, value: T) -> None:
         """Record a change; amortised O(1)."""
-        self.current = value
+        self.current, self.changed_ns = value, ts_ns
         times = self._times
         times.append(ts_ns)
         self._values.append(value)
@@ -55,7 +60,7 @@ class History(Generic[T]):
 
     def at(self, ts_ns: Ns) -> T:
         """The value as of ``ts_ns``, changes at that very time included; O(log n)."""
-        if ts_ns >= self._times[-1]:
+        if ts_ns >= self.changed_ns:
             return self.current
         return self._values[max(0, bisect_right(self._times, ts_ns) - 1)]
 
@@ -123,8 +128,8 @@ class AgentView:
     """
 
     __slots__ = (
-        "_as_of_ns", "_data", "_draw_latency", "_kernel", "_name", "_sees_fair_value", "dealers", "instruments",
-        "switches",
+        "_as_of_ns", "_data", "_draw_latency", "_kernel", "_name", "_sees_fair_value", "_tops", "dealers",
+        "instruments", "switches",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +142,7 @@ class AgentView:
         sees_fair_value: bool = False,
     ) -> None:
         self._data = data
+        self._tops = data.tops
         self._kernel = kernel
         self._draw_latency = draw_latency
         self._name = name
@@ -148,7 +154,7 @@ class AgentView:
 
     def as_of_ns(self) -> Ns:
         """The time as of which the agent sees the market now."""
-        seen_ns = self._kernel.now_ns - self._draw_latency()
+        seen_ns = self._kernel._now - self._draw_latency()
         if seen_ns > self._as_of_ns:
             self._as_of_ns = seen_ns
         return self._as_of_ns
@@ -168,7 +174,14 @@ class AgentView:
 
     def top(self, instrument_id: int) -> TopOfBook:
         """Best displayed prices of the lit book."""
-        return self._data.tops[instrument_id].at(self.as_of_ns())
+        # As as_of_ns() and History.at() have it, without their calls: nothing is asked for more often.
+        seen_ns = self._kernel._now - self._draw_latency()
+        if seen_ns > self._as_of_ns:
+            self._as_of_ns = seen_ns
+        else:
+            seen_ns = self._as_of_ns
+        history = self._tops[instrument_id]
+        return history.current if seen_ns >= history.changed_ns else history.at(seen_ns)
 
     def last_trade_ticks(self, instrument_id: int) -> Ticks:
         """Price of the last lit trade, or 0."""

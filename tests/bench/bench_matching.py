@@ -28,7 +28,8 @@ MIDDLE_TICKS = 10_000
 BLOCK = 1_000
 ROUNDS = 5
 WIDTHS_TICKS = (50, 100, 200, 400)
-REQUIRED_WIDTH_TICKS = 100
+LEAST_WIDTH_TICKS = 100
+"""From this width on something is required against peers; growth is measured at it."""
 LEAST_OF_PEERS = {"lightmatchingengine": 2.5, "bourse": 0.5}
 MOST_GROWTH = 1.5
 LIMIT, CANCEL, MARKET = range(3)
@@ -253,7 +254,7 @@ def main(n_operations: int = 200_000) -> list[dict[str, object]]:
     for width_ticks in WIDTHS_TICKS:
         speed = compare(width_ticks, n_operations)
         for peer, least in LEAST_OF_PEERS.items():
-            ratio, is_required = speed["ours"] / speed[peer], width_ticks == REQUIRED_WIDTH_TICKS
+            ratio, is_required = speed["ours"] / speed[peer], width_ticks >= LEAST_WIDTH_TICKS
             figures = f"{speed['ours'] / 1e6:.2f} of {speed[peer] / 1e6:.2f} million per s"
             rows.append(
                 {
@@ -266,7 +267,7 @@ def main(n_operations: int = 200_000) -> list[dict[str, object]]:
     # The same stream around more orders lengthens the queues. As many orders over a hundred times the prices add
     # levels instead, each with objects of its own to fetch: no real book is so wide, and nothing is asked of it.
     for shape, widths_ticks, is_required in (
-        ("longer queues", (REQUIRED_WIDTH_TICKS, REQUIRED_WIDTH_TICKS), True),
+        ("longer queues", (LEAST_WIDTH_TICKS, LEAST_WIDTH_TICKS), True),
         ("more prices", (90, 9_000), False),
     ):
         small_us, large_us = growth(widths_ticks, n_operations // 2)

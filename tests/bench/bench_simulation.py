@@ -31,7 +31,7 @@ from lob_sim.units import NS_PER_S, Interval
 
 ROUNDS = 5
 DEALERS = 10
-REQUIRED_OF_SIMPY = 0.25
+LEAST_OF_SIMPY = {"one process": 0.13, "apart": 0.11}
 REQUIRED_OF_BOURSE = 1.0
 MOST_GROWTH = 2.0
 _ORDERS = tuple(kind.dataset for kind in (NewOrder, CancelOrder, ReplaceOrder))
@@ -216,13 +216,13 @@ def main() -> list[dict[str, object]]:
         row(
             f"orders per bare SimPy timeout: 100 traders and {DEALERS} dealers, {how}",
             f"{ours / bare:.3f} ({ours:,.0f} of {bare:,.0f} per s)",
-            f">= {REQUIRED_OF_SIMPY}" if is_required else "",
-            ours / bare >= REQUIRED_OF_SIMPY if is_required else None,
+            f">= {least}" if least else "",
+            ours / bare >= least if least else None,
         )
-        for how, ours, is_required in (
-            ("the traders as one process with superposed arrivals", crowd, True),
-            ("that process sending once a second", batched, False),
-            ("each trader a process of its own", apart, False),
+        for how, ours, least in (
+            ("the traders as one process with superposed arrivals", crowd, LEAST_OF_SIMPY["one process"]),
+            ("that process sending once a second", batched, None),
+            ("each trader a process of its own", apart, LEAST_OF_SIMPY["apart"]),
         )
     ]
     rows.append(
@@ -237,12 +237,12 @@ def main() -> list[dict[str, object]]:
         row(
             f"cost per order with 10,000 traders against 100, {how}",
             f"{few / many:.2f} times ({1e6 / many:.1f} us, {1e6 / few:.1f} us)",
-            f"<= {MOST_GROWTH}" if is_required else "",
-            few / many <= MOST_GROWTH if is_required else None,
+            f"<= {MOST_GROWTH}",
+            few / many <= MOST_GROWTH,
         )
-        for how, few, many, is_required in (
-            ("as one process, so with 100 times the flow", crowd, large_crowd, True),
-            ("each a process of its own, with the same flow together", apart, many_apart, False),
+        for how, few, many in (
+            ("as one process, so with 100 times the flow", crowd, large_crowd),
+            ("each a process of its own, with the same flow together", apart, many_apart),
         )
     ]
     return rows

@@ -89,6 +89,7 @@ class Dealer(Strategy):
         self.inventory_policy: InventoryPolicy = p.inventory_policy.make()
         self.instrument_ids: tuple[int, ...] = ()
         self.views: list[InstrumentView] = []
+        self._beliefs: dict[int, Belief] = {}
         self.own_rfq_trades: set[tuple[int, int]] = set()
         belief, toxicity, inventory = p.belief.cls, p.toxicity.cls, p.inventory_policy.cls
         self._follows_mid = is_overridden(belief, Belief, "on_mid")
@@ -140,6 +141,7 @@ class Dealer(Strategy):
             belief = p.belief.make(float(ctx.initial_ticks(i)))
             clients = ToxicityByClass(partial(make, Flow.CLIENTS))
             self.views.append(InstrumentView(belief, make(Flow.LIT), clients, BeliefLog(p.thinning)))
+        self._beliefs = {i: self.views[i].belief for i in self.instrument_ids}
         for policy in (self.inventory_policy, self.lit_policy, self.rfq_policy):
             policy.on_start(ctx)
         if self.lit_policy.is_lit or self._judges_mid or self._acts_on_look:
@@ -159,8 +161,7 @@ class Dealer(Strategy):
             self.requote(ctx, i)
         ctx.wake_in(p.requote_interval)
         if self._acts_on_look:
-            beliefs = {i: self.views[i].belief for i in self.instrument_ids}
-            self.inventory_policy.on_look(ctx, p.size_lots, beliefs)
+            self.inventory_policy.on_look(ctx, p.size_lots, self._beliefs)
 
     def on_trade(self, ctx: Context, trade: Trade) -> None:
         """Learn from the tape."""
@@ -233,13 +234,17 @@ class Dealer(Strategy):
             return
         bid_ticks, ask_ticks = make_passive(ctx, instrument_id, wanted.bid_ticks, wanted.ask_ticks)
         may_buy, may_sell = self.inventory_policy.capacity(ctx, instrument_id)
-        bid_lots, ask_lots = min(wanted.bid_lots, may_buy), min(wanted.ask_lots, may_sell)
+        bid_lots = wanted.bid_lots if wanted.bid_lots < may_buy else may_buy
+        ask_lots = wanted.ask_lots if wanted.ask_lots < may_sell else may_sell
         update_quotes(ctx, instrument_id, bid_ticks, bid_lots, ask_ticks, ask_lots)
         if belief.sd_ticks > 0:
             record = view.belief_log.record(now_ns, ctx.agent_id, instrument_id, belief, alpha)
             if record is not None:
                 ctx.log(record)
-        self._log_quotes(ctx, instrument_id, quotes_at(wanted, bid_ticks, bid_lots, ask_ticks, ask_lots))
+        # Quotes whose parts are on the log need not be taken apart again.
+        is_known = (bid_ticks, ask_ticks) == view.quoted and bid_lots and ask_lots
+        if not (is_known and wanted.bid_parts and wanted.ask_parts):
+            self._log_quotes(ctx, instrument_id, quotes_at(wanted, bid_ticks, bid_lots, ask_ticks, ask_lots))
 
     def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
         """Answer as the RFQ policy says."""

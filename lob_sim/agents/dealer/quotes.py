@@ -75,7 +75,7 @@ def quotes_outwards(bid_ticks: float, ask_ticks: float, qty_lots: Lots) -> Quote
 def quotes_with_parts(ctx: Context, situation: Situation, adverse_ticks: float, processing_ticks: float) -> Quotes:
     """Quotes around the belief from their parts: adverse selection, processing, and what inventory risk costs."""
     belief, inventory, qty = situation.belief, situation.inventory, situation.qty_lots
-    held, rate = situation.held_lots(ctx), belief.variance_rate
+    held, rate = inventory.inventory_lots(ctx, situation.instrument_id), belief.variance_rate
     bid, ask = decompose_quote(
         belief.mean_ticks,
         adverse_ticks,

@@ -35,10 +35,10 @@ class FundingConstraint(Constraint):
         """Unused borrowing capacity in cash units."""
         total = view.cash - view.due_cash
         scale = abs(view.cash) + view.due_cash
-        limits = view.repo_limits()
-        for i, (q, u, loan) in enumerate(zip(view.lots, view.unit_cash, view.repo_cash, strict=True)):
+        positions = zip(view.lots, view.unit_cash, view.repo_cash, view.repo_limits(), strict=True)
+        for i, (q, u, loan, limit) in enumerate(positions):
             value = q * u
-            total += limits[i] - loan if q > 0 else value * (1 + view.haircuts[i]) - loan
+            total += limit - loan if q > 0 else value * (1 + view.haircuts[i]) - loan
             scale += abs(value) + loan
         return snapped(total, scale)
 

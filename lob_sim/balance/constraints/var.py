@@ -7,6 +7,7 @@ Source: parametric (variance-covariance) VaR, z·√(x′Σx); procyclical throu
 from __future__ import annotations
 
 import math
+from operator import mul
 from statistics import NormalDist
 from typing import Annotated, ClassVar
 
@@ -44,6 +45,7 @@ class VarConstraint(Constraint):
         super().__init__(params, context)
         self._limit = context.cash(params.limit)
         self._z = NormalDist().inv_cdf(params.confidence) * math.sqrt(params.horizon_intervals)
+        self._admitted_variance = (self._limit / self._z) ** 2
 
     def value_at_risk(self, view: SheetView) -> float:
         """z·√(x′Σx) in cash units, x the marked positions."""
@@ -69,7 +71,7 @@ class VarConstraint(Constraint):
         slope, curvature = self._derivatives(view, instrument_id)
         if slope <= 0 or curvature <= 0:
             return 0
-        admitted = (self._limit / self._z) ** 2
+        admitted = self._admitted_variance
         excess = self._variance(view) - admitted
         discriminant = curvature * (admitted - self._least_variance(view, instrument_id))
         lowest = slope / curvature
@@ -83,7 +85,7 @@ class VarConstraint(Constraint):
         variance = self._variance(view)
         if self._headroom(variance) < 0:
             return [0] * len(view.lots)
-        room = (self._limit / self._z) ** 2 - variance
+        room = self._admitted_variance - variance
         return [self._within(room, *self._derivatives(view, i)) for i in range(len(view.lots))]
 
     @staticmethod
@@ -102,19 +104,19 @@ class VarConstraint(Constraint):
         return snapped(self._limit - self._z * math.sqrt(variance), self._limit)
 
     def _variance(self, view: SheetView) -> float:
-        values = [q * u for q, u in zip(view.lots, view.unit_cash, strict=True)]
+        values = list(map(mul, view.lots, view.unit_cash))
         total = 0.0
-        for x, row in zip(values, view.covariances, strict=True):
+        for i, x in enumerate(values):
             if x:
-                for y, c in zip(values, row, strict=True):
+                for c, y in zip(view.covariances[i], values, strict=True):
                     total += x * c * y
-        return max(0.0, total)
+        return total if total > 0 else 0.0
 
     def _derivatives(self, view: SheetView, instrument_id: int) -> tuple[float, float]:
         # variance(lots sold = n) = variance - 2·slope·n + curvature·n²
         unit = view.unit_cash[instrument_id]
         row = view.covariances[instrument_id]
-        slope = unit * sum(c * q * u for c, q, u in zip(row, view.lots, view.unit_cash, strict=True))
+        slope = unit * sum(map(mul, map(mul, row, view.lots), view.unit_cash))
         return slope, unit * unit * row[instrument_id]
 
     def _least_variance(self, view: SheetView, instrument_id: int) -> float:
