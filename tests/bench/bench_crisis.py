@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 from lob_sim import load_scenario
-from lob_sim.log import DirectoryRecorder, NullRecorder, open_run, verify
+from lob_sim.log import DirectoryRecorder, NullRecorder, open_run
+from lob_sim.replay import verify
 from lob_sim.scenario import Scenario
 from tests.bench import bench_simulation
 from tests.bench.bench_log import run_time_s
