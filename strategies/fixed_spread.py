@@ -53,6 +53,10 @@ class TapeAverage(Belief):
         """Move towards news."""
         self._mid += self.params.news_weight * (signal_ticks - self._mid)
 
+    def on_jump(self, change_ticks: float, noise_sd_ticks: float) -> None:
+        """Move as far as value is said to have moved."""
+        self._mid += change_ticks
+
 
 class FixedSpread(FormulaQuotes):
     """Quotes a constant spread around the believed value, leaning against its inventory.

@@ -10,7 +10,7 @@ import msgspec
 from lob_sim.agents.context import Context
 from lob_sim.agents.quoting import traded_instruments, update_quotes
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import Event, OrderFilled, RfqTraded
+from lob_sim.messages import Announcement, Event, OrderFilled, RfqTraded
 from lob_sim.units import NS_PER_S, Interval, Lots, Ns
 
 
@@ -73,6 +73,12 @@ class SlowCapital(Strategy):
         signal = ctx.fair_value(i) + p.noise_sd_ticks * ctx.random.normal()
         self.value_ticks[i] += p.learning_weight * (signal - self.value_ticks[i])
         self._requote(ctx, i)
+
+    def on_announcement(self, ctx: Context, announcement: Announcement) -> None:
+        i = announcement.instrument_id
+        if i in self.value_ticks:
+            self.value_ticks[i] += announcement.change_ticks
+            self._requote(ctx, i)
 
     def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
         self._absorb(ctx, fill.instrument_id, fill.side * fill.qty_lots)

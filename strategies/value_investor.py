@@ -11,7 +11,16 @@ from lob_sim.agents.context import Context
 from lob_sim.agents.inquiries import Inquiries, some_dealers
 from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import OrderRejected, RfqClosed, RfqDeclined, RfqQuoted, RfqRejected, Side, TimeInForce
+from lob_sim.messages import (
+    Announcement,
+    OrderRejected,
+    RfqClosed,
+    RfqDeclined,
+    RfqQuoted,
+    RfqRejected,
+    Side,
+    TimeInForce,
+)
 from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
 
 _LOOK = 0
@@ -75,6 +84,10 @@ class ValueInvestor(Strategy):
         # One commitment at a time: the same cash is not offered twice.
         if accepts_orders(ctx, studied) and not self.inquiries.open and not ctx.orders(studied):
             self._trade(ctx, studied)
+
+    def on_announcement(self, ctx: Context, announcement: Announcement) -> None:
+        if announcement.instrument_id in self.value_ticks:
+            self.value_ticks[announcement.instrument_id] += announcement.change_ticks
 
     def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
         self.inquiries.on_quote(ctx, quote)

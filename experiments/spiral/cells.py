@@ -88,12 +88,24 @@ def with_group(scenario: Scenario, name: str, group: AgentGroupSpec | None) -> S
 
 
 def with_params(scenario: Scenario, strategy: str, **params: Any) -> Scenario:
-    """The scenario with parameters set in every group whose strategy's class has that name."""
-    agents = [
-        msgspec.structs.replace(group, params={**group.params, **params}) if class_of(group) == strategy else group
-        for group in scenario.agents
-    ]
+    """The scenario with parameters set in every group whose strategy's class has that name.
+
+    The name of a part's parameter is a dotted path, ``toxicity.prior_alpha``; the part's other parameters stay.
+    """
+
+    def changed(group: AgentGroupSpec) -> AgentGroupSpec:
+        found = group.params
+        for path, value in params.items():
+            found = _with(found, path, value)
+        return msgspec.structs.replace(group, params=found)
+
+    agents = [changed(group) if class_of(group) == strategy else group for group in scenario.agents]
     return msgspec.structs.replace(scenario, agents=agents)
+
+
+def _with(params: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    name, _, rest = path.partition(".")
+    return {**params, name: _with(params.get(name, {}), rest, value) if rest else value}
 
 
 def class_of(group: AgentGroupSpec) -> str:

@@ -160,5 +160,15 @@ def make_passive(ctx: Context, instrument_id: int, bid_ticks: Ticks, ask_ticks: 
     return bid_ticks, max(ask_ticks, bid_ticks + 1)
 
 
+def others_quotes(ctx: Context, instrument_id: int) -> TopOfBook | None:
+    """The top of a two-sided book in which somebody else stands at one of the best prices at least; else None."""
+    top = ctx.top(instrument_id)
+    if not top.is_two_sided:
+        return None
+    bid, ask = _quotes_at_work(ctx, instrument_id)
+    alone = _is_all_of(bid, top.bid_ticks, top.bid_lots) and _is_all_of(ask, top.ask_ticks, top.ask_lots)
+    return None if alone else top
+
+
 def _is_all_of(order: WorkingOrder | None, price_ticks: Ticks, displayed_lots: Lots) -> bool:
     return order is not None and order.price_ticks == price_ticks and order.leaves_lots >= displayed_lots

@@ -14,6 +14,7 @@ import msgspec
 from lob_sim.agents.context import Context
 from lob_sim.messages import (
     AgentMessage,
+    Announcement,
     AuctionUncrossed,
     Event,
     News,
@@ -80,6 +81,9 @@ class Component(Generic[C]):
 
     def on_news(self, ctx: C, news: News) -> None:
         """A public signal of fair value arrived."""
+
+    def on_announcement(self, ctx: C, announcement: Announcement) -> None:
+        """Fair value has jumped, as everybody now knows, by about so much."""
 
     def on_accept(self, ctx: C, event: OrderAccepted) -> None:
         """An own order was accepted."""

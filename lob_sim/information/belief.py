@@ -39,7 +39,7 @@ from lob_sim.errors import InputError
 from lob_sim.information.volatility import PerceivedVolatility, VolatilityParams
 from lob_sim.messages import BeliefRecord, Side
 from lob_sim.parts import NoParams
-from lob_sim.units import NS_PER_S, Interval, Ns
+from lob_sim.units import NS_PER_S, Duration, Interval, Ns, Ticks
 
 MAX_ALPHA = 0.99
 """No flow is taken to be informed with a probability above this: at 1 a trade on the wrong side of every
@@ -48,6 +48,9 @@ plausible value would be impossible, and no belief could follow it."""
 MIN_SD_TICKS = 1e-6
 """No belief is surer than this, a millionth of a tick: nothing that is priced in whole ticks tells such values apart,
 and a standard deviation of zero would make every later observation impossible or meaningless."""
+
+_TELLING_SDS = 4.0
+"""A book wider than so many deviations of a belief encloses all that it holds possible: it tells nothing."""
 
 _MIN_VAR = MIN_SD_TICKS**2
 _SQRT_HALF = math.sqrt(0.5)
@@ -88,6 +91,16 @@ class Belief(ABC):
         """Perceived variance of fair value per nanosecond, in ticks squared."""
         return 0.0
 
+    @property
+    def reads_spread(self) -> bool:
+        """Whether :meth:`on_trade` is to be told the other side's price of lit trades, as the dealer last saw it."""
+        return False
+
+    @property
+    def heeds_quotes(self) -> bool:
+        """Whether :meth:`on_others_quotes` has any use for what others quote."""
+        return False
+
     def advance(self, ts_ns: Ns) -> None:  # noqa: B027
         """Let time pass up to ``ts_ns``."""
 
@@ -120,6 +133,12 @@ class Belief(ABC):
     def on_signal(self, signal_ticks: float, noise_sd_ticks: float) -> None:  # noqa: B027
         """Update on ``signal = V + noise`` with Gaussian noise of positive standard deviation (public
         news)."""
+
+    def on_jump(self, change_ticks: float, noise_sd_ticks: float) -> None:  # noqa: B027
+        """Update on news that value has jumped just now, by ``change_ticks`` but for an error of that deviation."""
+
+    def on_others_quotes(self, elapsed_ns: Ns, bid_ticks: Ticks, ask_ticks: Ticks) -> None:  # noqa: B027
+        """In a book where others quote too, these are the best prices; the dealer last looked ``elapsed_ns`` ago."""
 
 
 class MarketPrice(Belief):
@@ -156,10 +175,18 @@ class BayesianParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         prior_sd_ticks: Standard deviation of the belief at the opening, around the opening value; never less than
             :data:`MIN_SD_TICKS`, then and later.
         volatility: How perceived volatility is learnt.
+        reads_spread: Read a lit trade as the choice of a side, given the spread at the last look, and not as an event
+            whose absence would have told something too. The belief then becomes surer with every trade; else trades at
+            its dealer's own quotes leave it as unsure as it was, and only news makes it surer.
+        consensus_half_life: Time in which the mean gives way half of the way to the middle of the lit book, where
+            others quote too, without becoming surer; 0: it goes by trades and news alone, and dealers whose private
+            trades have led them apart stay apart.
     """
 
     prior_sd_ticks: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     volatility: VolatilityParams = VolatilityParams(prior_ticks_per_sqrt_s=0.5)
+    reads_spread: bool = False
+    consensus_half_life: Duration = 0
 
 
 class BayesianBelief(Belief):
@@ -191,9 +218,44 @@ class BayesianBelief(Belief):
         """Perceived variance of fair value per nanosecond, in ticks squared."""
         return self.volatility.variance_rate
 
+    @property
+    def reads_spread(self) -> bool:
+        """As its parameter says."""
+        return bool(self.params.reads_spread)
+
+    @property
+    def heeds_quotes(self) -> bool:
+        """Where quotes are given a half-life."""
+        return bool(self.params.consensus_half_life > 0)
+
     @abstractmethod
     def widen(self, dt_ns: Ns) -> None:
         """Let fair value wander for ``dt_ns`` at the perceived volatility."""
+
+    @abstractmethod
+    def shift(self, move_ticks: float, noise_sd_ticks: float = 0.0) -> None:
+        """Move the whole belief by ``move_ticks``, and add the variance of what is not known of the move."""
+
+    def on_jump(self, change_ticks: float, noise_sd_ticks: float) -> None:
+        """Add the change to the mean and the error's variance to the variance.
+
+        That is Bayes' rule where nothing was known of the jump's size beforehand: what was known of the old value is
+        still known. A jump whose time is known tells nothing of how fast value wanders.
+        """
+        self.shift(change_ticks, noise_sd_ticks)
+        self.volatility.displace(change_ticks)
+
+    def on_others_quotes(self, elapsed_ns: Ns, bid_ticks: Ticks, ask_ticks: Ticks) -> None:
+        """Let the mean give way to the middle, unless the book is so wide that it tells nothing."""
+        half_life_ns = self.params.consensus_half_life
+        if half_life_ns > 0 and ask_ticks - bid_ticks <= _TELLING_SDS * self.sd_ticks:
+            part = 1 - 0.5 ** (elapsed_ns / half_life_ns)
+            self.lean(part * ((bid_ticks + ask_ticks) / 2 - self.mean_ticks))
+
+    def lean(self, move_ticks: float) -> None:
+        """Let the mean give way by ``move_ticks`` to what others say, without becoming surer of anything."""
+        self.shift(move_ticks)
+        self.volatility.expect(move_ticks * move_ticks)
 
     def advance(self, ts_ns: Ns) -> None:
         """Let time pass up to ``ts_ns``: the belief widens, and at the end of a stretch volatility is
@@ -282,6 +344,11 @@ class GaussianBelief(BayesianBelief):
         self.volatility.expect(gain * self._var)
         self._mean += gain * (signal_ticks - self._mean)
         self._var = max(_MIN_VAR, self._var * (1 - gain))
+
+    def shift(self, move_ticks: float, noise_sd_ticks: float = 0.0) -> None:
+        """Add to the mean and to the variance."""
+        self._mean += move_ticks
+        self._var += noise_sd_ticks * noise_sd_ticks
 
 
 class BeliefThinning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -93,6 +93,14 @@ class DensityBelief(BayesianBelief):
         self._density *= np.exp(exponent - exponent.max())
         self._settle(mean, sd)
 
+    def shift(self, move_ticks: float, noise_sd_ticks: float = 0.0) -> None:
+        """Move the grid under the density, and hold back the variance until it is diffused."""
+        self._grid += move_ticks
+        self._mean += move_ticks
+        self._held_var += noise_sd_ticks * noise_sd_ticks
+        if self._held_var > 0.05 * self._step**2:
+            self._diffuse()
+
     def _beyond(self, side: Side, price_ticks: float) -> NDArray[np.float64]:
         # Share of each grid cell in which an informed trader would take this side at this price.
         return np.clip(0.5 + side * (self._grid - price_ticks) / self._step, 0.0, 1.0)

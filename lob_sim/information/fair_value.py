@@ -22,7 +22,7 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.errors import ScenarioError
-from lob_sim.messages import FairValue, News
+from lob_sim.messages import Announcement, FairValue, News
 from lob_sim.rng import Stream
 from lob_sim.units import MOST_NS, NS_PER_S, Duration, Ns
 
@@ -63,11 +63,14 @@ class FairValueParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 class ScheduledJump(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An exogenous shock: at ``ts_ns`` the value of ``instrument`` is multiplied by ``1 + size`` (-0.04:
-    falls 4%)."""
+    falls 4%). If it is announced, the public hears of the change with an error of standard deviation ``noise``, as a
+    fraction of the initial value."""
 
     ts_ns: Duration
     instrument: str
     size: Annotated[float, msgspec.Meta(gt=-1)]
+    announced: bool = False
+    noise: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
 class FairValueProcess:
@@ -100,9 +103,10 @@ class FairValueProcess:
         self._step_ns = step_ns
         self._common = Stream(seed, "fair_value/common")
         self._paths = [_Path(i, name, p, seed, step_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))]
-        self._calendar: list[tuple[Ns, int, int, float]] = [(step_ns, _STEP, -1, 0.0)]
+        self._calendar: list[tuple[Ns, int, int, float, float | None]] = [(step_ns, _STEP, -1, 0.0, None)]
         for jump in jumps:
-            self._calendar.append((jump.ts_ns, _SHOCK, names.index(jump.instrument), jump.size))
+            noise = jump.noise if jump.announced else None
+            self._calendar.append((jump.ts_ns, _SHOCK, names.index(jump.instrument), jump.size, noise))
         for path in self._paths:
             self._plan(path, _JUMP, 0)
             self._plan(path, _NEWS, 0)
@@ -117,23 +121,27 @@ class FairValueProcess:
         """The value in ticks, as of the last event that :meth:`advance` passed."""
         return self._paths[instrument_id].value_ticks
 
-    def advance(self, ts_ns: Ns) -> list[FairValue | News]:
+    def advance(self, ts_ns: Ns) -> list[FairValue | Announcement | News]:
         """Pass everything up to and including ``ts_ns``, and return it in order of time.
 
-        At one time the diffusion moves first, then jumps, then shocks; news then speaks of the new value.
+        At one time the diffusion moves first, then jumps, then shocks, each followed by its announcement; news then
+        speaks of the new value.
         """
-        events: list[FairValue | News] = []
+        events: list[FairValue | Announcement | News] = []
         calendar = self._calendar
         while calendar[0][0] <= ts_ns:
-            now_ns, kind, index, size = heapq.heappop(calendar)
+            now_ns, kind, index, size, noise = heapq.heappop(calendar)
             if kind == _STEP:
                 common = self._common.normal()
                 events.extend(path.diffuse(now_ns, common) for path in self._paths if path.step_sd > 0)
-                heapq.heappush(calendar, (now_ns + self._step_ns, _STEP, -1, 0.0))
+                heapq.heappush(calendar, (now_ns + self._step_ns, _STEP, -1, 0.0, None))
                 continue
             path = self._paths[index]
             if kind == _SHOCK:
+                before_ticks = path.value_ticks
                 events.append(path.multiply(now_ns, 1 + size, is_shock=True))
+                if noise is not None:
+                    events.append(path.announce(now_ns, path.value_ticks - before_ticks, noise))
                 continue
             events.append(path.jump(now_ns) if kind == _JUMP else path.news(now_ns))
             self._plan(path, kind, now_ns)
@@ -142,7 +150,7 @@ class FairValueProcess:
     def _plan(self, path: _Path, kind: int, now_ns: Ns) -> None:
         delay_ns = path.next_jump_ns() if kind == _JUMP else path.next_news_ns()
         if delay_ns:
-            heapq.heappush(self._calendar, (now_ns + delay_ns, kind, path.instrument_id, 0.0))
+            heapq.heappush(self._calendar, (now_ns + delay_ns, kind, path.instrument_id, 0.0, None))
 
 
 # Order of kinds at one time.
@@ -153,6 +161,7 @@ class _Path:
     """One instrument: its value and the streams of its own that move it."""
 
     __slots__ = (
+        "_announcements",
         "_diffusion",
         "_jumps",
         "_news",
@@ -169,6 +178,7 @@ class _Path:
         self.step_sd = params.daily_volatility * math.sqrt(step_ns / TRADING_DAY_NS)
         self._params = params
         self._own = math.sqrt(1 - params.common_loading**2)
+        self._announcements = Stream(seed, f"fair_value/{name}/announcements")
         self._diffusion = Stream(seed, f"fair_value/{name}/diffusion")
         self._jumps = Stream(seed, f"fair_value/{name}/jumps")
         self._news = Stream(seed, f"fair_value/{name}/news")
@@ -184,6 +194,11 @@ class _Path:
     def multiply(self, ts_ns: Ns, factor: float, is_shock: bool = False) -> FairValue:
         self.value_ticks = min(_HIGHEST_TICKS, max(_LOWEST_TICKS, self.value_ticks * factor))
         return FairValue(ts_ns, self.instrument_id, self.value_ticks, is_shock)
+
+    def announce(self, ts_ns: Ns, change_ticks: float, noise: float) -> Announcement:
+        noise_sd_ticks = noise * self._params.initial_ticks
+        said_ticks = change_ticks + noise_sd_ticks * self._announcements.normal()
+        return Announcement(ts_ns, self.instrument_id, said_ticks, noise_sd_ticks)
 
     def news(self, ts_ns: Ns) -> News:
         noise_sd_ticks = self._params.news_noise_sd * self._params.initial_ticks

@@ -61,10 +61,14 @@ class ToxicityEstimator(ABC):
         return cls(params)
 
     @classmethod
-    def prior_alpha(cls, params: Any) -> float:
-        """What alpha is before any flow was seen; the dealer stays at it where the switch ``toxicity`` is off, and
-        takes it for RFQ trades of others."""
+    def prior_alpha(cls, params: Any, flow: Flow) -> float:
+        """What alpha is before any flow of this kind was seen; that of clients is taken for RFQ trades of others."""
         return 0.0
+
+    @classmethod
+    def calm_alpha(cls, params: Any, flow: Flow) -> float:
+        """What the dealer stays at where the switch ``toxicity`` is off; the prior unless overridden."""
+        return cls.prior_alpha(params, flow)
 
     def on_trade(self, ts_ns: Ns, side: Side, qty_lots: Lots) -> None:  # noqa: B027
         """An aggressor (on RFQ: a client of this class) dealt ``qty_lots`` on ``side``."""
@@ -330,7 +334,7 @@ class FixedToxicity(ToxicityEstimator):
         self._alpha = params.alpha
 
     @classmethod
-    def prior_alpha(cls, params: FixedParams) -> float:
+    def prior_alpha(cls, params: FixedParams, flow: Flow) -> float:
         """The fixed value."""
         return params.alpha
 
@@ -344,6 +348,10 @@ class LearningParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         prior_alpha: Share of informed flow that it expects before it has seen any.
+        rfq_prior_alpha (probability): The same of those who ask for quotes, whose class it knows, and of RFQ trades
+            that are published; none: ``prior_alpha``.
+        calm_alpha (probability): The informed share of lit flow that it goes by where learning is switched off: what
+            it would have learnt in calm; none: ``prior_alpha``.
         learning_weight: Weight of what it has seen against the prior; 0 keeps α at the prior.
         markout_share: Part of that weight which goes to the markouts of its own lit fills, the rest to
             order-flow imbalance.
@@ -352,6 +360,8 @@ class LearningParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     prior_alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.2
+    rfq_prior_alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
+    calm_alpha: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
     learning_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     markout_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     imbalance: ImbalanceParams = ImbalanceParams()
@@ -371,7 +381,7 @@ class LearningToxicity(CombinedToxicity):
         weight = params.learning_weight
         on_markouts = weight * params.markout_share if flow is Flow.LIT else weight
         on_imbalance = weight * (1 - params.markout_share) if flow is Flow.LIT else 0.0
-        prior = FixedToxicity(FixedParams(params.prior_alpha))
+        prior = FixedToxicity(FixedParams(self.prior_alpha(params, flow)))
         imbalance, markouts = ImbalanceToxicity(params.imbalance), MarkoutToxicity(params.markout)
         super().__init__([(prior, 1 - weight), (imbalance, on_imbalance), (markouts, on_markouts)], params)
 
@@ -381,9 +391,16 @@ class LearningToxicity(CombinedToxicity):
         return cls(params, flow)
 
     @classmethod
-    def prior_alpha(cls, params: LearningParams) -> float:
-        """The prior."""
-        return params.prior_alpha
+    def prior_alpha(cls, params: LearningParams, flow: Flow) -> float:
+        """The prior, of clients one of their own if there is one."""
+        own = params.rfq_prior_alpha
+        return params.prior_alpha if flow is Flow.LIT or own is None else own
+
+    @classmethod
+    def calm_alpha(cls, params: LearningParams, flow: Flow) -> float:
+        """What it would have learnt in calm, where that is known."""
+        known = params.calm_alpha
+        return cls.prior_alpha(params, flow) if flow is Flow.CLIENTS or known is None else known
 
 
 class ToxicityByClass:

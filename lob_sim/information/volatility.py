@@ -86,6 +86,10 @@ class PerceivedVolatility:
         """Add the expected square of one move of the belief's mean, in ticks squared."""
         self._expected += squared_ticks2
 
+    def displace(self, move_ticks: float) -> None:
+        """The belief's mean has moved for a reason that says nothing of volatility: the stretch goes on from there."""
+        self._start_mean += move_ticks
+
     def observe(self, ts_ns: Ns, mean_ticks: float) -> None:
         """End a stretch with the belief as it stands at ``ts_ns``, update the estimate, and begin the
         next."""

@@ -75,7 +75,7 @@ from lob_sim.messages.events import (
     Trade,
 )
 from lob_sim.messages.information import BeliefRecord, QuoteRecord, RetreatRecord, ReturnRecord, WithdrawalCause
-from lob_sim.messages.outside import FairValue, News
+from lob_sim.messages.outside import Announcement, FairValue, News
 from lob_sim.messages.rfq import (
     AcceptQuote,
     DeclineQuote,
@@ -98,6 +98,7 @@ __all__ = [
     "AcceptQuote",
     "AgentCommand",
     "AgentMessage",
+    "Announcement",
     "AuctionUncrossed",
     "BalanceSheetRecord",
     "BeliefRecord",

@@ -16,6 +16,21 @@ class FairValue(Event, frozen=True, gc=False):
     is_shock: bool
 
 
+class Announcement(Event, frozen=True, gc=False):
+    """The public learns at once that fair value has jumped, and by how much but for a Gaussian error.
+
+    Attributes:
+        change_ticks: What is said of the change; the true one plus the error.
+        noise_sd_ticks: Standard deviation of the error, which everybody knows.
+    """
+
+    dataset: ClassVar[str] = "announcement"
+    hook: ClassVar[str] = "on_announcement"
+    instrument_id: int
+    change_ticks: float
+    noise_sd_ticks: float
+
+
 class News(Event, frozen=True, gc=False):
     """A public signal of fair value, with Gaussian noise of known standard deviation."""
 

@@ -34,6 +34,7 @@ from lob_sim.feeds.lobster import LobsterDay
 from lob_sim.feeds.lobster_replay import LOBSTER_KIND, LobsterReplay, Step
 from lob_sim.log.run import Run
 from lob_sim.messages import (
+    Announcement,
     CancelOrder,
     Command,
     Event,
@@ -54,7 +55,7 @@ from lob_sim.units import Lots, Ns
 
 _OrderKey = tuple[int, int, int]
 """Instrument, owner and the owner's number."""
-_OUTSIDE = (FairValue, News)
+_OUTSIDE = (Announcement, FairValue, News)
 
 
 class FlowReport(NamedTuple):

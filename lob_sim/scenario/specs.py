@@ -361,14 +361,21 @@ class ShockSpec(Spec, frozen=True, kw_only=True):
         instrument: Which.
         at: Simulated time.
         size (fraction): Relative change, for example -0.04; larger than -1.
+        announced: Whether everybody hears at once that value has jumped, and how far but for an error; else only those
+            who see fair value know, and the others find out by what they trade.
+        noise (fraction): Standard deviation of that error, as a fraction of the initial value.
     """
 
     instrument: str
     at: Duration
     size: Annotated[float, msgspec.Meta(gt=-1)]
+    announced: bool = False
+    noise: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
     def __post_init__(self) -> None:
         _require(isfinite(self.size), "size", "a finite number", self.size)
+        _require(isfinite(self.noise), "noise", "a finite number", self.noise)
+        _require(self.announced or not self.noise, "noise", "0 where nothing is announced", self.noise)
 
 
 class Scenario(Spec, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lob_sim.information.fair_value import FairValueParams, FairValueProcess, ScheduledJump
-from lob_sim.messages import Event, FairValue, News
+from lob_sim.messages import Announcement, Event, FairValue, News
 from lob_sim.messages.recorder import Recorder
 from lob_sim.scenario import Scenario, instrument_specs
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
@@ -29,7 +29,10 @@ def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks]) -
         )
         for spec, ticks in zip(specs, initial_ticks, strict=True)
     ]
-    jumps = [ScheduledJump(ts_ns=s.at, instrument=s.instrument, size=s.size) for s in scenario.shocks]
+    jumps = [
+        ScheduledJump(ts_ns=s.at, instrument=s.instrument, size=s.size, announced=s.announced, noise=s.noise)
+        for s in scenario.shocks
+    ]
     return FairValueProcess([spec.name for spec in specs], params, seed, scenario.fair_value_step, jumps)
 
 
@@ -40,7 +43,7 @@ class Exogenous:
         kernel: The clock.
         recorder: The log.
         data: Where the fair values of the moment are kept.
-        agents: Who may hear the news.
+        agents: Who may hear of news and announcements.
         process: The fair values.
     """
 
@@ -56,7 +59,8 @@ class Exogenous:
         self._recorder = recorder
         self._data = data
         self._process = process
-        self._readers = tuple(agent for agent in agents if agent.hears(News))
+        public: tuple[type[Event], ...] = (Announcement, News)
+        self._readers = {kind: tuple(a for a in agents if a.hears(kind)) for kind in public}
 
     def start(self) -> None:
         """Record the opening values and wait for the first change."""
@@ -76,8 +80,7 @@ class Exogenous:
     def happen(self, event: Event) -> None:
         """Log what has happened outside, and make it known."""
         self._recorder.record(event)
-        if isinstance(event, News):
-            for host in self._readers:
-                host.deliver(event)
-        elif isinstance(event, FairValue):
+        if isinstance(event, FairValue):
             self._data.fair_values[event.instrument_id] = event.value_ticks
+        for host in self._readers.get(type(event), ()):
+            host.deliver(event)

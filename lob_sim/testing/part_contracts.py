@@ -83,6 +83,8 @@ class BeliefContract(PartContract):
             belief.on_trade(side, price, random.uniform())
             belief.on_past_trade(side, price, random.uniform(), 60 * NS_PER_S)
             belief.on_signal(price, 5.0)
+            belief.on_jump(price - _OPENING_TICKS, 2.0)
+            belief.on_others_quotes(NS_PER_S, price - 2, price + 2)
             yield belief.mean_ticks, belief.sd_ticks
 
     def test_begins_at_the_opening_value(self) -> None:
@@ -130,10 +132,11 @@ class ToxicityContract(PartContract):
         return estimator
 
     def test_alpha_is_a_share(self) -> None:
-        """Before any flow and after, and the prior too."""
+        """Before any flow and after, and the prior and that of calm too."""
         chosen = self.chosen()
-        assert 0 <= chosen.cls.prior_alpha(chosen.params) < 1
         for flow in Flow:
+            assert 0 <= chosen.cls.prior_alpha(chosen.params, flow) < 1
+            assert 0 <= chosen.cls.calm_alpha(chosen.params, flow) < 1
             estimator = self.fresh(flow)
             assert 0 <= estimator.alpha(0) <= 1
             assert all(0 <= alpha <= 1 for alpha in self.alphas(estimator, 1))

@@ -10,6 +10,7 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
     AcceptQuote,
     AgentCommand,
+    Announcement,
     CancelOrder,
     CancelReason,
     DeclineReason,
@@ -91,7 +92,7 @@ class ScriptedMarket:
         self._quotes: dict[int, RfqQuoted] = {}
         self._occurrences: tuple[Callable[[int], None], ...] = (
             self._move_top, self._move_top, self._print_trade, self._fill_resting, self._fill_resting,
-            self._publish_news, self._publish_rfq, self._ask_for_quote,
+            self._publish_news, self._publish_rfq, self._ask_for_quote, self._announce,
         )  # fmt: skip
         ctx.refuse_orders = self._conditions.refuse_orders
         for i in range(len(ctx.instruments)):
@@ -149,6 +150,11 @@ class ScriptedMarket:
     def _publish_news(self, instrument_id: int) -> None:
         signal = self._values[instrument_id] + 5 * self._random.normal()
         self.strategy.on_news(self.ctx, News(self.ctx.now_ns, instrument_id, signal, 5.0))
+
+    def _announce(self, instrument_id: int) -> None:
+        change = 20 * self._random.normal()
+        self._values[instrument_id] += change
+        self.strategy.on_announcement(self.ctx, Announcement(self.ctx.now_ns, instrument_id, change, 5.0))
 
     def _publish_rfq(self, instrument_id: int) -> None:
         now, price = self.ctx.now_ns, round(self._values[instrument_id])

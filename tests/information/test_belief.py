@@ -9,7 +9,14 @@ import pytest
 from scipy import integrate, stats
 
 from lob_sim.errors import InputError
-from lob_sim.information.belief import MIN_SD_TICKS, BayesianBelief, BeliefLog, BeliefThinning, GaussianBelief
+from lob_sim.information.belief import (
+    MIN_SD_TICKS,
+    BayesianBelief,
+    BayesianParams,
+    BeliefLog,
+    BeliefThinning,
+    GaussianBelief,
+)
 from lob_sim.information.density_belief import DensityBelief
 from lob_sim.information.spread import zero_profit_k
 from lob_sim.information.volatility import VolatilityParams
@@ -350,3 +357,46 @@ def test_a_density_that_vanishes_where_news_points_falls_back_to_its_moments(sig
     # Two Gaussians combine exactly; the grid that the density is laid on resolves an eighth of a prior deviation.
     assert density.mean_ticks == pytest.approx(gaussian.mean_ticks, abs=35 / 8)
     assert 0 < density.sd_ticks < 35 / 8
+
+
+@pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
+def test_a_jump_of_known_time_moves_the_mean_and_adds_the_variance_of_what_is_not_known(
+    kind: type[BayesianBelief],
+) -> None:
+    belief = believing(kind, 1000.0, 3.0, STILL)
+    belief.on_jump(-50.0, 4.0)
+    assert belief.mean_ticks == pytest.approx(950.0, abs=1e-6)
+    assert belief.sd_ticks == pytest.approx(5.0, rel=1e-3)
+    belief.on_jump(10.0, 0.0)
+    assert (belief.mean_ticks, belief.sd_ticks) == pytest.approx((960.0, 5.0), rel=1e-3)
+
+
+def test_a_jump_that_is_announced_says_nothing_of_volatility_and_one_that_is_not_does() -> None:
+    wandering = VolatilityParams(prior_ticks_per_sqrt_s=0.5)
+    told, found_out, plain = (believing(GaussianBelief, 1000.0, 3.0, wandering) for _ in "abc")
+    told.on_jump(-50.0, 0.0)
+    found_out.shift(-50.0)
+    for belief in (told, found_out, plain):
+        belief.advance(60 * NS_PER_S)
+    assert told.volatility.variance_rate == plain.volatility.variance_rate
+    assert found_out.volatility.variance_rate > 1.5 * plain.volatility.variance_rate
+
+
+@pytest.mark.parametrize("kind", [GaussianBelief, DensityBelief])
+def test_what_others_quote_moves_the_mean_by_time_and_makes_nobody_surer(kind: type[BayesianBelief]) -> None:
+    def after(*looks: tuple[int, int, int], half_life_s: int = 10) -> BayesianBelief:
+        params = BayesianParams(prior_sd_ticks=3.0, volatility=STILL, consensus_half_life=half_life_s * NS_PER_S)
+        belief = kind(params, 1000.0)
+        for seconds, bid, ask in looks:
+            belief.on_others_quotes(seconds * NS_PER_S, bid, ask)
+        return belief
+
+    once = after((10, 1002, 1006))
+    assert (once.mean_ticks, once.sd_ticks) == pytest.approx((1002.0, 3.0), rel=1e-9)
+    assert after((5, 1002, 1006), (5, 1002, 1006)).mean_ticks == pytest.approx(1002.0, rel=1e-9)
+    # Wider than four deviations it tells nothing, and without a half-life nothing does.
+    assert after((10, 1002, 1014)).mean_ticks == pytest.approx(1004.0)
+    assert after((10, 1002, 1015)).mean_ticks == pytest.approx(1000.0)
+    deaf = after((10, 1002, 1006), half_life_s=0)
+    assert deaf.mean_ticks == pytest.approx(1000.0)
+    assert (deaf.heeds_quotes, once.heeds_quotes) == (False, True)

@@ -10,7 +10,8 @@ from spammer import Spammer
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import FairValue, News
+from lob_sim.errors import ScenarioError
+from lob_sim.messages import Announcement, FairValue, News
 from lob_sim.scenario import Scenario
 
 LAW = {
@@ -131,3 +132,48 @@ def test_a_market_without_any_law_has_a_constant_fair_value() -> None:
     log, _ = run(scenario(AGENTS))
     assert isinstance(log, MemoryLog)
     assert [v.value_ticks for v in log.of(FairValue)] == [100.0]
+
+
+class Hears(Strategy):
+    def on_start(self, ctx: Context) -> None:
+        self.heard: list[tuple[int, Announcement]] = []
+
+    def on_announcement(self, ctx: Context, announcement: Announcement) -> None:
+        self.heard.append((ctx.now_ns, announcement))
+
+
+def announced(**fields: Any) -> dict[str, Any]:
+    return {"instrument": "bond", "at": "10s", "size": -0.04, "announced": True, **fields}
+
+
+def test_an_announced_shock_is_heard_at_once_and_moves_nothing_else() -> None:
+    agents = [group("near", Hears), group("far", Hears, connection=latency(down="250ms")), group("deaf", Idle)]
+    plain = path(world_of(agents, shocks=[{"instrument": "bond", "at": "10s", "size": -0.04}]), "bond")
+    spec = world_of(agents, shocks=[announced(noise=0.01)])
+    assert path(spec, "bond") == plain
+    log, world = run(spec)
+    (said,) = log.of(Announcement)
+    values = [v for v in log.of(FairValue) if v.instrument_id == said.instrument_id]
+    shock = next(k for k, v in enumerate(values) if v.is_shock)
+    change = values[shock].value_ticks - values[shock - 1].value_ticks
+    assert said.ts_event_ns == values[shock].ts_event_ns == 10 * S
+    assert said.noise_sd_ticks == 0.01 * 1000
+    assert said.change_ticks != change
+    assert abs(said.change_ticks - change) < 5 * said.noise_sd_ticks
+    for name, delay in (("near-1", 0), ("far-1", 250 * MS)):
+        assert strategy_of(world, name).heard == [(10 * S + delay, said)]
+
+
+def test_without_noise_the_announcement_is_the_change_and_unannounced_there_is_none() -> None:
+    log, _ = run(world_of(shocks=[announced()]))
+    (said,) = log.of(Announcement)
+    values = [v for v in log.of(FairValue) if v.instrument_id == said.instrument_id]
+    shock = next(k for k, v in enumerate(values) if v.is_shock)
+    assert said.change_ticks == values[shock].value_ticks - values[shock - 1].value_ticks
+    log, _ = run(world_of(shocks=[announced(announced=False)]))
+    assert log.of(Announcement) == []
+
+
+def test_noise_without_an_announcement_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="noise: expected 0 where nothing is announced"):
+        world_of(shocks=[announced(announced=False, noise=0.01)])

@@ -389,7 +389,7 @@ def test_a_dealer_hears_what_its_parts_have_a_use_for() -> None:
     }
     always = {"on_start", "on_wake", "on_rfq_request", "on_desk_event"}
     assert heard[RfqDealer] == always
-    assert heard[FixedSpreadDealer] == always | {"on_trade", "on_news", "on_fill", "on_rfq_trade"}
+    assert heard[FixedSpreadDealer] == always | {"on_trade", "on_news", "on_announcement", "on_fill", "on_rfq_trade"}
     own_requests = {"on_rfq_quote", "on_rfq_decline", "on_rfq_close", "on_reject"}
     assert heard[SpiralDealer] == heard[FixedSpreadDealer] | {"on_print"} | own_requests
     replaced = SpiralDealer(build_params(SpiralDealer, {"inventory_policy": {"kind": "unlimited"}}, "test"))

@@ -10,9 +10,10 @@ import pytest
 
 from lob_sim.agents.quoting import make_passive, update_quotes
 from lob_sim.agents.strategy import Strategy
-from lob_sim.information.belief import GaussianBelief
+from lob_sim.information.belief import BayesianParams, GaussianBelief
 from lob_sim.information.spread import zero_profit_k
 from lob_sim.messages import (
+    Announcement,
     BeliefRecord,
     CancelOrder,
     DeclineQuote,
@@ -29,6 +30,7 @@ from lob_sim.messages import (
     Trade,
 )
 from lob_sim.plugins import build_params
+from lob_sim.scenario import SwitchSpec
 from lob_sim.testing import RecordingContext, make_instrument
 from lob_sim.units import NS_PER_S
 from strategies.avellaneda_stoikov import AvellanedaStoikovDealer
@@ -77,6 +79,13 @@ def test_fixed_spread_quotes_around_its_mid_and_leans_against_inventory() -> Non
     ctx.positions[0] = 20
     dealer.on_wake(ctx, 0)
     assert last_quotes(ctx) == (997, 1003)
+
+
+def test_fixed_spread_moves_with_an_announcement_at_once() -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    dealer = started(FixedSpreadDealer, ctx, half_spread_ticks=3)
+    dealer.on_announcement(ctx, Announcement(0, 0, -50.0, 15.0))
+    assert last_quotes(ctx) == (947, 953)
 
 
 def test_fixed_spread_moves_quotes_by_replacing_them() -> None:
@@ -303,6 +312,78 @@ def test_glosten_milgrom_knows_its_own_prints_by_instrument_and_discounts_old_on
         dealer.on_print(ctx, RfqPrint(ctx.now_ns, 0, -1, dealt_ns, 990, 5, Side.SELL))
         assert dealer.views[0].belief.mean_ticks == 1000
     assert moves[0] > moves[1] > 0
+
+
+def test_glosten_milgrom_moves_with_an_announcement_at_once_and_is_less_sure() -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    dealer = started(GlostenMilgromDealer, ctx, **GM)
+    before = last_quotes(ctx)
+    dealer.on_announcement(ctx, Announcement(0, 0, -50.0, 15.0))
+    belief = dealer.views[0].belief
+    assert (belief.mean_ticks, belief.sd_ticks) == pytest.approx((950.0, 25.0))
+    half = 25 * zero_profit_k(0.3) + 1
+    assert last_quotes(ctx) == (floor(950 - half), ceil(950 + half)) != before
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_glosten_milgrom_may_read_a_trade_as_a_choice_of_side(reads: bool) -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    dealer = started(GlostenMilgromDealer, ctx, reads_spread=reads, **GM)
+    ctx.set_top(994, 1006)
+    dealer.on_wake(ctx, 0)
+    belief = GaussianBelief(BayesianParams(prior_sd_ticks=20), 1000.0)
+    for k in range(1, 21):
+        side, price, other = (Side.BUY, 1006, 994) if k % 2 else (Side.SELL, 994, 1006)
+        dealer.on_trade(ctx, Trade(0, 0, k, price, 5, side, k, 100 + k))
+        dealer.on_wake(ctx, 0)
+        belief.on_trade(side, price, 0.3, other if reads else None)
+    dealer.requote(ctx, 0)
+    found = dealer.views[0].belief
+    assert (found.mean_ticks, found.sd_ticks) == pytest.approx((belief.mean_ticks, belief.sd_ticks), rel=1e-9)
+    # Trades off its zero-profit quotes leave the textbook's dealer no surer; choices of a side tell it a good deal.
+    assert (found.sd_ticks < 15) is reads
+
+
+def test_glosten_milgrom_takes_a_side_that_the_book_has_moved_through_for_unknown() -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    dealer = started(GlostenMilgromDealer, ctx, reads_spread=True, **GM)
+    ctx.set_top(994, 1006)
+    dealer.on_wake(ctx, 0)
+    dealer.on_trade(ctx, Trade(0, 0, 1, 990, 5, Side.BUY, 1, 101))
+    dealer.on_wake(ctx, 0)
+    belief = GaussianBelief(BayesianParams(prior_sd_ticks=20), 1000.0)
+    belief.on_trade(Side.BUY, 990, 0.3)
+    assert dealer.views[0].belief.sd_ticks == pytest.approx(belief.sd_ticks, rel=1e-9)
+
+
+def test_glosten_milgrom_gives_way_to_what_others_quote_and_not_to_its_own_quotes() -> None:
+    def mean_after(bid_lots: int, ask_lots: int, bid: int = 985, ask: int = 995, **params: object) -> float:
+        ctx = RecordingContext(initial_ticks=1000)
+        dealer = started(GlostenMilgromDealer, ctx, size_lots=10, **GM, **params)
+        if bid_lots == ask_lots == 10:
+            bid, ask = last_quotes(ctx)
+        ctx.set_top(bid, ask, bid_lots, ask_lots)
+        ctx.now_ns = 10 * NS_PER_S
+        dealer.on_wake(ctx, 0)
+        mean: float = dealer.views[0].belief.mean_ticks
+        return mean
+
+    assert mean_after(50, 50, consensus_half_life=10) == pytest.approx(995.0)
+    assert mean_after(50, 50) == 1000.0
+    assert mean_after(10, 10, consensus_half_life=10) == 1000.0
+    # A book wider than four of its deviations tells it nothing.
+    assert mean_after(50, 50, bid=800, ask=990, consensus_half_life=10) == 1000.0
+
+
+@pytest.mark.parametrize(("learns", "lit", "asked"), [(True, 0.3, 0.1), (False, 0.2, 0.1)])
+def test_glosten_milgrom_without_learning_goes_by_what_is_right_in_calm(learns: bool, lit: float, asked: float) -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    ctx.switches = SwitchSpec(toxicity=learns)
+    dealer = started(GlostenMilgromDealer, ctx, calm_alpha=0.2, rfq_prior_alpha=0.1, **GM)
+    assert dealer.views[0].lit.alpha(0) == pytest.approx(lit)
+    assert dealer.views[0].clients.of("client").alpha(0) == pytest.approx(asked)
+    control = started(GlostenMilgromDealer, ctx, **GM)
+    assert control.views[0].lit.alpha(0) == control.views[0].clients.of("client").alpha(0) == pytest.approx(0.3)
 
 
 def test_glosten_milgrom_with_no_informed_flow_charges_processing_alone() -> None:

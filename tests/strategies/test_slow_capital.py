@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lob_sim.messages import OrderFilled, Side
+from lob_sim.messages import Announcement, OrderFilled, Side
 from lob_sim.plugins import build_params
 from lob_sim.testing import RecordingContext
 from lob_sim.units import NS_PER_S
@@ -87,3 +87,10 @@ def test_it_pays_with_its_own_cash_and_keeps_half_for_orders_elsewhere(lots_wort
     ctx.cash = 2 * lots_worth * ctx.instruments[0].value(950, 1)
     started(ctx)
     assert bid(ctx) == ((950, lots) if lots else None)
+
+
+def test_it_hears_an_announcement_and_moves_its_bid() -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    strategy = started(ctx)
+    strategy.on_announcement(ctx, Announcement(0, 0, -40.0, 10.0))
+    assert bid(ctx) == (910, 5)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
+import numpy as np
 import pytest
 
+from lob_sim.agents.execution import OWN_PARENTS
 from lob_sim.errors import InputError
 from lob_sim.messages import (
     AcceptQuote,
+    Announcement,
     CancelOrder,
     DeclineReason,
     NewOrder,
@@ -221,6 +224,13 @@ def test_value_investor_is_slow() -> None:
     assert investor.value_ticks[0] == pytest.approx(200 - 100 * 0.75**2)
 
 
+def test_value_investor_hears_an_announcement() -> None:
+    ctx = RecordingContext(initial_ticks=100)
+    investor = started(ValueInvestor, ctx, **VALUE)
+    investor.on_announcement(ctx, Announcement(0, 0, -40.0, 5.0))
+    assert investor.value_ticks[0] == 60.0
+
+
 def test_value_investor_asks_dealers_when_nobody_offers() -> None:
     ctx = RecordingContext(initial_ticks=100)
     investor = started(ValueInvestor, ctx, **VALUE)
@@ -332,3 +342,85 @@ def test_clients_who_quote_rest_at_the_visible_price_on_their_side_and_give_up()
 def test_clients_who_may_not_quote_only_take() -> None:
     ctx, _ = arrivals(40)
     assert {a.time_in_force for a in ctx.take_actions() if isinstance(a, NewOrder)} == {TimeInForce.IOC}
+
+
+# --- liquidity traders who split ------------------------------------------------------------------------------
+
+
+def splitter(**params: object) -> tuple[RecordingContext, Any]:
+    ctx = RecordingContext(initial_ticks=1000)
+    strategy = started(
+        LiquidityTraders, ctx, rfq_dealers=0, max_reservation_ticks=50, max_size_lots=9, child_lots=2, **params
+    )
+    ctx.set_top(999, 1001)
+    return ctx, strategy
+
+
+def test_a_large_order_goes_in_pieces_of_one_side_that_add_up() -> None:
+    ctx, traders = splitter(mean_interval=10_000, child_interval=1)
+    wake(traders, ctx, 2_000)
+    orders = [a for a in ctx.take_actions() if isinstance(a, NewOrder)]
+    parents: dict[int, list[NewOrder]] = {}
+    for order in orders:
+        if order.parent_order_id:
+            parents.setdefault(order.parent_order_id, []).append(order)
+        else:
+            assert order.qty_lots <= 2
+    done = [pieces for number, pieces in parents.items() if number - OWN_PARENTS not in traders.parents]
+    assert len(done) > 200
+    for pieces in done:
+        assert len({p.side for p in pieces}) == 1
+        assert all(p.qty_lots <= 2 for p in pieces)
+    # Half-spread 1 of 50: a fiftieth of parents goes home at once; whoever trades, trades all (the touch stays).
+    assert {sum(p.qty_lots for p in pieces) for pieces in done} == set(range(3, 10))
+
+
+def test_pieces_follow_each_other_and_whole_orders_do_not() -> None:
+    def alike(child_lots: int) -> float:
+        ctx, traders = splitter(mean_interval=10_000, child_interval=1)
+        traders.params = build_params(
+            LiquidityTraders,
+            {
+                "rfq_dealers": 0,
+                "max_reservation_ticks": 50,
+                "max_size_lots": 9,
+                "child_lots": child_lots,
+                "mean_interval": 10_000,
+                "child_interval": 1,
+            },
+            "test",
+        )
+        wake(traders, ctx, 3_000)
+        signs = [int(a.side) for a in ctx.take_actions() if isinstance(a, NewOrder)]
+        return float(np.mean(np.multiply(signs[1:], signs[:-1])))
+
+    assert alike(2) > 0.4
+    assert abs(alike(0)) < 4 / sqrt(3_000)
+
+
+def test_a_piece_whose_price_is_beyond_the_private_value_is_not_sent() -> None:
+    ctx, traders = splitter(mean_interval=10_000, child_interval=1)
+    while not traders.parents:
+        wake(traders, ctx)
+    (parent,) = traders.parents.values()
+    ctx.take_actions()
+    away = 60 + int(parent.premium_ticks)
+    ctx.set_top(1000 - away, 1000 + away)
+    while traders.parents:
+        number = next(iter(traders.parents))
+        traders._send_child(ctx, number)
+    assert ctx.take_actions() == []
+
+
+def test_pieces_ask_dealers_when_their_side_goes_dark() -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    traders = started(LiquidityTraders, ctx, max_reservation_ticks=50, max_size_lots=9, child_lots=2, rfq_dealers=2)
+    ctx.set_top(999, 1001)
+    while not traders.parents:
+        wake(traders, ctx)
+    ctx.take_actions()
+    ctx.set_top(0, 0)
+    traders._send_child(ctx, next(iter(traders.parents)))
+    (request,) = ctx.take_actions()
+    assert isinstance(request, RequestQuote)
+    assert request.qty_lots <= 2

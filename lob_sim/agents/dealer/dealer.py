@@ -14,11 +14,19 @@ from lob_sim.agents.dealer.lit_policy import LitPolicy
 from lob_sim.agents.dealer.quotes import Quotes, Situation, quote_record, quotes_at
 from lob_sim.agents.dealer.rfq_policy import LikeLit, RfqPolicy
 from lob_sim.agents.dealer.view import InstrumentView
-from lob_sim.agents.quoting import PriceSource, make_passive, mid_price_ticks, traded_instruments, update_quotes
+from lob_sim.agents.quoting import (
+    PriceSource,
+    make_passive,
+    mid_price_ticks,
+    others_quotes,
+    traded_instruments,
+    update_quotes,
+)
 from lob_sim.agents.strategy import Strategy
 from lob_sim.information.belief import Belief, BeliefLog, BeliefThinning, MarketPrice
 from lob_sim.information.toxicity import FixedParams, FixedToxicity, Flow, ToxicityByClass, ToxicityEstimator
 from lob_sim.messages import (
+    Announcement,
     DeclineReason,
     Event,
     News,
@@ -33,7 +41,7 @@ from lob_sim.messages import (
     RfqTraded,
     Trade,
 )
-from lob_sim.parts import is_overridden, part
+from lob_sim.parts import Part, is_overridden, part
 from lob_sim.units import NS_PER_S, Interval, Lots
 
 
@@ -110,6 +118,7 @@ class Dealer(Strategy):
         used = {
             "on_trade": tape,
             "on_news": is_overridden(belief, Belief, "on_signal"),
+            "on_announcement": is_overridden(belief, Belief, "on_jump"),
             "on_print": self._learns_prints,
             "on_fill": tape or self.lit_policy.is_lit or is_overridden(toxicity, ToxicityEstimator, "on_fill"),
             "on_rfq_trade": self.lit_policy.is_lit or self._learns_clients or self._learns_prints,
@@ -136,12 +145,14 @@ class Dealer(Strategy):
         self.instrument_ids = traded_instruments(ctx, p.instruments)
         make = partial(p.toxicity.cls.of_flow, p.toxicity.params)
         if not ctx.switches.toxicity:
-            make = partial(FixedToxicity.of_flow, FixedParams(self._prior_alpha()))
+            make = partial(_unlearning, p.toxicity)
         for i in range(len(ctx.instruments)):
             belief = p.belief.make(float(ctx.initial_ticks(i)))
             clients = ToxicityByClass(partial(make, Flow.CLIENTS))
             self.views.append(InstrumentView(belief, make(Flow.LIT), clients, BeliefLog(p.thinning)))
         self._beliefs = {i: self.views[i].belief for i in self.instrument_ids}
+        self._heeds_quotes = any(view.belief.heeds_quotes for view in self.views)
+        self._reads_spread = any(view.belief.reads_spread for view in self.views)
         for policy in (self.inventory_policy, self.lit_policy, self.rfq_policy):
             policy.on_start(ctx)
         if self.lit_policy.is_lit or self._judges_mid or self._acts_on_look:
@@ -152,13 +163,18 @@ class Dealer(Strategy):
         if tag > 0:
             self.inventory_policy.on_wake(ctx, tag)
             return
-        p = self.params
+        p, now_ns = self.params, ctx.now_ns
         if self._judges_mid:
-            now_ns = ctx.now_ns
             for i in self.instrument_ids:
                 self.views[i].on_mid(now_ns, mid_price_ticks(ctx, i, p.mid))
+        if self._heeds_quotes:
+            for i in self.instrument_ids:
+                self.views[i].on_others_quotes(now_ns, others_quotes(ctx, i))
         for i in self.instrument_ids:
             self.requote(ctx, i)
+        if self._reads_spread:
+            for i in self.instrument_ids:
+                self.views[i].see(ctx.top(i))
         ctx.wake_in(p.requote_interval)
         if self._acts_on_look:
             self.inventory_policy.on_look(ctx, p.size_lots, self._beliefs)
@@ -173,6 +189,16 @@ class Dealer(Strategy):
         belief.advance(news.ts_event_ns)
         belief.on_signal(news.signal_ticks, news.noise_sd_ticks)
 
+    def on_announcement(self, ctx: Context, announcement: Announcement) -> None:
+        """Take in what everybody has heard, and move: whoever knows more would take quotes of the old value."""
+        i = announcement.instrument_id
+        view = self.views[i]
+        view.learn_sweep()
+        view.belief.advance(announcement.ts_event_ns)
+        view.belief.on_jump(announcement.change_ticks, announcement.noise_sd_ticks)
+        if i in self.instrument_ids:
+            self.requote(ctx, i)
+
     def on_print(self, ctx: Context, rfq_print: RfqPrint) -> None:
         """Learn from an RFQ trade of others, by its age."""
         number = (rfq_print.instrument_id, rfq_print.trade_id)
@@ -182,7 +208,9 @@ class Dealer(Strategy):
         belief = self.views[rfq_print.instrument_id].belief
         belief.advance(rfq_print.ts_event_ns)
         age_ns = rfq_print.ts_event_ns - rfq_print.ts_trade_ns
-        belief.on_past_trade(rfq_print.side, rfq_print.price_ticks, self._prior_alpha(), age_ns)
+        toxicity = self.params.toxicity
+        alpha = toxicity.cls.prior_alpha(toxicity.params, Flow.CLIENTS)
+        belief.on_past_trade(rfq_print.side, rfq_print.price_ticks, alpha, age_ns)
 
     def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
         """Learn from an own trade; the inventory has changed."""
@@ -290,11 +318,6 @@ class Dealer(Strategy):
             belief.on_mid(ctx.now_ns, mid_price_ticks(ctx, instrument_id, self.params.mid))
         return Situation(instrument_id, self.params.size_lots, qty_lots, belief, alpha, self.inventory_policy)
 
-    def _prior_alpha(self) -> float:
-        toxicity = self.params.toxicity
-        prior: float = toxicity.cls.prior_alpha(toxicity.params)
-        return prior
-
     def _log_quotes(self, ctx: Context, instrument_id: int, quotes: Quotes | None) -> None:
         """Put the quotes in the lit book on the log, when they have changed."""
         view = self.views[instrument_id]
@@ -303,3 +326,8 @@ class Dealer(Strategy):
         if quoted != view.quoted:
             view.quoted = quoted
             ctx.log(quote_record(ctx.now_ns, ctx.agent_id, instrument_id, bid, ask))
+
+
+def _unlearning(toxicity: Part, flow: Flow) -> ToxicityEstimator:
+    """What stands in for a part that may not learn."""
+    return FixedToxicity(FixedParams(toxicity.cls.calm_alpha(toxicity.params, flow)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from lob_sim.agents.context import TopOfBook
+from lob_sim.agents.quoting import touch_ticks
 from lob_sim.information.belief import Belief, BeliefLog
 from lob_sim.information.toxicity import ToxicityByClass, ToxicityEstimator
 from lob_sim.messages import OrderFilled, Trade
@@ -23,7 +25,7 @@ class InstrumentView:
         quoted: Bid and ask that the log last had, 0 for none.
     """
 
-    __slots__ = ("_sweep", "belief", "belief_log", "clients", "lit", "quoted")
+    __slots__ = ("_heeded_ns", "_seen", "_sweep", "belief", "belief_log", "clients", "lit", "quoted")
 
     def __init__(self, belief: Belief, lit: ToxicityEstimator, clients: ToxicityByClass, belief_log: BeliefLog) -> None:
         self.belief = belief
@@ -32,6 +34,8 @@ class InstrumentView:
         self.belief_log = belief_log
         self.quoted: tuple[Ticks, Ticks] = (0, 0)
         self._sweep: Trade | None = None
+        self._seen: TopOfBook | None = None
+        self._heeded_ns: Ns = 0
 
     def on_trade(self, trade: Trade) -> None:
         """A lit trade printed. One aggressive order may print several; it is one decision, judged at its last price."""
@@ -62,10 +66,32 @@ class InstrumentView:
         self._sweep = None
         ts_ns = sweep.ts_event_ns
         self.belief.advance(ts_ns)
-        self.belief.on_trade(sweep.aggressor_side, sweep.price_ticks, self.lit.alpha(ts_ns))
+        opposite_ticks = self._opposite_ticks(sweep)
+        self.belief.on_trade(sweep.aggressor_side, sweep.price_ticks, self.lit.alpha(ts_ns), opposite_ticks)
         self.lit.on_trade(ts_ns, sweep.aggressor_side, sweep.qty_lots)
 
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:
         """The market's price as the dealer looks: clients are judged by it, lit flow by the dealer's own belief."""
         self.clients.on_mid(ts_ns, mid_ticks)
         self.lit.on_mid(ts_ns, self.belief.mean_ticks)
+
+    def on_others_quotes(self, ts_ns: Ns, top: TopOfBook | None) -> None:
+        """The book as the dealer looks; None where nobody else quotes."""
+        elapsed_ns, self._heeded_ns = ts_ns - self._heeded_ns, ts_ns
+        if top is not None:
+            self.learn_sweep()
+            self.belief.advance(ts_ns)
+            self.belief.on_others_quotes(elapsed_ns, top.bid_ticks, top.ask_ticks)
+
+    def see(self, top: TopOfBook) -> None:
+        """Remember the book: later trades are read against it."""
+        self.learn_sweep()
+        self._seen = top
+
+    def _opposite_ticks(self, trade: Trade) -> Ticks | None:
+        """What the aggressor would have met on the other side at the last look; None where nobody stood there."""
+        if self._seen is None:
+            return None
+        opposite, _ = touch_ticks(self._seen, trade.aggressor_side.opposite)
+        # A book that has moved through that price since the last look says nothing of the other side.
+        return opposite if opposite and trade.aggressor_side * (trade.price_ticks - opposite) > 0 else None

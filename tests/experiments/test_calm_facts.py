@@ -1,0 +1,148 @@
+"""Every calm fact can fail, alone, and the market whose price does not follow value fails what it should."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from calm_table import SEEDS, in_order
+from scipy import stats
+
+from experiments import calm_facts
+from experiments.spiral import cells
+from lob_sim.errors import InputError
+from lob_sim.scenario import InstrumentSpec
+
+SPREADS = calm_facts.parse_spreads(calm_facts.SPREADS, [])
+
+
+def instruments() -> list[InstrumentSpec]:
+    return cells.flagship().instruments
+
+
+def failing(frame: pd.DataFrame) -> list[str]:
+    return [row.claim for row in calm_facts.calm_rows(frame, instruments(), SPREADS) if not row.holds]
+
+
+def test_a_market_in_order_passes() -> None:
+    assert failing(in_order()) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "claim"),
+    [
+        ("rms_ticks.treasury", 2.5, "treasury: mid less value (root mean square, half-spreads)"),
+        ("comove.treasury", 0.8, "treasury: correlation of 300 s changes of mid and value"),
+        ("short_ticks2.corporate", 2.0, "corporate: variance ratio of the mid, 10 s to 300 s"),
+        ("short_ticks2.corporate", 0.5, "corporate: variance ratio of the mid, 10 s to 300 s"),
+        ("alpha.treasury", 1.5, "treasury: dealers' perceived share less that"),
+        ("alpha.treasury", 0.5, "treasury: dealers' perceived share less that"),
+        ("impact.treasury", 2.0, "treasury: adverse selection (share of the effective spread)"),
+        ("impact.treasury", 0.3, "treasury: adverse selection (share of the effective spread)"),
+        ("others_realised.corporate", -1.0, "corporate: realised spread on who knows nothing (ticks)"),
+        ("signs.treasury", -1.0, "treasury: autocorrelation of signs"),
+        ("lit.treasury", 0.98, "treasury: both sides of the lit book quoted (share of time)"),
+        ("spread_bp.treasury", 2.5, "treasury: quoted spread (bp)"),
+        ("spread_bp.corporate", 10.0, "corporate: quoted spread (bp)"),
+        ("gain.dealer", -1.0, "dealer: gain against value (ticks a lot)"),
+        ("depth_currency.treasury", 0.2, "corporate against treasury: less depth within a spread (currency)"),
+    ],
+)
+def test_each_fact_fails_alone(column: str, factor: float, claim: str) -> None:
+    frame = in_order()
+    frame[column] *= factor
+    assert failing(frame) == [claim]
+
+
+def test_the_informed_share_has_both_bounds_and_dealers_must_know_it() -> None:
+    frame = in_order()
+    for share, claims in ((0.05, 1), (0.5, 1), (0.25, 0)):
+        frame["informed_lots.treasury"] = share * frame["taken_lots.treasury"]
+        frame["alpha.treasury"] = share
+        assert len(failing(frame)) == claims
+
+
+def test_the_order_of_liquidity_is_asked_of_the_spread_too() -> None:
+    frame = in_order()
+    frame["spread_bp.corporate"] = frame["spread_bp.treasury"] - 0.2
+    assert "corporate against treasury: wider spread (bp)" in failing(frame)
+
+
+def test_a_seed_with_a_forced_sale_is_too_many_among_few() -> None:
+    frame = in_order()
+    frame.loc[0, "forced_orders"] = 1.0
+    assert failing(frame) == ["nobody sells under a constraint (share of seeds)"]
+
+
+def test_what_the_seeds_cannot_tell_does_not_hold() -> None:
+    frame = in_order()
+    frame["comove.treasury"] = [0.6, 1.0] * (SEEDS // 2) + np.linspace(0.05, 0.06, SEEDS)
+    assert frame["comove.treasury"].mean() > 0.8
+    assert failing(frame) == ["treasury: correlation of 300 s changes of mid and value"]
+
+
+def test_nothing_measured_does_not_hold() -> None:
+    frame = in_order()
+    frame["alpha.treasury"] = math.nan
+    assert failing(frame) == ["treasury: dealers' perceived share less that"]
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    frame = in_order()
+    found = calm_facts.jackknife(frame, calm_facts.mean("alpha.treasury"))
+    sample = frame["alpha.treasury"].to_numpy()
+    reference = stats.t.interval(0.95, SEEDS - 1, sample.mean(), sample.std(ddof=1) / math.sqrt(SEEDS))
+    assert (found.low, found.high) == pytest.approx(reference, rel=1e-9)
+
+
+def test_an_instrument_without_stated_bounds_is_asked_everything_else() -> None:
+    with_bounds, without = (
+        [row.claim for row in calm_facts.calm_rows(in_order(), instruments(), spreads)] for spreads in (SPREADS, {})
+    )
+    assert set(with_bounds) - set(without) == {"corporate: quoted spread (bp)", "treasury: quoted spread (bp)"}
+
+
+def test_spreads_are_read_and_misreadings_named() -> None:
+    assert calm_facts.parse_spreads("bond=1:2.5", ["bond"]) == {"bond": (1.0, 2.5)}
+    for text in ("bond", "bond=1", "bond=a:b"):
+        with pytest.raises(InputError, match="name=low:high"):
+            calm_facts.parse_spreads(text, ["bond"])
+    with pytest.raises(InputError, match="no instrument 'bnod'"):
+        calm_facts.parse_spreads("bnod=1:2", ["bond"])
+
+
+def test_control_a_price_that_does_not_follow_value_fails() -> None:
+    """Three informed traders who hold at most five lots each cannot keep this market's price at value."""
+    outcome = calm_facts.run(cells.SCENARIO, seeds=5, horizon="20min")
+    found = {row.claim: row for row in outcome.rows}
+    far = found["treasury: mid less value (root mean square, half-spreads)"]
+    apart = found["treasury: correlation of 300 s changes of mid and value"]
+    # Not for want of seeds: the whole interval is on the wrong side.
+    assert far.low is not None
+    assert apart.high is not None
+    assert (far.holds, far.low > 2.0) == (False, True)
+    assert (apart.holds, apart.high < 0.8) == (False, True)
+    assert found["corporate against treasury: wider spread (bp)"].holds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["no_such.toml"], "no_such.toml"),
+        ([str(cells.SCENARIO), "--horizon", "soon"], "soon"),
+        ([str(cells.SCENARIO), "--switch-off", "fear"], "fear"),
+        ([str(cells.SCENARIO), "--spreads", "treasury"], "name=low:high"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        calm_facts.EXPERIMENT.main(arguments)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert told in error
