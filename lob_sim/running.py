@@ -94,4 +94,5 @@ def header_of(plan: MarketPlan, seed: int) -> RunHeader:
         ),
         plan.instruments,
         plan.dealer_ids,
+        str(plan.cash_unit),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -14,7 +13,19 @@ from lob_sim.balance.funding import UNSECURED, Loan, NonNegative, RepoLender
 from lob_sim.balance.view import SheetContext
 from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.desk.borrower import Lender
-from lob_sim.messages import Event, FundingEvent, FundingKind, SheetDisclosed
+from lob_sim.messages import (
+    CollateralPledged,
+    Event,
+    HaircutChanged,
+    LoanBorrowed,
+    LoanMessage,
+    LoanRefused,
+    LoanRepaid,
+    LoanRequested,
+    LoanRolled,
+    MarginCalled,
+    SheetDisclosed,
+)
 from lob_sim.units import NS_PER_S, Cash, Interval, Ns
 
 _MEASURE = 0
@@ -85,12 +96,6 @@ class RepoLending(Lender):
         self.leverages: dict[int, float] = {}
         self.book: dict[tuple[int, int], Lent] = {}
         self._announced: dict[int, list[float]] = {}
-        self._answers: dict[FundingKind, Callable[[Context, FundingEvent], None]] = {
-            FundingKind.BORROWED: self._on_borrowed,
-            FundingKind.REPAID: self._on_repaid,
-            FundingKind.PLEDGED: self._on_pledged,
-            FundingKind.REQUESTED: self._on_requested,
-        }
 
     # --- hooks ---------------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
@@ -118,14 +123,25 @@ class RepoLending(Lender):
                 self._margin(ctx, lent)
 
     def on_message(self, ctx: Context, event: Event) -> None:
-        if isinstance(event, SheetDisclosed):
-            tier1 = event.tier1_cash
-            self.leverages[event.agent_id] = event.assets_cash / tier1 if tier1 > 0 else math.inf
-            self._announced.setdefault(event.agent_id, [-1.0] * len(ctx.instruments))
-            if ctx.switches.funding:
-                self._announce(ctx, event.agent_id)
-        elif isinstance(event, FundingEvent):
-            self._answers[event.kind](ctx, event)
+        match event:
+            case SheetDisclosed():
+                self._on_disclosed(ctx, event)
+            case LoanBorrowed():
+                self.lender.lent_cash += event.amount_cash
+                self._enter(ctx, event, event.amount_cash, event.haircut, event.maturity_ns)
+            case LoanRequested():
+                self._on_requested(ctx, event)
+            case LoanRepaid():
+                self._on_repaid(ctx, event)
+            case CollateralPledged():
+                self._on_pledged(ctx, event)
+
+    def _on_disclosed(self, ctx: Context, event: SheetDisclosed) -> None:
+        tier1 = event.tier1_cash
+        self.leverages[event.agent_id] = event.assets_cash / tier1 if tier1 > 0 else math.inf
+        self._announced.setdefault(event.agent_id, [-1.0] * len(ctx.instruments))
+        if ctx.switches.funding:
+            self._announce(ctx, event.agent_id)
 
     # --- haircuts and margins ------------------------------------------------------------------------------
     def haircut(self, ctx: Context, instrument_id: int, borrower_id: int) -> float:
@@ -145,9 +161,7 @@ class RepoLending(Lender):
             haircut = self.haircut(ctx, i, borrower_id)
             if abs(haircut - before) >= _NOTICEABLE:
                 announced[i] = haircut
-                kind = FundingKind.HAIRCUT_CHANGED
-                event = FundingEvent(ctx.now_ns, ctx.agent_id, borrower_id, i, kind, 0, haircut, 0)
-                ctx.tell(borrower_id, event)
+                ctx.tell(borrower_id, HaircutChanged(ctx.now_ns, ctx.agent_id, borrower_id, i, haircut))
 
     def _carried(self, ctx: Context, lent: Lent) -> float:
         """What the collateral of a loan carries at the price that the lender sees."""
@@ -162,39 +176,28 @@ class RepoLending(Lender):
             return
         call = math.ceil(loan.amount_cash - self._carried(ctx, lent))
         if call > self.params.call_threshold * loan.amount_cash:
-            self._tell(ctx, lent, FundingKind.MARGIN_CALL, call)
+            ctx.tell(lent.borrower_id, MarginCalled(*self._about(ctx, lent), call))
 
     # --- loans ---------------------------------------------------------------------------------------------
-    def _on_borrowed(self, ctx: Context, event: FundingEvent) -> None:
-        self.lender.lent_cash += event.amount_cash
-        self._enter(ctx, event, event.amount_cash, event.haircut, event.maturity_ns)
-
-    def _on_requested(self, ctx: Context, event: FundingEvent) -> None:
-        i, borrower_id = event.instrument_id, event.agent_id
+    def _on_requested(self, ctx: Context, event: LoanRequested) -> None:
+        i, borrower_id = event.instrument_id, event.borrower_id
         haircut = self.haircut(ctx, i, borrower_id)
         granted = 0
         if haircut < 1:
             granted = self.lender.lend(event.amount_cash, self.leverages.get(borrower_id, 0.0))
+        about = (ctx.now_ns, event.lender_id, borrower_id, i, event.loan_id, granted)
         if granted == 0:
-            kind, maturity_ns = FundingKind.REFUSED, 0
+            ctx.tell(borrower_id, LoanRefused(*about))
         else:
-            kind, maturity_ns = FundingKind.BORROWED, ctx.now_ns + self.params.term
+            maturity_ns = ctx.now_ns + self.params.term
             self._enter(ctx, event, granted, haircut, maturity_ns)
-        answer = msgspec.structs.replace(
-            event,
-            ts_event_ns=ctx.now_ns,
-            kind=kind,
-            amount_cash=granted,
-            haircut=haircut,
-            maturity_ns=maturity_ns,
-        )
-        ctx.tell(borrower_id, answer)
+            ctx.tell(borrower_id, LoanBorrowed(*about, haircut, maturity_ns))
 
-    def _enter(self, ctx: Context, event: FundingEvent, amount: Cash, haircut: float, maturity_ns: int) -> None:
+    def _enter(self, ctx: Context, event: LoanMessage, amount: Cash, haircut: float, maturity_ns: int) -> None:
         i, loan_id = event.instrument_id, event.loan_id
         loan = Loan(maturity_ns, loan_id, ctx.agent_id, i, amount, haircut)
-        lent = Lent(event.agent_id, loan, 0.0)
-        self.book[event.agent_id, loan_id] = lent
+        lent = Lent(event.borrower_id, loan, 0.0)
+        self.book[event.borrower_id, loan_id] = lent
         self._hold_enough(ctx, lent)
         ctx.wake_in(max(1, maturity_ns - ctx.now_ns), _MATURITY)
 
@@ -206,21 +209,21 @@ class RepoLending(Lender):
         unit = ctx.instruments[loan.instrument_id].cash_per_tick_lot * visible_price_ticks(ctx, loan.instrument_id)
         lent.collateral_lots = min(most_lots, loan.amount_cash / ((1 - loan.haircut) * unit))
 
-    def _on_repaid(self, ctx: Context, event: FundingEvent) -> None:
-        lent = self.book.get((event.agent_id, event.loan_id))
+    def _on_repaid(self, ctx: Context, event: LoanRepaid) -> None:
+        lent = self.book.get((event.borrower_id, event.loan_id))
         if lent is None:
             return
         paid = min(event.amount_cash, lent.loan.amount_cash)
         self.lender.repaid(paid)
         lent.loan.amount_cash -= paid
         if lent.loan.amount_cash == 0:
-            del self.book[event.agent_id, event.loan_id]
+            del self.book[event.borrower_id, event.loan_id]
         else:
             # Securities that the loan no longer needs go back: the borrower has sold them, or will.
             self._hold_enough(ctx, lent, lent.collateral_lots)
 
-    def _on_pledged(self, ctx: Context, event: FundingEvent) -> None:
-        lent = self.book.get((event.agent_id, event.loan_id))
+    def _on_pledged(self, ctx: Context, event: CollateralPledged) -> None:
+        lent = self.book.get((event.borrower_id, event.loan_id))
         if lent is not None and lent.loan.haircut < 1:
             i = lent.loan.instrument_id
             unit = ctx.instruments[i].cash_per_tick_lot * visible_price_ticks(ctx, i)
@@ -236,13 +239,14 @@ class RepoLending(Lender):
                 refused, haircut = 0, loan.haircut
             if refused:
                 loan.amount_cash -= refused
-                self._tell(ctx, lent, FundingKind.REFUSED, refused)
+                ctx.tell(lent.borrower_id, LoanRefused(*self._about(ctx, lent), refused))
             if loan.amount_cash == 0:
                 del self.book[key]
                 continue
             loan.haircut, loan.maturity_ns = haircut, now_ns + self.params.term
             ctx.wake_in(self.params.term, _MATURITY)
-            self._tell(ctx, lent, FundingKind.ROLLED, loan.amount_cash)
+            rolled = LoanRolled(*self._about(ctx, lent), loan.amount_cash, haircut, loan.maturity_ns)
+            ctx.tell(lent.borrower_id, rolled)
             if ctx.switches.funding:
                 self._margin(ctx, lent)
                 self._hold_enough(ctx, lent, lent.collateral_lots)
@@ -254,19 +258,6 @@ class RepoLending(Lender):
         decision = self.lender.roll(lent.loan, volatility, self.leverages.get(lent.borrower_id, 0.0))
         return decision.refused_cash, decision.haircut
 
-    def _tell(self, ctx: Context, lent: Lent, kind: FundingKind, amount_cash: Cash) -> None:
-        loan = lent.loan
-        ctx.tell(
-            lent.borrower_id,
-            FundingEvent(
-                ctx.now_ns,
-                ctx.agent_id,
-                lent.borrower_id,
-                loan.instrument_id,
-                kind,
-                amount_cash,
-                loan.haircut,
-                loan.maturity_ns,
-                loan.loan_id,
-            ),
-        )
+    def _about(self, ctx: Context, lent: Lent) -> tuple[Ns, int, int, int, int]:
+        """What a message says of a loan before it comes to amounts."""
+        return ctx.now_ns, ctx.agent_id, lent.borrower_id, lent.loan.instrument_id, lent.loan.loan_id

@@ -9,7 +9,8 @@ module              what it measures
 ``spread_models``   Roll, Kyle's lambda, Huang and Stoll's components
 ``price_discovery`` Hasbrouck's information share, dispersion of beliefs and marks, excess write-down
 ``flow``            VPIN and its null, PIN
-``amplification``   overshoot, loss amplification, forced volume, time to recovery, failures
+``amplification``   overshoot, losses of capital, forced volume, failures
+``quality``         the textbook measures of a run, a row per instrument
 ``tables``          what the measures need of their inputs
 ==================  ==================================================================================
 
@@ -25,11 +26,8 @@ from lob_sim._lazy import lazy_names
 if TYPE_CHECKING:
     from lob_sim.analysis.amplification import failures as failures
     from lob_sim.analysis.amplification import forced_volume_lots as forced_volume_lots
-    from lob_sim.analysis.amplification import loss_amplification as loss_amplification
     from lob_sim.analysis.amplification import overshoot as overshoot
-    from lob_sim.analysis.amplification import recovery_ns as recovery_ns
     from lob_sim.analysis.amplification import tier1_loss_cash as tier1_loss_cash
-    from lob_sim.analysis.flow import daily_counts as daily_counts
     from lob_sim.analysis.flow import pin as pin
     from lob_sim.analysis.flow import vpin as vpin
     from lob_sim.analysis.flow import vpin_null as vpin_null
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
     from lob_sim.analysis.price_discovery import dispersion as dispersion
     from lob_sim.analysis.price_discovery import excess_write_down as excess_write_down
     from lob_sim.analysis.price_discovery import information_share as information_share
-    from lob_sim.analysis.price_discovery import on_grid as on_grid
+    from lob_sim.analysis.quality import market_quality as market_quality
     from lob_sim.analysis.spread_models import huang_stoll as huang_stoll
     from lob_sim.analysis.spread_models import kyle_lambda as kyle_lambda
     from lob_sim.analysis.spread_models import roll_spread as roll_spread
@@ -66,12 +64,10 @@ _HOMES = {
     "amplification": (
         "failures",
         "forced_volume_lots",
-        "loss_amplification",
         "overshoot",
-        "recovery_ns",
         "tier1_loss_cash",
     ),
-    "flow": ("daily_counts", "pin", "vpin", "vpin_null"),
+    "flow": ("pin", "vpin", "vpin_null"),
     "liquidity": (
         "amihud",
         "lit_share",
@@ -82,7 +78,8 @@ _HOMES = {
         "trade_spreads",
         "volume_weighted",
     ),
-    "price_discovery": ("dispersion", "excess_write_down", "information_share", "on_grid"),
+    "price_discovery": ("dispersion", "excess_write_down", "information_share"),
+    "quality": ("market_quality",),
     "spread_models": ("huang_stoll", "kyle_lambda", "roll_spread"),
     "summary": (
         "crisis_metrics",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from lob_sim.analysis.tables import Floats, Ints, floats, ints, require, same_length, value_at, window_ns
+from lob_sim.analysis.tables import Floats, floats, ints, require, value_at, window_ns
 from lob_sim.log.tables import exact_sum
 from lob_sim.messages import Side
 from lob_sim.units import Cash, Lots, Ns
@@ -38,43 +38,6 @@ def _below_fair(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: 
     return 1 - floats(prices, "price_ticks")[inside] / value[inside]
 
 
-def recovery_ns(ts_ns: Ints, deviation: Floats, tolerance: float, start_ns: Ns, end_ns: Ns, hold_ns: Ns) -> float:
-    """Time from ``start_ns`` until a deviation is, and for ``hold_ns`` stays, within ``tolerance``.
-
-    Args:
-        ts_ns: Times at which the deviation changes, increasing; the first at or before ``start_ns``.
-        deviation: Its values from those times on (a price's distance from fair value, a spread's from
-            normal).
-        tolerance: Largest absolute deviation that counts as recovered.
-        start_ns: The shock.
-        end_ns: End of observation.
-        hold_ns: How long it must last.
-
-    Returns:
-        Nanoseconds; infinity if it does not recover, or not for long enough, by the end; NaN without any deviation.
-
-    Raises:
-        DataError: There is not one deviation for each time.
-    """
-    same_length("deviations", ts_ns, deviation)
-    if not len(ts_ns):
-        return math.nan
-    since = max(0, int(np.searchsorted(ts_ns, start_ns, side="right")) - 1)
-    calm_since: int | None = None
-    for ts, value in zip(ts_ns[since:].tolist(), deviation[since:].tolist(), strict=True):
-        if calm_since is not None and ts - calm_since >= hold_ns:
-            break
-        if ts > end_ns:
-            break
-        if not abs(value) <= tolerance:
-            calm_since = None
-        elif calm_since is None:
-            calm_since = max(ts, start_ns)
-    if calm_since is None or end_ns - calm_since < hold_ns:
-        return math.inf
-    return float(calm_since - start_ns)
-
-
 def tier1_loss_cash(balance_sheets: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> dict[int, Cash]:
     """Fall of each agent's Tier 1 capital from just before ``start_ns`` to ``end_ns``, in cash units.
 
@@ -98,17 +61,6 @@ def tier1_loss_cash(balance_sheets: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> d
         if before >= 0:
             losses[int(str(agent_id))] = int(capital[before]) - int(capital[after])
     return losses
-
-
-def loss_amplification(losses_cash: dict[int, Cash], initial_loss_cash: Cash) -> float:
-    """The system's loss for each unit of the loss that the shock caused by itself; 1 is no amplification.
-
-    Args:
-        losses_cash: From :func:`tier1_loss_cash`.
-        initial_loss_cash: The shock's own loss: positions held before it times the jump of fair value,
-            positive.
-    """
-    return sum(losses_cash.values()) / initial_loss_cash if initial_loss_cash else math.nan
 
 
 def forced_volume_lots(

@@ -6,9 +6,8 @@ import math
 
 import msgspec
 import numpy as np
-import pandas as pd
 
-from lob_sim.analysis.tables import Floats, Ints, all_finite, ints, require, same_length
+from lob_sim.analysis.tables import Floats, Ints, all_finite, same_length
 from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
 
@@ -167,27 +166,6 @@ def _check_counts(buys: Floats, sells: Floats) -> None:
     all_finite("PIN", buys, sells)
     if (np.asarray(buys) < 0).any() or (np.asarray(sells) < 0).any():
         raise DataError("a count of trades is negative", "PIN")
-
-
-def daily_counts(trades: pd.DataFrame, day_ns: int) -> tuple[Floats, Floats]:
-    """Number of buyer- and of seller-initiated trades on each day of a tape, the counts that :func:`pin`
-    takes.
-
-    Raises:
-        DataError: A column is missing, time goes back or begins before 0, or a day has no length.
-    """
-    require(trades, ("ts_event_ns", "aggressor_side"), "trades")
-    if day_ns < 1 or (len(trades) and ints(trades, "ts_event_ns")[0] < 0):
-        raise DataError(f"days of {day_ns} ns: expected 1 or more, and no time before 0", "trades")
-    day = ints(trades, "ts_event_ns") // day_ns
-    if len(day) and day[-1] >= _MOST:
-        raise DataError(f"days of {day_ns} ns: expected at most {_MOST} of them", "trades")
-    side = ints(trades, "aggressor_side")
-    days = int(day.max()) + 1 if len(day) else 0
-    return (
-        np.bincount(day[side > 0], minlength=days).astype(np.float64),
-        np.bincount(day[side < 0], minlength=days).astype(np.float64),
-    )
 
 
 def _starts(mean_buys: float, mean_sells: float) -> list[tuple[float, ...]]:

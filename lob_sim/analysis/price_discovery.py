@@ -82,17 +82,6 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
     return InformationShare(lower=float(swapped[1]) ** 2 / total, upper=upper)
 
 
-def on_grid(ts_ns: Ints, values: Floats, grid_ns: Ints) -> Floats:
-    """The last value at or before each time of a regular grid, NaN before the first (previous-tick
-    sampling).
-
-    Raises:
-        DataError: There is not one value for each time.
-    """
-    same_length("series", ts_ns, values)
-    return value_at(ts_ns, values, grid_ns)
-
-
 def dispersion(records: pd.DataFrame, column: str, grid_ns: Ints) -> Floats:
     """Standard deviation across agents of what each last said, at each time of a grid.
 

@@ -239,8 +239,7 @@ def _tier1_loss(run: Run, start_ns: Ns, end_ns: Ns) -> float:
     sheets = run.table("balance_sheet")
     if not len(sheets):
         return math.nan
-    unit = float(run.header.instruments[0].cash_unit.size)
-    return float(sum(tier1_loss_cash(sheets, start_ns, end_ns).values())) * unit
+    return float(sum(tier1_loss_cash(sheets, start_ns, end_ns).values())) * float(run.header.money_unit)
 
 
 def _recovery_s(run: Run, instrument_id: int, fair: pd.DataFrame, start_ns: Ns) -> float:

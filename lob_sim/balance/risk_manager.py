@@ -15,7 +15,7 @@ import msgspec
 from lob_sim.balance.constraints.base import UNLIMITED_LOTS, Constraint, smallest_cure
 from lob_sim.balance.liquidation_sequence import CASH, LiquidationSequence, Stage
 from lob_sim.balance.view import SheetView
-from lob_sim.units import Cash, Lots
+from lob_sim.units import Cash, Lots, bounded_cash
 
 
 class Breach(msgspec.Struct, frozen=True, gc=False):
@@ -82,17 +82,32 @@ class RiskManager:
         self.constraints = tuple(constraints)
         self.order = order
         self._planned: tuple[SheetView, tuple[str, ...], Plan] | None = None
+        self._measured: tuple[SheetView, tuple[float, ...]] | None = None
         self._roomy: tuple[SheetView, tuple[Lots, ...]] | None = None
 
     def breaches(self, view: SheetView, pursued: Collection[str] = ()) -> tuple[Breach, ...]:
         """What binds now; of constraints named in ``pursued``, also those whose goal is not reached yet."""
         found = []
-        for constraint in self.constraints:
-            asked = constraint.restoration_target if constraint.name in pursued else constraint
-            headroom = asked.headroom(view)
+        for constraint, headroom in zip(self.constraints, self.headroom(view), strict=True):
+            if constraint.name in pursued:
+                headroom = constraint.restoration_target.headroom(view)
             if headroom < 0:
                 found.append(Breach(constraint.name, headroom, constraint.required_reduction(view)))
         return tuple(found)
+
+    def headroom(self, view: SheetView) -> tuple[float, ...]:
+        """Headroom under each constraint, in cash units. The answer to an equal view is the same object."""
+        if self._measured is None or self._measured[0] != view:
+            self._measured = (view.copy(), tuple(c.headroom(view) for c in self.constraints))
+        return self._measured[1]
+
+    def headroom_cash(self, view: SheetView) -> Mapping[str, Cash]:
+        """Headroom by the name of the limit, in whole cash units; of two of one name the tighter."""
+        found: dict[str, Cash] = {}
+        for constraint, headroom in zip(self.constraints, self.headroom(view), strict=True):
+            amount = bounded_cash(headroom)
+            found[constraint.name] = min(amount, found.get(constraint.name, amount))
+        return found
 
     def plan(self, view: SheetView, pursued: tuple[str, ...] = ()) -> Plan:
         """The least that meets every constraint, and the goal of each that binds, in the sale order.

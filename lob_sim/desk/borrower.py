@@ -8,17 +8,30 @@ first; what nobody lends is due and must be repaid that very day, out of cash or
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
-from lob_sim.balance.funding import UNSECURED, Loan, LoanLadder
+from lob_sim.balance.funding import UNSECURED, Loan, LoanChange, LoanLadder
 from lob_sim.balance.resolution import split_exactly
 from lob_sim.balance.sheet import BalanceSheet
-from lob_sim.messages import FundingEvent, FundingKind, SheetCause, SheetDisclosed
+from lob_sim.messages import (
+    CollateralPledged,
+    FundingMessage,
+    HaircutChanged,
+    LoanBorrowed,
+    LoanMessage,
+    LoanRefused,
+    LoanRepaid,
+    LoanRequested,
+    LoanRolled,
+    MarginCalled,
+    SheetCause,
+    SheetDisclosed,
+)
 from lob_sim.units import Cash, Ns
 
 _WORTH_MOVING = 0.01
@@ -86,13 +99,6 @@ class Borrower:
         self._runnable_share = runnable_share
         self._quotes: dict[int, list[float]] = {}
         self._requests: dict[int, _Request] = {}
-        self._handlers: dict[FundingKind, Callable[[Context, FundingEvent, BalanceSheet], SheetCause | None]] = {
-            FundingKind.HAIRCUT_CHANGED: self._on_haircut,
-            FundingKind.ROLLED: self._on_rolled,
-            FundingKind.REFUSED: self._on_refused,
-            FundingKind.BORROWED: self._on_granted,
-            FundingKind.MARGIN_CALL: self._on_call,
-        }
 
     # --- what the desk asks for ----------------------------------------------------------------------------
     def open(self, ctx: Context, sheet: BalanceSheet) -> None:
@@ -111,7 +117,7 @@ class Borrower:
             for (terms, maturity_ns), amount in zip(places, split_exactly(owed, [1] * len(places)), strict=True):
                 if amount:
                     loan = self.ladder.add(terms.lender_id, instrument_id, amount, haircut, max(1, maturity_ns))
-                    self._tell(ctx, FundingKind.BORROWED, loan, amount)
+                    self._borrowed(ctx, loan, amount)
         self.disclose(ctx, sheet)
 
     def disclose(self, ctx: Context, sheet: BalanceSheet) -> None:
@@ -138,54 +144,53 @@ class Borrower:
         deposits = max(0, sheet.short_term_cash - self.ladder.outstanding(UNSECURED))
         maturity_ns = ctx.now_ns + self._lenders[best].term_ns
         for change in self.ladder.match(sheet, best, self._quotes[best], maturity_ns, deposits):
-            ctx.tell(
-                change.lender_id,
-                FundingEvent(
-                    ctx.now_ns,
-                    change.lender_id,
-                    ctx.agent_id,
-                    change.instrument_id,
-                    FundingKind.BORROWED if change.change_cash > 0 else FundingKind.REPAID,
-                    abs(change.change_cash),
-                    change.haircut,
-                    change.maturity_ns,
-                    change.loan_id,
-                ),
-            )
+            if change.change_cash > 0:
+                self._borrowed(ctx, change, change.change_cash)
+            else:
+                self._tell(ctx, LoanRepaid, change, -change.change_cash)
         self._set_haircuts(sheet)
 
-    def on_message(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+    def on_message(self, ctx: Context, event: FundingMessage, sheet: BalanceSheet) -> SheetCause | None:
         """A lender has said something.
 
         Returns:
             How it changed the amounts on the sheet; ``None`` when it did not.
         """
-        cause = self._handlers[event.kind](ctx, event, sheet)
+        cause: SheetCause | None = None
+        match event:
+            case HaircutChanged():
+                self._on_haircut(ctx, event, sheet)
+            case LoanRolled():
+                self._on_rolled(ctx, event, sheet)
+            case LoanRefused():
+                cause = self._on_refused(ctx, event, sheet)
+            case LoanBorrowed():
+                cause = self._on_granted(ctx, event, sheet)
+            case MarginCalled():
+                cause = self._on_call(ctx, event, sheet)
         self._set_haircuts(sheet)
         return cause
 
     # --- what lenders say ----------------------------------------------------------------------------------
-    def _on_haircut(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+    def _on_haircut(self, ctx: Context, event: HaircutChanged, sheet: BalanceSheet) -> None:
         self._quotes[event.lender_id][event.instrument_id] = event.haircut
         for loan in [x for x in self.ladder.loans if x.instrument_id == event.instrument_id]:
             self._move_if_cheaper(ctx, loan, sheet)
-        return None
 
-    def _on_rolled(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+    def _on_rolled(self, ctx: Context, event: LoanRolled, sheet: BalanceSheet) -> None:
         loan = self.ladder.find(event.loan_id)
         if loan is not None:
             self.ladder.renew(loan, event.haircut, event.maturity_ns)
             self._move_if_cheaper(ctx, loan, sheet)
-        return None
 
-    def _on_refused(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+    def _on_refused(self, ctx: Context, event: LoanRefused, sheet: BalanceSheet) -> SheetCause | None:
         request = self._requests.pop(event.loan_id, None)
         if request is None:
             asked = (event.lender_id,)
             request = _Request(event.loan_id, event.instrument_id, event.amount_cash, True, asked)
         return self._seek(ctx, request, sheet)
 
-    def _on_granted(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+    def _on_granted(self, ctx: Context, event: LoanBorrowed, sheet: BalanceSheet) -> SheetCause | None:
         request = self._requests.pop(event.loan_id)
         if request.old_id == 0:
             i, granted = event.instrument_id, event.amount_cash
@@ -205,16 +210,16 @@ class Borrower:
         if old is not None and moved:
             self.ladder.repay_loan(old, moved)
             if not request.refused:
-                self._tell(ctx, FundingKind.REPAID, old, moved)
+                self._tell(ctx, LoanRepaid, old, moved)
             self.ladder.add(new.lender_id, new.instrument_id, moved, new.haircut, new.maturity_ns, event.loan_id)
         if event.amount_cash > moved:
-            self._tell(ctx, FundingKind.REPAID, new, event.amount_cash - moved)
+            self._tell(ctx, LoanRepaid, new, event.amount_cash - moved)
         rest = request.amount_cash - event.amount_cash
         if rest > 0 and request.refused:
             return self._seek(ctx, msgspec.structs.replace(request, amount_cash=rest), sheet)
         return None
 
-    def _on_call(self, ctx: Context, event: FundingEvent, sheet: BalanceSheet) -> SheetCause | None:
+    def _on_call(self, ctx: Context, event: MarginCalled, sheet: BalanceSheet) -> SheetCause | None:
         """Meet a margin call with collateral as far as there is any that is free, else out of cash."""
         loan = self.ladder.find(event.loan_id)
         if loan is None:
@@ -223,12 +228,12 @@ class Borrower:
         lacking = max(0, sum(sheet.repo_cash) + sheet.due_cash - sum(sheet.repo_limits()))
         pledged = called - min(called, lacking)
         if pledged:
-            self._tell(ctx, FundingKind.PLEDGED, loan, pledged)
+            self._tell(ctx, CollateralPledged, loan, pledged)
         paid = sheet.repay(min(called - pledged, sheet.cash), loan.instrument_id)
         if not paid:
             return None
         self.ladder.repay_loan(loan, paid)
-        self._tell(ctx, FundingKind.REPAID, loan, paid)
+        self._tell(ctx, LoanRepaid, loan, paid)
         return SheetCause.REPAID
 
     # --- other lenders -------------------------------------------------------------------------------------
@@ -247,8 +252,8 @@ class Borrower:
             loan_id = self.ladder.new_id()
             asked = (*request.asked, lender_id)
             self._requests[loan_id] = msgspec.structs.replace(request, asked=asked)
-            wanted = Loan(0, loan_id, lender_id, i, request.amount_cash, self._quotes[lender_id][i])
-            self._tell(ctx, FundingKind.REQUESTED, wanted, request.amount_cash)
+            haircut, amount = self._quotes[lender_id][i], request.amount_cash
+            ctx.tell(lender_id, LoanRequested(ctx.now_ns, lender_id, ctx.agent_id, i, loan_id, amount, haircut))
             return None
         old = self.ladder.find(request.old_id)
         if old is None or not request.refused:
@@ -258,21 +263,14 @@ class Borrower:
         sheet.refuse_roll(due, i)
         return SheetCause.DUE
 
-    def _tell(self, ctx: Context, kind: FundingKind, loan: Loan, amount_cash: Cash) -> None:
-        ctx.tell(
-            loan.lender_id,
-            FundingEvent(
-                ctx.now_ns,
-                loan.lender_id,
-                ctx.agent_id,
-                loan.instrument_id,
-                kind,
-                amount_cash,
-                loan.haircut,
-                loan.maturity_ns,
-                loan.loan_id,
-            ),
-        )
+    def _borrowed(self, ctx: Context, loan: Loan | LoanChange, amount_cash: Cash) -> None:
+        """Tell the lender of a loan that is drawn without a request."""
+        whose = (loan.lender_id, ctx.agent_id, loan.instrument_id, loan.loan_id)
+        ctx.tell(loan.lender_id, LoanBorrowed(ctx.now_ns, *whose, amount_cash, loan.haircut, loan.maturity_ns))
+
+    def _tell(self, ctx: Context, kind: type[LoanMessage], loan: Loan | LoanChange, amount_cash: Cash) -> None:
+        whose = (loan.lender_id, ctx.agent_id, loan.instrument_id, loan.loan_id)
+        ctx.tell(loan.lender_id, kind(ctx.now_ns, *whose, amount_cash))
 
     def _set_haircuts(self, sheet: BalanceSheet) -> None:
         new = [min(quotes) for quotes in zip(*self._quotes.values(), strict=True)]

@@ -8,6 +8,8 @@ is the business of :mod:`lob_sim.desk.forced_sale`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lob_sim.agents.context import Headroom
 from lob_sim.agents.strategy import Component, Strategy
 from lob_sim.balance.liquidation import breach_urgency
@@ -25,14 +27,16 @@ from lob_sim.messages import (
     ConstraintBreached,
     ConstraintCured,
     Event,
-    FundingEvent,
-    FundingKind,
+    FundingMessage,
+    HeadroomRecord,
+    MarginCalled,
     MarkRecord,
     MarkSource,
     OrderCanceled,
     OrderFilled,
     OrderRejected,
     ParentEnd,
+    PositionRecord,
     RfqClosed,
     RfqDeclined,
     RfqPrint,
@@ -43,7 +47,7 @@ from lob_sim.messages import (
     Side,
     Trade,
 )
-from lob_sim.units import Lots, Ns, Ticks, bounded_cash
+from lob_sim.units import Cash, Lots, Ns, Ticks, bounded_cash
 
 _MARK = 0
 _DISCLOSE = -2
@@ -97,13 +101,19 @@ class Desk(Component[DeskContext]):
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
         self._judged: SheetView | None = None
+        self._assessed = False
+        self._measured: tuple[float, ...] = ()
+        self._headroom: dict[str, Cash] = {}
+        self._positions: list[tuple[Lots, Cash, Lots]] = [(-1, -1, -1)] * len(sheet.lots)
 
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: DeskContext) -> None:
+        self._log_positions(ctx)
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.OPENING))
         if self.borrower is not None:
             self.borrower.open(ctx, self.sheet)
             ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
+        self._log_headroom(ctx, self.sheet.view(self.volatility.covariances))
         # Desks do not all mark at the same instant: each has its own phase within the interval.
         ctx.wake_in(1 + int(ctx.random.uniform() * self._mark_interval_ns), _MARK)
 
@@ -123,9 +133,9 @@ class Desk(Component[DeskContext]):
                 self._assess(ctx)
 
     def on_message(self, ctx: DeskContext, event: Event) -> None:
-        if not isinstance(event, FundingEvent) or self.borrower is None:
+        if not isinstance(event, FundingMessage) or self.borrower is None:
             return
-        if event.kind is FundingKind.MARGIN_CALL:
+        if isinstance(event, MarginCalled):
             # A call is answered by what the positions are worth now, not at the last scheduled mark.
             self._mark_all(ctx)
         cause = self.borrower.on_message(ctx, event, self.sheet)
@@ -194,6 +204,7 @@ class Desk(Component[DeskContext]):
             ctx.draw_funding(amount)
         if self.borrower is not None:
             self.borrower.follow(ctx, self.sheet)
+        self._log_positions(ctx)
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, cause, instrument_id))
 
     def _mark_all(self, ctx: DeskContext) -> bool:
@@ -232,15 +243,17 @@ class Desk(Component[DeskContext]):
         if self.sheet.due_cash and self.sheet.cash:
             self.sheet.repay(min(self.sheet.due_cash, self.sheet.cash))
             self._settle_funding(ctx, SheetCause.REPAID)
+        view = self.sheet.view(self.volatility.covariances)
+        self._log_headroom(ctx, view)
         if self.defaulted:
             self._liquidate(ctx)
             return
         if self.fails:
             self._default(ctx)
             return
-        view = self.sheet.view(self.volatility.covariances)
         # Much of what lenders say and much of what is marked changes nothing: what was found of an equal sheet stands.
         if view == self._judged and not self._busy:
+            self._log_positions(ctx)
             return
         self._judged = view
         plan = self.risk.plan(view, self._binding)
@@ -250,6 +263,7 @@ class Desk(Component[DeskContext]):
             self.sheet.delever_with_cash(plan.repay_cash)
             self._settle_funding(ctx, SheetCause.REPAID)
             view = self.sheet.view(self.volatility.covariances)
+            self._log_headroom(ctx, view)
         breached, urgency = bool(plan.breaches), 0.0
         if breached:
             urgency = breach_urgency(max(b.required_cash for b in plan.breaches), self.sheet.inventory_cash)
@@ -258,6 +272,7 @@ class Desk(Component[DeskContext]):
         if breached or self.sales.parents:
             changes = self.risk.update(plan, self.sales.working)
             self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
+        self._log_positions(ctx)
         self._show(ctx, plan, view)
 
     @property
@@ -290,6 +305,31 @@ class Desk(Component[DeskContext]):
                 headroom = min(c.restoration_target.headroom(view) for c in self.risk.constraints if c.name == name)
                 ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, bounded_cash(headroom)))
         self._binding = binding
+
+    def headroom_cash(self) -> Mapping[str, Cash]:
+        """Headroom at this moment by the name of the limit; ``MOST_CASH`` where nothing is limited."""
+        return self.risk.headroom_cash(self.sheet.view(self.volatility.covariances))
+
+    def _log_headroom(self, ctx: DeskContext, view: SheetView) -> None:
+        """Say how far each limit is, where that has changed."""
+        measured = self.risk.headroom(view)
+        if measured is self._measured:
+            return
+        self._measured = measured
+        for name, amount in self.risk.headroom_cash(view).items():
+            if self._headroom.get(name) != amount:
+                self._headroom[name] = amount
+                ctx.log(HeadroomRecord(ctx.now_ns, ctx.agent_id, name, amount))
+
+    def _log_positions(self, ctx: DeskContext) -> None:
+        """Say what is held of each instrument, owed against it and still to be sold, where that has changed."""
+        sheet, working = self.sheet, self.sales.working
+        for i, (lots, repo) in enumerate(zip(sheet.lots, sheet.repo_cash, strict=True)):
+            position = (lots, repo, working.get(i, 0))
+            if position != self._positions[i]:
+                self._positions[i] = position
+                mark, adjustment = sheet.marks_ticks[i], sheet.adjustments_ticks[i]
+                ctx.log(PositionRecord(ctx.now_ns, ctx.agent_id, i, lots, mark, adjustment, *position[1:]))
 
     def _restrain(self, ctx: DeskContext, breached: bool) -> None:
         ctx.forbid_buying(breached)
@@ -325,6 +365,7 @@ class Desk(Component[DeskContext]):
 
     def _liquidate(self, ctx: DeskContext) -> None:
         self.sales.liquidate(ctx, self.sheet.lots, self.sheet.marks_ticks)
+        self._log_positions(ctx)
         if not any(self.sheet.lots):
             self._attribute(ctx)
 

@@ -6,6 +6,7 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _MOST_EXPONENT = 100
 """Of ten, in the sizes of an instrument."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATASET = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_UNIT = re.compile(r"[1-9][0-9]{0,99}(/[1-9][0-9]{0,99})?")
 _PACKAGES = ("lob-sim", "numpy", "simpy", "sortedcontainers", "msgspec", "pyarrow", "pandas")
 
 RUNNING = "running"
@@ -57,6 +59,7 @@ class RunHeader(msgspec.Struct, frozen=True):
         agents: Everybody who trades, in order of ``agent_id``.
         instruments: What is traded, in order of ``instrument_id``.
         dealer_ids: The agents that may be asked for quotes, or None if anybody may.
+        cash_unit: Currency units in one unit of cash, exactly: ``500``, ``1/1200``; see :attr:`money_unit`.
     """
 
     scenario: dict[str, Any] = {}
@@ -64,6 +67,14 @@ class RunHeader(msgspec.Struct, frozen=True):
     agents: tuple[AgentEntry, ...] = ()
     instruments: tuple[Instrument, ...] = ()
     dealer_ids: tuple[int, ...] | None = None
+    cash_unit: str = ""
+
+    @property
+    def money_unit(self) -> Fraction:
+        """Currency units in one unit of cash; derived from the instruments where it is not said, 1 without any."""
+        if self.cash_unit:
+            return Fraction(self.cash_unit)
+        return self.instruments[0].cash_unit.size if self.instruments else Fraction(1)
 
 
 class LogPart(msgspec.Struct, frozen=True):
@@ -273,6 +284,8 @@ def _wrong_in_header(header: RunHeader) -> Iterator[tuple[str, str]]:
                 yield f"{where}.{field}", f"expected a positive number, got {value}"
         if not 0 < instrument.cash_per_tick_lot < 2**63:
             yield f"{where}.cash_per_tick_lot", f"expected a positive number, got {instrument.cash_per_tick_lot}"
+    if header.cash_unit and not _UNIT.fullmatch(header.cash_unit):
+        yield "header.cash_unit", f"expected a positive number or fraction, got {header.cash_unit!r}"
     for i, agent in enumerate(header.agents):
         if agent.agent_id != i:
             yield f"header.agents[{i}].agent_id", f"expected {i}, got {agent.agent_id}"

@@ -26,7 +26,7 @@ from lob_sim.log.source import (
     dataset_names,
     rows_of,
 )
-from lob_sim.log.tables import order_table
+from lob_sim.log.tables import in_currency, order_table, with_names
 from lob_sim.messages import Message
 from lob_sim.units import Ns, parse_duration_ns
 
@@ -169,15 +169,35 @@ class Run:
         """
         return self.source.table(name)
 
-    def table(self, name: str) -> pd.DataFrame:
+    def table(self, name: str, *, money: bool = False, names: bool = False) -> pd.DataFrame:
         """A dataset as a table, a row per message in order of ``seq``; empty if the run has no such message.
+
+        Args:
+            name: Name of the dataset.
+            money: Amounts in currency, see :meth:`in_currency`.
+            names: Names beside the numbers of agents and instruments, see :meth:`with_names`.
 
         Raises:
             DataError: No message type has such a dataset.
         """
         if name not in self._tables:
             self._tables[name] = self.arrow(name).to_pandas()
-        return self._tables[name]
+        table = self._tables[name]
+        if money:
+            table = self.in_currency(table)
+        return self.with_names(table) if names else table
+
+    def in_currency(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with amounts of cash in currency units: ``tier1_cash`` becomes ``tier1``, ``cash`` keeps its name."""
+        return in_currency(table, self.header.money_unit)
+
+    def with_names(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with a column of names behind each number of an agent or instrument: ``agent`` behind ``agent_id``.
+
+        A number that stands for none has an empty name.
+        """
+        agents = [agent.name for agent in self.header.agents]
+        return with_names(table, agents, [instrument.name for instrument in self.header.instruments])
 
     @property
     def trades(self) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InputError, InvariantError, LobSimError
 from lob_sim.messages import Command, Message
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the run directory's format and of what its columns mean; docs/logs.md says when it is counted up."""
 
 Int64 = NDArray[np.int64]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 
+_AGENTS = ("agent_id", "borrower_id", "dealer_id", "lender_id")
+"""Columns that say who."""
 _KEY = ["instrument_id", "order_id"]
 _FROM_COMMAND = [
     "order_type",
@@ -84,3 +87,38 @@ def _ends(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
     ends = pd.concat([frame[["seq", *_KEY, "ts_event_ns", "end"]] for frame in last])
     ends = ends.sort_values("seq").drop_duplicates(_KEY, keep="last")
     return ends.rename(columns={"ts_event_ns": "ts_end_ns"}).set_index(_KEY)[["ts_end_ns", "end"]]
+
+
+def in_currency(table: pd.DataFrame, unit: Fraction) -> pd.DataFrame:
+    """A table with its columns of cash (``cash`` and ``*_cash``) as floats in currency units, without ``_cash``.
+
+    Args:
+        table: A table.
+        unit: Currency units in one unit of cash.
+    """
+    columns = {
+        name: table[name].to_numpy(np.float64) * float(unit) if _is_cash(name) else table[name]
+        for name in map(str, table.columns)
+    }
+    return pd.DataFrame({name.removesuffix("_cash"): column for name, column in columns.items()}, index=table.index)
+
+
+def _is_cash(name: str) -> bool:
+    return name == "cash" or name.endswith("_cash")
+
+
+def with_names(table: pd.DataFrame, agents: Sequence[str], instruments: Sequence[str]) -> pd.DataFrame:
+    """A table with a name behind each number of an agent or instrument, empty for a number that stands for none.
+
+    Args:
+        table: A table.
+        agents: Names of the agents, by number.
+        instruments: Names of the instruments, by number.
+    """
+    columns: dict[str, pd.Series] = {}
+    for name in map(str, table.columns):
+        columns[name] = table[name]
+        names = instruments if name == "instrument_id" else agents if name in _AGENTS else None
+        if names is not None:
+            columns[name.removesuffix("_id")] = table[name].map(dict(enumerate(names))).fillna("").astype(object)
+    return pd.DataFrame(columns, index=table.index)

@@ -35,24 +35,6 @@ class MarkSource(IntEnum):
     BELIEF = 4
 
 
-class FundingKind(IntEnum):
-    """What happened between a lender and a borrower."""
-
-    BORROWED = 1
-    ROLLED = 2
-    REFUSED = 3
-    """The lender does not roll: the amount is due."""
-    REPAID = 4
-    MARGIN_CALL = 5
-    """Collateral no longer carries the loan at its haircut: the amount must be paid in."""
-    HAIRCUT_CHANGED = 6
-    """What new loans will bear; existing ones keep theirs until they mature."""
-    PLEDGED = 7
-    """A margin call is met with more collateral: the amount is the loan that it carries."""
-    REQUESTED = 8
-    """The borrower asks for a new loan; the answer is a loan (``BORROWED``) or ``REFUSED``."""
-
-
 class ParentEnd(IntEnum):
     """Why a parent order ended."""
 
@@ -109,6 +91,51 @@ class MarkRecord(Event, frozen=True, gc=False):
     adjustment_ticks: Ticks
     source: MarkSource
     lots: Lots
+
+
+class HeadroomRecord(Event, frozen=True, gc=False):
+    """How far a balance sheet is from one of its limits, whenever that has changed.
+
+    A row holds until the next one of the same agent and constraint. The sheet it speaks of is the one at that moment,
+    between two rows of ``balance_sheet``.
+
+    Attributes:
+        agent_id: Whose limit.
+        constraint: The constraint's name; of two of one name the tighter counts.
+        headroom_cash: Headroom in whole cash units, negative when the limit is breached;
+            :data:`~lob_sim.units.MOST_CASH` where nothing is limited.
+    """
+
+    dataset: ClassVar[str] = "headroom"
+    agent_id: int
+    constraint: str
+    headroom_cash: Cash
+
+
+class PositionRecord(Event, frozen=True, gc=False):
+    """One instrument on a balance sheet: at the opening, and whenever lots, loan or lots to be sold have changed.
+
+    Over all instruments ``repo_cash`` adds up to that of ``balance_sheet``, and the value of the lots at their marks
+    to inventory less short positions. A later mark is in the dataset ``mark``.
+
+    Attributes:
+        agent_id: Whose.
+        instrument_id: The instrument.
+        lots: Position, signed.
+        price_ticks: Its mark.
+        adjustment_ticks: Prudent valuation adjustment per lot.
+        repo_cash: Loans against it.
+        forced_lots: Lots that parent orders still have to sell.
+    """
+
+    dataset: ClassVar[str] = "position"
+    agent_id: int
+    instrument_id: int
+    lots: Lots
+    price_ticks: Ticks
+    adjustment_ticks: Ticks
+    repo_cash: Cash
+    forced_lots: Lots
 
 
 class ConstraintBreached(Event, frozen=True, gc=False):
@@ -170,29 +197,98 @@ class ParentOrderClosed(Event, frozen=True, gc=False):
     end: ParentEnd
 
 
-class FundingEvent(AgentMessage, frozen=True, gc=False):
-    """Something between a lender and a borrower.
+class FundingMessage(AgentMessage, frozen=True, gc=False):
+    """What a lender and a borrower tell each other: the base of the messages below.
 
     Attributes:
-        lender_id: The lender, or -1 for the unnamed lenders of short-term funding.
-        agent_id: The borrower.
+        lender_id: The lender.
+        borrower_id: The borrower.
         instrument_id: The collateral, or -1 for unsecured funding.
-        kind: What happened.
-        amount_cash: The loan or payment concerned, 0 where none is.
-        haircut: Haircut that applies from now on, as a fraction.
-        maturity_ns: When the loan concerned ends, else 0.
-        loan_id: The borrower's number of the loan concerned, or 0.
     """
 
-    dataset: ClassVar[str] = "funding"
     lender_id: int
-    agent_id: int
+    borrower_id: int
     instrument_id: int
-    kind: FundingKind
+
+
+class HaircutChanged(FundingMessage, frozen=True, gc=False):
+    """The lender's haircut on new loans, as a fraction; existing loans keep theirs until they mature."""
+
+    dataset: ClassVar[str] = "haircut_changed"
+    haircut: float
+
+
+class LoanMessage(FundingMessage, frozen=True, gc=False):
+    """What is said of one loan: the base of the messages below.
+
+    Attributes:
+        loan_id: The borrower's number of the loan.
+        amount_cash: The part of it that is concerned.
+    """
+
+    loan_id: int
     amount_cash: Cash
+
+
+class LoanRequested(LoanMessage, frozen=True, gc=False):
+    """The borrower asks for a new loan; it is answered by :class:`LoanBorrowed` or :class:`LoanRefused`.
+
+    Attributes:
+        haircut: What the lender has last said that it asks, as a fraction.
+    """
+
+    dataset: ClassVar[str] = "loan_requested"
+    haircut: float
+
+
+class LoanBorrowed(LoanMessage, frozen=True, gc=False):
+    """A new loan: granted by the lender on request, or drawn by the borrower.
+
+    Attributes:
+        haircut: Haircut until it matures, as a fraction.
+        maturity_ns: When it ends.
+    """
+
+    dataset: ClassVar[str] = "loan_borrowed"
     haircut: float
     maturity_ns: Ns
-    loan_id: int = 0
+
+
+class LoanRolled(LoanMessage, frozen=True, gc=False):
+    """A loan that has matured goes on, with a new haircut and maturity.
+
+    Attributes:
+        haircut: Haircut until it matures, as a fraction.
+        maturity_ns: When it ends.
+    """
+
+    dataset: ClassVar[str] = "loan_rolled"
+    haircut: float
+    maturity_ns: Ns
+
+
+class LoanRefused(LoanMessage, frozen=True, gc=False):
+    """The lender does not roll so much of a maturing loan; or (amount 0) it does not grant one that was asked for."""
+
+    dataset: ClassVar[str] = "loan_refused"
+
+
+class LoanRepaid(LoanMessage, frozen=True, gc=False):
+    """The borrower repays a loan, or a part of it."""
+
+    dataset: ClassVar[str] = "loan_repaid"
+
+
+class MarginCalled(LoanMessage, frozen=True, gc=False):
+    """Collateral no longer carries the loan at its haircut: so much must be paid in or pledged for."""
+
+    dataset: ClassVar[str] = "margin_called"
+
+
+class CollateralPledged(LoanMessage, frozen=True, gc=False):
+    """A margin call is met with more collateral; the amount is the loan that it carries."""
+
+    dataset: ClassVar[str] = "collateral_pledged"
 
 
 class SheetDisclosed(AgentMessage, frozen=True, gc=False):

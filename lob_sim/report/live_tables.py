@@ -30,7 +30,7 @@ from lob_sim.messages import (
 )
 from lob_sim.simulation.host import AgentHost
 from lob_sim.simulation.world import World
-from lob_sim.units import NS_PER_S, Instrument, Ns
+from lob_sim.units import MOST_CASH, NS_PER_S, Cash, Instrument, Ns
 
 _NAME_CELLS = 14
 _BAR_CELLS = 12
@@ -60,7 +60,7 @@ class Screen:
         self._shown = sorted({*world.plan.dealer_ids, *self._desks})
         names = (c.name for i in self._shown if i in self._desks for c in self._desks[i].risk.constraints)
         self._limits = tuple(dict.fromkeys(names))
-        self._opening = {i: headroom_of(desk) for i, desk in self._desks.items()}
+        self._opening = {i: desk.headroom_cash() for i, desk in self._desks.items()}
 
     # --- the whole ------------------------------------------------------------------------------------------
     def picture(self, rows: int, elapsed_s: float, crisis: Sequence[Event], quoting: Sequence[Event]) -> Text:
@@ -177,7 +177,7 @@ class Screen:
         if desk is None:
             return {}
         opening = self._opening[agent_id]
-        return {name: _share(amount, opening[name]) for name, amount in headroom_of(desk).items()}
+        return {name: _share(amount, opening[name]) for name, amount in desk.headroom_cash().items()}
 
     def _room_cell(self, share: float | None, cells: int) -> Text:
         if share is None:
@@ -300,24 +300,11 @@ def lit_sides(host: AgentHost, instrument_id: int) -> str:
     return _SIDES[bid, ask]
 
 
-def headroom_of(desk: Desk) -> dict[str, float]:
-    """Headroom under each of a desk's limits at its present marks, in cash units, by the constraint's name.
-
-    Of two limits of one name the tighter counts.
-    """
-    view = desk.sheet.view(desk.volatility.covariances)
-    headroom: dict[str, float] = {}
-    for constraint in desk.risk.constraints:
-        amount = constraint.headroom(view)
-        headroom[constraint.name] = min(amount, headroom.get(constraint.name, math.inf))
-    return headroom
-
-
-def _share(amount: float, opening: float) -> float:
+def _share(amount: Cash, opening: Cash) -> float:
     """Headroom over what it was at the opening; infinite without a limit."""
-    if math.isinf(amount):
-        return amount
-    if 0 < opening < math.inf:
+    if amount >= MOST_CASH:
+        return math.inf
+    if 0 < opening < MOST_CASH:
         return amount / opening
     # There was no room to begin with: what there is of it now is all or nothing.
     return math.copysign(1.0, amount) if amount else 0.0

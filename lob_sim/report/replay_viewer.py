@@ -18,7 +18,6 @@ from markupsafe import Markup
 
 from lob_sim.analysis.tables import Floats, row_at
 from lob_sim.log.run import Run
-from lob_sim.report.data.common import money_unit
 from lob_sim.report.formatting import limit_text
 from lob_sim.report.panels.figure import styles
 from lob_sim.report.render import asset, embed, fill
@@ -169,7 +168,7 @@ def _quoting(run: Run, frames: Frames, books: list[list[BookFrame]], dealers: Se
 
 def _money(run: Run, sheets: dict[int, list[SheetFrame]]) -> dict[str, Any]:
     """Currency units in a cash unit; what is shown of them: divisor, unit, decimals; and the cash value of a tick."""
-    unit = money_unit(run)
+    unit = float(run.header.money_unit)
     largest = max((of_agent[0].assets_cash for of_agent in sheets.values()), default=0)
     in_millions = largest * unit >= _SHOW_MILLIONS_FROM
     return {

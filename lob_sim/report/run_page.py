@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 from markupsafe import Markup
 
+from lob_sim.analysis.quality import market_quality
 from lob_sim.analysis.summary import summarise
 from lob_sim.errors import DataError, LobSimError
 from lob_sim.log import Run
@@ -62,6 +64,7 @@ def run_page(run: Run, name: str) -> str:
         agent_name=lambda agent_id: agent_name(run, agent_id),
         instrument_name=lambda instrument_id: instrument_name(run, instrument_id),
         summary=summary(run),
+        quality=quality(run),
         viewer=_viewer(run),
         **foot(run),
     )
@@ -108,6 +111,15 @@ def summary(run: Run) -> list[dict[str, Any]]:
         return []
     table = summarise(run)
     return [{"instrument": row.Index, **row._asdict()} for row in table_rows(table)]
+
+
+def quality(run: Run) -> list[dict[str, Any]]:
+    """:func:`lob_sim.analysis.quality.market_quality` as rows of text; nothing for a log with gaps or no trade."""
+    if run.gaps or not len(run.trades):
+        return []
+    table = market_quality(run)
+    texts = table.map(lambda value: f"{value:.3g}" if np.isfinite(value) else "–")
+    return [{"instrument": row.Index, **row._asdict()} for row in table_rows(texts)]
 
 
 def _panels(run: Run) -> list[Panel]:

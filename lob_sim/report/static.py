@@ -242,7 +242,7 @@ def _marks(run: Run) -> Figure | None:
 
 
 def _funding(run: Run) -> Figure | None:
-    if not len(run.table("funding")):
+    if not len(run.table("loan_borrowed")):
         return None
     figure, axes = paper_figure(3 if len(data.squeezes(run)) else 2)
     static_sheets.haircuts(axes[0], run)

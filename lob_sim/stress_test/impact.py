@@ -72,57 +72,6 @@ class LinearImpact(ImpactCurve):
         return x * (1 - x / (2 * self._depth))
 
 
-class ExponentialImpact(ImpactCurve):
-    """exp(-a·x/H), H what the whole system holds.
-
-    Source: Cifuentes, Ferrucci and Shin (2005), *Liquidity risk and contagion*; Gai and Kapadia (2010).
-
-    Args:
-        alpha: a: minus the log price change when everything is sold, positive.
-        holdings_cash: H, at the initial price in cash units, positive.
-    """
-
-    def __init__(self, alpha: float, holdings_cash: float) -> None:
-        self._rate = _positive(alpha, "alpha") / _positive(holdings_cash, "holdings")
-
-    def fraction(self, volume_cash: float) -> float:
-        """exp(-a·x/H)."""
-        return math.exp(-self._rate * volume_cash)
-
-    def proceeds(self, volume_cash: float) -> float:
-        """(1 - exp(-a·x/H))·H/a."""
-        return -math.expm1(-self._rate * volume_cash) / self._rate
-
-
-class ContSchaanningImpact(ImpactCurve):
-    """B + (1 - B)·exp(-x/δ): a price floor B at which outside buyers step in.
-
-    One sale q at price S changes the price by the factor 1 - Ψ(q), Ψ(q) = (1 - B/S)(1 - exp(-q/δ)).
-
-    Source: Cont and Schaanning (2017), *Fire sales, indirect contagion and systemic stress testing*, section
-        3; volumes are at
-    initial prices here, so that two sales in a row are one sale of the sum.
-
-    Args:
-        floor: B, as a fraction of the initial price, in [0, 1).
-        delta_cash: δ, in cash units, positive; slope at the start is (1 - B)/δ.
-    """
-
-    def __init__(self, floor: float, delta_cash: float) -> None:
-        if not 0 <= floor < 1:
-            raise InputError(f"floor is {floor}: expected a fraction from 0 to below 1")
-        self._floor = floor
-        self._delta = _positive(delta_cash, "delta")
-
-    def fraction(self, volume_cash: float) -> float:
-        """B + (1 - B)·exp(-x/δ)."""
-        return self._floor + (1 - self._floor) * math.exp(-volume_cash / self._delta)
-
-    def proceeds(self, volume_cash: float) -> float:
-        """B·x + (1 - B)·δ·(1 - exp(-x/δ))."""
-        return self._floor * volume_cash - (1 - self._floor) * self._delta * math.expm1(-volume_cash / self._delta)
-
-
 class ParametricMarket:
     """A :class:`SaleMarket` made of curves.
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pandas as pd
 import pytest
 
 from lob_sim.analysis.amplification import (
     failures,
     forced_volume_lots,
-    loss_amplification,
     overshoot,
-    recovery_ns,
     tier1_loss_cash,
 )
 
@@ -32,16 +27,6 @@ def test_overshoot_is_measured_from_the_fair_value_of_its_own_time() -> None:
     assert overshoot(prices(), FAIR, 100, 500) == 0
 
 
-def test_recovery_must_last() -> None:
-    ts = np.array([0, 100, 200, 300, 400])
-    deviation = np.array([0.0, 0.05, 0.005, 0.03, 0.002])
-    assert recovery_ns(ts, deviation, 0.01, 100, 1000, hold_ns=100) == 100
-    assert recovery_ns(ts, deviation, 0.01, 100, 1000, hold_ns=150) == 300
-    assert recovery_ns(ts, deviation, 0.001, 100, 1000, hold_ns=100) == math.inf
-    assert recovery_ns(ts, deviation, 0.01, 100, 450, hold_ns=150) == math.inf
-    assert recovery_ns(ts, np.zeros(5), 0.01, 150, 1000, hold_ns=100) == 0
-
-
 def test_losses_count_from_just_before_the_shock() -> None:
     sheets = pd.DataFrame(
         {
@@ -54,8 +39,6 @@ def test_losses_count_from_just_before_the_shock() -> None:
     assert losses == {1: 6, 2: 3}
     # At a shock at the very start what counts is the opening sheet.
     assert tier1_loss_cash(sheets, 0, 500) == {1: 6, 2: 3}
-    assert loss_amplification(losses, 6) == 1.5
-    assert math.isnan(loss_amplification(losses, 0))
 
 
 def test_forced_volume_is_what_was_sold_under_forced_parents() -> None:

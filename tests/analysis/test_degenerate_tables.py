@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lob_sim.analysis.amplification import forced_volume_lots, overshoot, recovery_ns
-from lob_sim.analysis.flow import daily_counts, vpin, vpin_null
+from lob_sim.analysis.amplification import forced_volume_lots, overshoot
+from lob_sim.analysis.flow import vpin, vpin_null
 from lob_sim.analysis.liquidity import amihud, lit_state, resilience_half_life_ns
 from lob_sim.analysis.price_discovery import dispersion, information_share
 from lob_sim.analysis.spread_models import huang_stoll, kyle_lambda
@@ -91,7 +91,6 @@ def test_empty_tables_and_series() -> None:
     prices = pd.DataFrame(columns=["ts_event_ns", "price_ticks"])
     fair = pd.DataFrame(columns=["ts_event_ns", "value_ticks"])
     assert math.isnan(overshoot(prices, fair, 0, 10))
-    assert math.isnan(recovery_ns(np.array([], dtype=np.int64), NONE, 0.1, 0, 10, 1))
     assert math.isnan(resilience_half_life_ns(np.array([], dtype=np.int64), NONE, np.array([5]), 10))
     assert math.isnan(amihud(np.array([1.0]), NONE))
     assert np.isnan(value_at(np.array([], dtype=np.int64), NONE, np.array([1, 2]))).all()
@@ -102,7 +101,7 @@ def test_empty_tables_and_series() -> None:
     assert vpin(np.array([], dtype=np.int64), np.array([], dtype=np.int64), 5).size == 0
 
 
-def test_windows_days_and_buckets_without_length_are_refused() -> None:
+def test_windows_and_buckets_without_length_are_refused() -> None:
     top = pd.DataFrame(columns=["ts_event_ns", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots"])
     with pytest.raises(DataError, match="end after the start"):
         lit_state(top, 5, 5)
@@ -110,7 +109,3 @@ def test_windows_days_and_buckets_without_length_are_refused() -> None:
         vpin_null(0)
     with pytest.raises(DataError, match="1 or more"):
         vpin(np.array([1]), np.array([1]), 0)
-    trades = pd.DataFrame({"ts_event_ns": [0, 30_000_000_000], "aggressor_side": [1, -1]})
-    for day_ns in (0, 1):  # Days of a nanosecond would be thirty thousand million.
-        with pytest.raises(DataError, match="days of"):
-            daily_counts(trades, day_ns)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
-from lob_sim.analysis.flow import daily_counts, pin, pin_log_likelihood, vpin, vpin_null
-from lob_sim.errors import DataError
+from lob_sim.analysis.flow import pin, pin_log_likelihood, vpin, vpin_null
 
 
 def test_vpin_of_noise_has_its_null_and_of_one_sided_flow_is_one() -> None:
@@ -76,12 +74,3 @@ def test_likelihood_tells_information_from_none() -> None:
             without = stats.poisson.logpmf(buys, buys.mean()).sum() + stats.poisson.logpmf(sells, sells.mean()).sum()
             gain = 2 * (pin(buys, sells).log_likelihood - without)
             assert -1e-6 < gain < 16.3 if event == 0 else gain > 100
-
-
-def test_days_are_counted_from_a_tape() -> None:
-    trades = pd.DataFrame({"ts_event_ns": [0, 5, 11, 35], "aggressor_side": [1, -1, 1, 1]})
-    buys, sells = daily_counts(trades, 10)
-    assert buys.tolist() == [1, 1, 0, 1]
-    assert sells.tolist() == [1, 0, 0, 0]
-    with pytest.raises(DataError, match="two days"):
-        pin(buys[:1], sells[:1])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lob_sim.analysis.price_discovery import dispersion, excess_write_down, information_share, on_grid
+from lob_sim.analysis.price_discovery import dispersion, excess_write_down, information_share
 from lob_sim.errors import DataError
 
 
@@ -65,11 +65,6 @@ def test_information_share_refuses_what_cannot_be_fitted() -> None:
         information_share(np.zeros(100), np.zeros(99))
     with pytest.raises(DataError, match="at least 70"):
         information_share(np.zeros(50), np.zeros(50), lags=5)
-
-
-def test_grid_takes_the_last_value_known() -> None:
-    values = on_grid(np.array([10, 20, 20]), np.array([1.0, 2.0, 3.0]), np.array([5, 10, 19, 20, 99]))
-    np.testing.assert_array_equal(values, [math.nan, 1, 1, 3, 3])
 
 
 def test_dispersion_is_across_agents_of_what_each_last_said() -> None:

@@ -17,8 +17,6 @@ from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError
 from lob_sim.stress_test.cascade import CascadeMember, cure, run_cascade
 from lob_sim.stress_test.impact import (
-    ContSchaanningImpact,
-    ExponentialImpact,
     ImpactCurve,
     LinearImpact,
     NoImpact,
@@ -126,8 +124,6 @@ def test_rounds_end_at_the_same_root_within_a_lot_a_round() -> None:
 CURVES: list[ImpactCurve] = [
     NoImpact(),
     LinearImpact(1_000.0),
-    ExponentialImpact(1.05, 700.0),
-    ContSchaanningImpact(0.6, 300.0),
 ]
 
 
@@ -148,22 +144,10 @@ def test_cutting_a_sale_into_pieces_changes_nothing(curve: ImpactCurve) -> None:
     assert pieces.unit_cash(0) == pytest.approx(whole.unit_cash(0), rel=1e-12)
 
 
-def test_published_formulas() -> None:
-    assert ExponentialImpact(1.05, 100.0).fraction(100.0) == pytest.approx(math.exp(-1.05))
-    floor, delta, q1, q2 = 0.6, 300.0, 120.0, 200.0
-    curve = ContSchaanningImpact(floor, delta)
-    price = 1.0
-    for q in (q1, q2):  # the factor 1 - Ψ(q), applied twice
-        price *= 1 - (1 - floor / price) * (1 - math.exp(-q / delta))
-    assert curve.fraction(q1 + q2) == pytest.approx(price, rel=1e-12)
-    assert curve.fraction(1e9) == pytest.approx(floor)
-
-
 def test_curves_refuse_what_is_no_depth() -> None:
     for make in (
         lambda: LinearImpact(0.0),
-        lambda: ExponentialImpact(1.0, math.nan),
-        lambda: ContSchaanningImpact(1.0, 5.0),
+        lambda: LinearImpact(math.nan),
     ):
         with pytest.raises(InputError):
             make()

@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -14,8 +13,6 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from lob_sim import Run
-from lob_sim.messages import SheetCause
-from lob_sim.report.data.common import money_unit
 from lob_sim.report.data.headroom import headroom
 from lob_sim.report.formatting import limit_text
 from lob_sim.report.replay_books import LADDER_LEVELS
@@ -192,7 +189,7 @@ def logged_sheets(run: Run, ts_ns: Ns) -> Numbers:
     """The same from the tables of the log: totals from ``balance_sheet``, holdings from ``mark``."""
     table = run.table("balance_sheet")
     names = dict(zip(run.agents["agent_id"], run.agents["name"], strict=True))
-    unit = money_unit(run) / 1e6
+    unit = float(run.header.money_unit) / 1e6
     found: Numbers = {}
     for agent_id in sorted(table["agent_id"].unique()):
         row = table[(table["agent_id"] == agent_id) & (table["ts_event_ns"] <= ts_ns)].iloc[-1]
@@ -205,41 +202,26 @@ def logged_sheets(run: Run, ts_ns: Ns) -> Numbers:
 
 
 def _holdings(run: Run, agent_id: int, name: str, sheet: Any) -> Numbers:
-    """Positions at the last marks: opening lots and trades; as a check, they are worth what the sheet says."""
-    booked = run.table("balance_sheet")
-    booked = booked[(booked["agent_id"] == agent_id) & (booked["seq"] <= sheet["seq"])]
-    group = name.rpartition("-")[0]
-    (spec,) = (g for g in run.header.scenario["agents"] if g["name"] == group)
+    """Positions at the last marks; as a check, they are worth what the sheet says."""
+    unit = float(run.header.money_unit) / 1e6
     found: Numbers = {}
     for i, instrument in enumerate(run.header.instruments):
-        fills, asked, answered = run.table("order_filled"), run.rfq_trades, run.rfq_trades
-        own = fills[(fills["agent_id"] == agent_id) & (fills["instrument_id"] == i)]
-        asked = asked[(asked["agent_id"] == agent_id) & (asked["instrument_id"] == i)]
-        answered = answered[(answered["dealer_id"] == agent_id) & (answered["instrument_id"] == i)]
-        lots = instrument.to_lots(Decimal(spec["holdings"][instrument.name]))
-        for sign, cause in ((1, SheetCause.BUY), (-1, SheetCause.SELL)):
-            n = int(((booked["cause"] == cause) & (booked["instrument_id"] == i)).sum())
-            trades = [
-                *zip(own["seq"], own["side"], own["qty_lots"], strict=True),
-                *zip(asked["seq"], asked["side"], asked["qty_lots"], strict=True),
-                *zip(answered["seq"], -answered["side"], answered["qty_lots"], strict=True),
-            ]
-            lots += sum(sign * qty for _, _, qty in sorted(t for t in trades if t[1] == sign)[:n])
-        marks = run.table("mark")
-        marks = marks[(marks["agent_id"] == agent_id) & (marks["instrument_id"] == i) & (marks["seq"] <= sheet["seq"])]
-        opening = instrument.to_ticks(Decimal(100))
-        ticks = int(marks["price_ticks"].iloc[-1]) if len(marks) else opening
-        found[f"{name} {instrument.name}"] = instrument.value(ticks, lots) * money_unit(run) / 1e6
-    worth = sum(found.values())
-    assert abs(worth - float(sheet["inventory_cash"]) * money_unit(run) / 1e6) < 1e-6
+        rows = []
+        for dataset in ("position", "mark"):
+            table = run.table(dataset)
+            own = (table["agent_id"] == agent_id) & (table["instrument_id"] == i) & (table["seq"] <= sheet["seq"])
+            rows += [row for _, row in table[own].tail(1).iterrows()]
+        ticks = int(max(rows, key=lambda row: row["seq"])["price_ticks"])
+        found[f"{name} {instrument.name}"] = instrument.value(ticks, int(rows[0]["lots"])) * unit
+    assert abs(sum(found.values()) - float(sheet["inventory_cash"]) * unit) < 1e-6
     return found
 
 
 def logged_headroom(run: Run, ts_ns: Ns) -> Numbers:
-    """Headroom in millions, as it is recomputed from the log."""
+    """Headroom in millions."""
     names = dict(zip(run.agents["agent_id"], run.agents["name"], strict=True))
     table = headroom(run)
-    table = table[(table["ts_event_ns"] <= ts_ns) & ~table["is_logged"].astype(bool)]
+    table = table[table["ts_event_ns"] <= ts_ns]
     last = table.drop_duplicates(["agent_id", "constraint"], keep="last")
     rows = zip(last["agent_id"], last["constraint"], last["headroom"], strict=True)
     return {f"{names[agent_id]} headroom, {limit_text(limit)}": value / 1e6 for agent_id, limit, value in rows}

@@ -37,7 +37,7 @@ from lob_sim.messages import (
     Side,
 )
 from lob_sim.report.live import LOOKS_PER_S, MOST_SHARE, Listener, LiveView
-from lob_sim.report.live_tables import Screen, headroom_of, lit_sides
+from lob_sim.report.live_tables import Screen, lit_sides
 from lob_sim.running import header_of, run
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario
 from lob_sim.simulation.runner import advance
@@ -197,7 +197,7 @@ def test_presence_and_headroom_are_those_of_the_market() -> None:
             host = world.hosts[agent_id]
             desk = desk_of(world, agent_id)
             # Tier 1 / 5 % less all assets, in whole cash units.
-            assert headroom_of(desk)["slr"] == desk.sheet.tier1_cash * 20 - desk.sheet.assets_cash
+            assert desk.headroom_cash()["slr"] == desk.sheet.tier1_cash * 20 - desk.sheet.assets_cash
             for i in range(len(world.instruments)):
                 seen.add(lit_sides(host, i))
                 # A forced seller's asks are in the book, and are no quotes.

@@ -13,14 +13,22 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import ScenarioError
 from lob_sim.messages import (
     BalanceSheetRecord,
+    CollateralPledged,
     ConstraintBreached,
     Event,
     FairValue,
-    FundingEvent,
-    FundingKind,
+    FundingMessage,
+    HeadroomRecord,
+    LoanBorrowed,
+    LoanRefused,
+    LoanRepaid,
+    LoanRequested,
+    LoanRolled,
+    MarginCalled,
     NewOrder,
     OrderFilled,
     ParentOrderOpened,
+    PositionRecord,
     Redemption,
     RfqTraded,
     SheetCause,
@@ -63,10 +71,6 @@ def repo_dealer(**sheet: Any) -> dict[str, Any]:
         cash=20 * M,
         holdings={"treasury": 400 * M, "corporate": 80 * M},
     )
-
-
-def kinds(log: Auditor, kind: FundingKind) -> list[FundingEvent]:
-    return [e for e in log.of(FundingEvent) if e.kind is kind]
 
 
 def sold(world: World, log: Auditor, name: str = "prime-1") -> int:
@@ -130,21 +134,21 @@ def test_letters_do_not_overtake_each_other() -> None:
 
 def test_opening_loans_are_shared_and_their_maturities_are_spread() -> None:
     world, log = run(market(DEEP, lender("one"), lender("two"), repo_dealer(maturity_buckets=2)))
-    loans = [e for e in kinds(log, FundingKind.BORROWED) if e.ts_event_ns == 0]
+    loans = [e for e in log.of(LoanBorrowed) if e.ts_event_ns == 0]
     assert len(loans) == 4
     assert sum(e.amount_cash for e in loans) == 1_900_000
     assert sorted({e.maturity_ns for e in loans}) == [60 * S, 120 * S]
     assert sold(world, log) == 0
     # They are rolled for as long as nothing happens, at the same haircut.
-    assert {round(e.haircut, 12) for e in kinds(log, FundingKind.ROLLED)} == {0.05}
-    assert not kinds(log, FundingKind.REFUSED)
+    assert {round(e.haircut, 12) for e in log.of(LoanRolled)} == {0.05}
+    assert not log.of(LoanRefused)
 
 
 def test_a_named_group_of_lenders_is_the_only_one_borrowed_from() -> None:
     _, log = run(market(DEEP, lender("one"), lender("two"), repo_dealer(lenders=["two"])))
     world = log.world
     assert world is not None
-    assert {e.lender_id for e in log.of(FundingEvent)} == {agent_id(world, "two-1")}
+    assert {e.lender_id for e in log.of(FundingMessage)} == {agent_id(world, "two-1")}
     with pytest.raises(ScenarioError, match="did you mean 'two'"):
         run(market(DEEP, lender("one"), lender("two"), repo_dealer(lenders=["twoo"])))
 
@@ -152,8 +156,8 @@ def test_a_named_group_of_lenders_is_the_only_one_borrowed_from() -> None:
 def test_refused_by_one_lender_it_goes_to_the_other() -> None:
     world, log = run(market(DEEP, lender("one", refuse_above_leverage=5), lender("two"), repo_dealer()))
     one, two = agent_id(world, "one-1"), agent_id(world, "two-1")
-    assert {e.lender_id for e in kinds(log, FundingKind.REFUSED)} == {one}
-    asked = kinds(log, FundingKind.REQUESTED)
+    assert {e.lender_id for e in log.of(LoanRefused)} == {one}
+    asked = log.of(LoanRequested)
     assert {e.lender_id for e in asked} == {two}
     desk = desk_of(world, agent_id(world, "prime-1"))
     assert desk.borrower is not None
@@ -176,7 +180,7 @@ def test_refused_by_all_it_pays_from_cash_and_then_sells() -> None:
     assert first >= 30 * S
     quiet, log = run(market(DEEP, refusing, repo_dealer(), horizon="3min", switches={"funding": False}))
     assert sold(quiet, log) == 0
-    assert not kinds(log, FundingKind.REFUSED)
+    assert not log.of(LoanRefused)
 
 
 def test_unsecured_funding_runs_too_where_it_is_lent_by_lenders() -> None:
@@ -190,7 +194,7 @@ def test_unsecured_funding_runs_too_where_it_is_lent_by_lenders() -> None:
 
 def test_a_lender_at_its_own_limit_rolls_the_rest() -> None:
     world, log = run(market(DEEP, lender(limit=100 * M), repo_dealer(), horizon="5min"))
-    refused = sum(e.amount_cash for e in kinds(log, FundingKind.REFUSED))
+    refused = sum(e.amount_cash for e in log.of(LoanRefused))
     # What the last lot of a sale brings beyond what was due retires repo that would have been refused.
     assert 0 <= 900_000 - refused < 4 * 10_000
     assert 0 <= 1_000_000 - desk_of(world, agent_id(world, "prime-1")).sheet.repo_cash[1] < 4 * 10_000
@@ -208,30 +212,30 @@ def test_haircuts_rise_with_volatility_and_leverage_and_stay_with_the_switch_off
         (by_leverage, [], True),
     ):
         _, log = run(market(DEEP, group, repo_dealer(), shocks=shocks))
-        haircuts = [e.haircut for e in kinds(log, FundingKind.ROLLED)]
+        haircuts = [e.haircut for e in log.of(LoanRolled)]
         assert (max(haircuts) > 0.055) is rises
         assert min(haircuts) >= 0.05 - 1e-12
         _, log = run(market(DEEP, group, repo_dealer(), shocks=shocks, switches={"funding": False}))
-        assert {round(e.haircut, 12) for e in kinds(log, FundingKind.ROLLED)} == {0.05}
+        assert {round(e.haircut, 12) for e in log.of(LoanRolled)} == {0.05}
 
 
 def test_margin_calls_are_met_with_collateral_while_there_is_any_and_then_in_cash() -> None:
     fall = [shock("1min", -0.02, "treasury")]
     _, log = run(market(DEEP, lender(), repo_dealer(), shocks=fall))
-    assert kinds(log, FundingKind.MARGIN_CALL)
-    assert kinds(log, FundingKind.PLEDGED)
-    assert not kinds(log, FundingKind.REPAID)
+    assert log.of(MarginCalled)
+    assert log.of(CollateralPledged)
+    assert not log.of(LoanRepaid)
     # All is pledged: 400 of Treasuries and 80 of corporates carry 456.
     full = repo_dealer(repo={"treasury": 380 * M, "corporate": 76 * M}, short_term_funding=4 * M)
     world, log = run(market(DEEP, lender(), full, shocks=fall))
-    paid = sum(e.amount_cash for e in kinds(log, FundingKind.REPAID))
-    called = sum(e.amount_cash for e in kinds(log, FundingKind.MARGIN_CALL))
+    paid = sum(e.amount_cash for e in log.of(LoanRepaid))
+    called = sum(e.amount_cash for e in log.of(MarginCalled))
     assert paid > 0
     assert called >= 0.98 * 76_000
     assert sold(world, log) == 0
     # Without a fall nobody calls.
     _, log = run(market(DEEP, lender(), full))
-    assert not kinds(log, FundingKind.MARGIN_CALL)
+    assert not log.of(MarginCalled)
 
 
 def test_a_standing_facility_replaces_lenders_who_refuse() -> None:
@@ -242,7 +246,7 @@ def test_a_standing_facility_replaces_lenders_who_refuse() -> None:
         world, log = run(market(DEEP, refusing, group, repo_dealer(), horizon="4min"))
         assert (sold(world, log) == 0) is saved
         number = agent_id(world, "facility-1")
-        assert bool([e for e in kinds(log, FundingKind.BORROWED) if e.lender_id == number]) is saved
+        assert bool([e for e in log.of(LoanBorrowed) if e.lender_id == number]) is saved
 
 
 def test_the_switch_moves_no_random_stream() -> None:
@@ -261,8 +265,8 @@ def test_the_switch_moves_no_random_stream() -> None:
         group = repo_dealer() | {"strategy": "strategies.fixed_spread:FixedSpreadDealer", "connection": jittery}
         _, log = run(market(DEEP, traders, moving, group, switches={"funding": on}))
         assert not log.of(ConstraintBreached)
-        told = (FundingEvent, SheetDisclosed, BalanceSheetRecord)
-        logs.append(([e for e in log.events if not isinstance(e, told)], log.commands, len(log.of(FundingEvent))))
+        told = (FundingMessage, SheetDisclosed, BalanceSheetRecord, PositionRecord, HeadroomRecord)
+        logs.append(([e for e in log.events if not isinstance(e, told)], log.commands, len(log.of(FundingMessage))))
     assert logs[0][2] != logs[1][2]
     assert logs[0][0] == logs[1][0]
     assert logs[0][1] == logs[1][1]

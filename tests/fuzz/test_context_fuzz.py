@@ -34,13 +34,13 @@ from lob_sim.messages import (
     DeclineReason,
     EnterCross,
     Event,
-    FundingEvent,
-    FundingKind,
     LeaveCross,
+    LoanRolled,
     Message,
     NewOrder,
     OrderRefused,
     OrderType,
+    ParentEnd,
     ParentOrderOpened,
     QuoteRecord,
     RfqOpened,
@@ -184,7 +184,7 @@ ODD: list[Any] = [
     True, False, None, 1.0, 0.5, float("nan"), float("inf"), -0.0, "1", "buy", "", b"1", 1j, Decimal(1), Fraction(1, 2),
     (), (1,), [1], {}, {1: 2}, object(), int, np.bool_(True), np.float64(2.0), np.int8(1), np.int64(3), np.uint8(3),
     np.uint64(2**63), np.array(2), np.array([1, 2]), np.array(1.5), np.str_("1"), np.datetime64(5, "ns"),
-    Side.BUY, OrderType.STOP, TimeInForce.IOC, DeclineReason.CAPACITY, CancelReason.BY_OWNER, FundingKind.ROLLED,
+    Side.BUY, OrderType.STOP, TimeInForce.IOC, DeclineReason.CAPACITY, CancelReason.BY_OWNER, ParentEnd.DONE,
 ]  # fmt: skip
 WILD = st.one_of(st.sampled_from(EDGES), st.sampled_from(BEYOND), st.sampled_from(ODD), st.integers(), st.floats())
 
@@ -224,9 +224,7 @@ EVENTS = st.one_of(
     st.builds(ParentOrderOpened, mostly(-1), mostly(0), mostly(0), mostly(1), LOTS, mostly("slr", "\ud800")),
     st.builds(SheetDisclosed, mostly(-1), mostly(0), mostly(0), mostly(5), WILD),
     st.builds(QuoteRecord, mostly(-1), *[mostly(0)] * 14),
-    st.builds(
-        FundingEvent, mostly(-1), mostly(0), mostly(0), mostly(0), mostly(*FundingKind), WILD, mostly(0.1), mostly(0)
-    ),
+    st.builds(LoanRolled, mostly(-1), mostly(0), mostly(0), mostly(0), mostly(1), WILD, mostly(0.1), mostly(0)),
     st.just(Trade(-1, 0, 1, 100, 5, Side.BUY, 1, 2)),
     st.just(OrderRefused(-1, 0, 0, Side.BUY, 1, 1, 0)),
     WILD,

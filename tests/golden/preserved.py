@@ -15,10 +15,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from experiments.spiral.cells import factorial, flagship
 from lob_sim import Run, Scenario, load_scenario, run
+from lob_sim.log.schema import message_types
+from lob_sim.messages import Command
 from tests.golden.renew import golden_scenario
 
 KEPT = Path(__file__).parent / "preserved.json"
@@ -60,10 +63,15 @@ def column_digest(column: pd.Series) -> str:
 
 def digests_of(logged: Run) -> dict[str, dict[str, str]]:
     """The digests of a run's datasets, of those that have rows; the row number is none of the columns."""
+    commands = [name for name, message_type in message_types().items() if issubclass(message_type, Command)]
+    seqs = np.sort(np.concatenate([logged.table(name)["seq"].to_numpy(np.int64) for name in commands]))
     found = {}
     for name in DATASETS:
         table = logged.table(name)
         if len(table):
+            if "cause_seq" in table:
+                # Which command it was, and not which row: a log that says more has other row numbers.
+                table = table.assign(cause_seq=np.searchsorted(seqs, table["cause_seq"], side="right"))
             found[name] = {str(c): column_digest(table[c]) for c in table.columns if c != "seq"}
     return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from lob_sim import Run, Scenario, load_scenario, open_run, run
+from lob_sim.errors import DataError
 from lob_sim.log.diff import diff
 from lob_sim.replay.describe import describe_diff
 
@@ -32,7 +33,11 @@ def changes(golden: Run, now: Run) -> list[str]:
 def renew() -> list[str]:
     """Replace the golden log; returns how the new one differs from it."""
     now = run(golden_scenario())
-    lines = changes(open_run(GOLDEN), now) if (GOLDEN / "manifest.json").exists() else ["there was no golden log"]
+    try:
+        lines = changes(open_run(GOLDEN), now)
+    except DataError as error:
+        # There is none, or it is of an older schema.
+        lines = [str(error)]
     shutil.rmtree(GOLDEN, ignore_errors=True)
     run(golden_scenario(), out=GOLDEN)
     return [*lines, f"{GOLDEN.relative_to(Path.cwd())}: digest {now.digest}"]

@@ -21,7 +21,6 @@ from lob_sim import InputError, OutputError, load_scenario, open_run, run
 from lob_sim.analysis.amplification import forced_volume_lots
 from lob_sim.analysis.liquidity import spread_parts
 from lob_sim.log import Run
-from lob_sim.messages import FundingKind
 from lob_sim.report.static import FIGURES, write_figures
 from lob_sim.report.static_panels import BINS, STATE_STYLES
 from lob_sim.scenario import Scenario, parse_scenario
@@ -248,17 +247,16 @@ def test_marks_and_adjustments(failing: Run) -> None:
 
 def test_funding(squeezed: Run) -> None:
     haircut, debt, called = panels(drawn(squeezed, "funding"))
-    funding, sheets = squeezed.table("funding"), squeezed.table("balance_sheet")
+    sheets = squeezed.table("balance_sheet")
     name = squeezed.header.instruments[0].name
-    opening = funding[funding["kind"] == int(FundingKind.BORROWED)]["haircut"].iloc[0]
+    opening = squeezed.table("loan_borrowed")["haircut"].iloc[0]
     assert line(haircut, name)[2, 1] == pytest.approx(100 * opening)
     size = {"million": 1e6, "billion": 1e9}[re.findall(r"\((\w+)\)", debt.get_ylabel())[0]]
     last = sheets.groupby("agent_id").last()
     for column, label in (("repo_cash", "repo"), ("short_term_cash", "short term"), ("due_cash", "due")):
         assert line(debt, label)[-1, 1] * size == pytest.approx(last[column].sum() * 100)
-    for kind, label in ((FundingKind.REFUSED, "loan not rolled"), (FundingKind.MARGIN_CALL, "margin call")):
-        n = int((funding["kind"] == int(kind)).sum())
-        if n:
+    for name, label in (("loan_refused", "loan not rolled"), ("margin_called", "margin call")):
+        if n := len(squeezed.table(name)):
             assert line(called, label)[-1, 1] == n
     assert len(called.lines) > 1
 

@@ -49,13 +49,6 @@ def instrument_name(run: Run, instrument_id: int) -> str:
     return run.header.instruments[instrument_id].name if instrument_id >= 0 else "all"
 
 
-def money_unit(run: Run) -> float:
-    """Currency units in one cash unit of the log."""
-    if not run.header.instruments:
-        return 1.0
-    return float(run.header.instruments[0].cash_unit.size)
-
-
 def tick_size(run: Run, instrument_id: int) -> float:
     """Price points in one tick."""
     return float(run.header.instruments[instrument_id].tick_size)

@@ -6,39 +6,29 @@ import pandas as pd
 
 from lob_sim.analysis.summary import of
 from lob_sim.log import Run
-from lob_sim.messages import FundingKind
-from lob_sim.report.data.common import money_unit
 from lob_sim.report.data.sheets import balance_sheets
 
-KINDS = {
-    FundingKind.REFUSED: "loan not rolled",
-    FundingKind.MARGIN_CALL: "margin call",
-    FundingKind.HAIRCUT_CHANGED: "haircut changed",
-    FundingKind.BORROWED: "borrowed",
-    FundingKind.REPAID: "repaid",
-    FundingKind.ROLLED: "rolled",
-    FundingKind.PLEDGED: "collateral pledged",
-    FundingKind.REQUESTED: "loan requested",
-}
+SQUEEZES = {"loan_refused": "loan not rolled", "margin_called": "margin call"}
+"""Datasets of what lenders do to a borrower, and how it is called."""
 
 
 def haircuts(run: Run, instrument_id: int) -> pd.DataFrame:
     """The lowest haircut at which any lender would lend anew to each borrower: ``ts_event_ns``, ``agent_id``,
     ``haircut_pct``.
 
-    A lender's haircut is that of its opening loans until it says another (``HAIRCUT_CHANGED`` in the ``funding``
-    dataset). A row for each change. Empty where nobody lends.
+    A lender's haircut is that of its opening loans (``loan_borrowed``) until it says another (``haircut_changed``). A
+    row for each change. Empty where nobody lends.
     """
-    funding = of(run.table("funding"), instrument_id)
-    kinds = (int(FundingKind.BORROWED), int(FundingKind.HAIRCUT_CHANGED))
+    said = [run.table(name).assign(is_new=name == "haircut_changed") for name in ("loan_borrowed", "haircut_changed")]
+    columns = ["seq", "ts_event_ns", "borrower_id", "lender_id", "instrument_id", "is_new", "haircut"]
+    wanted = of(pd.concat([table[columns] for table in said]).sort_values("seq"), instrument_id)
     rows: list[tuple[int, int, float]] = []
     offers: dict[int, dict[int, float]] = {}
     last: dict[int, float] = {}
-    wanted = funding[funding["kind"].isin(kinds)]
-    for row in wanted[["ts_event_ns", "agent_id", "lender_id", "kind", "haircut"]].itertuples(index=False):
-        ts_ns, agent_id, lender_id, kind, haircut = row
+    for row in wanted[["ts_event_ns", "borrower_id", "lender_id", "is_new", "haircut"]].itertuples(index=False):
+        ts_ns, agent_id, lender_id, is_new, haircut = row
         by_lender = offers.setdefault(agent_id, {})
-        if kind == FundingKind.HAIRCUT_CHANGED:
+        if is_new:
             by_lender[lender_id] = haircut
         else:
             by_lender.setdefault(lender_id, haircut)
@@ -60,21 +50,15 @@ def borrowing(run: Run) -> pd.DataFrame:
 def squeezes(run: Run) -> pd.DataFrame:
     """Loans that lenders would not roll and margin calls: ``ts_event_ns``, ``seq``, ``agent_id`` (the borrower),
     ``lender_id``, ``instrument_id``, ``kind`` in words, ``amount`` in currency units."""
-    funding = run.table("funding")
-    squeezed = funding[funding["kind"].isin((int(FundingKind.REFUSED), int(FundingKind.MARGIN_CALL)))]
-    table = squeezed[["ts_event_ns", "seq", "agent_id", "lender_id", "instrument_id"]].copy()
-    table["kind"] = [KINDS[FundingKind(kind)] for kind in squeezed["kind"]]
-    table["amount"] = squeezed["amount_cash"] * money_unit(run)
-    return table.reset_index(drop=True)
+    tables = [run.table(name, money=True).assign(kind=kind) for name, kind in SQUEEZES.items()]
+    table = pd.concat(tables).sort_values("seq", ignore_index=True).rename(columns={"borrower_id": "agent_id"})
+    return table[["ts_event_ns", "seq", "agent_id", "lender_id", "instrument_id", "kind", "amount"]]
 
 
 def redemptions(run: Run) -> pd.DataFrame:
     """What investors ask back from funds, in currency units: ``ts_event_ns``, ``seq``, ``agent_id``, ``nav``,
     ``redeemed``, ``to_raise`` (the part for which assets must be sold)."""
-    table, unit = run.table("redemption"), money_unit(run)
-    columns = {"nav": "nav_cash", "redeemed": "redeemed_cash", "to_raise": "to_raise_cash"}
-    keys = {name: table[name] for name in ("ts_event_ns", "seq", "agent_id")}
-    return pd.DataFrame({**keys, **{name: table[column] * unit for name, column in columns.items()}})
+    return run.table("redemption", money=True)[["ts_event_ns", "seq", "agent_id", "nav", "redeemed", "to_raise"]]
 
 
 def fund_values(run: Run) -> pd.DataFrame:

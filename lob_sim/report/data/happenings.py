@@ -12,7 +12,7 @@ from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import floats, ints
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource, ParentEnd, WithdrawalCause
-from lob_sim.report.data.common import agent_name, instrument_name, money_unit, table_rows, tick_size
+from lob_sim.report.data.common import agent_name, instrument_name, table_rows, tick_size
 from lob_sim.report.data.funding import redemptions, squeezes
 from lob_sim.report.data.sheets import SOURCES, forced_sales
 from lob_sim.report.formatting import limit_text, list_text, lots_text, money_text, price_text
@@ -101,7 +101,7 @@ def _shocks(run: Run) -> Iterator[Happening]:
 
 
 def _write_downs(run: Run) -> Iterator[Happening]:
-    unit, binding = money_unit(run), run.table("constraint_breached")
+    unit, binding = float(run.header.money_unit), run.table("constraint_breached")
     failed = run.table("dealer_defaulted")
     instants = set(zip(binding["agent_id"], binding["ts_event_ns"], strict=True))
     instants |= set(zip(failed["agent_id"], failed["ts_event_ns"], strict=True))
@@ -130,13 +130,12 @@ def _write_downs(run: Run) -> Iterator[Happening]:
 
 
 def _breaches(run: Run) -> Iterator[Happening]:
-    unit = money_unit(run)
-    for row in table_rows(run.table("constraint_breached")):
+    for row in table_rows(run.table("constraint_breached", money=True)):
         text = (
             f"{agent_name(run, row.agent_id)} breaches its {limit_text(row.constraint)} by "
-            f"{money_text(-row.headroom_cash * unit)}: must shed {money_text(row.required_cash * unit)}"
+            f"{money_text(-row.headroom)}: must shed {money_text(row.required)}"
         )
-        yield _of(row, "breach", -1, text, row.constraint, row.required_cash * unit)
+        yield _of(row, "breach", -1, text, row.constraint, row.required)
     for row in table_rows(run.table("constraint_cured")):
         text = f"{agent_name(run, row.agent_id)} meets its {limit_text(row.constraint)} again"
         yield _of(row, "relief", -1, text, row.constraint)
@@ -218,7 +217,6 @@ def _redeemed(run: Run) -> Iterator[Happening]:
 
 
 def _failed(run: Run) -> Iterator[Happening]:
-    unit = money_unit(run)
-    for row in table_rows(run.table("dealer_defaulted")):
-        text = f"{agent_name(run, row.agent_id)} fails: Tier 1 is {money_text(row.tier1_cash * unit)}"
-        yield _of(row, "failure", -1, text, "", -row.tier1_cash * unit)
+    for row in table_rows(run.table("dealer_defaulted", money=True)):
+        text = f"{agent_name(run, row.agent_id)} fails: Tier 1 is {money_text(row.tier1)}"
+        yield _of(row, "failure", -1, text, "", -row.tier1)

@@ -9,7 +9,7 @@ from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import floats, ints
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource, Side
-from lob_sim.report.data.common import fair_at, money_unit, once_per_run, table_rows, tick_size
+from lob_sim.report.data.common import fair_at, once_per_run, tick_size
 
 ASSETS = ("cash", "inventory", "other_assets")
 LIABILITIES = ("short_term", "due", "repo", "short", "adjustment", "tier1")
@@ -27,10 +27,8 @@ def balance_sheets(run: Run) -> pd.DataFrame:
 
     The assets equal the liabilities, exactly up to rounding; ``adjustment`` is the prudent valuation adjustment.
     """
-    table, unit = run.table("balance_sheet"), money_unit(run)
-    columns = {name: floats(table, name if name == "cash" else f"{name}_cash") * unit for name in ASSETS + LIABILITIES}
-    keys = {name: table[name] for name in ("ts_event_ns", "seq", "agent_id", "cause")}
-    return pd.DataFrame({**keys, **columns})
+    table = run.table("balance_sheet", money=True)
+    return table[["ts_event_ns", "seq", "agent_id", "cause", *ASSETS, *LIABILITIES]]
 
 
 @once_per_run
@@ -87,20 +85,8 @@ def marks(run: Run, instrument_id: int) -> pd.DataFrame:
 def failures(run: Run) -> pd.DataFrame:
     """Who failed: ``ts_event_ns``, ``agent_id``, ``tier1``, ``assets``, ``liabilities`` in currency units at that
     moment, and what ``shareholders``, ``repo_lenders`` and ``short_term_creditors`` lost in the end."""
-    table, unit = run.table("dealer_defaulted"), money_unit(run)
-    losses = run.table("loss_attributed")
-    rows = []
-    for row in table_rows(table):
-        own = losses[losses["agent_id"] == row.agent_id].groupby("bearer")["loss_cash"].sum()
-        borne = {b: float(own.get(b, 0)) * unit for b in ("shareholders", "repo_lenders", "short_term_creditors")}
-        amounts = {"tier1": row.tier1_cash, "assets": row.assets_cash, "liabilities": row.liabilities_cash}
-        rows.append(
-            {
-                "ts_event_ns": row.ts_event_ns,
-                "agent_id": row.agent_id,
-                **{name: float(amount) * unit for name, amount in amounts.items()},
-                **borne,
-            }
-        )
-    columns = ["ts_event_ns", "agent_id", "tier1", "assets", "liabilities"]
-    return pd.DataFrame(rows, columns=[*columns, "shareholders", "repo_lenders", "short_term_creditors"])
+    failed = run.table("dealer_defaulted", money=True)[["ts_event_ns", "agent_id", "tier1", "assets", "liabilities"]]
+    losses = run.table("loss_attributed", money=True)
+    borne = losses.pivot_table(index="agent_id", columns="bearer", values="loss", aggfunc="sum", fill_value=0.0)
+    borne = borne.reindex(columns=["shareholders", "repo_lenders", "short_term_creditors"], fill_value=0.0)
+    return failed.join(borne, on="agent_id").fillna(0.0)

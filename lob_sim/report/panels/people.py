@@ -160,7 +160,7 @@ def headroom(run: Run) -> Panel:
         choice="limit",
         variants=variants,
         first=limit_text(first),
-        empty="No balance sheet in this run has a limit, or the scenario that says the limits is not on the log.",
+        empty="No balance sheet in this run has a limit.",
     )
 
 
