@@ -48,6 +48,8 @@ from lob_sim.parts import KIND, NoParams, Part, PartKinds, part_kinds
 SHIPPED = "strategies"
 """What a scenario calls the package of the shipped strategies; a user's own folder may have that name too."""
 _SHIPPED_PACKAGE = "lob_sim.strategies"
+FILE_MODULE = "_lob_sim_plugin_"
+_FOLDER = "_lob_sim_folder"
 ENTRY_POINTS = "lob_sim.strategies"
 """The group of entry points under which other packages offer strategies."""
 _MODULE = re.compile(r"[\w.]*\w[\w.]*|[^\x00-\x1f]*[^\x00-\x1f/\\]\.py")
@@ -249,11 +251,12 @@ def _load_file(path: Path, folder: Path, spec: str) -> types.ModuleType:
     except OSError as error:
         raise PluginError(f"{path} cannot be read: {error.strerror}", f"plug-in {spec!r}") from error
     digest = hashlib.sha256(str(path).encode() + b"\0" + source).hexdigest()[:16]
-    name = f"_lob_sim_plugin_{digest}_{path.stem}"
+    name = f"{FILE_MODULE}{digest}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     module = types.ModuleType(name)
     module.__file__ = str(path)
+    module.__dict__[_FOLDER] = str(folder.resolve())
     # Registered before it runs, because annotations and pickle look a class's module up by name.
     sys.modules[name] = module
     try:
@@ -266,6 +269,25 @@ def _load_file(path: Path, folder: Path, spec: str) -> types.ModuleType:
         del sys.modules[name]
         raise _import_failure(str(path), error, spec) from error
     return module
+
+
+def loaded_files() -> dict[str, tuple[str, str]]:
+    """Plug-in files that this process has loaded: by the module's name, the file and the folder it is named in."""
+    return {
+        name: (str(module.__file__), module.__dict__[_FOLDER])
+        for name, module in sorted(sys.modules.items())
+        if name.startswith(FILE_MODULE)
+    }
+
+
+def load_file_again(name: str, path: str, folder: str) -> None:
+    """Load a plug-in file that something which was kept is made of, unless it has changed since.
+
+    Raises:
+        PluginError: It is not there, cannot be imported, or is another one now.
+    """
+    if name not in sys.modules and _load_file(Path(path), Path(folder), path).__name__ != name:
+        raise PluginError("has been changed since: what was kept is made of another version of it", f"plug-in {path}")
 
 
 @contextmanager

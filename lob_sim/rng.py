@@ -15,6 +15,8 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from itertools import chain
+from operator import length_hint
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +44,7 @@ class Stream:
         exponential: () -> float, exponential with mean 1.
     """
 
-    __slots__ = ("exponential", "name", "normal", "seed", "uniform")
+    __slots__ = ("_blocks", "exponential", "name", "normal", "seed", "uniform")
 
     uniform: Callable[[], float]
     normal: Callable[[], float]
@@ -51,12 +53,20 @@ class Stream:
     def __init__(self, seed: int, name: str) -> None:
         self.seed = seed
         self.name = name
+        self._blocks: dict[str, _Blocks] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored_stream, (self.seed, self.name, {kind: b.state() for kind, b in self._blocks.items()})
 
     def __getattr__(self, kind: str) -> Callable[[], float]:
         # Asked for a kind of draw for the first time: most components use one kind, many use none.
         if kind not in _KINDS:
             raise AttributeError(f"a stream has no {kind!r}: it draws {', '.join(_KINDS)}")
-        draw = chain.from_iterable(_blocks(self.generator(kind), _KINDS[kind])).__next__
+        return self._draw_from(kind, _Blocks(kind, self.generator(kind)))
+
+    def _draw_from(self, kind: str, blocks: _Blocks) -> Callable[[], float]:
+        self._blocks[kind] = blocks
+        draw = chain.from_iterable(blocks).__next__
         setattr(self, kind, draw)
         return draw
 
@@ -77,17 +87,52 @@ class Stream:
         return median * math.exp(sigma * self.normal())
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, int], NDArray[np.float64]]] = {
-    "uniform": lambda generator, size: generator.random(size),
-    "normal": lambda generator, size: generator.standard_normal(size),
-    "exponential": lambda generator, size: generator.standard_exponential(size),
-}
+def restored_stream(seed: int, name: str, drawn: dict[str, tuple[np.random.Generator, int, list[float]]]) -> Stream:
+    """A stream that goes on where one stood that was kept; whoever loads it may put a fresh one in its place."""
+    stream = Stream(seed, name)
+    for kind, state in drawn.items():
+        stream._draw_from(kind, _Blocks(kind, *state))
+    return stream
 
 
-def _blocks(
-    generator: np.random.Generator, draw: Callable[[np.random.Generator, int], NDArray[np.float64]]
-) -> Iterator[list[float]]:
-    size = _FIRST_BLOCK
-    while True:
-        yield draw(generator, size).tolist()
-        size = min(2 * size, _LARGEST_BLOCK)
+_KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential"}
+"""The kinds of draw, and numpy's name of each."""
+
+
+class _Blocks:
+    """Blocks of one kind of draw, each as an iterator that knows how much of it is left.
+
+    Args:
+        kind: The kind of draw.
+        generator: Where blocks come from.
+        size: Size of the next block.
+        left: What comes before it.
+    """
+
+    def __init__(
+        self, kind: str, generator: np.random.Generator, size: int = _FIRST_BLOCK, left: list[float] | None = None
+    ) -> None:
+        self._generator = generator
+        self._draw: Callable[[int], NDArray[np.float64]] = getattr(generator, _KINDS[kind])
+        self._size = size
+        self._block = left or []
+        # The chain over the blocks takes an iterator as it is, so that what the chain has taken is seen here.
+        self._current = iter(self._block)
+        self._has_left = left is not None
+
+    def __iter__(self) -> Iterator[Iterator[float]]:
+        return self
+
+    def __next__(self) -> Iterator[float]:
+        if self._has_left:
+            self._has_left = False
+            return self._current
+        self._block = self._draw(self._size).tolist()
+        self._size = min(2 * self._size, _LARGEST_BLOCK)
+        self._current = iter(self._block)
+        return self._current
+
+    def state(self) -> tuple[np.random.Generator, int, list[float]]:
+        """The arguments that make one which goes on from here."""
+        left = length_hint(self._current)
+        return self._generator, self._size, self._block[len(self._block) - left :]

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from lob_sim.errors import StrategyError
-from lob_sim.log import (
-    AgentEntry,
-    DirectoryRecorder,
-    MemoryRecorder,
-    NullRecorder,
-    Run,
-    RunHeader,
-    open_run,
-    run_in_memory,
-)
-from lob_sim.scenario import Scenario, errors_name, load_scenario, scenario_to_dict
-from lob_sim.simulation.plan import MarketPlan
-from lob_sim.simulation.runner import Observer, advance
-from lob_sim.simulation.world import World
+from lob_sim.interactive.opening import dry_run, header_of
+from lob_sim.interactive.simulation import Simulation
+from lob_sim.log import Run
+from lob_sim.scenario import Scenario, errors_name, load_scenario
+from lob_sim.simulation.runner import PROGRESS_STEPS, Observer
+
+__all__ = ["dry_run", "header_of", "run"]
 
 
 def run(
@@ -52,47 +43,10 @@ def run(
     if not isinstance(scenario, Scenario):
         with errors_name(scenario):
             return run(load_scenario(scenario, overrides), seed, out, observer=observer)
-    if out is not None:
-        dry_run(scenario)
-    plan = MarketPlan(scenario)
-    chosen = scenario.seed if seed is None else seed
-    header = header_of(plan, chosen)
-    if out is None:
-        memory = MemoryRecorder()
-        advance(World(plan, chosen, memory), observer)
-        return run_in_memory(memory, header)
-    with DirectoryRecorder(out, header) as directory:
-        advance(World(plan, chosen, directory), observer)
-    return open_run(out)
-
-
-def dry_run(scenario: Scenario) -> World:
-    """Build the market and let its agents start, and stop there: bad input shows before anything is written.
-
-    Returns:
-        The market at time 0.
-
-    Raises:
-        InputError: Something that the scenario says does not hold.
-    """
-    world = World(scenario, scenario.seed, NullRecorder())
-    # What goes wrong in a strategy's own code belongs on the log of the run itself.
-    with suppress(StrategyError):
-        world.start()
-    world.kernel.drop_rest()
-    return world
-
-
-def header_of(plan: MarketPlan, seed: int) -> RunHeader:
-    """What is known of a run before it begins."""
-    return RunHeader(
-        scenario_to_dict(plan.scenario),
-        seed,
-        tuple(
-            AgentEntry(i, member.name, member.group.name, member.group.strategy)
-            for i, member in enumerate(plan.members)
-        ),
-        plan.instruments,
-        plan.dealer_ids,
-        str(plan.cash_unit),
-    )
+    with Simulation(scenario, seed, out) as simulation:
+        steps = 1 if observer is None else PROGRESS_STEPS
+        for step in range(1, steps + 1):
+            simulation.run_until(scenario.horizon * step // steps)
+            if observer is not None:
+                observer(simulation.world, simulation.now)
+        return simulation.finish()

@@ -48,6 +48,8 @@ def test_the_public_names() -> None:
         "SheetContext",
         "SheetView",
         "Side",
+        "Simulation",
+        "State",
         "SlrConstraint",
         "Strategy",
         "StrategyError",

@@ -144,7 +144,10 @@ class Strategy(Component[Context]):
 
     Attributes:
         params: The typed parameters.
+        is_outside: Whether commands may come from outside the simulation in its agent's name.
     """
+
+    is_outside: ClassVar[bool] = False
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Parameters of the strategy; a subclass declares its own with types, defaults and units in the names."""

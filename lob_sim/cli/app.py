@@ -24,6 +24,7 @@ _COMMANDS = {
     "figures": "figures",
     "replay": "logs",
     "rerun": "logs",
+    "branch": "branching",
     "diff": "logs",
     "export": "logs",
     "import": "history",

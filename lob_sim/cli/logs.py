@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
@@ -13,7 +14,9 @@ from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.feeds.export import FORMATS, export_run
 from lob_sim.files import own_folder
-from lob_sim.log import open_run
+from lob_sim.interactive.branching import injected_agents
+from lob_sim.interactive.simulation import Simulation
+from lob_sim.log import RunHeader, open_run
 from lob_sim.log.diff import diff as compare
 from lob_sim.log.manifest import COMPLETE, read_manifest
 from lob_sim.log.venues import venues_of
@@ -21,7 +24,7 @@ from lob_sim.replay import verify
 from lob_sim.replay.backtest import HISTORIC
 from lob_sim.replay.describe import describe_book, describe_diff, describe_verification
 from lob_sim.running import run
-from lob_sim.scenario import apply_overrides, parse_scenario
+from lob_sim.scenario import apply_overrides, parse_scenario, scenario_to_dict
 
 RunPath = Annotated[Path, typer.Argument(help="A run directory.")]
 
@@ -73,22 +76,41 @@ def replay_command(
         raise typer.Exit(1)
 
 
-def rerun_command(
-    path: RunPath,
-    out: Annotated[Path | None, typer.Option(help="Folder for the new run, new or empty.")] = None,
-    overrides: Overrides = None,
-) -> None:
-    """Run the same scenario with the same seed again, with changes if any are given."""
+def repeatable(path: Path) -> RunHeader:
+    """What is known of a run that its scenario and seed make again.
+
+    Raises:
+        InputError: They do not: it comes from no scenario, or somebody outside the simulation has acted in it.
+    """
     logged = open_run(path)
     header = logged.header
     if not header.scenario:
         raise InputError("this log comes from no scenario: it cannot be run again", str(path))
     if any(entry.kind == HISTORIC for entry in header.agents):
         raise InputError("somebody traded against a log here: use lob-sim against with that log again", str(path))
+    outside = injected_agents(logged)
+    if outside:
+        names = ", ".join(outside)
+        raise InputError(f"commands came from outside the simulation, by {names}: nothing would repeat them", str(path))
+    return header
+
+
+def rerun_command(
+    path: RunPath,
+    out: Annotated[Path | None, typer.Option(help="Folder for the new run, new or empty.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run the same scenario with the same seed again, with changes if any are given."""
+    header = repeatable(path)
     scenario = parse_scenario(apply_overrides(header.scenario, overrides or ()), f"{path}: scenario.")
     folder = out if out is not None else default_folder(f"{scenario.name}-rerun", header.seed_entropy)
     refuse_occupied(folder)
-    run(scenario, header.seed_entropy, folder)
+    if not header.branches:
+        run(scenario, header.seed_entropy, folder)
+    else:
+        header = msgspec.structs.replace(header, scenario=scenario_to_dict(scenario))
+        with Simulation.again(header, folder) as simulation:
+            simulation.finish()
     echo_lines([str(folder)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,26 @@ class DeskBuilder:
             raise
         except InputError as error:
             raise ScenarioError(error.message, error.where or where) from error
+
+    def remake(self, desk: Desk, spec: BalanceSheetSpec, where: str, parts: Collection[str]) -> None:
+        """Give a desk at work new limits, another way of marking or of selling; its balance sheet stays what it is.
+
+        Args:
+            desk: The desk.
+            spec: What the scenario says now.
+            where: The place, for errors.
+            parts: Which: ``limits``, ``marking``, ``liquidation``.
+
+        Raises:
+            ScenarioError: Names the field that does not hold.
+        """
+        if "limits" in parts:
+            desk.risk = self._risk_manager(spec, where)
+        if "marking" in parts:
+            desk.marking = self._marking(spec, where)
+        if "liquidation" in parts:
+            desk.sales.strategy = self._liquidation(spec, where)
+        desk.ask_anew()
 
     def _sheet(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...]) -> BalanceSheet:
         unit, scale = self._context.cash_unit, Fraction(spec.scale)

@@ -106,6 +106,14 @@ class Desk(Component[DeskContext]):
         self._headroom: dict[str, Cash] = {}
         self._positions: list[tuple[Lots, Cash, Lots]] = [(-1, -1, -1)] * len(sheet.lots)
 
+    def follow_strategy(self, strategy: Strategy) -> None:
+        """From now on another strategy quotes, and says what it believes positions to be worth."""
+        self._strategy = strategy
+
+    def ask_anew(self) -> None:
+        """Limits or marks are made otherwise from now on: the next look asks them, whatever has changed since."""
+        self._assessed = False
+
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: DeskContext) -> None:
         self._log_positions(ctx)

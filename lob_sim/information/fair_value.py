@@ -104,13 +104,24 @@ class FairValueProcess:
         self._common = Stream(seed, "fair_value/common")
         self._paths = [_Path(i, name, p, seed, step_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))]
         self._calendar: list[tuple[Ns, int, int, float, float | None]] = [(step_ns, _STEP, -1, 0.0, None)]
-        for jump in jumps:
-            noise = jump.noise if jump.announced else None
-            self._calendar.append((jump.ts_ns, _SHOCK, names.index(jump.instrument), jump.size, noise))
+        self._names = tuple(names)
+        self._calendar += self._shocks(jumps)
         for path in self._paths:
             self._plan(path, _JUMP, 0)
             self._plan(path, _NEWS, 0)
         heapq.heapify(self._calendar)
+
+    def reschedule(self, jumps: Sequence[ScheduledJump], from_ns: Ns) -> None:
+        """Put other scheduled jumps in the place of those that have not happened; of earlier ones nothing comes."""
+        others = [entry for entry in self._calendar if entry[1] != _SHOCK]
+        self._calendar = others + self._shocks([jump for jump in jumps if jump.ts_ns >= from_ns])
+        heapq.heapify(self._calendar)
+
+    def _shocks(self, jumps: Sequence[ScheduledJump]) -> list[tuple[Ns, int, int, float, float | None]]:
+        return [
+            (jump.ts_ns, _SHOCK, self._names.index(jump.instrument), jump.size, jump.noise if jump.announced else None)
+            for jump in jumps
+        ]
 
     @property
     def next_ts_ns(self) -> Ns:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -194,6 +194,20 @@ def chain_digest(blocks: Iterable[bytes]) -> str:
     return link.hex()
 
 
+class KeptRows(NamedTuple):
+    """Rows of a log that stops for now, as messages in order of ``seq``.
+
+    Attributes:
+        rows: The messages.
+        times: Arrival times of the commands among them.
+        loose: Positions of the events that no command caused.
+    """
+
+    rows: list[Message]
+    times: list[Ns]
+    loose: list[int]
+
+
 class HotRecorder:
     """The two methods that a simulation calls: they append references, in order of ``seq``."""
 
@@ -224,6 +238,14 @@ class HotRecorder:
         self._loose.append(len(rows))
         rows.append(event)
         if len(rows) >= self._limit:
+            self._full()
+
+    def take_up(self, kept: KeptRows) -> None:
+        """Go on from rows that were kept; nothing has been logged here yet."""
+        self._rows += kept.rows
+        self._times += kept.times
+        self._loose += kept.loose
+        if len(self._rows) >= self._limit:
             self._full()
 
     def _full(self) -> None:

@@ -105,6 +105,8 @@ def _inputs(run: Run) -> dict[str, Any]:
     header = run.header
     inputs = {f"scenario.{path}": value for path, value in _leaves(header.scenario)}
     inputs["seed_entropy"] = header.seed_entropy
+    for n, branch in enumerate(header.branches):
+        inputs[f"branches.{n}"] = f"at {branch.at_ns} ns: {'; '.join(branch.changes) or 'nothing'}, seed {branch.seed}"
     inputs |= {f"agents.{agent.name}": f"{agent.agent_id} {agent.group} {agent.kind}" for agent in header.agents}
     inputs |= {f"packages.{name}": version for name, version in run.manifest.packages.items()}
     return inputs

@@ -11,18 +11,40 @@ from contextlib import suppress
 from pathlib import Path
 from traceback import format_exception
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from lob_sim.errors import LobSimError
-from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, Rows, n_encodable
+from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, KeptRows, Rows, n_encodable
 from lob_sim.log.manifest import COMPLETE, EVENTS, FAILED, INTERRUPTED, Manifest, RunHeader
-from lob_sim.log.parts import ChunkWriter, claim_folder
+from lob_sim.log.parts import ChunkWriter, KeptChunks, claim_folder, unchanged_bytes
 from lob_sim.messages import Message
 from lob_sim.units import Ns
 
 SLICE_ROWS = 4_096
 """Rows that are turned into columns at a time; a whole number of slices makes a block."""
 _MOST_QUEUED_BLOCKS = 2
+
+
+class KeptDirectory(NamedTuple):
+    """The log of a run that stops for now: a run directory up to some row, and what was not in it yet.
+
+    Attributes:
+        folder: The run directory.
+        chunks: What is on disk, and whole blocks that are not.
+        builder: Rows of the last block as columns.
+        rows: Rows that are no columns yet.
+        next_seq: Number of the first of those.
+        cause_seq: Number of the last command before it.
+        last_ts_ns: Time of the row before it.
+    """
+
+    folder: Path
+    chunks: KeptChunks
+    builder: BatchBuilder
+    rows: KeptRows
+    next_seq: int
+    cause_seq: int
+    last_ts_ns: Ns
 
 
 class DirectoryRecorder(HotRecorder):
@@ -104,6 +126,42 @@ class DirectoryRecorder(HotRecorder):
     def rows(self) -> int:
         """Rows logged so far; also the number of the last one."""
         return self._next_seq - 1 + len(self._rows)
+
+    def kept(self) -> KeptDirectory:
+        """The log so far, to go on from in another directory; use it before anything else is logged.
+
+        Raises:
+            LobSimError: What was logged before cannot be written.
+        """
+        if self._misfit is not None:
+            raise self._misfit
+        self._drain(0)
+        rows = KeptRows(self._rows.copy(), self._times.copy(), self._loose.copy())
+        chunks = self._chunks.kept()
+        place = (self._next_seq, self._cause_seq, self._last_ts_ns)
+        return KeptDirectory(self.path.absolute(), chunks, self._builder, rows, *place)
+
+    @staticmethod
+    def going_on_from(kept: KeptDirectory, path: str | Path, header: RunHeader) -> DirectoryRecorder:
+        """A recorder into a new directory, which begins as the kept one was.
+
+        Args:
+            kept: What it goes on from; its directory may have gone on otherwise since.
+            path: The new directory.
+            header: What is known of the new run.
+
+        Raises:
+            OutputError: The directory cannot be made, is not empty or cannot be written.
+            DataError: The log that was kept is not there any more, or is not what it was; nothing has been made then.
+        """
+        for part in kept.chunks.manifest.parts:
+            unchanged_bytes(kept.folder, part)
+        recorder = DirectoryRecorder(path, header)
+        recorder._chunks.go_on_from(kept.folder, kept.chunks)
+        recorder._builder = kept.builder
+        recorder._next_seq, recorder._cause_seq, recorder._last_ts_ns = kept.next_seq, kept.cause_seq, kept.last_ts_ns
+        recorder.take_up(kept.rows)
+        return recorder
 
     def request_stop(self) -> None:
         """Let the next call that logs something raise ``KeyboardInterrupt``, once that is logged whole."""

@@ -50,6 +50,27 @@ class AgentEntry(msgspec.Struct, frozen=True):
     kind: str
 
 
+class BranchEntry(msgspec.Struct, frozen=True):
+    """An instant at which a run went on otherwise than the one that it comes from.
+
+    Attributes:
+        at_ns: The instant.
+        is_after: Whether what was due at that very instant had happened already.
+        changes: What changed there, each as ``"path=value"`` of the scenario.
+        seed: The seed of all random streams from there on; None where they went on.
+    """
+
+    at_ns: Ns
+    is_after: bool = False
+    changes: tuple[str, ...] = ()
+    seed: int | None = None
+
+    @property
+    def from_ns(self) -> Ns:
+        """The first time at which what happens happens under the changes."""
+        return self.at_ns + self.is_after
+
+
 class RunHeader(msgspec.Struct, frozen=True):
     """What is known of a run before it begins.
 
@@ -60,6 +81,8 @@ class RunHeader(msgspec.Struct, frozen=True):
         instruments: What is traded, in order of ``instrument_id``.
         dealer_ids: The agents that may be asked for quotes, or None if anybody may.
         cash_unit: Currency units in one unit of cash, exactly: ``500``, ``1/1200``; see :attr:`money_unit`.
+        branches: Where the run went on otherwise than its scenario says, in order of time; None of the changes are in
+            ``scenario``.
     """
 
     scenario: dict[str, Any] = {}
@@ -75,6 +98,8 @@ class RunHeader(msgspec.Struct, frozen=True):
         if self.cash_unit:
             return Fraction(self.cash_unit)
         return self.instruments[0].cash_unit.size if self.instruments else Fraction(1)
+
+    branches: tuple[BranchEntry, ...] = ()
 
 
 class LogPart(msgspec.Struct, frozen=True):

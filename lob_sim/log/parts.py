@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -31,6 +31,24 @@ from lob_sim.units import Ns
 _INTEGERS = (pa.int64(), pa.int8())
 
 
+class KeptChunks(NamedTuple):
+    """A run directory that is not finished.
+
+    Attributes:
+        manifest: What is on disk.
+        blocks: Whole blocks that are not.
+        digests: Their digests.
+        counts: Their rows by dataset.
+        last_ts_ns: Time of the last row of them.
+    """
+
+    manifest: Manifest
+    blocks: list[Batches]
+    digests: list[bytes]
+    counts: Counter[str]
+    last_ts_ns: Ns
+
+
 class ChunkWriter:
     """Writes blocks as chunks: one part per dataset, and a manifest that lists them once all are on disk.
 
@@ -52,6 +70,31 @@ class ChunkWriter:
         self._failure: OutputError | None = None
         self._begin_chunk()
         write_manifest(folder, self.manifest)
+
+    def kept(self) -> KeptChunks:
+        """What is on disk, and what is not yet."""
+        return KeptChunks(
+            self.manifest, self._blocks.copy(), self._digests.copy(), self._counts.copy(), self._last_ts_ns
+        )
+
+    def go_on_from(self, folder: Path, kept: KeptChunks) -> None:
+        """Copy the parts of another run directory up to where it was kept, and go on from there.
+
+        Raises:
+            DataError: A part is not what it was then.
+            OutputError: This directory cannot be written.
+        """
+        for part in kept.manifest.parts:
+            path = self.folder / part.path
+            make_folder(path.parent)
+            write_file(path, unchanged_bytes(folder, part))
+        self.manifest = msgspec.structs.replace(kept.manifest, header=self.manifest.header)
+        self._begin_chunk()
+        self._blocks += kept.blocks
+        self._digests += kept.digests
+        self._counts.update(kept.counts)
+        self._last_ts_ns = kept.last_ts_ns
+        write_manifest(self.folder, self.manifest)
 
     def _begin_chunk(self) -> None:
         self._blocks: list[Batches] = []
@@ -190,6 +233,18 @@ def part_bytes(folder: Path, part: LogPart) -> bytes:
             return file.read()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", str(folder / part.path)) from None
+
+
+def unchanged_bytes(folder: Path, part: LogPart) -> bytes:
+    """The content of a part that must be the one that was written.
+
+    Raises:
+        DataError: It is not there, cannot be read, or is another.
+    """
+    content = part_bytes(folder, part)
+    if hashlib.sha256(content).hexdigest() != part.sha256:
+        raise DataError("is not the file that was written: its SHA-256 differs", str(folder / part.path))
+    return content
 
 
 def one_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lob_sim.log.blocks import BLOCK_ROWS, HotRecorder, Rows, chain_digest, digest_block
+from lob_sim.log.blocks import BLOCK_ROWS, HotRecorder, KeptRows, Rows, chain_digest, digest_block
 from lob_sim.messages import Command, Event
 from lob_sim.units import Ns
 
@@ -35,6 +35,17 @@ class MemoryRecorder(HotRecorder):
     def rows(self) -> int:
         """Rows logged so far; also the number of the last one."""
         return len(self._rows)
+
+    def kept(self) -> KeptRows:
+        """Everything logged so far, to go on from."""
+        return KeptRows(self._rows.copy(), self._times.copy(), self._loose.copy())
+
+    @staticmethod
+    def going_on_from(kept: KeptRows) -> MemoryRecorder:
+        """A recorder that holds what was kept."""
+        recorder = MemoryRecorder()
+        recorder.take_up(kept)
+        return recorder
 
     def blocks(self) -> list[Rows]:
         """Everything logged so far, in blocks."""

@@ -57,6 +57,10 @@ class Dataset:
         added = ["seq", "ts_event_ns" if self.is_command else "cause_seq"]
         self.schema = pa.schema([*(pa.field(name, pa.int64(), False) for name in added), *own])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # There is one of each, by its name.
+        return dataset_named, (self.name,)
+
     def _names_of(self, field: str) -> dict[str, str] | None:
         enum = self._enums.get(field)
         return {"members": ", ".join(f"{int(m)} {m.name}" for m in enum)} if enum else None

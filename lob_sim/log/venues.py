@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from lob_sim.log.manifest import RunHeader
-from lob_sim.scenario import open_venues, parse_scenario
+from lob_sim.scenario import Scenario, apply_overrides, instrument_specs, open_venues, parse_scenario
+from lob_sim.units import Ns
 from lob_sim.venue.matching import MatchingEngine
 from lob_sim.venue.rfq import RfqVenue
 from lob_sim.venue.transparency import TransparencyRegime
@@ -36,5 +37,23 @@ def venues_of(header: RunHeader, *, plugins: bool = False) -> Venues:
                 for i in range(len(header.instruments))
             ]
         )
-    scenario = parse_scenario(header.scenario, "manifest.json: scenario.")
-    return open_venues(scenario, header.dealer_ids or (), plugins=plugins)
+    scenarios = scenarios_of(header)
+    venues = open_venues(scenarios[0][1], header.dealer_ids or (), plugins=plugins)
+    for from_ns, scenario in scenarios[1:]:
+        for engine, spec in zip(venues.books, instrument_specs(scenario), strict=True):
+            engine.change_halt(from_ns, spec.lit.halt)
+    return venues
+
+
+def scenarios_of(header: RunHeader) -> list[tuple[Ns, Scenario]]:
+    """What the scenario of a run was from when on: one from 0, and one more for each branch.
+
+    Raises:
+        InputError: One is not such that this version reads it.
+    """
+    raw = header.scenario
+    found = [(0, parse_scenario(raw, "manifest.json: scenario."))]
+    for n, branch in enumerate(header.branches):
+        raw = apply_overrides(raw, branch.changes)
+        found.append((branch.from_ns, parse_scenario(raw, f"manifest.json: branches[{n}]: scenario.")))
+    return found

@@ -11,7 +11,7 @@ from lob_sim.scenario import Scenario, instrument_specs
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market_data import MarketData
 from lob_sim.simulation.ports import Recipient
-from lob_sim.units import Ticks
+from lob_sim.units import Ns, Ticks
 
 
 def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks]) -> FairValueProcess:
@@ -29,11 +29,15 @@ def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks]) -
         )
         for spec, ticks in zip(specs, initial_ticks, strict=True)
     ]
-    jumps = [
+    return FairValueProcess([spec.name for spec in specs], params, seed, scenario.fair_value_step, jumps_of(scenario))
+
+
+def jumps_of(scenario: Scenario) -> list[ScheduledJump]:
+    """The scenario's shocks."""
+    return [
         ScheduledJump(ts_ns=s.at, instrument=s.instrument, size=s.size, announced=s.announced, noise=s.noise)
         for s in scenario.shocks
     ]
-    return FairValueProcess([spec.name for spec in specs], params, seed, scenario.fair_value_step, jumps)
 
 
 class Exogenous:
@@ -59,8 +63,18 @@ class Exogenous:
         self._recorder = recorder
         self._data = data
         self._process = process
+        self.tell(agents)
+
+    def tell(self, agents: Sequence[Recipient]) -> None:
+        """From now on those of these agents hear what is public that have a hook for it."""
         public: tuple[type[Event], ...] = (Announcement, News)
         self._readers = {kind: tuple(a for a in agents if a.hears(kind)) for kind in public}
+
+    def reschedule(self, scenario: Scenario, from_ns: Ns) -> None:
+        """From some time on the shocks of another scenario happen."""
+        self._process.reschedule(jumps_of(scenario), from_ns)
+        self._kernel.forget(self._advance)
+        self._wait()
 
     def start(self) -> None:
         """Record the opening values and wait for the first change."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from lob_sim.account.account import AgentAccount
 from lob_sim.account.context import AgentContext, ManagerContext
+from lob_sim.agents.context import Switches
 from lob_sim.agents.strategy import Component
 from lob_sim.errors import LobSimError, StrategyError
 from lob_sim.messages import AgentMessage, Event, RfqOpened
@@ -27,6 +28,8 @@ from lob_sim.simulation.market_data import AgentView
 from lob_sim.simulation.pace import MOST_CALLS, WITHIN_NS
 from lob_sim.simulation.ports import MarketPort
 from lob_sim.units import Cash, Ns
+
+T = TypeVar("T")
 
 Reaction: TypeAlias = tuple[Callable[[Any], None] | None, tuple[tuple[int, Hook], ...]]
 """How the agent's account takes note of a message, and which components hear of it."""
@@ -121,23 +124,27 @@ class AgentHost:
         self._draw_up, self._draw_down = connection.up, connection.down
         self._view = view
         self._inbox: deque[tuple[Ns, Event]] = deque()
-        self._hooks = hooks_by_message(components)
         self._is_shared = len(components) > 1
-        self._manager_hooks = manager_hooks(components)
-        self._reactions: dict[type[Event], Reaction] = {}
-        self._waking = waking_messages(components)
         self._last_up_ns: Ns = 0
         self._last_down_ns: Ns = 0
         self._last_message_ns: Ns = 0
         self._drain_due_ns: Ns = -1
-        self._book_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
-        self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
+        self._listen()
         self._contexts = tuple(
             (ManagerContext if c.manages_agent else AgentContext)(account, i, name, kernel, view, self, random[i])
             for i, c in enumerate(components)
         )
         self._calls = 0
         self._calls_since_ns: Ns = 0
+
+    def _listen(self) -> None:
+        components = self.components
+        self._hooks = hooks_by_message(components)
+        self._manager_hooks = manager_hooks(components)
+        self._reactions: dict[type[Event], Reaction] = {}
+        self._waking = waking_messages(components)
+        self._book_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
+        self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
 
     @property
     def account(self) -> AgentAccount:
@@ -185,6 +192,30 @@ class AgentHost:
         self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
         self.silenced = True
 
+    def replace_strategy(self, strategy: Component[Any]) -> None:
+        """From now on another strategy hears and acts; :meth:`start_strategy` starts it.
+
+        It finds the agent's account as it is, working orders with it. Wake-ups that the one before has asked for do not
+        come.
+        """
+        self.components = (*self.components[:-1], strategy)
+        self._kernel.forget(self.wake, len(self.components) - 1)
+        self._listen()
+        if self.silenced:
+            self.silence()
+
+    def see_switches(self, switches: Switches) -> None:
+        """From now on other mechanisms are on."""
+        self._view.switches = switches
+
+    def start_strategy(self) -> None:
+        """Start a strategy that has replaced another; that of a failed agent never starts."""
+        strategy = self.components[-1]
+        if not self.silenced or strategy.survives_default:
+            self._call(len(self.components) - 1, strategy.on_start)
+        if self._outbox:
+            self._send()
+
     # --- messages from agent to agent -----------------------------------------------------------------------
     def expect_message(self, message: AgentMessage, travelled_ns: Ns) -> None:
         """A message is on its way; those to one agent arrive in the order in which they were sent."""
@@ -225,6 +256,14 @@ class AgentHost:
             raise self._failure(component, "on_wake", error) from error
         if self._outbox:
             self._send()
+
+    def act(self, action: Callable[[AgentContext], T]) -> T:
+        """Somebody outside acts in the agent's name: it takes note of what has arrived, and what is said leaves."""
+        self._read_inbox()
+        result = action(self._contexts[-1])
+        if self._outbox:
+            self._send()
+        return result
 
     def deliver(self, event: Event) -> None:
         """A message leaves a venue for this agent."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappush
+from itertools import count
 from operator import attrgetter
 from typing import Any, ClassVar, cast
 
@@ -44,6 +45,16 @@ class Kernel(simpy.Environment):
     """Simulated time. The rest of the simulation layer reads ``_now``, several times per order: a property costs
     several times as much."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # SimPy's environment holds a counter and bound classes, which no file can.
+        number = next(self._eid)
+        self._eid = count(number)
+        return Kernel, (), (self._now, self._queue, number)
+
+    def __setstate__(self, state: tuple[Ns, list[tuple[Any, EventPriority, int, Event]], int]) -> None:
+        self._now, self._queue, number = state
+        self._eid = count(number)
+
     def call_in(self, delay_ns: Ns, action: Callable[[ScheduledCall], None], payload: Any = None) -> None:
         """Call ``action(call)`` after ``delay_ns``; calls due at one time run in the order asked for."""
         # What Environment.schedule does, without a call of its own and for something that is not an Event.
@@ -64,6 +75,34 @@ class Kernel(simpy.Environment):
         stop._ok, stop._value = True, None
         self.schedule(stop, _BEFORE_ALL, ts_ns - self.now_ns)
         self.run(until=stop)
+
+    @property
+    def next_ns(self) -> Ns | None:
+        """When something is due next; None if nothing is."""
+        return cast(Ns, self._queue[0][0]) if self._queue else None
+
+    def step_instant(self, before_ns: Ns) -> bool:
+        """Process everything due at the next time at which anything is, what is added for that time included.
+
+        Returns:
+            Whether there was such a time before ``before_ns``; nothing has been done else.
+        """
+        queue = self._queue
+        if not queue or queue[0][0] >= before_ns:
+            return False
+        ts_ns = queue[0][0]
+        while queue and queue[0][0] == ts_ns:
+            self.step()
+        return True
+
+    def forget(self, action: Callable[[ScheduledCall], None], component: int | None = None) -> None:
+        """Let calls of ``action`` that are due come to nothing; of a component alone, where their payload begins with
+        its number."""
+        for entry in self._queue:
+            call: Any = entry[3]
+            is_one = isinstance(call, ScheduledCall) and call.callbacks == (action,)
+            if is_one and (component is None or call.payload[0] == component):
+                call.callbacks = ()
 
     def drop_rest(self) -> None:
         """Forget what is due and will not happen any more.

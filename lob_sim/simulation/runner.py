@@ -9,7 +9,8 @@ from lob_sim.scenario import Scenario
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns
 
-_PROGRESS_STEPS = 200
+PROGRESS_STEPS = 200
+"""Steps of simulated time at whose ends an observer is shown the world."""
 
 
 class Observer(Protocol):
@@ -44,7 +45,7 @@ def advance(world: World, observer: Observer | None = None) -> World:
     horizon_ns = world.scenario.horizon
     try:
         world.start()
-        steps = 1 if observer is None else _PROGRESS_STEPS
+        steps = 1 if observer is None else PROGRESS_STEPS
         for step in range(1, steps + 1):
             world.kernel.run_until(horizon_ns * step // steps)
             if observer is not None:

@@ -67,13 +67,7 @@ class World:
         )
         self.ledger = Ledger(plan.instruments, [m.cash for m in plan.members], [m.lots for m in plan.members])
         self.market = Market(self.kernel, recorder, venues, self.data, self.ledger)
-        self._builder = DeskBuilder(
-            SheetContext(plan.instruments, plan.cash_unit),
-            plan.initial_ticks,
-            self.scenario.switches,
-            self.scenario.folder,
-            plan.lenders,
-        )
+        self._builder = desk_builder(plan)
         self.desks: dict[int, Desk] = {}
         self.hosts = tuple(self._build_host(i, member) for i, member in enumerate(plan.members))
         self.market.admit(self.hosts)
@@ -160,6 +154,13 @@ class World:
             delay_source(spec.to_venue, Stream(self.seed, f"latency/{name}/letter-up")),
             delay_source(spec.from_venue, Stream(self.seed, f"latency/{name}/letter-down")),
         )
+
+
+def desk_builder(plan: MarketPlan) -> DeskBuilder:
+    """What makes the desks of a plan."""
+    context = SheetContext(plan.instruments, plan.cash_unit)
+    scenario = plan.scenario
+    return DeskBuilder(context, plan.initial_ticks, scenario.switches, scenario.folder, plan.lenders)
 
 
 def roles(components: Sequence[Component[Any]]) -> list[str]:

@@ -13,9 +13,7 @@ two models would be worth nothing, and nobody could see it.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -24,12 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
-import numpy as np
 
-import lob_sim
 from lob_sim.errors import DataError, InputError, OutputError
 from lob_sim.extras import need_extra
 from lob_sim.files import make_folder, own_folder, read_ordinary, write_file
+from lob_sim.fingerprint import digest_files, own_versions
 from lob_sim.sweep.design import Design, Point, run_seeds
 from lob_sim.sweep.executors import Cluster, Processes
 from lob_sim.sweep.limits import NO_LIMITS, Limits
@@ -197,26 +194,7 @@ def program_versions(task: Task) -> dict[str, str]:
     """What can change a result without any change of the plan: versions, and digests of the source itself."""
     module = sys.modules.get(task_name(task).partition(":")[0])
     source = getattr(module, "__file__", None)
-    return {
-        "lob_sim": lob_sim.__version__,
-        "lob_sim source": _own_digest(),
-        "task source": _digest_files([Path(source)] if source else []),
-        "python": ".".join(platform.python_version_tuple()[:2]),
-        "numpy": np.__version__,
-    }
-
-
-@functools.cache
-def _own_digest() -> str:
-    # Once per process: what runs is what was loaded, even if a file is edited meanwhile.
-    return _digest_files(sorted(Path(lob_sim.__file__).parent.rglob("*.py")))
-
-
-def _digest_files(paths: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    return {**own_versions(), "task source": digest_files([Path(source)] if source else [])}
 
 
 def _require_own(folder: Path, manifest: SweepManifest, resume: bool) -> bool:

@@ -212,6 +212,11 @@ class MatchingEngine(Venue):
             return SetPhase(self.instrument_id, Phase.AUCTION)
         return SetPhase(self.instrument_id, _CONTINUOUS) if self._trading.halted_until_ns == ts_ns else None
 
+    def change_halt(self, from_ns: Ns, halt_ns: Ns) -> None:
+        """From some time on halts are due to last so long; one that has begun is not touched, and without a price
+        band nothing is."""
+        self._trading.change_halt(from_ns, halt_ns)
+
     @property
     def top_changed(self) -> bool:
         """Whether the best prices or the quantities shown there differ from the last :meth:`take_top`;

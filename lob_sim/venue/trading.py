@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import msgspec
+
 from lob_sim.book import MAX_PRICE_TICKS, Order, OrderBook, OrderInstructions
 from lob_sim.errors import InvariantError
 from lob_sim.messages import (
@@ -364,9 +366,14 @@ class MatchingCore:
         self.phase_since_ns, self.halted_until_ns = ts_ns, until_ns
         events.append(PhaseChanged(ts_ns, self._instrument_id, phase, self.reference_ticks, until_ns))
 
+    def change_halt(self, from_ns: Ns, halt_ns: Ns) -> None:
+        """From some time on halts are due to last so long; one that has begun is not touched."""
+        if self._band is not None:
+            self._band = msgspec.structs.replace(self._band, later=(*self._band.later, (from_ns, halt_ns)))
+
     def _halt(self, ts_ns: Ns, events: Events) -> None:
         assert self._band is not None
-        self._set_phase(_HALTED, ts_ns + self._band.halt_ns, ts_ns, events)
+        self._set_phase(_HALTED, ts_ns + self._band.halt_at(ts_ns), ts_ns, events)
 
     def _uncross(self, ts_ns: Ns, events: Events) -> None:
         """Trade what was collected at one price, then cancel the rest of what was in for the auction only."""
