@@ -70,8 +70,8 @@ class AgentContext:
     """
 
     __slots__ = (
-        "_account", "_clock", "_component", "_limits", "_mailbox", "_n_instruments", "_orders", "_outbox", "_positions",
-        "_requests", "_view", "agent_id", "instruments", "name", "random", "switches",
+        "_account", "_clock", "_component", "_limits", "_mailbox", "_n_instruments", "_orders", "_outbox", "_requests",
+        "_view", "agent_id", "instruments", "name", "random", "switches",
     )  # fmt: skip
 
     def __init__(
@@ -91,7 +91,6 @@ class AgentContext:
         self._mailbox = mailbox
         self._limits = account.limits
         self._outbox = account.outbox
-        self._positions = account.positions
         self._orders = account.orders_of(component)
         self._requests = account.requests_of(component)
         self._n_instruments = len(view.instruments)
@@ -130,7 +129,7 @@ class AgentContext:
         return self._view.fair_value(instrument_id)
 
     def position(self, instrument_id: int) -> Lots:
-        return self._positions[instrument_id]
+        return self._account.positions[instrument_id]
 
     def orders(self, instrument_id: int) -> Mapping[int, WorkingOrder]:
         return self._orders[instrument_id]
