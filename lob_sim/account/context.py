@@ -71,7 +71,7 @@ class AgentContext:
 
     __slots__ = (
         "_account", "_clock", "_component", "_limits", "_mailbox", "_n_instruments", "_orders", "_outbox", "_requests",
-        "_view", "agent_id", "instruments", "name", "random", "switches",
+        "_view", "agent_id", "instruments", "name", "random",
     )  # fmt: skip
 
     def __init__(
@@ -95,7 +95,6 @@ class AgentContext:
         self._requests = account.requests_of(component)
         self._n_instruments = len(view.instruments)
         self.agent_id = account.agent_id
-        self.switches: Switches = view.switches
         self.instruments: tuple[Instrument, ...] = view.instruments
         self.name = name
         self.random = random
@@ -104,6 +103,7 @@ class AgentContext:
     # Properties in C: strategies ask for these at every step.
     now_ns = cast(Ns, property(attrgetter("_clock.now_ns")))
     cash = cast(Cash, property(attrgetter("_account.cash")))
+    switches = cast(Switches, property(attrgetter("_view.switches")))
     headroom = cast("Headroom | None", property(attrgetter("_account.headroom")))
 
     @property

@@ -101,7 +101,6 @@ class Desk(Component[DeskContext]):
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
         self._judged: SheetView | None = None
-        self._assessed = False
         self._measured: tuple[float, ...] = ()
         self._headroom: dict[str, Cash] = {}
         self._positions: list[tuple[Lots, Cash, Lots]] = [(-1, -1, -1)] * len(sheet.lots)
@@ -112,7 +111,7 @@ class Desk(Component[DeskContext]):
 
     def ask_anew(self) -> None:
         """Limits or marks are made otherwise from now on: the next look asks them, whatever has changed since."""
-        self._assessed = False
+        self._judged = None
 
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: DeskContext) -> None:
