@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from lob_sim.information.belief import GaussianBelief as GaussianBelief
     from lob_sim.information.toxicity import ToxicityEstimator as ToxicityEstimator
     from lob_sim.interactive.simulation import Simulation as Simulation
-    from lob_sim.interactive.state import State as State
+    from lob_sim.interactive.simulation import State as State
     from lob_sim.log import Run as Run
     from lob_sim.log import open_run as open_run
     from lob_sim.log.diff import diff as diff
@@ -111,8 +111,7 @@ _HOMES = {
     ),
     "information.belief": ("Belief", "GaussianBelief"),
     "information.toxicity": ("ToxicityEstimator",),
-    "interactive.simulation": ("Simulation",),
-    "interactive.state": ("State",),
+    "interactive.simulation": ("Simulation", "State"),
     "log": ("Run", "open_run"),
     "log.diff": ("diff",),
     "messages": ("Command", "Event", "OrderType", "Side", "TimeInForce"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from lob_sim.errors import InvariantError
@@ -50,14 +51,16 @@ def brent_root(function: Callable[[float], float], low: float, high: float, xtol
         if f_best == 0 or abs(half) < tolerance:
             return best
         if abs(last_step) > tolerance and abs(f_best) < abs(f_before):
-            if before == other:
-                trial = -f_best * (best - before) / (f_best - f_before)
-            else:
-                d_before = (f_before - f_best) / (before - best)
-                d_other = (f_other - f_best) / (other - best)
-                trial = (
-                    -f_best * (f_other * d_other - f_before * d_before) / (d_other * d_before * (f_other - f_before))
-                )
+            try:
+                if before == other:
+                    trial = -f_best * (best - before) / (f_best - f_before)
+                else:
+                    d_before = (f_before - f_best) / (before - best)
+                    d_other = (f_other - f_best) / (other - best)
+                    scale = d_other * d_before * (f_other - f_before)
+                    trial = -f_best * (f_other * d_other - f_before * d_before) / scale
+            except ZeroDivisionError:  # values so small that their products vanish: no step is taken from them
+                trial = math.inf
             is_short = 2 * abs(trial) < min(abs(last_step), 3 * abs(half) - tolerance)
             last_step, step = (step, trial) if is_short else (half, half)
         else:

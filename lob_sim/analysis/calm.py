@@ -9,13 +9,15 @@ ratios.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from lob_sim.analysis.liquidity import lit_state, trade_spreads
 from lob_sim.analysis.summary import horizon_ns, of
-from lob_sim.analysis.tables import Bools, Floats, Ints, floats, held_for, ints, value_at
+from lob_sim.analysis.tables import Bools, Floats, Ints, floats, held_for, ints, mean_of_known, same_length, value_at
+from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.units import NS_PER_S, Lots, Ns
 
@@ -29,16 +31,27 @@ _LEVELS = 10
 _USUAL_SPREADS = 5.0
 """A book wider than so many of its median spreads is not a market: somebody far away is all that is left in it."""
 
+_QUIET = partial(np.errstate, invalid="ignore", over="ignore", divide="ignore")
+"""Infinite prices have no changes: NaN, and no warning."""
+
 
 # --- paths -----------------------------------------------------------------------------------------------------
 
 
+@_QUIET()
 def changes(path: Floats, steps: int) -> Floats:
-    """All overlapping changes over so many steps; those that begin or end where nothing is known are left out."""
+    """All overlapping changes over so many steps; NaN where one begins or ends where nothing is known.
+
+    Raises:
+        InputError: Less than one step.
+    """
+    if steps < 1:
+        raise InputError(f"expected at least 1 step, got {steps}", "steps")
     found: Floats = path[steps:] - path[:-steps]
     return found
 
 
+@_QUIET()
 def mean_square_change(path: Floats, steps: int) -> float:
     """Mean square of the changes over so many steps, not centred; NaN without any."""
     moved = changes(path, steps)
@@ -46,17 +59,25 @@ def mean_square_change(path: Floats, steps: int) -> float:
     return float(np.mean(known**2)) if known.size else np.nan
 
 
+@_QUIET()
 def variance_ratio(path: Floats, short: int, long: int) -> float:
     """Variance of changes over ``short`` steps against that over ``long`` ones, per step: 1 for a random walk.
 
     Above 1 short moves are taken back (bounce, noise); below 1 they go on (price is late). Lo and MacKinlay (1988),
     "Stock Market Prices Do Not Follow Random Walks", Review of Financial Studies 1, upside down.
     """
-    return mean_square_change(path, short) / short / (mean_square_change(path, long) / long)
+    per_short, per_long = (mean_square_change(path, steps) / steps for steps in (short, long))
+    return per_short / per_long if per_long else np.nan
 
 
+@_QUIET()
 def correlation_of_changes(first: Floats, second: Floats, steps: int) -> float:
-    """Correlation, not centred, of the overlapping changes of two paths over so many steps; NaN if one never moves."""
+    """Correlation, not centred, of the overlapping changes of two paths over so many steps; NaN if one never moves.
+
+    Raises:
+        InputError: The paths differ in length, or less than one step.
+    """
+    same_length("paths", first, second)
     one, other = changes(first, steps), changes(second, steps)
     known = ~(np.isnan(one) | np.isnan(other))
     one, other = one[known], other[known]
@@ -64,10 +85,16 @@ def correlation_of_changes(first: Floats, second: Floats, steps: int) -> float:
     return float(one @ other) / scale if scale else np.nan
 
 
+@_QUIET()
 def rms_distance(price: Floats, value: Floats) -> float:
-    """Root mean square of the distance of a price from value, over the times at which both are known."""
+    """Root mean square of the distance of a price from value, over the times at which both are known; NaN without any.
+
+    Raises:
+        InputError: They differ in length.
+    """
+    same_length("price and value", price, value)
     apart = price - value
-    return float(np.sqrt(np.nanmean(apart**2)))
+    return float(np.sqrt(mean_of_known(apart**2)))
 
 
 def lit_time(top: pd.DataFrame, grid_ns: Ints) -> float:
@@ -86,7 +113,12 @@ def sign_autocorrelation(signs: Ints, lag: int = 1) -> float:
     """Mean product of the signs of two orders ``lag`` orders apart, less the square of the mean sign.
 
     Lillo and Farmer (2004), "The Long Memory of the Efficient Market". NaN with too few orders, or of one sign.
+
+    Raises:
+        InputError: ``lag`` is less than 1.
     """
+    if lag < 1:
+        raise InputError(f"expected at least 1, got {lag}", "lag")
     x = signs.astype(np.float64)
     if x.size <= lag or x.std() == 0:
         return np.nan

@@ -12,11 +12,13 @@ from lob_sim.analysis.liquidity import amihud, resilience_half_life_ns, trade_sp
 from lob_sim.analysis.price_discovery import excess_write_down
 from lob_sim.analysis.summary import horizon_ns, of
 from lob_sim.analysis.tables import floats, ints, mean_of_known, value_at
+from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.log.tables import exact_sum
 from lob_sim.units import NS_PER_S, Ns
 
 _GRID_NS: Ns = NS_PER_S
+_SHORTEST_NS: Ns = 1_000_000
 _BUCKETS = 50
 """Volume buckets of VPIN over the whole run, as the source has them in a day."""
 _LARGE = 0.9
@@ -34,8 +36,15 @@ def market_quality(run: Run, settle_ns: Ns = 5 * NS_PER_S, interval_ns: Ns = 60 
     Args:
         run: The run.
         settle_ns: When a trade's price impact is taken, and six times that is how long resilience is looked for.
-        interval_ns: Intervals of Amihud's measure.
+        interval_ns: Intervals of Amihud's measure, a millisecond at least.
+
+    Raises:
+        InputError: ``settle_ns`` is not positive, or ``interval_ns`` is shorter than that.
     """
+    if settle_ns <= 0:
+        raise InputError(f"expected a positive time, got {settle_ns} ns", "settle_ns")
+    if interval_ns < _SHORTEST_NS:
+        raise InputError(f"expected at least {_SHORTEST_NS} ns, got {interval_ns} ns", "interval_ns")
     end_ns = horizon_ns(run)
     rows = []
     for i in range(len(run.header.instruments)):

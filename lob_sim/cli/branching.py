@@ -13,8 +13,7 @@ from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.interactive.branching import MAY_CHANGE
-from lob_sim.interactive.simulation import Simulation
-from lob_sim.interactive.state import State
+from lob_sim.interactive.simulation import Simulation, State
 from lob_sim.log import BranchEntry
 from lob_sim.scenario import parse_scenario
 from lob_sim.units import format_time, parse_duration_ns

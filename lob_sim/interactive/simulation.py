@@ -25,7 +25,7 @@ from lob_sim.interactive.readings import (
     read_books,
     read_sheets,
 )
-from lob_sim.interactive.state import State, keep, reseeded
+from lob_sim.interactive.state import KeptState, keep, reseeded
 from lob_sim.log import BranchEntry, DirectoryRecorder, MemoryRecorder, Run, RunHeader, open_run, run_in_memory
 from lob_sim.messages import AgentCommand
 from lob_sim.scenario import Scenario, errors_name, load_scenario, parse_scenario
@@ -371,7 +371,7 @@ class Simulation:
             InputError: Something cannot be kept: a strategy that does not pickle; the simulation has ended.
         """
         self._require_open()
-        return keep(self.world, self._recorder, self._header, is_after=self._is_after)
+        return State(*keep(self.world, self._recorder, self._header, is_after=self._is_after))
 
     # --- ending ---------------------------------------------------------------------------------------------
     def __enter__(self) -> Simulation:
@@ -443,3 +443,32 @@ def _nanoseconds(at: Ns | str) -> Ns:
     if type(at) is not int:
         raise InputError(f'expected nanoseconds as a whole number, or text such as "10min", got {at!r}', "instant")
     return at
+
+
+class State(KeptState):
+    """A market at an instant, kept, from which several ways go on."""
+
+    __slots__ = ()
+
+    def branch(
+        self,
+        changes: Mapping[str, Sequence[str]],
+        seeds: Sequence[int] | None = None,
+        out: str | Path | None = None,
+    ) -> dict[str, Simulation]:
+        """Several ways on from this instant, each as a simulation that stands there.
+
+        Args:
+            changes: By name of the branch, what changes, as ``"path=value"`` of the scenario; nothing, for the way
+                on as it would have been.
+            seeds: Each branch once with each of these seeds, from this instant on; without any, all random streams
+                go on as they are.
+            out: Folder for the branches' folders, where the log of the state is in one.
+
+        Returns:
+            By name, or by ``NAME-seedN`` where seeds are given.
+
+        Raises:
+            ScenarioError: A change does not hold, or is none that a branch can make; nothing has been written then.
+        """
+        return Simulation.branches(self, changes, seeds, out)

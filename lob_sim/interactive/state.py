@@ -3,7 +3,7 @@
 Inside, a state is a pickle, because strategies, limits, markings and venues may be anybody's classes and hold anything
 that pickles: a format of our own would have to say for every one of them what it consists of. A pickle can do whatever
 its author wants when it is loaded. That is why no command reads a state that it was not given by name, why a state is
-a file of its own and never part of a run directory, and why :meth:`State.read` looks at the form, the checksum and the
+a file of its own and never part of a run directory, and why reading one looks at the form, the checksum and the
 versions before it touches the pickle. A checksum tells a damaged file; it tells nothing about who has written it.
 """
 
@@ -13,10 +13,9 @@ import hashlib
 import importlib
 import io
 import pickle
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import msgspec
 
@@ -29,9 +28,6 @@ from lob_sim.plugins import FILE_MODULE, load_file_again, loaded_files
 from lob_sim.rng import Stream, restored_stream
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns
-
-if TYPE_CHECKING:
-    from lob_sim.interactive.simulation import Simulation
 
 _MAGIC = b"lob_sim state\n"
 FORMAT = 1
@@ -71,7 +67,7 @@ class StateHeader(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
-class State(NamedTuple):
+class KeptState(NamedTuple):
     """A market at an instant, to go on from: see :meth:`lob_sim.Simulation.state`.
 
     Attributes:
@@ -97,8 +93,8 @@ class State(NamedTuple):
         content = b"".join((msgspec.json.encode(self.header), b"\n", self.world, self.log))
         write_file(Path(path), b"".join((_MAGIC, hashlib.sha256(content).hexdigest().encode(), b"\n", content)))
 
-    @staticmethod
-    def read(path: str | Path) -> State:
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
         """Read a file that :meth:`save` has written, and make sure that this program can go on from it.
 
         Nothing of it is unpickled yet.
@@ -125,7 +121,7 @@ class State(NamedTuple):
             header = msgspec.json.decode(content[start:end], type=StateHeader)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DataError(f"is of another version of the program: {error}", where) from None
-        state = State(header, content[end + 1 : end + 1 + header.world_bytes], content[end + 1 + header.world_bytes :])
+        state = cls(header, content[end + 1 : end + 1 + header.world_bytes], content[end + 1 + header.world_bytes :])
         state.require_same_program(where)
         return state
 
@@ -148,31 +144,6 @@ class State(NamedTuple):
                 f"is a state of another version of the program, which cannot go on from it: {'; '.join(differing)}",
                 where,
             )
-
-    def branch(
-        self,
-        changes: Mapping[str, Sequence[str]],
-        seeds: Sequence[int] | None = None,
-        out: str | Path | None = None,
-    ) -> dict[str, Simulation]:
-        """Several ways on from this instant, each as a simulation that stands there.
-
-        Args:
-            changes: By name of the branch, what changes, as ``"path=value"`` of the scenario; nothing, for the way
-                on as it would have been.
-            seeds: Each branch once with each of these seeds, from this instant on; without any, all random streams
-                go on as they are.
-            out: Folder for the branches' folders, where the log of the state is in one.
-
-        Returns:
-            By name, or by ``NAME-seedN`` where seeds are given.
-
-        Raises:
-            ScenarioError: A change does not hold, or is none that a branch can make; nothing has been written then.
-        """
-        from lob_sim.interactive.simulation import Simulation
-
-        return Simulation.branches(self, changes, seeds, out)
 
     def restore(
         self, out: str | Path | None = None, header: RunHeader | None = None
@@ -226,7 +197,7 @@ class State(NamedTuple):
             raise DataError(f"cannot be loaded: {type(error).__name__}: {error}", "state") from error
 
 
-def keep(world: World, recorder: MemoryRecorder | DirectoryRecorder, run: RunHeader, *, is_after: bool) -> State:
+def keep(world: World, recorder: MemoryRecorder | DirectoryRecorder, run: RunHeader, *, is_after: bool) -> KeptState:
     """A market as it is now.
 
     Args:
@@ -256,7 +227,7 @@ def keep(world: World, recorder: MemoryRecorder | DirectoryRecorder, run: RunHea
         len(market),
         len(log),
     )
-    return State(header, market, log)
+    return KeptState(header, market, log)
 
 
 class _Pickler(pickle.Pickler):

@@ -137,13 +137,30 @@ RECIPES: dict[str, st.SearchStrategy[Any]] = {
     "lots": counts,
     "bucket_lots": st.integers(-1, 100),
     "flow.vpin_null.n": st.integers(-2, 200),
+    "path": floats(),
+    "first": floats(),
+    "second": floats(),
+    "price": floats(),
+    "value": floats(),
+    "steps": st.integers(-1, 9),
+    "short": st.integers(-1, 9),
+    "long": st.integers(-1, 9),
+    "lag": st.integers(-1, 9),
+    "calm.sign_autocorrelation.signs": ints(st.sampled_from([-1, 1])),
+    "agent_ids": ints(st.integers(-1, 5)).map(pd.Series),
+    "groups": st.lists(st.sampled_from(["dealer", "nobody", ""]), max_size=2),
+    "spread_ticks": number,
+    "horizon": times,
+    "at_most": times,
+    "settle_ns": times,
+    "interval_ns": times,
     "event": probability,
     "bad": probability,
     "informed": number,
     "rate_buys": number,
     "rate_sells": number,
 }
-DEAR = {"flow.pin", "summary.summarise", "summary.crisis_metrics"}
+DEAR = {"flow.pin", "summary.summarise", "summary.crisis_metrics", "calm.calm_metrics", "quality.market_quality"}
 """These take some hundredths of a second each: a tenth of the inputs."""
 
 

@@ -151,7 +151,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("phase: a halt uncrosses the call before it", _TRADING, "goes_on = phase is _HALTED or (", "goes_on = ("),
     Mutant("band: the upper bound is not in it", _TRADING, "if not low_ticks <= price_ticks <= high_ticks", "if not low_ticks <= price_ticks < high_ticks"),
     Mutant("band: no lower bound", _TRADING, "if not low_ticks <= price_ticks <= high_ticks", "if price_ticks > high_ticks"),
-    Mutant("band: the halt does not say until when", _TRADING, "ts_ns + self._band.halt_ns", "self._band.halt_ns"),
+    Mutant("band: the halt does not say until when", _TRADING, "ts_ns + self._band.halt_at(ts_ns)", "self._band.halt_at(ts_ns)"),
     Mutant("ids: the highest id alone counts", _LEDGER, "        gap = bisect_right(self._gap_starts, client_order_id) - 1\n        return gap", "        return True\n        gap = 0\n        return gap"),
     Mutant("ids: a left-out id is used up", _LEDGER, "return gap < 0 or client_order_id > self._gap_ends[gap]", "return gap < 0 or client_order_id >= self._gap_ends[gap]"),
     Mutant("ids: duplicates of the newest id pass", _MATCHING, "elif client_order_id <= ledger.last_id and", "elif client_order_id < ledger.last_id and"),
