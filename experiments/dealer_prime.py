@@ -8,7 +8,7 @@ Expected (arithmetic of the leverage ratio; linear permanent impact as in Greenw
 nothing; retiring debt they cure, and funding falls to 361. Under cash first only 64 is sold. When a sale of x
 moves the price by x/depth of itself, what must be sold is the root of E(x) = λ·A(x): 131.18 at a depth of
 20,000, 150.84 at 10,000, 193.67 at 5,000; below a depth of 4,651.16 Treasuries alone cannot cure it, and the
-sale spills into the next asset. All of this for any balance sheet, shock, minimum, depth and sale order that
+sale spills into the next asset. All of this for any balance sheet, shock, minimum, depth and liquidation sequence that
 the options name.
 
 ``--book`` sells into the running order book instead, against four makers who lean against their inventory by
@@ -102,7 +102,7 @@ def shocked_sheet(prime: Prime, context: SheetContext) -> BalanceSheet:
 
 
 def risk_manager(prime: Prime, context: SheetContext) -> RiskManager:
-    """The leverage limit with the sale order."""
+    """The leverage limit with the liquidation sequence."""
     slr = SlrConstraint(SlrConstraint.Params(minimum=prime.minimum), context)
     order = LIQUIDATION_SEQUENCES[prime.order.value]
     return RiskManager([slr], order(order.Params(), context))

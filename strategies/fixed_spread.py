@@ -8,11 +8,11 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.dealer import BeliefPart, Dealer, FormulaQuotes, LitPolicyPart, Situation, part
-from lob_sim.information.belief import Belief
+from lob_sim.information.belief import PointBelief
 from lob_sim.units import Ns
 
 
-class TapeAverage(Belief):
+class TapeAverage(PointBelief):
     """Moves a fixed part of the way towards every lit trade and every piece of news, and knows nothing of its error.
 
     Source: exponential smoothing; a choice of this program.
@@ -30,20 +30,6 @@ class TapeAverage(Belief):
         news_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
 
     params: Params
-
-    def __init__(self, params: Params, initial_ticks: float) -> None:
-        super().__init__(params, initial_ticks)
-        self._mid = initial_ticks
-
-    @property
-    def mean_ticks(self) -> float:
-        """The mid estimate, in ticks."""
-        return self._mid
-
-    @property
-    def sd_ticks(self) -> float:
-        """Not known."""
-        return 0.0
 
     def on_lit_print(self, ts_ns: Ns, price_ticks: float) -> None:
         """Move towards a trade."""

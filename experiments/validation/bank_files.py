@@ -75,7 +75,7 @@ def scale_of(largest: float) -> float:
 
 
 def context(names: Iterable[str]) -> SheetContext:
-    """Instruments at a price of 1 whose lot is the unit of cash, for constraints and sale orders."""
+    """Instruments at a price of 1 whose lot is the unit of cash, for constraints and liquidation sequences."""
     instruments = tuple(Instrument(i, name, *(Decimal(1),) * 3, i + 1, 1) for i, name in enumerate(names))
     return SheetContext(instruments, CashUnit(Fraction(1)))
 

@@ -12,10 +12,10 @@ Source: the fire-sale part of Farmer, Kleinnijenhuis, Nahai-Williamson and Wetze
 stress testing with heterogeneous institutions", Bank of England Staff Working Paper 861; thresholds of Cont and
 Schaanning (2017), impact of Cifuentes, Ferrucci and Shin (2005).
 
-Expected, before the first run: the program's sheets, constraint, sale order and market give, in every step and for
-every bank, what this paragraph gives when it is worked out in plain numbers (``by_hand``, which uses nothing of the
-program): to 1e-9, or a million millionth of the largest sheet. ``--banks FILE`` takes any banks; with ``--target``
-equal to ``--buffer`` it is leverage targeting.
+Expected, before the first run: the program's sheets, constraint, liquidation sequence and market give, in every step
+and for every bank, what this paragraph gives when it is worked out in plain numbers (``by_hand``, which uses nothing
+of the program): to 1e-9, or a million millionth of the largest sheet. ``--banks FILE`` takes any banks; with
+``--target`` equal to ``--buffer`` it is leverage targeting.
 """
 
 from __future__ import annotations

@@ -361,27 +361,17 @@ class AgentContext:
 class ManagerContext(AgentContext):
     """The context of the component that manages its agent, a desk: it sees and does what a strategy may not.
 
-    Implements :class:`~lob_sim.desk.ports.DeskContext`.
-
-    Raises:
-        AssertionError: The agent has no pre-trade limits: nothing could keep its strategy from what the desk forbids.
+    Implements :class:`~lob_sim.desk.ports.DeskContext`. Its agent has pre-trade limits, which keep the strategy
+    from what the desk forbids.
     """
 
-    __slots__ = ("_risk",)
+    __slots__ = ()
 
-    def __init__(
-        self,
-        account: AgentAccount,
-        component: int,
-        name: str,
-        clock: Clock,
-        view: MarketView,
-        mailbox: Mailbox,
-        random: Stream,
-    ) -> None:
-        super().__init__(account, component, name, clock, view, mailbox, random)
-        assert isinstance(account.limits, PreTradeRisk)
-        self._risk = account.limits
+    @property
+    def _risk(self) -> PreTradeRisk:
+        limits = self._limits
+        assert isinstance(limits, PreTradeRisk)
+        return limits
 
     def log(self, event: Event) -> None:
         # It says what it is made to say, thousands of times.

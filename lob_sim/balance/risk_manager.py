@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True):
     Attributes:
         breaches: Constraints that bind before any sale.
         repay_cash: Cash to use for retiring debt, in cash units.
-        sales: What to sell, in the order of the sale order's stages.
+        sales: What to sell, in the order of the liquidation sequence's stages.
         uncured: Constraints that still bind when all of this is done.
     """
 
@@ -71,11 +71,11 @@ NO_PLAN = Plan()
 
 
 class RiskManager:
-    """The constraints of one balance sheet and its sale order.
+    """The constraints of one balance sheet and its liquidation sequence.
 
     Args:
         constraints: All that apply, in a fixed order; what binds is their union.
-        order: The sale order.
+        order: The liquidation sequence.
     """
 
     def __init__(self, constraints: Sequence[Constraint], order: LiquidationSequence) -> None:
@@ -110,7 +110,7 @@ class RiskManager:
         return found
 
     def plan(self, view: SheetView, pursued: tuple[str, ...] = ()) -> Plan:
-        """The least that meets every constraint, and the goal of each that binds, in the sale order.
+        """The least that meets every constraint, and the goal of each that binds, in the liquidation sequence.
 
         Dealers ask after every mark, and most marks change nothing: the answer to an equal view is remembered.
 

@@ -13,7 +13,7 @@ from lob_sim.units import CashUnit, Instrument
 
 
 class SheetContext(msgspec.Struct, frozen=True):
-    """What constraints and sale orders need to know of the market when they are made.
+    """What constraints and liquidation sequences need to know of the market when they are made.
 
     Attributes:
         instruments: Every instrument, indexed by ``instrument_id``.

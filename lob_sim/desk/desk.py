@@ -58,7 +58,7 @@ class Desk(Component[DeskContext]):
 
     Args:
         sheet: Its balance sheet at the opening.
-        risk: Its constraints and sale order.
+        risk: Its constraints and liquidation sequence.
         marking: How it marks.
         volatility: Its own measure of the volatility of its marks.
         sales: How it works forced sales.

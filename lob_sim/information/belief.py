@@ -141,27 +141,33 @@ class Belief(ABC):
         """In a book where others quote too, these are the best prices; the dealer last looked ``elapsed_ns`` ago."""
 
 
-class MarketPrice(Belief):
-    """Takes the market's own price for the value, without a notion of its error.
-
-    Source: a choice of this program: the mid price that formulas for quotes start from.
-    """
+class PointBelief(Belief):
+    """One number, without a notion of its error; what moves it is for a subclass to say."""
 
     __slots__ = ("_mid",)
 
-    def __init__(self, params: msgspec.Struct, initial_ticks: float) -> None:
+    def __init__(self, params: Any, initial_ticks: float) -> None:
         super().__init__(params, initial_ticks)
         self._mid = initial_ticks
 
     @property
     def mean_ticks(self) -> float:
-        """The price last seen, in ticks."""
+        """The number, in ticks."""
         return self._mid
 
     @property
     def sd_ticks(self) -> float:
         """Not known."""
         return 0.0
+
+
+class MarketPrice(PointBelief):
+    """Takes the market's own price for the value.
+
+    Source: a choice of this program: the mid price that formulas for quotes start from.
+    """
+
+    __slots__ = ()
 
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:
         """Follow it."""

@@ -156,29 +156,6 @@ class Simulation:
         return simulation
 
     @staticmethod
-    def branches(
-        state: State,
-        changes: Mapping[str, Sequence[str]],
-        seeds: Sequence[int] | None = None,
-        out: str | Path | None = None,
-    ) -> dict[str, Simulation]:
-        """Several ways on from one state: see :meth:`lob_sim.State.branch`."""
-        chosen = [None] if seeds is None else list(seeds)
-        named = {
-            name if seed is None else f"{name}-seed{seed}": (tuple(changes[name]), seed)
-            for name in changes
-            for seed in chosen
-        }
-        # All are checked before any is made.
-        for listed, seed in named.values():
-            turn_of(state.header.run, BranchEntry(state.header.now_ns, state.header.is_after, listed, seed))
-        folders = dict(zip(named, safe_names(list(named)), strict=True))
-        return {
-            name: Simulation.of(state, None if out is None else Path(out) / folders[name], changes=listed, seed=seed)
-            for name, (listed, seed) in named.items()
-        }
-
-    @staticmethod
     def again(header: RunHeader, out: str | Path | None = None) -> Simulation:
         """A run from its beginning once more, branches and all: at the instant of the last, or at 0.
 
@@ -471,4 +448,18 @@ class State(KeptState):
         Raises:
             ScenarioError: A change does not hold, or is none that a branch can make; nothing has been written then.
         """
-        return Simulation.branches(self, changes, seeds, out)
+        chosen = [None] if seeds is None else list(seeds)
+        named = {
+            name if seed is None else f"{name}-seed{seed}": (tuple(changes[name]), seed)
+            for name in changes
+            for seed in chosen
+        }
+        # All are checked before any is made.
+        known = self.header
+        for listed, seed in named.values():
+            turn_of(known.run, BranchEntry(known.now_ns, known.is_after, listed, seed))
+        folders = dict(zip(named, safe_names(list(named)), strict=True))
+        return {
+            name: Simulation.of(self, None if out is None else Path(out) / folders[name], changes=listed, seed=seed)
+            for name, (listed, seed) in named.items()
+        }

@@ -1,4 +1,4 @@
-"""The classical fire-sale stress test, on the same balance sheets, constraints and sale orders.
+"""The classical fire-sale stress test, on the same balance sheets, constraints and liquidation sequences.
 
 Two instruments: :func:`cure` finds how much one balance sheet must sell when it knows its own price impact,
 in real numbers; :func:`run_cascade` lets many sell in rounds at prices that all of them then mark to
@@ -41,7 +41,7 @@ class Cure(msgspec.Struct, frozen=True):
 
 
 def cure(view: SheetView, manager: RiskManager, market: ParametricMarket) -> Cure:
-    """Smallest sales, in the manager's sale order, that meet every constraint at the prices they leave.
+    """Smallest sales, in the manager's liquidation sequence, that meet every constraint at the prices they leave.
 
     The view's marks must be the market's prices. A stage that cannot cure is sold out before the next begins.
     """
@@ -113,7 +113,7 @@ class CascadeMember(msgspec.Struct):
     Attributes:
         name: Stable name.
         view: The balance sheet; changed as the cascade proceeds.
-        manager: Its constraints and sale order.
+        manager: Its constraints and liquidation sequence.
     """
 
     name: str

@@ -4,8 +4,8 @@ In a step, in this order:
 
 1. who defaulted in the step before puts everything that it holds up for sale;
 2. the market clears all that is for sale: prices move, everybody marks, sellers are paid in cash;
-3. who is solvent looks at its sheet: it defaults, or, if a limit binds, pays debt with cash as its sale order says and
-   puts the rest up for sale.
+3. who is solvent looks at its sheet: it defaults, or, if a limit binds, pays debt with cash as its liquidation sequence
+   says and puts the rest up for sale.
 
 So proceeds retire debt a step after the sale was decided, and a defaulted sheet is sold a step after its default.
 

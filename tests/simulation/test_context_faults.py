@@ -426,7 +426,8 @@ def test_hooks_with_defaults_and_private_helpers_are_fine() -> None:
     def on_fill(self: Strategy, *args: Any) -> None: ...
 
     members = {"on_wake": on_wake, "on_fill": on_fill, "_on_anything": on_fill, "once": 5}
-    World(scenario([group("g", named("Sound", **members))]), 1, MemoryLog())
+    world = World(scenario([group("g", named("Sound", **members))]), 1, MemoryLog())
+    assert [type(host.components[-1]).__name__ for host in world.hosts] == ["Sound"]
 
 
 # --- errors in a user's own file ---------------------------------------------------------------------------
