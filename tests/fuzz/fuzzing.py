@@ -18,5 +18,9 @@ BRIEF = settings(max_examples=100, deadline=None, derandomize=True, suppress_hea
 LONG = settings(max_examples=2_000, deadline=None, derandomize=True, suppress_health_check=_CHECKS)
 
 both_lengths: Callable[..., Any] = pytest.mark.parametrize(
-    "length", [pytest.param(BRIEF, id="brief"), pytest.param(LONG, id="long", marks=pytest.mark.validate)]
+    "length",
+    [
+        pytest.param(BRIEF, id="brief"),
+        pytest.param(LONG, id="long", marks=[pytest.mark.validate, pytest.mark.timeout(3_600)]),
+    ],
 )
