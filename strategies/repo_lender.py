@@ -96,6 +96,7 @@ class RepoLending(Lender):
         self.leverages: dict[int, float] = {}
         self.book: dict[tuple[int, int], Lent] = {}
         self._announced: dict[int, list[float]] = {}
+        self._answered_ns: Ns = -1
 
     # --- hooks ---------------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
@@ -198,6 +199,7 @@ class RepoLending(Lender):
         loan = Loan(maturity_ns, loan_id, ctx.agent_id, i, amount, haircut)
         lent = Lent(event.borrower_id, loan, 0.0)
         self.book[event.borrower_id, loan_id] = lent
+        self._answered_ns = -1
         self._hold_enough(ctx, lent)
         ctx.wake_in(max(1, maturity_ns - ctx.now_ns), _MATURITY)
 
@@ -231,6 +233,9 @@ class RepoLending(Lender):
 
     def _answer_maturing(self, ctx: Context) -> None:
         now_ns = ctx.now_ns
+        if self._answered_ns == now_ns:  # each loan asks for a call of its own, and the first has answered all
+            return
+        self._answered_ns = now_ns
         for key, lent in [entry for entry in self.book.items() if entry[1].loan.maturity_ns <= now_ns]:
             loan = lent.loan
             if ctx.switches.funding:

@@ -53,13 +53,12 @@ class AgentAccount:
         outbox: Commands of this waking, which have not left yet.
         next_id: The next number of an own order or request.
         limits: What judges commands before they leave, with what is reserved for those that did.
-        headroom: Distance from its balance-sheet limits; ``None`` for an agent without a balance sheet.
     """
 
     __slots__ = (
-        "_answered", "_changes", "_is_shared", "_managers", "_orders_of", "_requests_of", "_rfq_senders", "_senders",
-        "agent_id", "cash",
-        "headroom", "instruments", "limits", "next_id", "orders", "outbox", "positions", "requests",
+        "_answered", "_changes", "_headroom", "_is_shared", "_managers", "_orders_of", "_requests_of", "_rfq_senders",
+        "_senders",
+        "agent_id", "cash", "instruments", "limits", "next_id", "orders", "outbox", "positions", "requests",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +78,7 @@ class AgentAccount:
         self.requests: list[dict[int, RfqOpened]] = [{} for _ in positions]
         self.outbox: list[AgentCommand] = []
         self.next_id = 1
-        self.headroom: Headroom | None = None
+        self._headroom: Headroom | Callable[[], Headroom] | None = None
         self._is_shared = len(managers) > 1
         self._managers = tuple(managers)
         # Who has sent what, by client id and by the venue's number of a request: answers may come after the end.
@@ -95,6 +94,19 @@ class AgentAccount:
             self._orders_of.append(None if sees_all else [{} for _ in positions])
             self._requests_of.append(None if sees_all else [{} for _ in positions])
         self.limits: PreTradeRisk | NoLimits = NoLimits() if policy == PreTradePolicy() else PreTradeRisk(policy, self)
+
+    @property
+    def headroom(self) -> Headroom | None:
+        """Distance from its balance-sheet limits; ``None`` for an agent without a balance sheet."""
+        told = self._headroom
+        if callable(told):
+            told = self._headroom = told()
+        return told
+
+    @headroom.setter
+    def headroom(self, told: Headroom | Callable[[], Headroom] | None) -> None:
+        # Desks tell it after every mark, and few ask: one that must be worked out waits until somebody does.
+        self._headroom = told
 
     # --- who has sent what ----------------------------------------------------------------------------------
     def orders_of(self, component: int) -> list[dict[int, WorkingOrder]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import cast
 
@@ -390,7 +390,7 @@ class ManagerContext(AgentContext):
     def forbid_buying(self, forbidden: bool) -> None:
         self._risk.buying_forbidden = forbidden
 
-    def show_headroom(self, headroom: Headroom) -> None:
+    def show_headroom(self, headroom: Headroom | Callable[[], Headroom]) -> None:
         self._account.headroom = headroom
 
     def silence(self) -> None:

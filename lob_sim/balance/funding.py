@@ -95,6 +95,9 @@ class LoanLadder:
     def __init__(self) -> None:
         self._loans: list[Loan] = []
         self._next_id = 1
+        # By instrument, what is owed and the average haircut; forgotten as a loan changes.
+        self._outstanding: dict[int, Cash] = {}
+        self._haircuts: dict[int, float | None] = {}
 
     @property
     def loans(self) -> Sequence[Loan]:
@@ -103,7 +106,11 @@ class LoanLadder:
 
     def outstanding(self, instrument_id: int) -> Cash:
         """Owed against one instrument, or unsecured."""
-        return sum(loan.amount_cash for loan in self._loans if loan.instrument_id == instrument_id)
+        known = self._outstanding.get(instrument_id)
+        if known is None:
+            known = sum([loan.amount_cash for loan in self._loans if loan.instrument_id == instrument_id])
+            self._outstanding[instrument_id] = known
+        return known
 
     def new_id(self) -> int:
         """A number for a loan that is yet to be granted."""
@@ -125,6 +132,7 @@ class LoanLadder:
         number = loan_id or self.new_id()
         loan = Loan(maturity_ns, number, lender_id, instrument_id, amount_cash, haircut)
         insort(self._loans, loan)
+        self._forget(instrument_id)
         return loan
 
     def find(self, loan_id: int) -> Loan | None:
@@ -146,6 +154,7 @@ class LoanLadder:
         loan.amount_cash -= paid
         if loan.amount_cash == 0:
             self._loans.remove(loan)
+        self._forget(loan.instrument_id)
         return _change(loan, -paid)
 
     def renew(self, loan: Loan, haircut: float, maturity_ns: Ns) -> None:
@@ -153,6 +162,7 @@ class LoanLadder:
         self._loans.remove(loan)
         loan.haircut, loan.maturity_ns = haircut, maturity_ns
         insort(self._loans, loan)
+        self._forget(loan.instrument_id)
 
     def haircut(self, instrument_id: int, new_haircut: float) -> float:
         """The haircut that the collateral of one instrument bears on average over its loans.
@@ -165,6 +175,12 @@ class LoanLadder:
             instrument_id: The collateral.
             new_haircut: What a new loan would bear: the answer when there is none.
         """
+        if instrument_id not in self._haircuts:
+            self._haircuts[instrument_id] = self._average_haircut(instrument_id)
+        average = self._haircuts[instrument_id]
+        return new_haircut if average is None else average
+
+    def _average_haircut(self, instrument_id: int) -> float | None:
         total, needed = 0, 0.0
         for loan in self._loans:
             if loan.instrument_id == instrument_id:
@@ -172,7 +188,11 @@ class LoanLadder:
                     return 1.0
                 total += loan.amount_cash
                 needed += loan.amount_cash / (1 - loan.haircut)
-        return 1 - total / needed if total else new_haircut
+        return 1 - total / needed if total else None
+
+    def _forget(self, instrument_id: int) -> None:
+        self._outstanding.pop(instrument_id, None)
+        self._haircuts.pop(instrument_id, None)
 
     def match(
         self,

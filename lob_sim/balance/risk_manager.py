@@ -81,50 +81,44 @@ class RiskManager:
     def __init__(self, constraints: Sequence[Constraint], order: LiquidationSequence) -> None:
         self.constraints = tuple(constraints)
         self.order = order
-        self._planned: tuple[SheetView, tuple[str, ...], Plan] | None = None
-        self._measured: tuple[SheetView, tuple[float, ...]] | None = None
-        self._roomy: tuple[SheetView, tuple[Lots, ...]] | None = None
 
-    def breaches(self, view: SheetView, pursued: Collection[str] = ()) -> tuple[Breach, ...]:
-        """What binds now; of constraints named in ``pursued``, also those whose goal is not reached yet."""
+    def breaches(
+        self, view: SheetView, pursued: Collection[str] = (), measured: Sequence[float] | None = None
+    ) -> tuple[Breach, ...]:
+        """What binds now; of constraints named in ``pursued``, also those whose goal is not reached yet.
+
+        Whoever has measured the headroom of this view already hands it in.
+        """
         found = []
-        for constraint, headroom in zip(self.constraints, self.headroom(view), strict=True):
-            if constraint.name in pursued:
+        for constraint, headroom in zip(self.constraints, measured or self.headroom(view), strict=True):
+            if pursued and constraint.name in pursued:
                 headroom = constraint.restoration_target.headroom(view)
             if headroom < 0:
                 found.append(Breach(constraint.name, headroom, constraint.required_reduction(view)))
         return tuple(found)
 
     def headroom(self, view: SheetView) -> tuple[float, ...]:
-        """Headroom under each constraint, in cash units. The answer to an equal view is the same object."""
-        if self._measured is None or self._measured[0] != view:
-            self._measured = (view.copy(), tuple(c.headroom(view) for c in self.constraints))
-        return self._measured[1]
+        """Headroom under each constraint, in cash units."""
+        return tuple([c.headroom(view) for c in self.constraints])
 
-    def headroom_cash(self, view: SheetView) -> Mapping[str, Cash]:
+    def headroom_cash(self, view: SheetView, measured: Sequence[float] | None = None) -> Mapping[str, Cash]:
         """Headroom by the name of the limit, in whole cash units; of two of one name the tighter."""
         found: dict[str, Cash] = {}
-        for constraint, headroom in zip(self.constraints, self.headroom(view), strict=True):
+        for constraint, headroom in zip(self.constraints, measured or self.headroom(view), strict=True):
             amount = bounded_cash(headroom)
             found[constraint.name] = min(amount, found.get(constraint.name, amount))
         return found
 
-    def plan(self, view: SheetView, pursued: tuple[str, ...] = ()) -> Plan:
+    def plan(self, view: SheetView, pursued: tuple[str, ...] = (), measured: Sequence[float] | None = None) -> Plan:
         """The least that meets every constraint, and the goal of each that binds, in the liquidation sequence.
-
-        Dealers ask after every mark, and most marks change nothing: the answer to an equal view is remembered.
 
         Args:
             view: The sheet at present marks.
             pursued: Names of the constraints that bound when they were asked last: their goals stand until they
                 are reached, however many sales that takes.
+            measured: The headroom of this view, where it is known already.
         """
-        if self._planned is None or self._planned[0] != view or self._planned[1] != pursued:
-            self._planned = (view.copy(), pursued, self._plan(view, pursued))
-        return self._planned[2]
-
-    def _plan(self, view: SheetView, pursued: tuple[str, ...]) -> Plan:
-        breaches = self.breaches(view, pursued)
+        breaches = self.breaches(view, pursued, measured)
         if not breaches:
             return NO_PLAN
         broken = {breach.constraint for breach in breaches}
@@ -169,13 +163,11 @@ class RiskManager:
 
     def purchase_lots(self, view: SheetView) -> tuple[Lots, ...]:
         """Largest purchase of each instrument alone that no constraint forbids; 0 when any is breached."""
-        if self._roomy is None or self._roomy[0] != view:
-            least = [UNLIMITED_LOTS] * len(view.lots)
-            for constraint in self.constraints:
-                room = constraint.purchase_lots(view)
-                least = [own if own < known else known for known, own in zip(least, room, strict=True)]
-            self._roomy = (view.copy(), tuple(least))
-        return self._roomy[1]
+        least = [UNLIMITED_LOTS] * len(view.lots)
+        for constraint in self.constraints:
+            room = constraint.purchase_lots(view)
+            least = [own if own < known else known for known, own in zip(least, room, strict=True)]
+        return tuple(least)
 
 
 def _binding(constraints: Sequence[Constraint], view: SheetView) -> list[Constraint]:

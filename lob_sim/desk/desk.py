@@ -9,13 +9,14 @@ is the business of :mod:`lob_sim.desk.forced_sale`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from lob_sim.agents.context import Headroom
 from lob_sim.agents.strategy import Component, Strategy
 from lob_sim.balance.liquidation import breach_urgency
 from lob_sim.balance.marking import MarkingPolicy
 from lob_sim.balance.resolution import attribute_losses, default_event
-from lob_sim.balance.risk_manager import Plan, RiskManager
+from lob_sim.balance.risk_manager import Breach, Plan, RiskManager
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetView
 from lob_sim.balance.volatility import EwmaCovariance
@@ -100,7 +101,10 @@ class Desk(Component[DeskContext]):
         self._evidence = MarketEvidence(len(sheet.lots))
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
+        # The sheet of which headroom was last told, that of which limits were last asked, and what they said.
+        self._view: SheetView | None = None
         self._judged: SheetView | None = None
+        self._planned: tuple[SheetView, tuple[str, ...], Plan] | None = None
         self._measured: tuple[float, ...] = ()
         self._headroom: dict[str, Cash] = {}
         self._positions: list[tuple[Lots, Cash, Lots]] = [(-1, -1, -1)] * len(sheet.lots)
@@ -111,7 +115,7 @@ class Desk(Component[DeskContext]):
 
     def ask_anew(self) -> None:
         """Limits or marks are made otherwise from now on: the next look asks them, whatever has changed since."""
-        self._judged = None
+        self._view = self._judged = self._planned = None
 
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: DeskContext) -> None:
@@ -120,7 +124,7 @@ class Desk(Component[DeskContext]):
         if self.borrower is not None:
             self.borrower.open(ctx, self.sheet)
             ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
-        self._log_headroom(ctx, self.sheet.view(self.volatility.covariances))
+        self._look_at_sheet(ctx)
         # Desks do not all mark at the same instant: each has its own phase within the interval.
         ctx.wake_in(1 + int(ctx.random.uniform() * self._mark_interval_ns), _MARK)
 
@@ -250,8 +254,7 @@ class Desk(Component[DeskContext]):
         if self.sheet.due_cash and self.sheet.cash:
             self.sheet.repay(min(self.sheet.due_cash, self.sheet.cash))
             self._settle_funding(ctx, SheetCause.REPAID)
-        view = self.sheet.view(self.volatility.covariances)
-        self._log_headroom(ctx, view)
+        view = self._look_at_sheet(ctx)
         if self.defaulted:
             self._liquidate(ctx)
             return
@@ -259,18 +262,17 @@ class Desk(Component[DeskContext]):
             self._default(ctx)
             return
         # Much of what lenders say and much of what is marked changes nothing: what was found of an equal sheet stands.
-        if view == self._judged and not self._busy:
+        if view is self._judged and not self._busy:
             self._log_positions(ctx)
             return
         self._judged = view
-        plan = self.risk.plan(view, self._binding)
+        plan = self._plan(view)
         if plan.breaches or self._binding:
             self._record_breaches(ctx, plan, view)
         if plan.repay_cash:
             self.sheet.delever_with_cash(plan.repay_cash)
             self._settle_funding(ctx, SheetCause.REPAID)
-            view = self.sheet.view(self.volatility.covariances)
-            self._log_headroom(ctx, view)
+            view = self._look_at_sheet(ctx)
         breached, urgency = bool(plan.breaches), 0.0
         if breached:
             urgency = breach_urgency(max(b.required_cash for b in plan.breaches), self.sheet.inventory_cash)
@@ -317,24 +319,35 @@ class Desk(Component[DeskContext]):
         """Headroom at this moment by the name of the limit; ``MOST_CASH`` where nothing is limited."""
         return self.risk.headroom_cash(self.sheet.view(self.volatility.covariances))
 
-    def _log_headroom(self, ctx: DeskContext, view: SheetView) -> None:
-        """Say how far each limit is, where that has changed."""
-        measured = self.risk.headroom(view)
-        if measured is self._measured:
-            return
-        self._measured = measured
-        for name, amount in self.risk.headroom_cash(view).items():
-            if self._headroom.get(name) != amount:
-                self._headroom[name] = amount
+    def _look_at_sheet(self, ctx: DeskContext) -> SheetView:
+        """The sheet as limits judge it, the same object while nothing changes; say how far they are when it has."""
+        view = self.sheet.view(self.volatility.covariances)
+        if self._view is not None and view == self._view:
+            return self._view
+        self._view = view
+        self._measured = measured = self.risk.headroom(view)
+        told = self._headroom
+        for name, amount in self.risk.headroom_cash(view, measured).items():
+            if told.get(name) != amount:
+                told[name] = amount
                 ctx.log(HeadroomRecord(ctx.now_ns, ctx.agent_id, name, amount))
+        return view
+
+    def _plan(self, view: SheetView) -> Plan:
+        """What limits ask for; of a sheet that has not changed and the same goals, what they asked for last."""
+        known = self._planned
+        if known is None or known[0] is not view or known[1] != self._binding:
+            plan = self.risk.plan(view, self._binding, self._measured)
+            self._planned = known = (view, self._binding, plan)
+        return known[2]
 
     def _log_positions(self, ctx: DeskContext) -> None:
         """Say what is held of each instrument, owed against it and still to be sold, where that has changed."""
-        sheet, working = self.sheet, self.sales.working
+        sheet, working, told = self.sheet, self.sales.working, self._positions
         for i, (lots, repo) in enumerate(zip(sheet.lots, sheet.repo_cash, strict=True)):
-            position = (lots, repo, working.get(i, 0))
-            if position != self._positions[i]:
-                self._positions[i] = position
+            position = (lots, repo, working.get(i, 0) if working else 0)
+            if position != told[i]:
+                told[i] = position
                 mark, adjustment = sheet.marks_ticks[i], sheet.adjustments_ticks[i]
                 ctx.log(PositionRecord(ctx.now_ns, ctx.agent_id, i, lots, mark, adjustment, *position[1:]))
 
@@ -345,14 +358,7 @@ class Desk(Component[DeskContext]):
                 ctx.cancel_all(instrument.instrument_id, Side.BUY)
 
     def _show(self, ctx: DeskContext, plan: Plan, view: SheetView) -> None:
-        ctx.show_headroom(
-            Headroom(
-                self.risk.purchase_lots(view),
-                self.sheet.tier1_cash / max(1, self.sheet.assets_cash),
-                bool(self.sales.parents),
-                tuple(b.constraint for b in plan.breaches),
-            )
-        )
+        ctx.show_headroom(partial(_headroom_of, self.risk, view, bool(self.sales.parents), plan.breaches))
 
     def _default(self, ctx: DeskContext) -> None:
         """Tier 1 is gone: the dealer stops quoting and its book is liquidated."""
@@ -383,3 +389,8 @@ class Desk(Component[DeskContext]):
             losses = attribute_losses(self.sheet, self._opening_tier1_cash, ctx.now_ns, ctx.agent_id)
             for loss in losses:
                 ctx.log(loss)
+
+
+def _headroom_of(risk: RiskManager, view: SheetView, selling: bool, breaches: tuple[Breach, ...]) -> Headroom:
+    ratio = view.tier1_cash / max(1, view.assets_cash)
+    return Headroom(risk.purchase_lots(view), ratio, selling, tuple(b.constraint for b in breaches))

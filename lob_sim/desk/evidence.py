@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import pstdev
 
-from lob_sim.agents.context import Context
+from lob_sim.agents.context import Context, TopOfBook
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.marking import Mark, MarketView, MarkingPolicy
 from lob_sim.messages import RfqQuoted
@@ -30,6 +30,8 @@ class MarketEvidence:
         self._quotes: list[deque[tuple[Ns, float]]] = [deque(maxlen=_QUOTES_KEPT) for _ in range(n_instruments)]
         # Marks are made more often than quotes are given: None until it is asked for again.
         self._quote_sds: list[float | None] = [None] * n_instruments
+        # The book that decided a mark by itself, and by which policy: while it stands the mark does.
+        self._lit: list[tuple[TopOfBook, MarkingPolicy, Mark] | None] = [None] * n_instruments
 
     def on_trade(self, instrument_id: int, price_ticks: Ticks, ts_ns: Ns) -> None:
         """A lit trade printed."""
@@ -50,13 +52,17 @@ class MarketEvidence:
     def mark(self, ctx: Context, instrument_id: int, policy: MarkingPolicy, strategy: Strategy) -> Mark:
         """The mark as of now, by the agent's policy and with what its strategy believes."""
         now_ns = ctx.now_ns
-        top = ctx.top(instrument_id)
+        top, known = ctx.top(instrument_id), self._lit[instrument_id]
+        if known is not None and known[0] is top and known[1] is policy:
+            self._mids[instrument_id] = (*self._mids[instrument_id][:2], now_ns)
+            return known[2]
         bid_ticks, ask_ticks = top.bid_ticks, top.ask_ticks
         if bid_ticks > 0 and ask_ticks > 0:
             mid_ticks, spread_ticks = (bid_ticks + ask_ticks) / 2, ask_ticks - bid_ticks
             self._mids[instrument_id] = (mid_ticks, spread_ticks, now_ns)
             mark = policy.lit_mark(mid_ticks, spread_ticks)
             if mark is not None:
+                self._lit[instrument_id] = (top, policy, mark)
                 return mark
         return policy.mark(self._view(now_ns, instrument_id, *strategy.valuation(ctx, instrument_id)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from lob_sim.agents.context import Context, Headroom
@@ -27,8 +28,8 @@ class AgentPort(Protocol):
     def forbid_buying(self, forbidden: bool) -> None:
         """Refuse, or again admit, every order and quote that buys."""
 
-    def show_headroom(self, headroom: Headroom) -> None:
-        """What ``ctx.headroom`` says from now on."""
+    def show_headroom(self, headroom: Headroom | Callable[[], Headroom]) -> None:
+        """What ``ctx.headroom`` says from now on, or what works it out when it is first asked for."""
 
     def silence(self) -> None:
         """The dealer has failed: its strategy hears nothing more."""

@@ -70,6 +70,7 @@ class AgentHost:
         "_book_hooks",
         "_calls",
         "_calls_since_ns",
+        "_concerned_by",
         "_connection",
         "_contexts",
         "_drain_due_ns",
@@ -142,6 +143,7 @@ class AgentHost:
         self._hooks = hooks_by_message(components)
         self._manager_hooks = manager_hooks(components)
         self._reactions: dict[type[Event], Reaction] = {}
+        self._concerned_by: dict[tuple[type[Event], int], tuple[tuple[int, Hook], ...]] = {}
         self._waking = waking_messages(components)
         self._book_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
         self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
@@ -188,6 +190,7 @@ class AgentHost:
         }
         self._manager_hooks = {m: tuple(h for h in hooks if h[0] in awake) for m, hooks in self._manager_hooks.items()}
         self._reactions = {}
+        self._concerned_by = {}
         self._book_hooks = tuple(h for h in self._book_hooks if h[0] in awake)
         self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
         self.silenced = True
@@ -350,9 +353,15 @@ class AgentHost:
         sender = self._account.sender_of(event)
         if sender is None:
             return hearing
-        if self.components[sender].manages_agent:
-            return self._manager_hooks[type(event)]
-        return tuple(h for h in hearing if h[0] == sender or self.components[h[0]].manages_agent)
+        kind = type(event)
+        concerned = self._concerned_by.get((kind, sender))
+        if concerned is None:
+            if self.components[sender].manages_agent:
+                concerned = self._manager_hooks[kind]
+            else:
+                concerned = tuple(h for h in hearing if h[0] == sender or self.components[h[0]].manages_agent)
+            self._concerned_by[kind, sender] = concerned
+        return concerned
 
     # --- errors ---------------------------------------------------------------------------------------------
     def _call(self, component: int, hook: Hook, *args: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Generic, TypeVar, cast
 
@@ -240,7 +240,7 @@ class RecordingContext(AgentContext):
     def forbid_buying(self, forbidden: bool) -> None:
         """Nothing is bought here but by a strategy's own will."""
 
-    def show_headroom(self, headroom: Headroom) -> None:
+    def show_headroom(self, headroom: Headroom | Callable[[], Headroom]) -> None:
         """What ``headroom`` is from now on."""
         self._account.headroom = headroom
 

@@ -33,12 +33,13 @@ class FundingConstraint(Constraint):
 
     def headroom(self, view: SheetView) -> float:
         """Unused borrowing capacity in cash units."""
-        total = view.cash - view.due_cash
-        scale = abs(view.cash) + view.due_cash
-        positions = zip(view.lots, view.unit_cash, view.repo_cash, view.repo_limits(), strict=True)
-        for i, (q, u, loan, limit) in enumerate(positions):
+        cash, due = view.cash, view.due_cash
+        total = cash - due
+        scale = abs(cash) + due
+        positions = zip(view.lots, view.unit_cash, view.repo_cash, view.haircuts, view.repo_limits(), strict=True)
+        for q, u, loan, haircut, limit in positions:
             value = q * u
-            total += limit - loan if q > 0 else value * (1 + view.haircuts[i]) - loan
+            total += limit - loan if q > 0 else value * (1 + haircut) - loan
             scale += abs(value) + loan
         return snapped(total, scale)
 

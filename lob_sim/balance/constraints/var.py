@@ -106,9 +106,9 @@ class VarConstraint(Constraint):
     def _variance(self, view: SheetView) -> float:
         values = list(map(mul, view.lots, view.unit_cash))
         total = 0.0
-        for i, x in enumerate(values):
+        for x, row in zip(values, view.covariances, strict=True):
             if x:
-                for c, y in zip(view.covariances[i], values, strict=True):
+                for c, y in zip(row, values):  # noqa: B905  # as many as there are instruments
                     total += x * c * y
         return total if total > 0 else 0.0
 
