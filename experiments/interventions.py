@@ -1,6 +1,6 @@
 """What breaks the spiral: which intervention damps the crisis of the flagship, and by how much?
 
-The crisis with everything on, and with one change at a time, each an entry of the scenario:
+The crisis with everything on, and with one change at a time, each a packaged overlay (``lob-sim list overlays``):
 
 - ``exemption``: Treasuries and reserves leave the leverage exposure (Federal Reserve, interim final rule, April 2020);
 - ``purchases``: a central bank bids for Treasuries, 0.3% below the last sound price, while the market does not function
@@ -33,9 +33,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import pandas as pd
 import typer
 
@@ -44,77 +43,31 @@ from experiments.spiral import cells
 from experiments.spiral.claims import below
 from experiments.spiral.factorial import OUTCOMES
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
-from lob_sim.scenario import AgentGroupSpec, LitSpec, RfqSpec, Scenario
+from lob_sim.scenario import Scenario, changed_scenario, scenario_to_dict
 from lob_sim.sweep import bootstrap
-from lob_sim.units import NS_PER_S
 
 NOTHING = "nothing"
 _SOURCES = {
     "exemption": "Federal Reserve, interim final rule of April 2020",
     "purchases": "Duffie and Keane (2023)",
 }
-_DISCOUNT = 0.003
-_HALT = LitSpec(price_band=0.01, halt=120 * NS_PER_S)
-_BATCHES = LitSpec(batch_interval=NS_PER_S)
-
-
-def exempted(scenario: Scenario) -> Scenario:
-    """Treasuries and reserves outside of every leverage exposure."""
-    for name, group in cells.leverage_groups(scenario).items():
-        sheet = group.balance_sheet
-        assert sheet is not None
-        limits = [
-            msgspec.structs.replace(limit, params={**limit.params, "exempt": ["treasury", "reserves"]})
-            if limit.kind == "slr"
-            else limit
-            for limit in sheet.constraints
-        ]
-        changed = msgspec.structs.replace(sheet, constraints=limits)
-        scenario = cells.with_group(scenario, name, msgspec.structs.replace(group, balance_sheet=changed))
-    return scenario
-
-
-def joined_by(scenario: Scenario, name: str, strategy: str, **params: Any) -> Scenario:
-    """The scenario with one more agent."""
-    member = AgentGroupSpec(name=name, strategy=strategy, params=params)
-    return msgspec.structs.replace(scenario, agents=[*scenario.agents, member])
-
-
-def with_standing_repo(scenario: Scenario) -> Scenario:
-    """A facility that lends at the haircuts of a calm market, to which every dealer has access."""
-    lender = next(group for group in scenario.agents if cells.class_of(group) == "RepoLending")
-    schedules = {name: {"base": schedule["base"]} for name, schedule in lender.params["schedules"].items()}
-    return joined_by(
-        scenario,
-        "facility",
-        "strategies.standing_repo_facility:StandingRepoFacility",
-        term=lender.params["term"],
-        interval=lender.params["interval"],
-        schedules=schedules,
-    )
-
-
-def on_venues(scenario: Scenario, lit: LitSpec | None = None, rfq: RfqSpec | None = None) -> Scenario:
-    """The scenario with other rules for every lit book, or every RFQ venue."""
-    instruments = [msgspec.structs.replace(i, lit=lit or i.lit, rfq=rfq or i.rfq) for i in scenario.instruments]
-    return msgspec.structs.replace(scenario, instruments=instruments)
+_OVERLAYS = {
+    "exemption": "slr_exemption",
+    "purchases": "purchases",
+    "repo": "collateral_backstop",
+    "all_to_all": "all_to_all",
+    "halt": "halts",
+    "transparency": "transparency",
+    "batches": "batches",
+}
+"""Each intervention, and the packaged overlay that it is."""
 
 
 def interventions(scenario: Scenario) -> dict[str, Scenario]:
     """The scenario as it is, and with each intervention."""
-    bank = "strategies.central_bank:CentralBankPurchases"
-    return {
-        NOTHING: scenario,
-        "exemption": exempted(scenario),
-        "purchases": joined_by(
-            scenario, "central_bank", bank, instruments=["treasury"], discount=_DISCOUNT, widest_spread=_DISCOUNT
-        ),
-        "repo": with_standing_repo(scenario),
-        "all_to_all": cells.with_params(scenario, "LiquidityTraders", quoting_share=0.5),
-        "halt": on_venues(scenario, lit=_HALT),
-        "transparency": on_venues(scenario, rfq=RfqSpec(transparency="immediate")),
-        "batches": on_venues(scenario, lit=_BATCHES),
-    }
+    plain = scenario_to_dict(scenario)
+    found = {name: changed_scenario(plain, [overlay], (), scenario.name) for name, overlay in _OVERLAYS.items()}
+    return {NOTHING: scenario, **found}
 
 
 def run(seeds: Annotated[int, typer.Option(min=2, help="Seeds of each intervention.")] = 16) -> Outcome:

@@ -17,7 +17,8 @@ from types import ModuleType
 
 _INSIDE = "lob_sim.strategies"
 _BESIDE = "strategies"
-_FOLDER = Path(__file__).resolve().parent.parent / _BESIDE
+_ROOT = Path(__file__).resolve().parent.parent
+_FOLDER = _ROOT / _BESIDE
 
 
 class _OtherName(Loader):
@@ -49,6 +50,12 @@ class _Finder:
         return importlib.util.spec_from_file_location(
             name, _FOLDER / "__init__.py", submodule_search_locations=[str(_FOLDER)]
         )
+
+
+def scenarios_beside() -> Path | None:
+    """The folder of scenarios that lie beside the package in a checkout and inside it in a wheel; None in a wheel."""
+    is_wheel = (Path(__file__).resolve().parent / _BESIDE).is_dir()
+    return None if is_wheel else _ROOT / "experiments"
 
 
 def install() -> None:

@@ -20,6 +20,7 @@ def run(
     out: str | Path | None = None,
     *,
     overrides: Sequence[str] = (),
+    overlays: Sequence[str | Path] = (),
     observer: Observer | None = None,
 ) -> Run:
     """Run a scenario to its horizon and return its log.
@@ -30,6 +31,7 @@ def run(
             for byte.
         out: Directory for the log, new or empty; without it the log is kept in memory.
         overrides: Changes as ``"path=value"``, when ``scenario`` is a file or a name.
+        overlays: Overlay files, or names of packaged ones, put over it before them, likewise.
         observer: Shown the world at about 200 equal steps of simulated time.
 
     Returns:
@@ -42,7 +44,7 @@ def run(
     """
     if not isinstance(scenario, Scenario):
         with errors_name(scenario):
-            return run(load_scenario(scenario, overrides), seed, out, observer=observer)
+            return run(load_scenario(scenario, overrides, overlays=overlays), seed, out, observer=observer)
     with Simulation(scenario, seed, out) as simulation:
         steps = 1 if observer is None else PROGRESS_STEPS
         for step in range(1, steps + 1):

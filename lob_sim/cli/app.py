@@ -33,6 +33,8 @@ _COMMANDS = {
     "sweep-report": "sweeping",
     "report": "reporting",
     "list": "listing",
+    "show": "listing",
+    "copy": "listing",
 }
 """Every command, in the order of the help, and the module that registers it."""
 

@@ -9,13 +9,13 @@ import msgspec
 import typer
 
 from lob_sim.cli.logs import repeatable
-from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
+from lob_sim.cli.running import Overlays, Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.interactive.branching import MAY_CHANGE
 from lob_sim.interactive.simulation import Simulation, State
 from lob_sim.log import BranchEntry
-from lob_sim.scenario import parse_scenario
+from lob_sim.scenario import load_overlay, overlay_changes, parse_scenario
 from lob_sim.units import format_time, parse_duration_ns
 
 
@@ -29,6 +29,7 @@ def branch_command(
         Path | None, typer.Argument(metavar="RUN", help="A run directory, whose past is run again.")
     ] = None,
     at: Annotated[str, typer.Option(help="The instant, for example 10min; of a state, its own if not given.")] = "",
+    overlays: Overlays = None,
     overrides: Overrides = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of all streams of random numbers from there on.")] = None,
     state: Annotated[
@@ -51,14 +52,16 @@ def branch_command(
         header = repeatable(path)
     folder = out if out is not None else default_folder(f"{header.scenario['name']}-branch", header.seed_entropy)
     refuse_occupied(folder)
+    found = [load_overlay(overlay) for overlay in overlays or ()]
+    changes = (*overlay_changes(header.scenario, found), *(overrides or ()))
     if state is not None:
-        simulation = Simulation.of(kept, folder, changes=overrides or (), seed=seed)
+        simulation = Simulation.of(kept, folder, changes=changes, seed=seed)
     else:
         at_ns = parse_duration_ns(at)
         horizon_ns = parse_scenario(header.scenario, f"{path}: scenario.").horizon
         if at_ns > horizon_ns:
             raise InputError(f"is beyond the horizon, {format_time(horizon_ns)}", f"--at {at}")
-        entry = BranchEntry(at_ns, False, tuple(overrides or ()), seed)
+        entry = BranchEntry(at_ns, False, changes, seed)
         branches = (*header.branches, entry) if entry.changes or seed is not None else header.branches
         simulation = Simulation.again(msgspec.structs.replace(header, branches=branches), folder)
     with simulation:

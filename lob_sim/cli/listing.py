@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,8 +17,9 @@ from lob_sim.cli.reference import parameter_reference
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, PluginError, printable
+from lob_sim.files import write_file
 from lob_sim.plugins import SHIPPED, PluginInfo, describe, find_plugins, load_class, registered_plugins
-from lob_sim.scenario import packaged_scenarios
+from lob_sim.scenario import packaged_overlays, packaged_scenarios
 
 
 def _strategies() -> Iterable[tuple[str, str]]:
@@ -31,7 +33,15 @@ def _strategies() -> Iterable[tuple[str, str]]:
 
 
 def _scenarios() -> Iterable[tuple[str, str]]:
-    for name, path in packaged_scenarios().items():
+    yield from _descriptions(packaged_scenarios())
+
+
+def _overlays() -> Iterable[tuple[str, str]]:
+    yield from _descriptions(packaged_overlays())
+
+
+def _descriptions(files: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    for name, path in files.items():
         yield name, str(tomllib.loads(path.read_text(encoding="utf-8")).get("description", "")).strip()
 
 
@@ -39,6 +49,7 @@ PARAMETERS = "parameters"
 CATALOGUE: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "strategies": _strategies,
     "scenarios": _scenarios,
+    "overlays": _overlays,
 }
 
 
@@ -50,7 +61,7 @@ def register(app: typer.Typer) -> None:
         what: Annotated[str, typer.Argument(help=f"One of: {', '.join((*CATALOGUE, PARAMETERS))}.")],
         name: Annotated[str | None, typer.Argument(help="Show this one with its parameters.")] = None,
     ) -> None:
-        """List strategies or scenarios, with one line on each; or all parameters, as a page of Markdown."""
+        """List strategies, scenarios or overlays, with one line on each; or all parameters, as a page of Markdown."""
         known = (*CATALOGUE, PARAMETERS)
         if what not in known:
             expected = f"expected one of {', '.join(known)}{did_you_mean(what, known)}"
@@ -64,6 +75,37 @@ def register(app: typer.Typer) -> None:
             typer.echo(parameter_reference(), nl=False)
             return
         _print_rows(list(CATALOGUE[what]()))
+
+    app.command("show")(show_command)
+    app.command("copy")(copy_command)
+
+
+Packaged = Annotated[str, typer.Argument(metavar="NAME", help="A packaged scenario or overlay.")]
+
+
+def show_command(name: Packaged) -> None:
+    """Print a packaged scenario or overlay as it is written."""
+    echo_lines(_packaged(name).read_text(encoding="utf-8").splitlines())
+
+
+def copy_command(
+    name: Packaged, out: Annotated[Path | None, typer.Option(help="The file; NAME.toml here if not given.")] = None
+) -> None:
+    """Write a packaged scenario or overlay into a new file of your own, to be edited."""
+    source = _packaged(name)
+    target = out if out is not None else Path(source.name)
+    if target.exists() or target.is_symlink():
+        raise InputError("is there already: expected the name of a new file", f"--out {target}")
+    write_file(target, source.read_bytes())
+    echo_lines([str(target)])
+
+
+def _packaged(name: str) -> Path:
+    known = {**packaged_scenarios(), **packaged_overlays()}
+    if name not in known:
+        told = f"no packaged scenario or overlay{did_you_mean(name, known)}; there are: {', '.join(known)}"
+        raise InputError(told, name)
+    return known[name]
 
 
 def _print_rows(rows: list[tuple[str, str]]) -> None:

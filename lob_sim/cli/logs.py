@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from lob_sim.cli.running import Overrides, default_folder, refuse_occupied
+from lob_sim.cli.running import Overlays, Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.feeds.export import FORMATS, export_run
@@ -24,7 +24,7 @@ from lob_sim.replay import verify
 from lob_sim.replay.backtest import HISTORIC
 from lob_sim.replay.describe import describe_book, describe_diff, describe_verification
 from lob_sim.running import run
-from lob_sim.scenario import apply_overrides, parse_scenario, scenario_to_dict
+from lob_sim.scenario import changed_scenario, scenario_to_dict
 
 RunPath = Annotated[Path, typer.Argument(help="A run directory.")]
 
@@ -98,11 +98,12 @@ def repeatable(path: Path) -> RunHeader:
 def rerun_command(
     path: RunPath,
     out: Annotated[Path | None, typer.Option(help="Folder for the new run, new or empty.")] = None,
+    overlays: Overlays = None,
     overrides: Overrides = None,
 ) -> None:
     """Run the same scenario with the same seed again, with changes if any are given."""
     header = repeatable(path)
-    scenario = parse_scenario(apply_overrides(header.scenario, overrides or ()), f"{path}: scenario.")
+    scenario = changed_scenario(header.scenario, overlays or (), overrides or (), f"{path}: scenario")
     folder = out if out is not None else default_folder(f"{scenario.name}-rerun", header.seed_entropy)
     refuse_occupied(folder)
     if not header.branches:

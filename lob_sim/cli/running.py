@@ -33,6 +33,11 @@ Overrides = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change the scenario, for example agents.dealer.count=4."),
 ]
 
+Overlays = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="OVERLAY", help="Put an overlay over it: a name or a file; may be given again."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
@@ -44,13 +49,14 @@ def run_command(
     scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a packaged one.")],
     seed: Annotated[int | None, typer.Option(min=0, help="Seed; the scenario's own if not given.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run, new or empty.")] = None,
+    overlays: Overlays = None,
     overrides: Overrides = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show books, dealers and events while it runs; needs a terminal.")
     ] = False,
 ) -> None:
     """Run a scenario and keep its log in a run directory."""
-    loaded = load_scenario(scenario, overrides or ())
+    loaded = load_scenario(scenario, overrides or (), overlays=overlays or ())
     chosen = loaded.seed if seed is None else seed
     folder = out if out is not None else default_folder(loaded.name, chosen)
     refuse_occupied(folder)
@@ -93,6 +99,7 @@ def _run_with_bar(scenario: Scenario, seed: int, folder: Path, console: Console)
 
 def check_command(
     scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a packaged one.")],
+    overlays: Overlays = None,
     overrides: Overrides = None,
     plugins: Annotated[
         bool,
@@ -106,7 +113,7 @@ def check_command(
 
     Prints the balance sheets at the opening, and how far they are from each of their limits.
     """
-    loaded = load_scenario(scenario, overrides or ())
+    loaded = load_scenario(scenario, overrides or (), overlays=overlays or ())
     left: tuple[str, ...] = ()
     if not plugins:
         loaded, left = without_foreign(loaded)

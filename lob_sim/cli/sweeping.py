@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from lob_sim.cli.reporting import write_report
-from lob_sim.cli.running import Overrides
+from lob_sim.cli.running import Overlays, Overrides
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.sweep.commands import SweepOptions, sweep, sweep_report
 
@@ -30,6 +30,7 @@ def sweep_command(
         list[str] | None,
         typer.Option(metavar="PATH=VALUES", help="An axis: path=a,b,c or path=lo:hi:n (lo:hi when sampled)."),
     ] = None,
+    overlays: Overlays = None,
     overrides: Overrides = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds per point.")] = None,
     design: Annotated[str | None, typer.Option(help="grid, sobol or lhs.")] = None,
@@ -54,6 +55,7 @@ def sweep_command(
     options = SweepOptions(
         over=over or (),
         overrides=overrides or (),
+        overlays=overlays or (),
         seeds=seeds,
         design=design,
         n=n,

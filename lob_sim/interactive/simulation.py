@@ -49,6 +49,7 @@ class Simulation:
         seed: Non-negative; the scenario's own if not given.
         out: Directory for the log, new or empty; without it the log is kept in memory.
         overrides: Changes as ``"path=value"``, when ``scenario`` is a file or a name.
+        overlays: Overlay files, or names of packaged ones, put over it before them, likewise.
 
     Attributes:
         world: Everything that there is, for reading: in integer units, and not a public interface.
@@ -66,12 +67,13 @@ class Simulation:
         out: str | Path | None = None,
         *,
         overrides: Sequence[str] = (),
+        overlays: Sequence[str | Path] = (),
     ) -> None:
         if isinstance(scenario, Scenario):
             self._open(scenario, seed, out)
             return
         with errors_name(scenario):
-            self._open(load_scenario(scenario, overrides), seed, out)
+            self._open(load_scenario(scenario, overrides, overlays=overlays), seed, out)
 
     def _open(
         self,

@@ -34,14 +34,15 @@ def resolve_likes(raw: dict[str, Any], where: str) -> dict[str, Any]:
                     f"no group of this name stands before it{near}",
                     f"{where}agents.{group.get('name', '?')}.like",
                 )
-            group = _merged(known[model], own)
+            group = merged(known[model], own)
         resolved.append(group)
         if isinstance(group, dict) and isinstance(group.get("name"), str):
             known[group["name"]] = group
     return {**raw, "agents": resolved}
 
 
-def _merged(model: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def merged(model: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a model group with a group's own keys over it, table by table."""
     result = copy.deepcopy(model)
     for key, value in own.items():
         inherited = result.get(key)
@@ -50,7 +51,7 @@ def _merged(model: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
             and isinstance(inherited, dict)
             and value.get("kind") in (None, inherited.get("kind"))
         ):
-            result[key] = _merged(inherited, value)
+            result[key] = merged(inherited, value)
         else:
             result[key] = value
     return result

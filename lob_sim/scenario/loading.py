@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from lob_sim._checkout import scenarios_beside
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, refuse_depth, struct_fields
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
+from lob_sim.scenario.overlays import apply_overlays, load_overlay
 from lob_sim.scenario.overrides import apply_overrides, unreadable
 from lob_sim.scenario.specs import InstrumentSpec, Scenario
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_value
@@ -22,13 +24,16 @@ from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_va
 _PACKAGED = resources.files("lob_sim") / "scenarios"
 
 
-def load_scenario(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+def load_scenario(
+    source: str | Path, overrides: Sequence[str] = (), *, overlays: Sequence[str | Path] = ()
+) -> Scenario:
     """Read a scenario file, or one that comes with the package, by its name.
 
     Args:
         source: Path of a TOML file, or the name of a packaged scenario (see :func:`packaged_scenarios`).
         overrides: Changes as ``"path=value"``, for example ``"agents.dealers.count=4"``; members of lists are
             addressed by their ``name`` or index, values are written as in TOML (a bare word is a string).
+        overlays: Overlay files, or names of packaged ones, put over it in this order and before the overrides.
 
     Raises:
         ScenarioError: Names file and field, and says what was expected.
@@ -47,10 +52,34 @@ def load_scenario(source: str | Path, overrides: Sequence[str] = ()) -> Scenario
     except (ValueError, RecursionError) as error:
         raise ScenarioError(f"cannot be read: {unreadable(error)}", str(source)) from None
     refuse_depth(raw, str(source), ScenarioError)
-    if "folder" in raw:
-        raise ScenarioError("unknown key 'folder'", f"{source}: folder")
+    for key in ("folder", "overlays"):
+        if key in raw:
+            raise ScenarioError(f"unknown key {key!r}", f"{source}: {key}")
     raw["folder"] = str(path.resolve().parent)
-    return parse_scenario(apply_overrides(resolve_likes(raw, f"{source}: "), overrides), f"{source}: ")
+    raw = resolve_likes(raw, f"{source}: ")
+    if overlays:
+        return changed_scenario(scenario_to_dict(parse_scenario(raw, f"{source}: ")), overlays, overrides, str(source))
+    return parse_scenario(apply_overrides(raw, overrides), f"{source}: ")
+
+
+def changed_scenario(
+    plain: dict[str, Any], overlays: Sequence[str | Path], overrides: Sequence[str], source: str
+) -> Scenario:
+    """A scenario with overlays over it, and then overrides.
+
+    Args:
+        plain: The scenario as from :func:`scenario_to_dict`.
+        overlays: Overlay files, or names of packaged ones.
+        overrides: Changes as ``"path=value"``.
+        source: What the scenario is called in errors.
+
+    Raises:
+        ScenarioError: An overlay cannot be read or does not fit, or what comes out does not hold.
+    """
+    found = [load_overlay(overlay) for overlay in overlays]
+    changed = apply_overrides(apply_overlays(plain, found), overrides)
+    with_them = f" with {', '.join(overlay.name for overlay in found)}" if found else ""
+    return parse_scenario(changed, f"{source}{with_them}: ")
 
 
 @contextmanager
@@ -92,8 +121,11 @@ def find_scenario(source: str | Path) -> Path:
 
 def packaged_scenarios() -> dict[str, Path]:
     """Scenarios that come with the package, by name."""
-    files = sorted(Path(str(entry)) for entry in _PACKAGED.iterdir() if entry.name.endswith(".toml"))
-    return {file.stem: file for file in files}
+    files = [Path(str(entry)) for entry in _PACKAGED.iterdir() if entry.name.endswith(".toml")]
+    beside = scenarios_beside()
+    if beside is not None:
+        files += beside.glob("*.toml")
+    return {file.stem: file for file in sorted(files, key=lambda file: file.name)}
 
 
 def parse_scenario(raw: object, where: str = "") -> Scenario:

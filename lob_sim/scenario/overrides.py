@@ -79,7 +79,9 @@ def set_path(raw: dict[str, Any], path: str, value: Any, where: str) -> None:
             node[key] = value
         else:
             # A table that the file leaves out: if no scenario has one, the result will not convert.
-            node = node.setdefault(key, {}) if isinstance(node, dict) else node[key]
+            if isinstance(node, dict) and node.get(key) is None:
+                node[key] = {}
+            node = node[key]
 
 
 def _index(node: list[Any], part: str, so_far: str, where: str) -> int:

@@ -395,6 +395,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
         switches: Mechanisms that are on.
         fair_value_step: Time between two moves of the fair values' diffusion.
         folder: Folder of the scenario file, where a user's own strategies are looked for; set by the loader.
+        overlays: Names of the overlays that it has been changed by, in their order; set by the loader.
     """
 
     name: Name
@@ -408,6 +409,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
     switches: SwitchSpec = SwitchSpec()
     fair_value_step: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
     folder: str = ""
+    overlays: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require_name(self.name)

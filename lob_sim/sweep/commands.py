@@ -32,6 +32,7 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         over: Axes as ``path=a,b,c`` or ``path=lo:hi:n``.
         overrides: Changes for every point, as ``path=value``.
+        overlays: Overlays for every point, by name or file.
         seeds: Number of seeds per point.
         design: ``grid``, ``sobol`` or ``lhs``.
         n: Number of sampled points.
@@ -47,6 +48,7 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     over: Sequence[str] = ()
     overrides: Sequence[str] = ()
+    overlays: Sequence[str] = ()
     seeds: int | None = None
     design: str | None = None
     n: int | None = None
@@ -78,7 +80,7 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
     design = merge_design(file, options)
     limits = merge_limits(file, options)
     refuse_limits_on_cluster(limits, options.cluster is not None)
-    scenario = load_scenario(scenario_source, options.overrides)
+    scenario = load_scenario(scenario_source, options.overrides, overlays=options.overlays)
     seeds = options.seeds if options.seeds is not None else file.seeds
     plan, task = plan_scenario_sweep(scenario, design, seeds, measure, options.keep_logs)
     for point in design.points():

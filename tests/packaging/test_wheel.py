@@ -9,6 +9,8 @@ import pytest
 from environments import ROOT, Environment, build_wheel, requirements_of
 from packaging.requirements import Requirement
 
+from lob_sim.scenario import packaged_overlays, packaged_scenarios
+
 pytestmark = pytest.mark.timeout(600)
 
 MINE = """
@@ -111,7 +113,12 @@ def test_the_core_runs_checks_replays_exports_lists_and_compares(core: Environme
     say("diff", "run", "again")
     say("rerun", "run", "--set", "horizon=5min", "--out", "shorter")
     say("diff", "run", "shorter", code=1)
-    assert "dealer_market" in say("list", "scenarios")
+    listed = [line.split("\t")[0] for line in say("list", "scenarios").splitlines()]
+    assert listed == list(packaged_scenarios())
+    assert [line.split("\t")[0] for line in say("list", "overlays").splitlines()] == list(packaged_overlays())
+    for name in listed:
+        assert say("check", name).startswith(f"{name}: ")
+    say("run", "redemptions", "--with", "calm", "--with", "swing_pricing", "--out", "swung")
     assert "strategies.informed:InformedTrader" in say("list", "strategies")
     assert "strategies.kyle_insider:KyleInsider" in say("list", "parameters")
     assert "sweep-report" in say("--help")
