@@ -25,7 +25,7 @@ from markdown.extensions.toc import slugify
 from lob_sim.cli.app import app
 from lob_sim.convert import convert_strict, struct_fields
 from lob_sim.errors import InputError
-from lob_sim.scenario import Scenario, load_scenario
+from lob_sim.scenario import Scenario, load_overlay, load_scenario
 from lob_sim.sweep.design import load_sweep_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,7 +149,7 @@ def check_unrun(words: list[str]) -> None:
 
 
 def read_toml(text: str) -> None:
-    """A scenario, a sweep file, or a fragment of a scenario: whatever keys it has must be a scenario's."""
+    """A scenario, a sweep file, an overlay, or a fragment of a scenario, whose keys must be a scenario's."""
     raw = tomllib.loads(text, parse_float=Decimal)
     if "scenario" in raw:
         Path("sweep-of-document.toml").write_text(text, encoding="utf-8")
@@ -157,6 +157,9 @@ def read_toml(text: str) -> None:
     elif "instruments" in raw:
         Path("scenario-of-document.toml").write_text(text, encoding="utf-8")
         load_scenario("scenario-of-document.toml")
+    elif "set" in raw or "remove" in raw:
+        Path("overlay-of-document.toml").write_text(text, encoding="utf-8")
+        load_overlay("overlay-of-document.toml")
     else:
         types = {field.encode_name: field.type for field in struct_fields(Scenario)}
         fields = [(key, types[key]) for key in raw]
