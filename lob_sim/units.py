@@ -33,6 +33,7 @@ Cash: TypeAlias = int
 """An amount of money, in cash units of the market (see :class:`CashUnit`)."""
 
 NS_PER_S: Ns = 1_000_000_000
+NS_PER_MS: Ns = 1_000_000
 MOST_NS: Ns = 1 << 62
 """The longest duration that can be read, 146 years: the sum of two still fits into the log."""
 _DURATION_UNITS: dict[str, Ns] = {
@@ -42,20 +43,24 @@ _DURATION_UNITS: dict[str, Ns] = {
     "s": NS_PER_S,
     "min": 60 * NS_PER_S,
     "h": 3600 * NS_PER_S,
-    "d": 86_400 * NS_PER_S,
 }
+_DAYS = ("d", "day", "days")
 
 
 def parse_duration_ns(text: str | float) -> Ns:
     """Read a duration as people write it: ``"250ms"``, ``"1.5 s"``, ``"2h"``; a bare number is seconds.
 
+    How long a day is only a calendar can say (:func:`lob_sim.calendar.parse_time_ns`).
+
     Raises:
-        InputError: Not a non-negative duration, or not a whole number of nanoseconds.
+        InputError: Not a non-negative duration, not a whole number of nanoseconds, or in days.
     """
     expected = "expected a duration such as 250ms, 1.5s, 30min or 2h"
     raw = str(text).strip()
     number = raw.rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = raw[len(number) :] or "s"
+    if unit in _DAYS:
+        raise InputError(f"{shown(raw)} is in days: expected a [calendar], which says how long a day is, or hours")
     if unit not in _DURATION_UNITS:
         raise InputError(f"{shown(raw)} has no known unit of time: {expected}")
     try:

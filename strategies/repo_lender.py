@@ -12,7 +12,7 @@ from lob_sim.agents.quoting import visible_price_ticks
 from lob_sim.balance.funding import UNSECURED, Loan, NonNegative, RepoLender
 from lob_sim.balance.view import SheetContext
 from lob_sim.balance.volatility import EwmaCovariance
-from lob_sim.desk.borrower import Lender
+from lob_sim.desk.borrower import Lender, loan_maturity_ns
 from lob_sim.messages import (
     CollateralPledged,
     Event,
@@ -49,7 +49,7 @@ class RepoLending(Lender):
     disclose. New haircuts are announced when they move and apply to new and rolled loans; a loan keeps its
     own until it matures, so the terms are the clock of a run. When a loan matures it is rolled, or refused in
     whole (its borrower is too leveraged) or in part (the lender is at its own limit). Collateral is margined
-    at every look.
+    at every look. Where there are trading days, loans of a day or more mature at opens, and it looks there too.
 
     Cash that is lent comes from outside the market. With the switch ``funding`` off all haircuts stay, no
     margin is called and every loan is rolled.
@@ -116,6 +116,13 @@ class RepoLending(Lender):
             self._answer_maturing(ctx)
             return
         ctx.wake_in(self.params.interval, _MEASURE)
+        self._review(ctx)
+
+    def on_open(self, ctx: Context) -> None:
+        """Calls for what the night has changed fall due before trading begins."""
+        self._review(ctx)
+
+    def _review(self, ctx: Context) -> None:
         self._look(ctx)
         if ctx.switches.funding:
             for borrower_id in self._announced:
@@ -190,7 +197,7 @@ class RepoLending(Lender):
         if granted == 0:
             ctx.tell(borrower_id, LoanRefused(*about))
         else:
-            maturity_ns = ctx.now_ns + self.params.term
+            maturity_ns = loan_maturity_ns(ctx, self.params.term)
             self._enter(ctx, event, granted, haircut, maturity_ns)
             ctx.tell(borrower_id, LoanBorrowed(*about, haircut, maturity_ns))
 
@@ -248,8 +255,8 @@ class RepoLending(Lender):
             if loan.amount_cash == 0:
                 del self.book[key]
                 continue
-            loan.haircut, loan.maturity_ns = haircut, now_ns + self.params.term
-            ctx.wake_in(self.params.term, _MATURITY)
+            loan.haircut, loan.maturity_ns = haircut, loan_maturity_ns(ctx, self.params.term)
+            ctx.wake_in(loan.maturity_ns - now_ns, _MATURITY)
             rolled = LoanRolled(*self._about(ctx, lent), loan.amount_cash, haircut, loan.maturity_ns)
             ctx.tell(lent.borrower_id, rolled)
             if ctx.switches.funding:

@@ -25,6 +25,7 @@ from lob_sim.account.arguments import (
 from lob_sim.account.ports import Clock, Mailbox, MarketView
 from lob_sim.account.pre_trade import PreTradeRisk, Refusal
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
+from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     AcceptQuote,
     AgentCommand,
@@ -105,6 +106,10 @@ class AgentContext:
     cash = cast(Cash, property(attrgetter("_account.cash")))
     switches = cast(Switches, property(attrgetter("_view.switches")))
     headroom = cast("Headroom | None", property(attrgetter("_account.headroom")))
+
+    @property
+    def calendar(self) -> TradingCalendar | None:
+        return self._view.calendar
 
     @property
     def dealers(self) -> tuple[int, ...]:

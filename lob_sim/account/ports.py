@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lob_sim.agents.context import Switches, TopOfBook
+from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import AgentMessage, Event, Phase
 from lob_sim.units import Cash, Instrument, Ns, Ticks
 
@@ -31,6 +32,10 @@ class MarketView(Protocol):
     @property
     def switches(self) -> Switches:
         """Mechanisms that are on."""
+
+    @property
+    def calendar(self) -> TradingCalendar | None:
+        """The trading days; ``None`` where the market trades through."""
 
     @property
     def dealers(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     AgentCommand,
     AgentMessage,
@@ -132,6 +133,10 @@ class Context(Protocol):
     @property
     def switches(self) -> Switches:
         """Mechanisms that the scenario has turned on or off, for strategies that implement them."""
+
+    @property
+    def calendar(self) -> TradingCalendar | None:
+        """The trading days; ``None`` where the market trades through."""
 
     @property
     def dealers(self) -> tuple[int, ...]:

@@ -135,6 +135,12 @@ class Component(Generic[C]):
     def on_message(self, ctx: C, event: AgentMessage) -> None:
         """Another agent has told this one something (``ctx.tell``): lenders and borrowers do."""
 
+    def on_close(self, ctx: C) -> None:
+        """The day's trading has ended, where there is a calendar; wake-ups do not come before the next open."""
+
+    def on_open(self, ctx: C) -> None:
+        """A day after the first opens, where there is a calendar; its opening auction, if any, begins."""
+
     def on_stop(self, ctx: C) -> None:
         """The horizon is reached: the last word for the log. No command leaves any more."""
 

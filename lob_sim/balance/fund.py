@@ -44,6 +44,13 @@ class FlowRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return redeemed_cash
 
 
+class Strike(msgspec.Struct, frozen=True):
+    """A net asset value, and what investors redeem because of it, before any swing."""
+
+    nav_cash: Cash
+    redeemed_cash: Cash
+
+
 class Fund:
     """A fund's redemptions.
 
@@ -72,20 +79,27 @@ class Fund:
         """Return since the last redemption; 0 for a fund with nothing left."""
         return self.nav_cash / self.last_nav_cash - 1 if self.last_nav_cash > 0 else 0.0
 
-    def redeem(self, ts_event_ns: Ns, agent_id: int) -> Redemption | None:
-        """Let investors answer the performance since the last time; pay from the buffer at once.
-
-        Returns:
-            The redemption for the log, or None when nobody leaves. What the buffer does not cover is due on
-            the sheet; the next call measures performance from here.
-        """
+    def strike(self) -> Strike:
+        """Work out the net asset value, and what investors ask for; the next one measures performance from here."""
         nav = self.nav_cash
         redeemed = self.rule.redeemed(self.nav_return, max(0, nav))
         self.last_nav_cash = nav
-        if redeemed == 0:
+        return Strike(nav, redeemed)
+
+    def pay(self, struck: Strike, ts_event_ns: Ns, agent_id: int) -> Redemption | None:
+        """Owe investors what they have asked for, and pay from the buffer at once.
+
+        Returns:
+            The redemption for the log, or None when nobody leaves. What the buffer does not cover is due on the sheet.
+        """
+        if struck.redeemed_cash == 0:
             return None
-        owed = self.rule.paid(redeemed, nav)
+        owed = self.rule.paid(struck.redeemed_cash, struck.nav_cash)
         self.sheet.owe(owed)
+        self.last_nav_cash -= owed
         buffer = self.sheet.repay(min(owed, self.sheet.cash))
-        self.last_nav_cash = self.nav_cash
-        return Redemption(ts_event_ns, agent_id, nav, owed, buffer, owed - buffer)
+        return Redemption(ts_event_ns, agent_id, struck.nav_cash, owed, buffer, owed - buffer)
+
+    def redeem(self, ts_event_ns: Ns, agent_id: int) -> Redemption | None:
+        """Let investors answer the performance since the last time; both of the above at once."""
+        return self.pay(self.strike(), ts_event_ns, agent_id)

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from lob_sim.calendar import parse_time_ns
 from lob_sim.cli.logs import repeatable
 from lob_sim.cli.running import Overlays, Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
@@ -15,8 +16,8 @@ from lob_sim.errors import InputError
 from lob_sim.interactive.branching import MAY_CHANGE
 from lob_sim.interactive.simulation import Simulation, State
 from lob_sim.log import BranchEntry
-from lob_sim.scenario import load_overlay, overlay_changes, parse_scenario
-from lob_sim.units import format_time, parse_duration_ns
+from lob_sim.scenario import calendar_in, calendar_of, load_overlay, overlay_changes, parse_scenario
+from lob_sim.units import format_time
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +44,7 @@ def branch_command(
     if state is not None:
         kept = State.read(state)
         header = kept.header.run
-        if at and parse_duration_ns(at) != kept.header.now_ns:
+        if at and parse_time_ns(at, calendar_in(header.scenario)) != kept.header.now_ns:
             raise InputError(f"this state is of another instant, {kept.header.now_ns} ns", f"--at {at}")
     else:
         assert path is not None
@@ -57,8 +58,8 @@ def branch_command(
     if state is not None:
         simulation = Simulation.of(kept, folder, changes=changes, seed=seed)
     else:
-        at_ns = parse_duration_ns(at)
-        horizon_ns = parse_scenario(header.scenario, f"{path}: scenario.").horizon
+        scenario = parse_scenario(header.scenario, f"{path}: scenario.")
+        at_ns, horizon_ns = parse_time_ns(at, calendar_of(scenario)), scenario.horizon
         if at_ns > horizon_ns:
             raise InputError(f"is beyond the horizon, {format_time(horizon_ns)}", f"--at {at}")
         entry = BranchEntry(at_ns, False, changes, seed)

@@ -15,13 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from lob_sim.analysis.summary import summarise
+from lob_sim.calendar import time_text
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError, printable
 from lob_sim.files import safe_name
 from lob_sim.log import DirectoryRecorder, NullRecorder, Run, open_run
 from lob_sim.report.live import Listener, LiveView
 from lob_sim.running import dry_run, header_of, run
-from lob_sim.scenario import Scenario, errors_name, load_scenario, without_foreign
+from lob_sim.scenario import Scenario, calendar_of, errors_name, load_scenario, without_foreign
 from lob_sim.simulation.opening import OpeningSheet, opening_sheets
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.runner import advance
@@ -88,11 +89,12 @@ def _run_with_bar(scenario: Scenario, seed: int, folder: Path, console: Console)
     started = time.perf_counter()
     with _progress(console) as progress:
         task = progress.add_task(escape(printable(scenario.name)), total=scenario.horizon, speed="")
+        days = calendar_of(scenario)
 
         def show(world: World, ts_ns: Ns) -> None:
             rows = getattr(world.recorder, "rows", 0)
             speed = rows / max(1e-9, time.perf_counter() - started)
-            progress.update(task, completed=ts_ns, speed=f"{format_time(ts_ns)}  {speed:,.0f} events/s")
+            progress.update(task, completed=ts_ns, speed=f"{time_text(ts_ns, days)}  {speed:,.0f} events/s")
 
         return run(scenario, seed, folder, observer=show)
 
@@ -120,7 +122,11 @@ def check_command(
     with errors_name(scenario):
         world = dry_run(loaded)
     names = ", ".join(instrument.name for instrument in world.instruments)
-    lines = [f"{loaded.name}: {len(world.members)} agents trade {names} for {format_time(loaded.horizon)}"]
+    length = format_time(loaded.horizon)
+    if (days := world.plan.calendar) is not None:
+        night = format_time(days.night_ns)
+        length = f"{loaded.horizon / days.day_ns:g} days of {format_time(days.day_ns)}, night of {night} included"
+    lines = [f"{loaded.name}: {len(world.members)} agents trade {names} for {length}"]
     lines += sheet_lines(opening_sheets(world))
     echo_lines([*lines, *(f"not checked, because its code was not imported: {place}" for place in left)])
 

@@ -72,6 +72,23 @@ class Lender(Strategy):
         return LenderTerms(agent_id, cls.term_ns(params), cls.is_standing_facility)
 
 
+def loan_maturity_ns(ctx: Context, term_ns: Ns, delay_ns: Ns | None = None) -> Ns:
+    """When a loan of a lender falls due.
+
+    Where there are trading days, loans of a term of a day or more fall due at an open, overnight ones at the next;
+    shorter ones, and all where there are none, when their time is up.
+
+    Args:
+        ctx: The borrower's or the lender's.
+        term_ns: The term for which the lender lends.
+        delay_ns: What is left of it; all if left out.
+    """
+    delay_ns = term_ns if delay_ns is None else delay_ns
+    if ctx.calendar is None or term_ns < ctx.calendar.day_ns:
+        return ctx.now_ns + delay_ns
+    return ctx.calendar.maturity_ns(ctx.now_ns, delay_ns)
+
+
 class _Request(msgspec.Struct, frozen=True):
     """A loan asked for in place of another one (``old_id``), or, where that is 0, to pay what is due."""
 
@@ -106,7 +123,7 @@ class Borrower:
         n = len(sheet.haircuts)
         self._quotes = {k: [1.0] * n if t.is_standing_facility else [*sheet.haircuts] for k, t in self._lenders.items()}
         places = [
-            (t, (bucket + 1) * t.term_ns // self._rungs)
+            (t, loan_maturity_ns(ctx, t.term_ns, (bucket + 1) * t.term_ns // self._rungs))
             for t in self._lenders.values()
             if not t.is_standing_facility
             for bucket in range(self._rungs)
@@ -142,7 +159,7 @@ class Borrower:
         """The sheet's debts have changed: tell the lenders of what was borrowed from and repaid to them."""
         best = min(self._lenders, key=lambda k: (sum(self._quotes[k]), k))
         deposits = max(0, sheet.short_term_cash - self.ladder.outstanding(UNSECURED))
-        maturity_ns = ctx.now_ns + self._lenders[best].term_ns
+        maturity_ns = loan_maturity_ns(ctx, self._lenders[best].term_ns)
         for change in self.ladder.match(sheet, best, self._quotes[best], maturity_ns, deposits):
             if change.change_cash > 0:
                 self._borrowed(ctx, change, change.change_cash)

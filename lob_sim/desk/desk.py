@@ -143,6 +143,20 @@ class Desk(Component[DeskContext]):
             if self._mark_all(ctx) or self._busy:
                 self._assess(ctx)
 
+    def on_close(self, ctx: DeskContext) -> None:
+        """The day's last marks; they stand until the next open, and lenders know by then how leveraged it is."""
+        self._mark_all(ctx)
+        ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.CLOSE))
+        if self.borrower is not None:
+            self.borrower.disclose(ctx, self.sheet)
+
+    def on_open(self, ctx: DeskContext) -> None:
+        """What has become due over night is paid or sold for, from the day's first moment on."""
+        self._mark_all(ctx)
+        if self.borrower is not None and not self.defaulted:
+            self.borrower.refinance(ctx, self.sheet)
+        self._assess(ctx)
+
     def on_message(self, ctx: DeskContext, event: Event) -> None:
         if not isinstance(event, FundingMessage) or self.borrower is None:
             return

@@ -21,13 +21,14 @@ from typing import Annotated
 
 import msgspec
 
+from lob_sim.calendar import TradingCalendar
 from lob_sim.errors import ScenarioError
 from lob_sim.messages import Announcement, FairValue, News
 from lob_sim.rng import Stream
 from lob_sim.units import MOST_NS, NS_PER_S, Duration, Ns
 
 TRADING_DAY_NS: Ns = 8 * 3600 * NS_PER_S
-"""Simulated time that counts as one day where a volatility or a frequency is given per day."""
+"""Simulated time that counts as one day where a volatility or a frequency is given per day and there is no calendar."""
 
 
 _LOWEST_TICKS, _HIGHEST_TICKS = 1e-9, 1e18
@@ -43,7 +44,7 @@ class FairValueParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         initial_ticks: Value at the start, in ticks, positive.
-        daily_volatility: Standard deviation of the diffusion's log return over one trading day of 8 hours
+        daily_volatility: Standard deviation of the diffusion's log return over one day, of the calendar or of 8 hours
             (0.004 is 40 basis points); over a time t it is ``daily_volatility * sqrt(t / day)``.
         common_loading: Correlation of this diffusion with the common factor, in [-1, 1].
         jumps_per_day: Mean number of unscheduled jumps in a trading day.
@@ -82,6 +83,8 @@ class FairValueProcess:
         seed: The run's seed.
         step_ns: Time between two moves of the diffusion; 1 s by default.
         jumps: Scheduled jumps.
+        calendar: The trading days, whose nights the diffusion passes in one step; ``None`` for days of eight hours
+            that follow each other without nights.
 
     Raises:
         ScenarioError: Lengths differ, or a jump names an unknown instrument.
@@ -94,6 +97,7 @@ class FairValueProcess:
         seed: int,
         step_ns: Ns = NS_PER_S,
         jumps: Sequence[ScheduledJump] = (),
+        calendar: TradingCalendar | None = None,
     ) -> None:
         if len(names) != len(params):
             raise ScenarioError(f"{len(params)} laws for {len(names)} instruments: expected one each", "fair value")
@@ -101,9 +105,15 @@ class FairValueProcess:
         if unknown:
             raise ScenarioError(f"no instrument {unknown[0]!r}: expected one of {', '.join(names)}", "shock")
         self._step_ns = step_ns
+        self._days = calendar
+        self._stepped_ns: Ns = 0
+        day_ns = TRADING_DAY_NS if calendar is None else calendar.day_ns
         self._common = Stream(seed, "fair_value/common")
-        self._paths = [_Path(i, name, p, seed, step_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))]
-        self._calendar: list[tuple[Ns, int, int, float, float | None]] = [(step_ns, _STEP, -1, 0.0, None)]
+        self._paths = [
+            _Path(i, name, p, seed, step_ns, day_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))
+        ]
+        first_ns = step_ns if calendar is None else calendar.awake_ns(step_ns)
+        self._calendar: list[tuple[Ns, int, int, float, float | None]] = [(first_ns, _STEP, -1, 0.0, None)]
         self._names = tuple(names)
         self._calendar += self._shocks(jumps)
         for path in self._paths:
@@ -144,8 +154,12 @@ class FairValueProcess:
             now_ns, kind, index, size, noise = heapq.heappop(calendar)
             if kind == _STEP:
                 common = self._common.normal()
-                events.extend(path.diffuse(now_ns, common) for path in self._paths if path.step_sd > 0)
-                heapq.heappush(calendar, (now_ns + self._step_ns, _STEP, -1, 0.0, None))
+                elapsed_ns, self._stepped_ns = now_ns - self._stepped_ns, now_ns
+                events.extend(path.diffuse(now_ns, common, elapsed_ns) for path in self._paths if path.step_sd > 0)
+                next_ns = now_ns + self._step_ns
+                if self._days is not None:
+                    next_ns = self._days.awake_ns(next_ns)
+                heapq.heappush(calendar, (next_ns, _STEP, -1, 0.0, None))
                 continue
             path = self._paths[index]
             if kind == _SHOCK:
@@ -173,20 +187,26 @@ class _Path:
 
     __slots__ = (
         "_announcements",
+        "_day_ns",
         "_diffusion",
         "_jumps",
         "_news",
         "_own",
         "_params",
+        "_step_ns",
         "instrument_id",
         "step_sd",
         "value_ticks",
     )
 
-    def __init__(self, instrument_id: int, name: str, params: FairValueParams, seed: int, step_ns: Ns) -> None:
+    def __init__(
+        self, instrument_id: int, name: str, params: FairValueParams, seed: int, step_ns: Ns, day_ns: Ns
+    ) -> None:
         self.instrument_id = instrument_id
         self.value_ticks = params.initial_ticks
-        self.step_sd = params.daily_volatility * math.sqrt(step_ns / TRADING_DAY_NS)
+        self.step_sd = params.daily_volatility * math.sqrt(step_ns / day_ns)
+        self._step_ns = step_ns
+        self._day_ns = day_ns
         self._params = params
         self._own = math.sqrt(1 - params.common_loading**2)
         self._announcements = Stream(seed, f"fair_value/{name}/announcements")
@@ -194,9 +214,12 @@ class _Path:
         self._jumps = Stream(seed, f"fair_value/{name}/jumps")
         self._news = Stream(seed, f"fair_value/{name}/news")
 
-    def diffuse(self, ts_ns: Ns, common: float) -> FairValue:
+    def diffuse(self, ts_ns: Ns, common: float, elapsed_ns: Ns) -> FairValue:
+        sd = self.step_sd
+        if elapsed_ns != self._step_ns:
+            sd *= math.sqrt(elapsed_ns / self._step_ns)
         shock = self._params.common_loading * common + self._own * self._diffusion.normal()
-        return self.multiply(ts_ns, _exp(self.step_sd * (shock - 0.5 * self.step_sd)))
+        return self.multiply(ts_ns, _exp(sd * (shock - 0.5 * sd)))
 
     def jump(self, ts_ns: Ns) -> FairValue:
         sd = self._params.jump_sd
@@ -219,7 +242,7 @@ class _Path:
     def next_jump_ns(self) -> Ns:
         rate = self._params.jumps_per_day
         # A rate so small that its mean delay is beyond all times that can be written means no jump.
-        return self._jumps.delay_ns(TRADING_DAY_NS / rate) if rate > TRADING_DAY_NS / MOST_NS else 0
+        return self._jumps.delay_ns(self._day_ns / rate) if rate > self._day_ns / MOST_NS else 0
 
     def next_news_ns(self) -> Ns:
         mean_ns = self._params.news_interval_ns

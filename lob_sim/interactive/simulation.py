@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from lob_sim.account.injection import say
+from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
 from lob_sim.errors import InputError, StrategyError
 from lob_sim.files import safe_names
 from lob_sim.interactive.branching import Turn, apply_turn, turn_of
@@ -31,7 +32,7 @@ from lob_sim.messages import AgentCommand
 from lob_sim.scenario import Scenario, errors_name, load_scenario, parse_scenario
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World
-from lob_sim.units import Ns, format_time, parse_duration_ns
+from lob_sim.units import Ns, format_time
 
 _REFUSALS = (TypeError, ValueError, LookupError, OverflowError)
 """What an agent's context raises at what no strategy may say."""
@@ -270,7 +271,7 @@ class Simulation:
             self._add_look(self._instant(at), 0, callback)
             return
         assert every is not None
-        every_ns = _nanoseconds(every)
+        every_ns = _nanoseconds(every, self.world.plan.calendar)
         if every_ns <= 0:
             raise InputError(f"expected a positive interval, got {every!r}", "observe every")
         self._add_look(self.now + every_ns, every_ns, callback)
@@ -377,11 +378,12 @@ class Simulation:
     # --- parts ----------------------------------------------------------------------------------------------
     def _instant(self, at: Ns | str) -> Ns:
         self._require_open()
-        at_ns = _nanoseconds(at)
+        days = self.world.plan.calendar
+        at_ns = _nanoseconds(at, days)
         if at_ns < self.now:
-            raise InputError(f"{format_time(at_ns)} is past: it is {format_time(self.now)}", "instant")
+            raise InputError(f"{time_text(at_ns, days)} is past: it is {time_text(self.now, days)}", "instant")
         if at_ns > self.horizon:
-            raise InputError(f"{format_time(at_ns)} is beyond the horizon, {format_time(self.horizon)}", "instant")
+            raise InputError(f"{time_text(at_ns, days)} is beyond the horizon, {format_time(self.horizon)}", "instant")
         return at_ns
 
     def _require_open(self, *, runs: bool = False) -> None:
@@ -416,9 +418,9 @@ class Simulation:
             raise
 
 
-def _nanoseconds(at: Ns | str) -> Ns:
+def _nanoseconds(at: Ns | str, days: TradingCalendar | None) -> Ns:
     if isinstance(at, str):
-        return parse_duration_ns(at)
+        return parse_time_ns(at, days)
     if type(at) is not int:
         raise InputError(f'expected nanoseconds as a whole number, or text such as "10min", got {at!r}', "instant")
     return at

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lob_sim.calendar import TradingCalendar, parse_time_ns
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InvariantError, LobSimError
 from lob_sim.log.blocks import chain_digest, digest_block
@@ -28,7 +29,8 @@ from lob_sim.log.source import (
 )
 from lob_sim.log.tables import in_currency, order_table, with_names
 from lob_sim.messages import Message
-from lob_sim.units import Ns, parse_duration_ns
+from lob_sim.scenario import calendar_in
+from lob_sim.units import Ns
 
 DAMAGED = "damaged"
 """Status of a run whose parts are not what its manifest lists."""
@@ -93,6 +95,11 @@ class Run:
     def header(self) -> RunHeader:
         """What was known before the run began: scenario, seed, agents, instruments."""
         return self.source.manifest.header
+
+    @cached_property
+    def calendar(self) -> TradingCalendar | None:
+        """Its trading days; ``None`` where the market trades through."""
+        return calendar_in(self.header.scenario, f"{self.path or 'the run in memory'}: scenario.")
 
     @cached_property
     def digest(self) -> str:
@@ -169,13 +176,14 @@ class Run:
         """
         return self.source.table(name)
 
-    def table(self, name: str, *, money: bool = False, names: bool = False) -> pd.DataFrame:
+    def table(self, name: str, *, money: bool = False, names: bool = False, days: bool = False) -> pd.DataFrame:
         """A dataset as a table, a row per message in order of ``seq``; empty if the run has no such message.
 
         Args:
             name: Name of the dataset.
             money: Amounts in currency, see :meth:`in_currency`.
             names: Names beside the numbers of agents and instruments, see :meth:`with_names`.
+            days: The day behind every time, see :meth:`with_days`.
 
         Raises:
             DataError: No message type has such a dataset.
@@ -185,7 +193,9 @@ class Run:
         table = self._tables[name]
         if money:
             table = self.in_currency(table)
-        return self.with_names(table) if names else table
+        if names:
+            table = self.with_names(table)
+        return self.with_days(table) if days else table
 
     def in_currency(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table with amounts of cash in currency units: ``tier1_cash`` becomes ``tier1``, ``cash`` keeps its name."""
@@ -198,6 +208,18 @@ class Run:
         """
         agents = [agent.name for agent in self.header.agents]
         return with_names(table, agents, [instrument.name for instrument in self.header.instruments])
+
+    def with_days(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with the number of the day, 1 for the first, behind ``ts_event_ns``; a night is of the day before it.
+
+        Without a calendar all of a run is day 1.
+        """
+        if "ts_event_ns" not in table:
+            return table
+        days = table["ts_event_ns"] // self.calendar.day_ns + 1 if self.calendar is not None else 1
+        with_days = table.copy()
+        with_days.insert(list(table.columns).index("ts_event_ns") + 1, "day", days)
+        return with_days
 
     @property
     def trades(self) -> pd.DataFrame:
@@ -240,7 +262,7 @@ class Run:
 
         Args:
             instrument: Name or ``instrument_id``; may be left out where there is only one.
-            at: After everything up to this time: nanoseconds, or text such as ``"1.5s"``.
+            at: After everything up to this time: nanoseconds, or text such as ``"1.5s"`` or ``"day 3 02:15"``.
             seq: After everything up to this row. Without ``at`` and ``seq``: at the end.
 
         Raises:
@@ -248,7 +270,7 @@ class Run:
         """
         index = self._index(self.instrument_id(instrument))
         if at is not None:
-            return index.at_time(parse_duration_ns(at) if isinstance(at, str) else at)
+            return index.at_time(parse_time_ns(at, self.calendar) if isinstance(at, str) else at)
         return index.at_seq(self.last_seq if seq is None else seq)
 
     @reads_logs
@@ -258,7 +280,7 @@ class Run:
         Raises:
             InputError: No such instrument, or rows are missing.
         """
-        every_ns = parse_duration_ns(every) if isinstance(every, str) else every
+        every_ns = parse_time_ns(every, self.calendar) if isinstance(every, str) else every
         return self._index(self.instrument_id(instrument)).depth(levels, every_ns)
 
     def instrument_id(self, instrument: str | int | None) -> int:

@@ -100,6 +100,7 @@ from lob_sim.messages.rfq import (
     RfqQuoted,
     RfqRejected,
     RfqTraded,
+    SetRfqSession,
     SubmitQuote,
     WalkAway,
 )
@@ -183,6 +184,7 @@ __all__ = [
     "RunCross",
     "SelfTradePrevention",
     "SetPhase",
+    "SetRfqSession",
     "SheetCause",
     "SheetDisclosed",
     "Side",

@@ -24,6 +24,8 @@ class SheetCause(IntEnum):
     REDEMPTION = 9
     DEFAULT = 10
     """Losses of a defaulted borrower or of a resolution."""
+    CLOSE = 11
+    """Nothing: the sheet as a day ends, at its closing marks."""
 
 
 class MarkSource(IntEnum):

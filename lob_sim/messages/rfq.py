@@ -84,6 +84,14 @@ class ExpireRfqs(Command, frozen=True, gc=False):
     dataset: ClassVar[str] = "expire_rfqs"
 
 
+class SetRfqSession(Command, frozen=True, gc=False):
+    """A day's trading ends or begins (from the schedule): at the close every open request expires, and none opens
+    until the next open."""
+
+    dataset: ClassVar[str] = "set_rfq_session"
+    is_open: bool
+
+
 class RfqEnd(IntEnum):
     """How a request for quote ended."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+from lob_sim.calendar import TradingCalendar
 from lob_sim.units import NS_PER_S, Ns
 
 _SCALES = ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
@@ -42,8 +43,10 @@ def count_text(n: int, thing: str) -> str:
     return f"{n or 'no'} {thing}{'' if n == 1 else 's'}"
 
 
-def time_text(ts_ns: Ns, decimals: int = 1) -> str:
-    """A time since the start as ``min:s``, or ``h:min:s`` from an hour on."""
+def time_text(ts_ns: Ns, decimals: int = 1, calendar: TradingCalendar | None = None) -> str:
+    """A time since the start as ``min:s``, or ``h:min:s`` from an hour on; where there are days, ``day 3 min:s``."""
+    if calendar is not None:
+        return f"day {calendar.day_of(ts_ns)} {time_text(ts_ns % calendar.day_ns, decimals)}"
     scale = 10**decimals
     whole = ts_ns * scale // NS_PER_S
     minutes, rest = divmod(whole, 60 * scale)

@@ -99,7 +99,8 @@ def _shock_clauses(run: Run) -> Iterator[str]:
     for i, size, ts_ns in shocks(run):
         said = True
         verb = "lost" if size < 0 else "gained"
-        yield f"{instrument_name(run, i)} {verb} {abs(100 * size):.1f}% of fair value at {time_text(ts_ns, 0)}"
+        when = time_text(ts_ns, 0, run.calendar)
+        yield f"{instrument_name(run, i)} {verb} {abs(100 * size):.1f}% of fair value at {when}"
     if not said:
         yield "No shock was scheduled"
 
@@ -158,7 +159,7 @@ def _price_facts(run: Run) -> Iterator[Fact]:
             continue
         worst = worst_trade(run, i, start_ns)
         value = worst_below_pct(run, i, start_ns)
-        when = f" at {time_text(int(worst['ts_event_ns']))}" if worst is not None else ""
+        when = f" at {time_text(int(worst['ts_event_ns']), calendar=run.calendar)}" if worst is not None else ""
         call = f"lob_sim.report.data.worst_below_pct(run, {i}, {start_ns})"
         yield Fact(f"worst {instrument.name} trade below fair value{when}", f"{value:.2f}%", value, call)
 
@@ -206,4 +207,4 @@ def _stress_facts(run: Run) -> Iterator[Fact]:
             else ""
         )
         call = "run.table('constraint_breached')['ts_event_ns'].min()"
-        yield Fact(f"first limit breached (min:s){after}", time_text(first), first, call)
+        yield Fact(f"first limit breached (min:s){after}", time_text(first, calendar=run.calendar), first, call)

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 import lob_sim
 from lob_sim.files import make_folder, write_file
 from lob_sim.report.formatting import duration_text, money_text, time_text
 from lob_sim.report.panels.figure import Panel
+from lob_sim.units import Ns
 
 SCRIPTS = ("theme.js", "state.js", "charts.js", "controls.js")
 STYLES = ("page.css", "layout.css")
@@ -32,8 +34,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clock=time_text, lasting=duration_text, money=money_text)
+    environment.filters.update(clock=_clock, lasting=duration_text, money=money_text)
     return environment
+
+
+@pass_context
+def _clock(context: Context, ts_ns: Ns, decimals: int = 1) -> str:
+    """A time of the run that a template is about, with its day where it has days."""
+    return time_text(ts_ns, decimals, context.get("calendar"))
 
 
 def embed(value: Any) -> Markup:

@@ -66,6 +66,7 @@ def run_page(run: Run, name: str) -> str:
         summary=summary(run),
         quality=quality(run),
         viewer=_viewer(run),
+        calendar=run.calendar,
         **foot(run),
     )
 
@@ -75,6 +76,8 @@ def settings(run: Run) -> dict[str, Any]:
     looks = styles(run)
     return {
         "horizon_ms": ms([end_ns(run)])[0],
+        "day_ms": run.calendar.day_ns / 1e6 if run.calendar is not None else 0,
+        "session_ms": run.calendar.session_ns / 1e6 if run.calendar is not None else 0,
         "shocks_ms": ms([ts_ns for _, _, ts_ns in headline.shocks(run)]),
         "agents": [{"name": s.name, "colour": s.colour, "dash": s.dash} for s in looks.values()],
         "instruments": [i.name for i in run.header.instruments],

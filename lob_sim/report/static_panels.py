@@ -1,7 +1,7 @@
 """Panels of static figures: each draws one view of one run into a matplotlib axis.
 
 What is drawn are the tables of :mod:`lob_sim.report.data`, looked at where a path has more points than a page. Times
-are minutes since the first shock, or since the start of a run without one.
+are minutes since the first shock, or since the start of a run without one; days where the run has a calendar.
 """
 
 from __future__ import annotations
@@ -59,18 +59,23 @@ def grid(run: Run) -> Ints:
 
 
 def minutes(run: Run, ts_ns: Ints) -> Floats:
-    """Times as minutes since the first shock, or since the start."""
+    """Times as the axis has them: minutes since the first shock or the start, or days, 1 at the first open."""
+    if run.calendar is not None:
+        return 1 + ts_ns / run.calendar.day_ns
     return (ts_ns - shock_ns(run)) / MINUTE_NS
 
 
 def time_axis(run: Run, axis: Any) -> None:
-    """Name a time axis, and mark the shock in it and in every axis that shares it."""
-    shock = shock_ns(run)
-    for other in axis.get_shared_x_axes().get_siblings(axis) if shock else []:
-        other.axvline(0.0, color="#666666", linewidth=0.7, linestyle=(0, (1, 2)), zorder=3)
-    first, last = minutes(run, np.array([0, end_ns(run)]))
+    """Name a time axis, and mark the shock and the nights in it and in every axis that shares it."""
+    shock, days = shock_ns(run), run.calendar
+    first, at_shock, last = minutes(run, np.array([0, shock, end_ns(run)]))
+    for other in axis.get_shared_x_axes().get_siblings(axis):
+        if shock:
+            other.axvline(at_shock, color="#666666", linewidth=0.7, linestyle=(0, (1, 2)), zorder=3)
+        for night in days.nights_ns(end_ns(run)) if days is not None else ():
+            other.axvspan(*minutes(run, np.array(night)), color="#dddddd", linewidth=0, zorder=0)
     axis.set_xlim(first, last)
-    axis.set_xlabel(f"minutes since the {'shock' if shock else 'start'}")
+    axis.set_xlabel("day" if days is not None else f"minutes since the {'shock' if shock else 'start'}")
 
 
 def worst_instrument(run: Run) -> int:

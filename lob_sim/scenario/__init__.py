@@ -3,6 +3,8 @@
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.foreign import without_foreign
 from lob_sim.scenario.loading import (
+    calendar_in,
+    calendar_of,
     changed_scenario,
     errors_name,
     find_scenario,
@@ -18,6 +20,7 @@ from lob_sim.scenario.overrides import apply_overrides, parse_value, set_path
 from lob_sim.scenario.specs import (
     AgentGroupSpec,
     BalanceSheetSpec,
+    CalendarSpec,
     ConnectionSpec,
     ConstraintSpec,
     FairValueSpec,
@@ -37,6 +40,7 @@ from lob_sim.scenario.venues import open_venues, opening_phase
 __all__ = [
     "AgentGroupSpec",
     "BalanceSheetSpec",
+    "CalendarSpec",
     "ConnectionSpec",
     "ConstraintSpec",
     "FairValueSpec",
@@ -53,6 +57,8 @@ __all__ = [
     "VenueSpec",
     "apply_overlays",
     "apply_overrides",
+    "calendar_in",
+    "calendar_of",
     "changed_scenario",
     "check_scenario",
     "errors_name",

@@ -10,7 +10,7 @@ from lob_sim.book import MAX_PRICE_TICKS
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.scenario.specs import AgentGroupSpec, BalanceSheetSpec, InstrumentSpec, Scenario
-from lob_sim.units import MOST_CASH, Cash, CashUnit, Instrument, Ticks, exact_text
+from lob_sim.units import MOST_CASH, NS_PER_MS, Cash, CashUnit, Instrument, Ticks, exact_text
 
 
 def check_scenario(
@@ -40,6 +40,7 @@ def check_scenario(
         lot_values.append(_lot_value(instrument, ticks, f"{where}instruments.{instrument.name}"))
     for spec in scenario.instruments:
         _check_rules(spec, scenario, f"{where}instruments.{spec.name}")
+    _check_days(scenario, where)
     for group in scenario.agents:
         _check_group(group, names, f"{where}agents.{group.name}")
         _check_amounts(group, instruments, lot_values, unit, f"{where}agents.{group.name}")
@@ -79,7 +80,8 @@ def _check_rules(spec: InstrumentSpec, scenario: Scenario, where: str) -> None:
     lit, rfq = spec.lit, spec.rfq
     if spec.fair_value.news_interval and not spec.fair_value.news_noise_sd:
         raise ScenarioError("expected a positive number where there is news", f"{where}.fair_value.news_noise_sd")
-    if lit.opening_auction + lit.closing_auction >= scenario.horizon:
+    trading_ns = scenario.horizon if scenario.calendar is None else min(scenario.horizon, scenario.calendar.session)
+    if lit.opening_auction + lit.closing_auction >= trading_ns:
         raise ScenarioError("the auctions leave no time to trade", f"{where}.lit")
     if lit.price_band and not lit.halt:
         raise ScenarioError("expected a positive duration with a price_band", f"{where}.lit.halt")
@@ -87,6 +89,25 @@ def _check_rules(spec: InstrumentSpec, scenario: Scenario, where: str) -> None:
         raise ScenarioError(
             "expected a positive duration with delayed transparency, and none otherwise", f"{where}.rfq.delay"
         )
+
+
+def _check_days(scenario: Scenario, where: str) -> None:
+    calendar = scenario.calendar
+    if calendar is None:
+        return
+    days = -(-scenario.horizon // calendar.day)
+    if calendar.dates and len(calendar.dates) < days:
+        raise ScenarioError(
+            f"expected none, or one for each of the {days} days of the horizon, got {len(calendar.dates)}",
+            f"{where}calendar.dates",
+        )
+    most = calendar.day // NS_PER_MS
+    for spec in scenario.instruments:
+        if spec.fair_value.jumps_per_day > most:
+            raise ScenarioError(
+                f"expected at most one in a millisecond, {most} in a day of the calendar",
+                f"{where}instruments.{spec.name}.fair_value.jumps_per_day",
+            )
 
 
 def _check_group(group: AgentGroupSpec, instruments: Sequence[str], where: str) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 
 from lob_sim._checkout import scenarios_beside
+from lob_sim.calendar import TradingCalendar, without_days
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, refuse_depth, struct_fields
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
 from lob_sim.scenario.overlays import apply_overlays, load_overlay
 from lob_sim.scenario.overrides import apply_overrides, unreadable
-from lob_sim.scenario.specs import InstrumentSpec, Scenario
+from lob_sim.scenario.specs import CalendarSpec, InstrumentSpec, Scenario, Spec
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_value
 
 _PACKAGED = resources.files("lob_sim") / "scenarios"
@@ -138,15 +139,54 @@ def parse_scenario(raw: object, where: str = "") -> Scenario:
     Raises:
         ScenarioError: Names the field and says what was expected.
     """
-    scenario = convert_strict(raw, Scenario, where, ScenarioError)
+    scenario = convert_strict(_in_time(raw, where), Scenario, where, ScenarioError)
     check_scenario(scenario, *open_market(scenario, where), where)
     return scenario
+
+
+class _Days(Spec, frozen=True, kw_only=True):
+    """Of a scenario only how long its days are, which the rest of it may speak of."""
+
+    calendar: CalendarSpec
+
+
+def calendar_of(scenario: Scenario) -> TradingCalendar | None:
+    """The scenario's trading days; ``None`` where the market trades through."""
+    spec = scenario.calendar
+    return None if spec is None else TradingCalendar(spec.day, spec.session, tuple(spec.dates))
+
+
+def calendar_in(raw: object, where: str = "") -> TradingCalendar | None:
+    """The trading days of a scenario's plain data, whatever else is in it.
+
+    Raises:
+        ScenarioError: The calendar does not hold.
+    """
+    if not isinstance(raw, dict) or raw.get("calendar") is None:
+        return None
+    spec = convert_strict({"calendar": raw["calendar"]}, _Days, where, ScenarioError).calendar
+    return TradingCalendar(spec.day, spec.session, tuple(spec.dates))
+
+
+def _in_time(raw: object, where: str) -> object:
+    """The same with every time that is given in days as a length of simulated time."""
+    days = calendar_in(raw, where)
+    if days is None:
+        return raw
+    assert isinstance(raw, dict)
+    rest = {key: value for key, value in raw.items() if key != "calendar"}
+    try:
+        return {**without_days(rest, days), "calendar": raw["calendar"]}
+    except InputError as error:
+        raise ScenarioError(error.message, f"{where}{error.where}") from None
 
 
 def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
     """Plain data from which :func:`parse_scenario` makes the same scenario again; durations are text."""
     plain = _plain(scenario)
     assert isinstance(plain, dict)
+    if scenario.calendar is None:
+        del plain["calendar"]
     return plain
 
 

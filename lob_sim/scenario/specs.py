@@ -7,6 +7,7 @@ field and what was expected.
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from lob_sim.errors import shown
-from lob_sim.units import Duration
+from lob_sim.units import Duration, format_time
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 
@@ -73,8 +74,9 @@ class LitSpec(Spec, frozen=True, kw_only=True):
     the United States (2012).
 
     Attributes:
-        opening_auction: Length of a call auction before continuous trading; 0 for none.
-        closing_auction: Length of a call auction at the end of the horizon; 0 for none.
+        opening_auction: Length of a call auction before continuous trading, every day; 0 for none.
+        closing_auction: Length of a call auction at the end of every day, or of the horizon where there are no days;
+            0 for none.
         batch_interval: Time between uncrossings where frequent batch auctions replace continuous trading;
             0: continuous.
         price_band: Half-width of the volatility band around the reference price, as a fraction; 0 for none.
@@ -108,10 +110,11 @@ class FairValueSpec(Spec, frozen=True, kw_only=True):
     Source: Merton (1976), "Option Pricing When Underlying Stock Returns Are Discontinuous".
 
     Attributes:
-        daily_volatility (log return): Standard deviation of the log return over a trading day of eight hours.
+        daily_volatility (log return): Standard deviation of the log return over a day: that of the calendar, night
+            included, or eight hours where there is none.
         common_loading (correlation): Correlation with the factor that all instruments share; the correlation of two
             instruments is the product.
-        jumps_per_day: Mean number of unscheduled jumps in a trading day, at most one in a millisecond.
+        jumps_per_day: Mean number of unscheduled jumps in a day, at most one in a millisecond.
         jump_sd (log return): Standard deviation of the log size of an unscheduled jump.
         news_interval: Mean time between public signals; 0 for no news.
         news_noise_sd (fraction): Standard deviation of a signal's error, as a fraction of the initial value.
@@ -187,7 +190,8 @@ class RedemptionSpec(Spec, frozen=True, kw_only=True):
 
     Attributes:
         beta (factor): Share of assets redeemed per unit of negative return since the last time.
-        interval: Time between two calculations of the net asset value, at which investors may redeem.
+        interval: Time between two calculations of the net asset value, at which investors may redeem. Where there is
+            a calendar it is struck at every close instead, and what investors redeem is due at the next open.
         swing_threshold: Redemptions above this share of net asset value are paid at a swung price.
         swing_factor: By how much that price is swung, as a fraction; 0 turns swing pricing off.
     """
@@ -378,6 +382,44 @@ class ShockSpec(Spec, frozen=True, kw_only=True):
         _require(self.announced or not self.noise, "noise", "0 where nothing is announced", self.noise)
 
 
+class CalendarSpec(Spec, frozen=True, kw_only=True):
+    """Trading days, and nights in which time passes without trading.
+
+    Each day opens with the lit books' opening auctions and closes with their closing auctions. A night is the rest of a
+    day: fair values move on, what has been sent arrives, and nobody trades or looks. Rates per day are per day of this
+    length, so that a night has its share of a day's variance.
+
+    Source: French and Roll (1986), "Stock Return Variances: The Arrival of Information and the Reaction of Traders",
+    who find that a night has a small share of it.
+
+    Attributes:
+        day: From one open to the next, any length of simulated time.
+        session: From a day's open to its close, its auctions included; less than the day.
+        dates: What the days are called, as ``"2020-03-09"``, in order; none, or at least one for every day of
+            the horizon.
+    """
+
+    day: Annotated[Duration, msgspec.Meta(gt=0)]
+    session: Annotated[Duration, msgspec.Meta(gt=0)]
+    dates: list[str] = []
+
+    def __post_init__(self) -> None:
+        day = format_time(self.day)
+        _require(self.session < self.day, "session", f"less than the day, {day}", format_time(self.session))
+        last = ""
+        for i, text in enumerate(self.dates):
+            _require(_is_date(text), f"dates[{i}]", 'a date such as "2020-03-09"', text)
+            _require(text > last, f"dates[{i}]", f"a date after {last}", text)
+            last = text
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 class Scenario(Spec, frozen=True, kw_only=True):
     """A complete description of a market: run it with a seed and the same things happen.
 
@@ -387,7 +429,8 @@ class Scenario(Spec, frozen=True, kw_only=True):
         name: Short name.
         description: One or two sentences.
         seed: Default seed.
-        horizon: Simulated time.
+        horizon: Simulated time; where there is a calendar also in days, ``"10 days"``.
+        calendar: Trading days and nights; without one the market trades through.
         instruments: What is traded.
         venues: Further venues, beside every instrument's lit book and requests for quote.
         agents: Who trades.
@@ -402,6 +445,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
     description: str = ""
     seed: Annotated[int, msgspec.Meta(ge=0)] = 1
     horizon: Annotated[Duration, msgspec.Meta(gt=0)]
+    calendar: CalendarSpec | None = None
     instruments: Annotated[list[InstrumentSpec], msgspec.Meta(min_length=1)]
     venues: list[VenueSpec] = []
     agents: list[AgentGroupSpec] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lob_sim.information.fair_value import FairValueParams, FairValueProcess, ScheduledJump
 from lob_sim.messages import Announcement, Event, FairValue, News
 from lob_sim.messages.recorder import Recorder
-from lob_sim.scenario import Scenario, instrument_specs
+from lob_sim.scenario import Scenario, calendar_of, instrument_specs
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market_data import MarketData
 from lob_sim.simulation.ports import Recipient
@@ -29,7 +29,8 @@ def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks]) -
         )
         for spec, ticks in zip(specs, initial_ticks, strict=True)
     ]
-    return FairValueProcess([spec.name for spec in specs], params, seed, scenario.fair_value_step, jumps_of(scenario))
+    names, jumps = [spec.name for spec in specs], jumps_of(scenario)
+    return FairValueProcess(names, params, seed, scenario.fair_value_step, jumps, calendar_of(scenario))
 
 
 def jumps_of(scenario: Scenario) -> list[ScheduledJump]:

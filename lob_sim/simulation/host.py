@@ -85,6 +85,7 @@ class AgentHost:
         "_last_up_ns",
         "_manager_hooks",
         "_market",
+        "_night_ns",
         "_outbox",
         "_reactions",
         "_view",
@@ -130,6 +131,7 @@ class AgentHost:
         self._last_down_ns: Ns = 0
         self._last_message_ns: Ns = 0
         self._drain_due_ns: Ns = -1
+        self._night_ns: Ns = 0
         self._listen()
         self._contexts = tuple(
             (ManagerContext if c.manages_agent else AgentContext)(account, i, name, kernel, view, self, random[i])
@@ -146,7 +148,14 @@ class AgentHost:
         self._concerned_by: dict[tuple[type[Event], int], tuple[tuple[int, Hook], ...]] = {}
         self._waking = waking_messages(components)
         self._book_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
-        self._wake_hooks: tuple[Hook, ...] = tuple(c.on_wake for c in components)
+        self._set_wake_hooks()
+
+    def _set_wake_hooks(self) -> None:
+        """What timers call: at night they wait, and those of a silenced component do nothing."""
+        wait = _WaitsForMorning(self._night_ns) if self._night_ns else None
+        self._wake_hooks: tuple[Hook, ...] = tuple(
+            _asleep if self.silenced and not c.survives_default else wait or c.on_wake for c in self.components
+        )
 
     @property
     def account(self) -> AgentAccount:
@@ -192,8 +201,8 @@ class AgentHost:
         self._reactions = {}
         self._concerned_by = {}
         self._book_hooks = tuple(h for h in self._book_hooks if h[0] in awake)
-        self._wake_hooks = tuple(h if i in awake else _asleep for i, h in enumerate(self._wake_hooks))
         self.silenced = True
+        self._set_wake_hooks()
 
     def replace_strategy(self, strategy: Component[Any]) -> None:
         """From now on another strategy hears and acts; :meth:`start_strategy` starts it.
@@ -216,6 +225,28 @@ class AgentHost:
         strategy = self.components[-1]
         if not self.silenced or strategy.survives_default:
             self._call(len(self.components) - 1, strategy.on_start)
+        if self._outbox:
+            self._send()
+
+    # --- days and nights --------------------------------------------------------------------------------------
+    def sleep(self, night_ns: Ns) -> None:
+        """From now on timers wait so long more, the length of the night; 0 in the morning."""
+        self._night_ns = night_ns
+        self._set_wake_hooks()
+
+    def end_day(self) -> None:
+        """Trading has ended for the day."""
+        self._tell_components("on_close")
+
+    def begin_day(self) -> None:
+        """A day after the first opens."""
+        self._tell_components("on_open")
+
+    def _tell_components(self, hook: str) -> None:
+        self._read_inbox()
+        for i, component in enumerate(self.components):
+            if has_hook(component, hook) and (component.survives_default or not self.silenced):
+                self._call(i, getattr(component, hook))
         if self._outbox:
             self._send()
 
@@ -407,6 +438,18 @@ class DeafHost(AgentHost):
 
     def deliver(self, event: Event) -> None:
         """Nobody is there."""
+
+
+class _WaitsForMorning:
+    """In place of ``on_wake`` at night."""
+
+    __slots__ = ("_night_ns",)
+
+    def __init__(self, night_ns: Ns) -> None:
+        self._night_ns = night_ns
+
+    def __call__(self, ctx: AgentContext, tag: int) -> None:
+        ctx.wake_in(self._night_ns, tag)
 
 
 def _asleep(ctx: AgentContext, tag: int) -> None:

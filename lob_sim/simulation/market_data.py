@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from lob_sim.agents.context import Switches, TopOfBook
+from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import AgentCommand, Command, Phase
 from lob_sim.simulation.kernel import Kernel
 from lob_sim.units import Instrument, Ns, Ticks
@@ -76,6 +77,7 @@ class MarketData:
         dealers: Agents that may be asked for quotes, in order of ``agent_id``.
         switches: Mechanisms of dealers' behaviour that are on.
         retention_ns: How far back the slowest agent looks.
+        calendar: The trading days; ``None`` where the market trades through.
 
     Attributes:
         fair_values: The exogenous fair values in ticks.
@@ -93,7 +95,9 @@ class MarketData:
         dealers: tuple[int, ...],
         switches: Switches,
         retention_ns: Ns,
+        calendar: TradingCalendar | None = None,
     ) -> None:
+        self.calendar = calendar
         self.instruments = instruments
         self.initial_ticks = initial_ticks
         self.groups = tuple(groups)
@@ -128,8 +132,17 @@ class AgentView:
     """
 
     __slots__ = (
-        "_as_of_ns", "_data", "_draw_latency", "_kernel", "_name", "_sees_fair_value", "_tops", "dealers",
-        "instruments", "switches",
+        "_as_of_ns",
+        "_data",
+        "_draw_latency",
+        "_kernel",
+        "_name",
+        "_sees_fair_value",
+        "_tops",
+        "calendar",
+        "dealers",
+        "instruments",
+        "switches",
     )  # fmt: skip
 
     def __init__(
@@ -150,6 +163,7 @@ class AgentView:
         self._as_of_ns: Ns = -1
         self.instruments = data.instruments
         self.switches = data.switches
+        self.calendar = data.calendar
         self.dealers = tuple(d for d in data.dealers if d != agent_id)
 
     def as_of_ns(self) -> Ns:

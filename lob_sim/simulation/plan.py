@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 
 from lob_sim.agents.strategy import Strategy
+from lob_sim.calendar import TradingCalendar
 from lob_sim.desk.borrower import Lender, LenderTerms
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
-from lob_sim.scenario import AgentGroupSpec, Scenario, check_scenario, open_market
+from lob_sim.scenario import AgentGroupSpec, Scenario, calendar_of, check_scenario, open_market
 from lob_sim.simulation.hooks import hook_fault
 from lob_sim.units import Cash, CashUnit, Instrument, Lots, Ns
 
@@ -60,6 +61,11 @@ class MarketPlan:
         check_scenario(scenario, self.instruments, self.cash_unit, self.initial_ticks)
         self.members = create_agents(scenario, self.instruments, self.cash_unit)
         self.strategies = {group.name: load_strategy(group, scenario.folder) for group in scenario.agents}
+
+    @cached_property
+    def calendar(self) -> TradingCalendar | None:
+        """Its trading days; ``None`` where the market trades through."""
+        return calendar_of(self.scenario)
 
     @cached_property
     def dealer_ids(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ auction takes over what a halt has collected and clears it at the end, and so do
 from __future__ import annotations
 
 from lob_sim.messages import Phase, SetPhase
-from lob_sim.scenario import LitSpec
+from lob_sim.scenario import LitSpec, opening_phase
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market import Market
 from lob_sim.units import Ns
@@ -23,22 +23,32 @@ class Timetable:
         market: Where the commands go.
         instrument_id: The book.
         lit: Its rules.
-        horizon_ns: End of trading.
+        closes_ns: End of trading, of the first day where there are days.
     """
 
-    def __init__(self, kernel: Kernel, market: Market, instrument_id: int, lit: LitSpec, horizon_ns: Ns) -> None:
+    def __init__(self, kernel: Kernel, market: Market, instrument_id: int, lit: LitSpec, closes_ns: Ns) -> None:
         self._kernel = kernel
         self._market = market
         self._book = market.venues.books[instrument_id]
         self._instrument_id = instrument_id
+        self._lit = lit
         self._batch_ns = lit.batch_interval
-        self._closing_ns = horizon_ns - lit.closing_auction
+        self._schedule(closes_ns)
+
+    def open_day(self, closes_ns: Ns) -> None:
+        """A further day begins, whose trading ends then; orders that have rested over night stand in its auction."""
+        self._market.execute(SetPhase(self._instrument_id, opening_phase(self._lit)))
+        self._schedule(closes_ns)
+
+    def _schedule(self, closes_ns: Ns) -> None:
+        kernel, lit = self._kernel, self._lit
+        self._closing_ns = closes_ns - lit.closing_auction
         if lit.opening_auction:
             kernel.call_first_in(lit.opening_auction, self._open)
         elif lit.batch_interval:
             kernel.call_first_in(lit.batch_interval, self._batch)
         if lit.closing_auction:
-            kernel.call_first_in(self._closing_ns, self._set, Phase.AUCTION)
+            kernel.call_first_in(max(0, self._closing_ns - kernel.now_ns), self._set, Phase.AUCTION)
 
     def close(self) -> None:
         """The end of trading: uncross what an auction has collected, and close."""

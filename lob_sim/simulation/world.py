@@ -24,6 +24,7 @@ from lob_sim.simulation.market import Market
 from lob_sim.simulation.market_data import AgentView, MarketData
 from lob_sim.simulation.plan import MarketPlan, Member, longest_view_ns
 from lob_sim.simulation.sessions import Timetable
+from lob_sim.simulation.trading_days import TradingDays
 
 
 class World:
@@ -64,6 +65,7 @@ class World:
             plan.dealer_ids,
             self.scenario.switches,
             plan.longest_view_ns,
+            plan.calendar,
         )
         self.ledger = Ledger(plan.instruments, [m.cash for m in plan.members], [m.lots for m in plan.members])
         self.market = Market(self.kernel, recorder, venues, self.data, self.ledger)
@@ -73,10 +75,14 @@ class World:
         self.market.admit(self.hosts)
         process = fair_values(self.scenario, seed, plan.initial_ticks)
         self.exogenous = Exogenous(self.kernel, recorder, self.data, self.hosts, process)
+        days, horizon_ns = plan.calendar, self.scenario.horizon
+        closes_ns = horizon_ns if days is None else min(horizon_ns, days.session_ns)
         self.timetables = [
-            Timetable(self.kernel, self.market, i, spec.lit, self.scenario.horizon)
+            Timetable(self.kernel, self.market, i, spec.lit, closes_ns)
             for i, spec in enumerate(instrument_specs(self.scenario) if timetable else ())
         ]
+        if days is not None and timetable:
+            self.trading_days = TradingDays(self.kernel, self.market, days, self.timetables, self.hosts, horizon_ns)
 
     def start(self) -> None:
         """Open the market: every agent starts, in order of ``agent_id``."""

@@ -10,6 +10,7 @@ from lob_sim.account.account import AgentAccount
 from lob_sim.account.context import AgentContext
 from lob_sim.account.pre_trade import NoLimits, PreTradePolicy, Verdict
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
+from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     AgentCommand,
     AgentMessage,
@@ -45,6 +46,7 @@ class ManualMarket:
         self.now_ns: Ns = 0
         self.instruments = instruments
         self.switches: Switches = SwitchSpec()
+        self.calendar: TradingCalendar | None = None
         self.dealers = tuple(dealers)
         self.n_agents = 1_000_000
         ids = range(len(instruments))

@@ -14,6 +14,7 @@ Rules where venues differ, decided here:
 - Quantities and prices have the bounds of the lit book's orders, and ids and times those of the log's numbers:
   whatever else a command holds is refused, with a reason. A side and a reason to decline go by their number.
 - When every dealer has declined, the request ends.
+- Where there are trading days, a close ends every open request as its time would, and none opens until the next open.
 - Trade ids count down from -1: within an instrument they never meet those of the lit book, which count up.
 """
 
@@ -43,6 +44,7 @@ from lob_sim.messages import (
     RfqQuoted,
     RfqRejected,
     RfqTraded,
+    SetRfqSession,
     Side,
     SubmitQuote,
     WalkAway,
@@ -86,7 +88,7 @@ class RfqVenue(Venue):
         max_dealers: Most dealers that one request may name.
     """
 
-    commands = (RequestQuote, SubmitQuote, DeclineQuote, AcceptQuote, WalkAway, ExpireRfqs)
+    commands = (RequestQuote, SubmitQuote, DeclineQuote, AcceptQuote, WalkAway, ExpireRfqs, SetRfqSession)
     public = (RfqPrint,)
     __slots__ = (
         "_client_ids",
@@ -94,6 +96,7 @@ class RfqVenue(Venue):
         "_expiries",
         "_handlers",
         "_instrument_id",
+        "_is_open",
         "_known_dealers",
         "_last_quote_id",
         "_last_rfq_id",
@@ -126,6 +129,7 @@ class RfqVenue(Venue):
         self._last_quote_id = 0
         self._last_trade_id = 0
         self._now_ns: Ns = 0
+        self._is_open = True
         self._handlers: dict[type[Command], Callable[[Any], list[Event]]] = {
             RequestQuote: self._request,
             SubmitQuote: self._quote,
@@ -133,6 +137,7 @@ class RfqVenue(Venue):
             AcceptQuote: self._accept,
             WalkAway: self._walk_away,
             ExpireRfqs: _nothing_more,
+            SetRfqSession: self._set_session,
         }
 
     def process(self, command: Command, ts_ns: Ns) -> list[Event]:
@@ -314,6 +319,12 @@ class RfqVenue(Venue):
             return self._reject(command, command.rfq_id, RejectReason.NOT_OWNER)
         return [self._close(request, RfqEnd.WALKED_AWAY)]
 
+    def _set_session(self, command: SetRfqSession) -> list[Event]:
+        self._is_open = command.is_open
+        if command.is_open:
+            return []
+        return [self._close(request, RfqEnd.EXPIRED) for request in list(self._requests.values())]
+
     # --- parts ---------------------------------------------------------------------------------------------
 
     def _end_what_is_over(self) -> list[Event]:
@@ -332,6 +343,8 @@ class RfqVenue(Venue):
 
     def _fault_of_request(self, command: RequestQuote) -> RejectReason | None:
         """Why a request is refused; its own fields come first."""
+        if not self._is_open:
+            return RejectReason.SESSION_CLOSED
         flaw = request_flaw(command, self._now_ns, self._max_dealers)
         if flaw is not None:
             return flaw

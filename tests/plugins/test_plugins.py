@@ -130,7 +130,7 @@ def test_every_kind_of_value() -> None:
         pair=[4, "2us"],
         shares={"a": Decimal("0.5")},
         limit="1h",
-        exit={"type": "stop", "after": "2d"},
+        exit={"type": "stop", "after": "48h"},
     )
     assert params == Tool.Params(
         gamma=0.1,

@@ -231,7 +231,7 @@ def test_a_rate_of_jumps_next_to_nothing_means_none() -> None:
     assert len(run(parse_scenario(raw), 1).table("fair_value")) > 10
 
 
-@pytest.mark.parametrize("text", ["1e1000000", "1e999999d", "sNaN", "1e300s", "200000d"])
+@pytest.mark.parametrize("text", ["1e1000000", "1e999999h", "sNaN", "1e300s", "4800000h"])
 def test_durations_beyond_all_time_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="expected a duration"):
         parse_duration_ns(text)

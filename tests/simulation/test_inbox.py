@@ -148,7 +148,7 @@ def test_an_agent_without_market_data_hooks_costs_no_market_data_events() -> Non
 
 def test_every_event_type_with_a_hook_reaches_it_and_others_reach_none() -> None:
     hooks = {name for name in dir(Strategy) if name.startswith("on_")}
-    assert hooks - {"on_start", "on_wake", "on_book", "on_desk_event", "on_stop"} == OWN_HOOKS
+    assert hooks - {"on_start", "on_wake", "on_book", "on_close", "on_desk_event", "on_open", "on_stop"} == OWN_HOOKS
 
 
 # --- wake-ups and the end ----------------------------------------------------------------------------------

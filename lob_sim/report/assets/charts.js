@@ -22,9 +22,22 @@
   }
 
   function shockShapes() {
-    return (report.data.shocks_ms || []).map((at) => ({
+    const shocks = (report.data.shocks_ms || []).map((at) => ({
       type: "line", xref: "x", yref: "paper", x0: report.toAxis(at), x1: report.toAxis(at), y0: 0, y1: 1, line: { color: "@muted", width: 1, dash: "dot" },
     }));
+    return shocks.concat(nightShapes());
+  }
+
+  function nightShapes() {
+    const length = report.data.day_ms || 0;
+    const nights = [];
+    for (let open = 0; length && open + report.data.session_ms < report.data.horizon_ms; open += length) {
+      nights.push({
+        type: "rect", xref: "x", yref: "paper", layer: "below", x0: report.toAxis(open + report.data.session_ms),
+        x1: report.toAxis(Math.min(open + length, report.data.horizon_ms)), y0: 0, y1: 1, fillcolor: "@muted", opacity: 0.15, line: { width: 0 },
+      });
+    }
+    return nights;
   }
 
   /* Traces without the agents that the reader has hidden; a heat map loses their rows. */
