@@ -13,6 +13,8 @@ from lob_sim.balance.constraints import (
     Constraint,
     FundingConstraint,
     InventoryConstraint,
+    LiquidityCoverageConstraint,
+    RiskWeightedConstraint,
     SlrConstraint,
     ThresholdLeverageConstraint,
     VarConstraint,
@@ -45,6 +47,8 @@ CONSTRAINTS: Mapping[str, type[Constraint]] = {
         CapitalVarConstraint,
         FundingConstraint,
         InventoryConstraint,
+        RiskWeightedConstraint,
+        LiquidityCoverageConstraint,
     )
 }
 LIQUIDATIONS: Mapping[str, type[LiquidationStrategy]] = {
@@ -55,9 +59,11 @@ MARKINGS: Mapping[str, type[MarkingPolicy]] = {"hierarchy": HierarchyMarking}
 _SWITCHED: Mapping[str, str] = {
     "slr": "slr",
     "leverage_threshold": "slr",
+    "risk_weighted": "slr",
     "var": "var",
     "capital_var": "var",
     "funding": "funding",
+    "liquidity_coverage": "funding",
 }
 
 

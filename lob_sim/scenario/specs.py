@@ -173,8 +173,8 @@ class ConstraintSpec(Spec, frozen=True, kw_only=True):
     Source: that of each limit, below.
 
     Attributes:
-        kind: ``slr``, ``leverage_threshold``, ``var``, ``capital_var``, ``funding``, ``inventory``, or a user's
-            own as ``"module:Class"``.
+        kind: ``slr``, ``leverage_threshold``, ``risk_weighted``, ``var``, ``capital_var``, ``funding``,
+            ``liquidity_coverage``, ``inventory``, or a user's own as ``"module:Class"``.
         params: Its parameters.
     """
 
@@ -284,9 +284,9 @@ class SwitchSpec(Spec, frozen=True, kw_only=True):
     Source: a choice of this program: the factors of its factorial experiments.
 
     Attributes:
-        slr: Leverage limits bind.
+        slr: Leverage limits and capital ratios bind.
         var: Value-at-risk limits bind.
-        funding: Haircuts move, funding limits bind and lenders may refuse to roll.
+        funding: Haircuts move, funding and liquidity limits bind and lenders may refuse to roll.
         redemptions: Investors redeem from funds that lose.
         prudent_marks: Marks that no lit market supports carry the prudent valuation adjustment.
         toxicity: Dealers learn from flow how much of it is informed; else they keep their prior.

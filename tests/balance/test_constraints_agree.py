@@ -15,6 +15,7 @@ from lob_sim.balance.constraints import (
     Constraint,
     FundingConstraint,
     InventoryConstraint,
+    RiskWeightedConstraint,
     SlrConstraint,
     VarConstraint,
 )
@@ -76,6 +77,13 @@ constraints = st.one_of(
     ),
     st.builds(lambda x: VarConstraint(VarConstraint.Params(limit=x), CONTEXT_2), st.floats(0, 1e9)),
     st.just(FundingConstraint(FundingConstraint.Params(), CONTEXT_2)),
+    st.builds(
+        lambda m, w: RiskWeightedConstraint(
+            RiskWeightedConstraint.Params(minimum=m, weights={"treasuries": w}, other_assets_weight=0.0), CONTEXT_2
+        ),
+        st.floats(0.01, 0.9),
+        st.sampled_from([0.0, 0.2, 1.5]),
+    ),
     st.builds(
         lambda x: InventoryConstraint(InventoryConstraint.Params(limits={"corporates": x * 1e6}), CONTEXT_2),
         st.integers(0, 5_000),

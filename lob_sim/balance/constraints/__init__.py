@@ -4,6 +4,8 @@ from lob_sim.balance.constraints.base import UNLIMITED_LOTS, Constraint
 from lob_sim.balance.constraints.capital_var import CapitalVarConstraint
 from lob_sim.balance.constraints.funding import FundingConstraint
 from lob_sim.balance.constraints.inventory import InventoryConstraint
+from lob_sim.balance.constraints.liquidity_coverage import LiquidityCoverageConstraint
+from lob_sim.balance.constraints.risk_weighted import RiskWeightedConstraint
 from lob_sim.balance.constraints.slr import SlrConstraint
 from lob_sim.balance.constraints.threshold import ThresholdLeverageConstraint
 from lob_sim.balance.constraints.var import VarConstraint
@@ -14,6 +16,8 @@ __all__ = [
     "Constraint",
     "FundingConstraint",
     "InventoryConstraint",
+    "LiquidityCoverageConstraint",
+    "RiskWeightedConstraint",
     "SlrConstraint",
     "ThresholdLeverageConstraint",
     "VarConstraint",
