@@ -1,34 +1,44 @@
 """Which calibrations of the whole system have a calm in order? A Sobol design over all that no source fixes.
 
-History matching (Craig, Goldstein, Seheult and Smith 1997; in economics Grazzini and Richiardi 2015): a point of the
-design is *ruled out* when its calm, run on a short horizon with a few seeds, is shown to break a fact of
-:mod:`experiments.calm_facts`, the whole interval being outside the bounds; what is not ruled out is kept. Few seeds
-rule out little, so that the kept set is asked again with more of them before anything is claimed of it. How many
-survive is a result, and so is which fact rules out most.
+History matching (Craig, Goldstein, Seheult and Smith 1997; in economics Grazzini and Richiardi 2015) in waves, the
+cheap one first. What a point breaks of :mod:`experiments.calm_facts` rules it out; what is not ruled out is kept.
+
+1. *One short run of every point.* A single run has no interval, so that its noise is taken from elsewhere: the scenario
+   itself is run with some seeds, and a fact rules a point out where its statistic is beyond its bounds by more than
+   ``IMPLAUSIBLE`` of the standard deviations found there. (Three is the rule for one statistic, whatever its
+   distribution, as long as it has one mode: Pukelsheim 1994. Here are two dozen of them.)
+2. *More and longer runs of what is left.* A fact rules a point out where the whole interval over its seeds is out of
+   bounds.
+
+Few seeds rule out little, so that the kept set is asked again with more of them before anything is claimed of it. How
+many survive is a result, and so is which fact rules out most.
 
 Every axis is a parameter of a strategy, in all groups of that strategy at once, or one of two amounts of capital:
 dealers' headroom over their leverage limit, and the size of the leveraged funds' balance sheets. The ranges are stated
 in ``FREE``, and are wide on purpose.
 
 ``python -m experiments.history_matching out/history --points 256`` runs, or with ``--resume`` goes on; it leaves the
-sweep and ``kept.json`` in the folder.
+sweeps of its waves and ``kept.json`` in the folder.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 import typer
 
-from experiments.calm_facts import Fact, instrument_facts, jackknife, market_facts, measure_calm
+from experiments.calm_facts import Fact, broken, instrument_facts, market_facts, measure_calm
 from experiments.spiral import cells
 from lob_sim.errors import InputError, LobSimError
+from lob_sim.files import write_file
 from lob_sim.running import dry_run
 from lob_sim.scenario import InstrumentSpec, Scenario, load_scenario, parse_scenario, scenario_to_dict
 from lob_sim.sweep import Axis, Design, Processes, SweepPlan, progress_bar, run_sweep
@@ -108,40 +118,61 @@ def at(scenario: Scenario, point: Mapping[str, Value]) -> Scenario:
 
 
 class CalmTask(msgspec.Struct, frozen=True):
-    """The calm of one scenario at a point; the scenario travels as plain data."""
+    """The calm of one scenario at a point of the design, whose number is the override; it travels as plain data."""
 
     scenario: dict[str, Any]
+    points: list[Point]
 
     def __call__(self, spec: TaskSpec) -> TaskResult:
         """Do one run."""
         base = parse_scenario(msgspec.to_builtins(self.scenario), "history matching: ")
-        return measure_calm(at(base, spec.overrides), spec.seed, spec.out)
+        number = int(spec.overrides[_CALIBRATION])
+        return measure_calm(base if number == _ITSELF else at(base, self.points[number]), spec.seed, spec.out)
 
 
-def plan(scenario: Scenario, points: int, seeds: int, horizon: str) -> SweepPlan:
-    """The sweep: a Sobol design over every free parameter, the scenario without its shocks."""
+_CALIBRATION, _ITSELF = "calibration", -1
+"""Name of the override, and the number that stands for the scenario as it is."""
+
+
+def sobol(points: int) -> Design:
+    """The design over every free parameter."""
+    return Design(tuple(Axis(label, (), free.low, free.high) for label, free in FREE.items()), "sobol", points)
+
+
+def plan(scenario: Scenario, design: Design, numbers: Sequence[int], seeds: int, horizon: str) -> SweepPlan:
+    """The sweep of one wave: points of the design by number, the scenario without its shocks."""
     quiet = msgspec.structs.replace(cells.calm(scenario), horizon=parse_duration_ns(horizon))
-    axes = tuple(Axis(label, (), free.low, free.high) for label, free in FREE.items())
     plain = scenario_to_dict(quiet)
-    described = {key: value for key, value in plain.items() if key != "folder"}
-    return SweepPlan(task=CalmTask(plain), design=Design(axes, "sobol", points), seeds=seeds, scenario=described)
+    described = {key: value for key, value in plain.items() if key != "folder"} | {
+        "points": msgspec.to_builtins(design)
+    }
+    chosen = Design((Axis(_CALIBRATION, tuple(numbers)),))
+    return SweepPlan(task=CalmTask(plain, design.points()), design=chosen, seeds=seeds, scenario=described)
 
 
 # --- what is kept ------------------------------------------------------------------------------------------------
 
 
-def broken(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> list[str]:
-    """The facts that the runs of one point (a row a seed) are shown to break: the whole interval is out of bounds."""
-    facts = [fact for spec in instruments for fact in instrument_facts(spec.name, None)]
-    found = [fact.text for fact in [*facts, *market_facts(frame, instruments)] if _is_broken(frame, fact)]
-    # With 95 % of seeds free of forced sales, more than one seed in three with one is a chance of some per mille.
-    return [*found, "forced sales"] if (frame["forced_orders"] > 0).mean() > 1 / 3 else found
+IMPLAUSIBLE = 4.0
+"""So many standard deviations of a single run out of its bounds, and a fact rules a point out."""
+_YARDSTICK = 12
+"""Seeds of the scenario itself from which these deviations are taken."""
+Breaks = dict[int, list[str]]
+"""What each point breaks, by its number in the design: nothing, if the list is empty."""
 
 
-def _is_broken(frame: pd.DataFrame, fact: Fact) -> bool:
-    told = jackknife(frame, fact.statistic)
-    # Written so that a NaN breaks it: nothing is known to be in order where nothing was measured.
-    return not (told.high >= fact.low and told.low <= fact.high)
+class Wave(msgspec.Struct, frozen=True):
+    """What one wave has done.
+
+    Attributes:
+        asked: How many points were run.
+        left: How many of them are not ruled out.
+        breaks: For each fact, how many break it.
+    """
+
+    asked: int
+    left: int
+    breaks: dict[str, int]
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -149,62 +180,106 @@ class Kept(msgspec.Struct, frozen=True):
 
     Attributes:
         points: The points, by number in the design.
-        asked: How many points have enough runs to be judged.
-        breaks: For each fact, how many of these break it.
+        asked: How many points the design has.
+        waves: What each wave has ruled out.
     """
 
     points: dict[int, Point]
     asked: int
-    breaks: dict[str, int]
+    waves: list[Wave]
 
 
-def keep(frame: pd.DataFrame, points: list[Point], instruments: list[InstrumentSpec]) -> Kept:
-    """Judge every point of which at least three runs have ended well; a point whose run failed is not kept."""
-    kept: dict[int, Point] = {}
-    breaks: dict[str, int] = {}
-    asked = 0
-    for number, rows in frame.groupby("point", sort=True):
-        runs = rows[rows["status"] == "ok"].reset_index(drop=True)
-        if len(rows) < _FEWEST:
-            continue
-        asked += 1
-        found = broken(runs, instruments) if len(runs) == len(rows) else ["a run failed"]
-        for text in found:
-            breaks[text] = breaks.get(text, 0) + 1
-        if not found:
-            kept[int(str(number))] = points[int(str(number))]
-    return Kept(kept, asked, dict(sorted(breaks.items(), key=lambda item: -item[1])))
+def first_look(frame: pd.DataFrame, yardstick: pd.DataFrame, instruments: list[InstrumentSpec]) -> Breaks:
+    """Judge points by one run each, against the noise of single runs of the scenario itself."""
+    facts = [fact for spec in instruments for fact in instrument_facts(spec.name, None)]
+    facts += market_facts(yardstick, instruments)
+    runs = [yardstick.iloc[[k]] for k in range(len(yardstick))]
+    noise = {fact.text: float(np.std([fact.statistic(run) for run in runs], ddof=1)) for fact in facts}
+
+    def judged(run: pd.DataFrame) -> list[str]:
+        return [fact.text for fact in facts if _is_implausible(fact, fact.statistic(run), noise[fact.text])]
+
+    return _by_point(frame, judged)
+
+
+def _is_implausible(fact: Fact, found: float, noise: float) -> bool:
+    reach = IMPLAUSIBLE * noise
+    # Written so that a NaN breaks it, except where the scenario itself has none to compare with.
+    return not (np.isnan(reach) or fact.low - reach <= found <= fact.high + reach)
+
+
+def closer_look(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> Breaks:
+    """Judge points by several runs each: the whole interval of a fact is out of bounds."""
+    return _by_point(frame, lambda runs: broken(runs, instruments, {}))
+
+
+def _by_point(frame: pd.DataFrame, judged: Callable[[pd.DataFrame], list[str]]) -> Breaks:
+    found: Breaks = {}
+    for number, rows in frame.groupby(_CALIBRATION, sort=True):
+        fine = bool((rows["status"] == "ok").all())
+        found[int(str(number))] = judged(rows.reset_index(drop=True)) if fine else ["a run failed"]
+    return found
+
+
+def wave(breaks: Breaks) -> Wave:
+    """A wave in numbers."""
+    counts = Counter(text for found in breaks.values() for text in found)
+    return Wave(len(breaks), sum(not found for found in breaks.values()), dict(counts.most_common()))
 
 
 _FEWEST = 3
 
 
 def history_matching(
-    out: Annotated[Path, typer.Argument(help="Folder of the sweep.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the sweeps.")],
     scenario: Annotated[Path, typer.Option(help="Scenario file.")] = SCENARIO,
     points: Annotated[int, typer.Option(min=1, help="Points of the design; a power of two keeps it balanced.")] = 256,
-    seeds: Annotated[int, typer.Option(min=_FEWEST, help="Seeds of each point.")] = 4,
-    horizon: Annotated[str, typer.Option(help="Simulated time of a run.")] = "20min",
+    seeds: Annotated[int, typer.Option(min=_FEWEST, help="Seeds of each point that the first wave leaves.")] = 4,
+    horizon: Annotated[str, typer.Option(help="Simulated time of their runs.")] = "20min",
+    first_horizon: Annotated[str, typer.Option(help="Simulated time of a run of the first wave.")] = "8min",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on with the sweep in the folder.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with the sweeps in the folder.")] = False,
 ) -> None:
     """Run the design, and say what is not ruled out."""
-    base = load_scenario(scenario)
-    made = plan(base, points, seeds, horizon)
-    with progress_bar("history matching") as progress, Processes(workers or None) as executor:
-        sweep = run_sweep(
-            made,
-            out,
-            executor=executor,
-            resume=resume,
-            validate=lambda point: void(dry_run(at(base, point))),
-            progress=progress,
-        )
-    found = keep(sweep.frame(), sweep.points, base.instruments)
-    (out / "kept.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
-    typer.echo(f"{len(found.points)} of {found.asked} calibrations are not ruled out; kept.json has them")
-    for text, count in found.breaks.items():
-        typer.echo(f"  {count / found.asked:6.1%} break: {text}")
+    base, design = load_scenario(scenario), sobol(points)
+    made = design.points()
+    parse_duration_ns(horizon)
+
+    def swept(name: str, numbers: Sequence[int], seeds: int, horizon: str) -> pd.DataFrame:
+        wanted = plan(base, design, numbers, seeds, horizon)
+        folder = out / name
+        # A wave that was not begun before the sweep stopped has no folder to go on with.
+        with progress_bar(name) as progress, Processes(workers or None) as executor:
+            sweep = run_sweep(
+                wanted,
+                folder,
+                executor=executor,
+                resume=resume and folder.exists(),
+                validate=lambda point: void(dry_run(_scenario_of(base, made, point))),
+                progress=progress,
+            )
+        return sweep.frame()
+
+    yardstick = swept("yardstick", [_ITSELF], _YARDSTICK, first_horizon)
+    first = first_look(swept("wave1", range(points), 1, first_horizon), yardstick, base.instruments)
+    waves, left = [wave(first)], [number for number, found in first.items() if not found]
+    kept: dict[int, Point] = {}
+    if left:
+        second = closer_look(swept("wave2", left, seeds, horizon), base.instruments)
+        waves.append(wave(second))
+        kept = {number: made[number] for number, found in second.items() if not found}
+    result = Kept(kept, points, waves)
+    write_file(out / "kept.json", msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    typer.echo(f"{len(kept)} of {points} calibrations are not ruled out; kept.json has them")
+    for k, done in enumerate(waves, 1):
+        typer.echo(f"wave {k}: {done.left} of {done.asked} left")
+        for text, count in done.breaks.items():
+            typer.echo(f"  {count / done.asked:6.1%} break: {text}")
+
+
+def _scenario_of(base: Scenario, points: list[Point], point: Point) -> Scenario:
+    number = int(point[_CALIBRATION])
+    return base if number == _ITSELF else at(base, points[number])
 
 
 def void(_: object) -> None:

@@ -19,11 +19,14 @@ class SlowCapital(Strategy):
 
     At Poisson times it studies one instrument and moves its valuation part of the way towards fair value seen with
     noise. Its bid rests ``margin_ticks`` below that and lower by ``concession_ticks_per_lot`` for each lot absorbed
-    of late; its ask, for what it holds, as far above. New capital arrives: the concession for lots absorbed halves
-    every ``capital_half_life``. It pays with the cash that it has and never borrows. Between two
+    of late; its ask, for what it holds, as far above. So it is a demand curve: a price lower by a concession draws one
+    lot more. New capital arrives: the concession for lots absorbed halves every ``capital_half_life``, and sooner where
+    it is large, because a discount is seen (``attention_ticks``): with x lots absorbed, half-life H and c ticks a lot,
+    dx/dt = −(ln 2/H)·x·(1 + c·x/a). It pays with the cash that it has and never borrows. Between two
     looks its orders stand where they are. Its scenario group needs ``sees_fair_value``.
 
-    Source: slow-moving capital, Duffie (2010), "Asset Price Dynamics with Slow-Moving Capital"; the demand of
+    Source: slow-moving capital, Duffie (2010), "Asset Price Dynamics with Slow-Moving Capital", which moves the faster
+    the more there is to earn, Duffie and Strulovici (2012), "Capital Mobility and Asset Pricing"; the demand of
     outside buyers that stops a fire sale, Shleifer and Vishny (1992) and Brunnermeier and Pedersen (2009).
     """
 
@@ -36,7 +39,8 @@ class SlowCapital(Strategy):
             size_lots: Size of each resting order.
             margin_ticks: Distance of its orders from its valuation when it has absorbed nothing.
             concession_ticks_per_lot: How much further its price is for each lot absorbed.
-            capital_half_life: Time in which the concession asked for a lot halves.
+            capital_half_life: Time in which the concession asked for a lot halves, where it is small.
+            attention_ticks: Concession at which capital arrives twice as fast as that; 0: always at the same rate.
             noise_sd_ticks: Standard deviation of the error in each look at fair value.
             learning_weight: Part of the way that its valuation moves at each look.
         """
@@ -47,6 +51,7 @@ class SlowCapital(Strategy):
         margin_ticks: Annotated[float, msgspec.Meta(gt=0)] = 30.0
         concession_ticks_per_lot: Annotated[float, msgspec.Meta(ge=0)] = 2.0
         capital_half_life: Interval = 600 * NS_PER_S
+        attention_ticks: Annotated[float, msgspec.Meta(ge=0)] = 0.0
         noise_sd_ticks: Annotated[float, msgspec.Meta(ge=0)] = 10.0
         learning_weight: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
 
@@ -108,6 +113,10 @@ class SlowCapital(Strategy):
         return min(self.params.size_lots, max(0, cash // ctx.instruments[instrument_id].value(bid_ticks, 1)))
 
     def _let_capital_arrive(self, ctx: Context, instrument_id: int) -> None:
+        p, absorbed = self.params, self.absorbed_lots[instrument_id]
         elapsed_ns = ctx.now_ns - self.decayed_ns[instrument_id]
-        self.absorbed_lots[instrument_id] *= 0.5 ** (elapsed_ns / self.params.capital_half_life)
+        stays = 0.5 ** (elapsed_ns / p.capital_half_life)
+        # The solution of the differential equation above: logistic decay.
+        eager = abs(absorbed) * p.concession_ticks_per_lot / p.attention_ticks if p.attention_ticks else 0.0
+        self.absorbed_lots[instrument_id] = absorbed * stays / (1 + eager * (1 - stays))
         self.decayed_ns[instrument_id] = ctx.now_ns

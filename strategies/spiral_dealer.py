@@ -62,9 +62,12 @@ class ElasticQuotes(LitPolicy):
     """Quotes what breaks even against elastic uninformed flow, and leaves the book when nothing does.
 
     It also leaves when the expected loss on its quotes is past its appetite, and stops bidding when a limit binds or
-    its limits leave it no headroom.
+    its limits leave it no headroom. Before that it shows less: where ``risk_budget_tick_lots`` is given, its size times
+    the deviation of its belief stays within it, so that depth falls as uncertainty rises. Both are its retreat, and off
+    with that switch.
 
-    Source: Glosten and Milgrom (1985), section 4 (closure of the market), with a Gaussian belief.
+    Source: Glosten and Milgrom (1985), section 4 (closure of the market), with a Gaussian belief; depth that falls as
+    volatility rises: Fleming and Ruela (2020), "Treasury Market Liquidity during the COVID-19 Crisis".
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,12 +80,15 @@ class ElasticQuotes(LitPolicy):
             reservation_ticks: The most that an uninformed trader would pay off fair value; where values are
                 exponential, their mean.
             retreat: Its terms for staying in the lit book.
+            risk_budget_tick_lots: The most that its quoted size times the deviation of its belief may be, but for a
+                lot that it always shows; 0: its size is always the same.
         """
 
         processing_ticks: Annotated[float, msgspec.Meta(ge=0)] = 0.5
         reservations: Literal["uniform", "exponential"] = "uniform"
         reservation_ticks: Annotated[float, msgspec.Meta(gt=0)] = 20.0
         retreat: RetreatParams = RetreatParams(appetite_tick_lots=100.0)
+        risk_budget_tick_lots: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
     params: Params
 
@@ -106,6 +112,7 @@ class ElasticQuotes(LitPolicy):
     def quotes(self, ctx: Context, situation: Situation) -> Quotes | None:
         """Stay in the lit book or leave it, and say why."""
         instrument_id, now_ns = situation.instrument_id, ctx.now_ns
+        situation = self._within_budget(ctx, situation)
         now = self._assess(ctx, situation)
         retreat = self.retreats[instrument_id]
         before, since_ns = retreat.cause, retreat.since_ns
@@ -117,6 +124,13 @@ class ElasticQuotes(LitPolicy):
         needed = now.half_spread_ticks if ctx.switches.retreat else self._needed_ticks(situation)
         # Under the causes that take its bid it does not buy, and still offers.
         return self._priced(ctx, situation, needed).on_sides(bid=cause is None, ask=True)
+
+    def _within_budget(self, ctx: Context, situation: Situation) -> Situation:
+        budget, sd = self.params.risk_budget_tick_lots, situation.belief.sd_ticks
+        if not budget or not ctx.switches.retreat or situation.size_lots * sd <= budget:
+            return situation
+        lots = max(1, int(budget / sd))
+        return msgspec.structs.replace(situation, size_lots=lots, qty_lots=lots)
 
     def _priced(self, ctx: Context, situation: Situation, needed_ticks: float | None) -> Quotes:
         cost = self.params.processing_ticks

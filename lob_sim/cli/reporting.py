@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import typer
 
+from lob_sim.analysis.calm_verdict import read_verdicts
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import DataError, InputError
 from lob_sim.extras import need_extra
@@ -48,19 +49,29 @@ def report_command(
         ),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    calm: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Verdicts on the calm of markets, as `calm_facts --save` writes them."),
+    ] = None,
 ) -> None:
     """Write one self-contained page that opens from disk: what happened, why, and every number behind it."""
-    page = write_report(paths, out)
+    page = write_report(paths, out, calm)
     echo_lines([str(page)])
     if show:
         webbrowser.open(page.resolve().as_uri())
 
 
-def write_report(paths: Sequence[Path], out: Path | None = None) -> Path:
+def write_report(paths: Sequence[Path], out: Path | None = None, calm: Path | None = None) -> Path:
     """Write the page that fits what the paths are.
 
+    Args:
+        paths: A run, several runs, a sweep or a validation.
+        out: The page; by default in or beside what it is of.
+        calm: A file of verdicts on the calm of markets; the page of a run says the one on its own.
+
     Raises:
-        InputError: A path is nothing that has a page, or several are not all runs.
+        InputError: A path is nothing that has a page, or several are not all runs; ``calm`` is no file of verdicts, or
+            given for something else than one run.
         MissingExtraError: What pages are made with is not installed.
         OutputError: The page cannot be written.
     """
@@ -69,12 +80,17 @@ def write_report(paths: Sequence[Path], out: Path | None = None) -> Path:
     from lob_sim.report.results_page import read_validation, validation_page
     from lob_sim.report.run_page import run_page
 
+    path = paths[0]
+    is_run = len(paths) == 1 and (path / MANIFEST_NAME).is_file()
+    if calm is not None and not is_run:
+        raise InputError("is for the page of one run", "--calm")
     if len(paths) > 1:
         target = out if out is not None else paths[0].resolve().parent / COMPARISON
         return write_page(_comparison(paths, target), target)
-    path = paths[0]
-    if (path / MANIFEST_NAME).is_file():
-        return write_page(run_page(open_run(path), path.resolve().name), out if out is not None else path / PAGE)
+    if is_run:
+        verdicts = read_verdicts(calm) if calm is not None else {}
+        text = run_page(open_run(path), path.resolve().name, verdicts)
+        return write_page(text, out if out is not None else path / PAGE)
     if (path / _SWEEP).is_file():
         return write_page(_sweep(path), out if out is not None else path / PAGE)
     if path.is_file() and path.suffix == ".json":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 from markupsafe import Markup
 
+from lob_sim.analysis.calm_verdict import CalmVerdict, find_verdict
 from lob_sim.analysis.quality import market_quality
 from lob_sim.analysis.summary import summarise
 from lob_sim.errors import DataError, LobSimError
@@ -26,12 +28,13 @@ _MOST_EVENTS = 400
 
 
 @reads_logs
-def run_page(run: Run, name: str) -> str:
+def run_page(run: Run, name: str, verdicts: Mapping[str, CalmVerdict] | None = None) -> str:
     """The page of a run: headline, timeline, panels, replay viewer, scenario.
 
     Args:
         run: The run, complete or not.
         name: What to call it, for example the name of its folder.
+        verdicts: On the calm of markets, in addition to those that are shipped.
 
     Raises:
         DataError: The run has no rows, or they cannot be read.
@@ -53,6 +56,7 @@ def run_page(run: Run, name: str) -> str:
         description=run.header.scenario.get("description", ""),
         headline=headline.headline(run),
         facts=headline.facts(run, metrics),
+        calm=find_verdict(run.header.scenario, verdicts) if run.header.scenario else None,
         problems=[] if run.status == COMPLETE else run.condition(),
         chain=told,
         rows=key_rows(happened),

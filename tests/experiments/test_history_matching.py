@@ -19,7 +19,10 @@ from lob_sim.scenario import load_scenario
 
 def points_frame(*frames: pd.DataFrame) -> pd.DataFrame:
     """Rows of a sweep's table: a point for each frame, all of whose runs ended well."""
-    return pd.concat([f.assign(point=k, status="ok") for k, f in enumerate(frames)], ignore_index=True)
+    return pd.concat([f.assign(calibration=k, status="ok") for k, f in enumerate(frames)], ignore_index=True)
+
+
+FAR = "treasury: mid less value (root mean square, half-spreads)"
 
 
 def test_what_is_in_order_is_kept_and_what_is_shown_to_break_a_fact_is_not() -> None:
@@ -27,11 +30,9 @@ def test_what_is_in_order_is_kept_and_what_is_shown_to_break_a_fact_is_not() -> 
     far["rms_ticks.treasury"] *= 5
     unsure["comove.treasury"] = [0.6, 0.9, 0.7] * (len(unsure) // 3)
     assert unsure["comove.treasury"].mean() < 0.8
-    instruments = cells.flagship().instruments
-    found = hm.keep(points_frame(in_order(), far, unsure), [{"p": 0}, {"p": 1}, {"p": 2}], instruments)
-    assert found.points == {0: {"p": 0}, 2: {"p": 2}}
-    assert found.asked == 3
-    assert found.breaks == {"treasury: mid less value (root mean square, half-spreads)": 1}
+    found = hm.closer_look(points_frame(in_order(), far, unsure), cells.flagship().instruments)
+    assert found == {0: [], 1: [FAR], 2: []}
+    assert hm.wave(found) == hm.Wave(3, 2, {FAR: 1})
 
 
 def test_nothing_measured_failed_runs_and_forced_sales_rule_out() -> None:
@@ -39,15 +40,37 @@ def test_nothing_measured_failed_runs_and_forced_sales_rule_out() -> None:
     nothing["alpha.treasury"] = math.nan
     forced["forced_orders"] = [1.0, 1.0, 0.0] * (len(forced) // 3)
     frame = points_frame(nothing, forced, in_order())
-    frame.loc[frame["point"] == 2, "status"] = np.array(["error", *["ok"] * (len(forced) - 1)])
-    found = hm.keep(frame, [{}, {}, {}], cells.flagship().instruments)
-    assert found.points == {}
-    assert set(found.breaks) == {"treasury: dealers' perceived share less that", "forced sales", "a run failed"}
+    frame.loc[frame["calibration"] == 2, "status"] = np.array(["error", *["ok"] * (len(forced) - 1)])
+    found = hm.closer_look(frame, cells.flagship().instruments)
+    assert list(found.values()) == [
+        ["treasury: dealers' perceived share less that"],
+        ["forced sales"],
+        ["a run failed"],
+    ]
 
 
-def test_points_with_too_few_runs_are_not_judged() -> None:
-    found = hm.keep(points_frame(in_order().head(2)), [{}], cells.flagship().instruments)
-    assert (found.points, found.asked) == ({}, 0)
+@pytest.mark.parametrize(("beyond", "breaks"), [(0.9, 0), (1.1, 1)])
+def test_a_single_run_is_held_against_the_noise_of_single_runs(beyond: float, breaks: int) -> None:
+    """At the lower bound of 0.8 less four standard deviations, and no sooner."""
+    yardstick = in_order()
+    noise = float(yardstick["comove.treasury"].std(ddof=1))
+    assert noise > 0
+    one = in_order().head(1)
+    one["comove.treasury"] = 0.8 - beyond * hm.IMPLAUSIBLE * noise
+    found = hm.first_look(points_frame(one), yardstick, cells.flagship().instruments)
+    assert len(found[0]) == breaks
+    assert all("correlation of 300 s" in text for text in found[0])
+
+
+def test_a_single_run_in_which_nothing_was_measured_is_ruled_out() -> None:
+    one = in_order().head(1)
+    one["alpha.treasury"] = math.nan
+    instruments = cells.flagship().instruments
+    assert hm.first_look(points_frame(one), in_order(), instruments) == {
+        0: ["treasury: dealers' perceived share less that"]
+    }
+    # Unless nothing can be, with the scenario itself either.
+    assert hm.first_look(points_frame(one), in_order().assign(**{"alpha.treasury": math.nan}), instruments) == {0: []}
 
 
 @pytest.mark.parametrize("label", list(hm.FREE))
@@ -69,9 +92,15 @@ def test_capital_of_funds_is_not_that_of_dealers() -> None:
         assert (before == after) is (cells.class_of(before) != "LeveragedFund")
 
 
-def test_a_sweep_is_resumed_and_leaves_what_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sweeps_are_resumed_and_leave_what_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hm, "_YARDSTICK", 2)
+    # Whatever a minute of a market shows, the first wave lets it through.
+    monkeypatch.setattr(hm, "_is_implausible", lambda *_: False)
     out = tmp_path / "sweep"
-    options = [str(out), "--points", "1", "--seeds", "3", "--horizon", "60s", "--workers", "1"]
+    options = [str(out), "--points", "1", "--seeds", "3", "--horizon", "60s", "--first-horizon", "40s"]
+    options += ["--workers", "1"]
     for arguments, code in ((options, 0), (options, 2), ([*options, "--resume"], 0)):
         try:
             hm.main(arguments)
@@ -83,4 +112,6 @@ def test_a_sweep_is_resumed_and_leaves_what_is_kept(tmp_path: Path, capsys: pyte
     assert "resume" in told.err
     kept = json.loads((out / "kept.json").read_text())
     assert kept["asked"] == 1
-    assert len(kept["points"]) + bool(kept["breaks"]) >= 1
+    assert [wave["asked"] for wave in kept["waves"]] == [1, 1]
+    assert len(kept["points"]) + bool(kept["waves"][1]["breaks"]) >= 1
+    assert {"yardstick", "wave1", "wave2"} <= {path.name for path in out.iterdir()}

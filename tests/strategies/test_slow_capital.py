@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -94,3 +95,32 @@ def test_it_hears_an_announcement_and_moves_its_bid() -> None:
     strategy = started(ctx)
     strategy.on_announcement(ctx, Announcement(0, 0, -40.0, 10.0))
     assert bid(ctx) == (910, 5)
+
+
+def test_capital_comes_the_faster_the_more_there_is_to_earn() -> None:
+    ctx = RecordingContext(initial_ticks=1000)
+    strategy = started(ctx, attention_ticks=40.0)
+    buys(strategy, ctx, 10)
+    assert bid(ctx) == (910, 5)
+    # Twice as fast at first, then ever less so: the equation by small steps.
+    left, steps = 10.0, 60_000
+    for _ in range(steps):
+        left -= 600 / steps * math.log(2) / 600 * left * (1 + left * 4.0 / 40.0)
+    ctx.now_ns = 600 * NS_PER_S
+    strategy.on_wake(ctx, 0)
+    assert strategy.absorbed_lots[0] == pytest.approx(left, rel=1e-4)
+    assert left < 5.0
+    assert bid(ctx) == (math.floor(950 - 4.0 * left), 5)
+
+
+def test_how_often_it_is_looked_at_makes_no_difference_to_what_has_arrived() -> None:
+    once, often = RecordingContext(initial_ticks=1000), RecordingContext(initial_ticks=1000)
+    left = []
+    for ctx, looks in ((once, 1), (often, 30)):
+        strategy = started(ctx, attention_ticks=40.0)
+        buys(strategy, ctx, 10)
+        for k in range(looks):
+            ctx.now_ns = 600 * NS_PER_S * (k + 1) // looks
+            strategy.on_wake(ctx, 0)
+        left.append(strategy.absorbed_lots[0])
+    assert left[0] == pytest.approx(left[1], rel=1e-9)
