@@ -186,6 +186,7 @@ def make_what_the_report_page_speaks_of(folder: Path) -> None:
         shutil.copytree(folder / "RUN", folder / name)
     short = ["--set", "horizon=2min", "--seeds", "2", "--workers", "1"]
     assert lob_sim(["sweep", "dealer_market", "--over", "agents.dealer.count=2,3", *short, "--out", "SWEEP_DIR"]) == 0
+    (folder / "calm.json").write_text("{}", encoding="utf-8")
     (folder / "docs").mkdir()
     shutil.copy(DOCS / "validation.json", folder / "docs")
 

@@ -83,7 +83,7 @@ def write_report(paths: Sequence[Path], out: Path | None = None, calm: Path | No
     path = paths[0]
     is_run = len(paths) == 1 and (path / MANIFEST_NAME).is_file()
     if calm is not None and not is_run:
-        raise InputError("is for the page of one run", "--calm")
+        raise InputError("is for the page of one run", "--calm") if path.exists() else _nothing_known(path)
     if len(paths) > 1:
         target = out if out is not None else paths[0].resolve().parent / COMPARISON
         return write_page(_comparison(paths, target), target)
