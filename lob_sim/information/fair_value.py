@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -74,6 +74,18 @@ class ScheduledJump(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     noise: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
+class ScheduledValue(NamedTuple):
+    """A value that is known beforehand to the program, and to nobody in the market: from ``ts_ns`` on the value of
+    ``instrument`` is ``value_ticks``, or, where other things move it too, as many times what it was as this is of the
+    scheduled value before. It may be announced, as a :class:`ScheduledJump` may."""
+
+    ts_ns: Ns
+    instrument: str
+    value_ticks: float
+    announced: bool = False
+    noise: float = 0.0
+
+
 class FairValueProcess:
     """Fair values and news of all instruments of a market.
 
@@ -127,6 +139,20 @@ class FairValueProcess:
         self._calendar = others + self._shocks([jump for jump in jumps if jump.ts_ns >= from_ns])
         heapq.heapify(self._calendar)
 
+    def follow(self, values: Iterable[ScheduledValue]) -> None:
+        """Let values take a path, in order of time; diffusion, jumps and shocks are over it."""
+        for value in values:
+            noise = value.noise if value.announced else None
+            index = self._names.index(value.instrument)
+            heapq.heappush(self._calendar, (value.ts_ns, _VALUE, index, value.value_ticks, noise))
+
+    def vary(self, volatilities: Iterable[tuple[Ns, str, float]]) -> None:
+        """Let daily volatilities change: from a time on an instrument has another one."""
+        for ts_ns, instrument, volatility in volatilities:
+            index = self._names.index(instrument)
+            self._paths[index].diffuses = True
+            heapq.heappush(self._calendar, (ts_ns, _VOLATILITY, index, volatility, None))
+
     def _shocks(self, jumps: Sequence[ScheduledJump]) -> list[tuple[Ns, int, int, float, float | None]]:
         return [
             (jump.ts_ns, _SHOCK, self._names.index(jump.instrument), jump.size, jump.noise if jump.announced else None)
@@ -155,16 +181,20 @@ class FairValueProcess:
             if kind == _STEP:
                 common = self._common.normal()
                 elapsed_ns, self._stepped_ns = now_ns - self._stepped_ns, now_ns
-                events.extend(path.diffuse(now_ns, common, elapsed_ns) for path in self._paths if path.step_sd > 0)
+                events.extend(path.diffuse(now_ns, common, elapsed_ns) for path in self._paths if path.diffuses)
                 next_ns = now_ns + self._step_ns
                 if self._days is not None:
                     next_ns = self._days.awake_ns(next_ns)
                 heapq.heappush(calendar, (next_ns, _STEP, -1, 0.0, None))
                 continue
             path = self._paths[index]
-            if kind == _SHOCK:
+            if kind == _VOLATILITY:
+                path.vary(size)
+                continue
+            if kind in (_SHOCK, _VALUE):
                 before_ticks = path.value_ticks
-                events.append(path.multiply(now_ns, 1 + size, is_shock=True))
+                shocked = path.multiply(now_ns, 1 + size, is_shock=True) if kind == _SHOCK else path.reach(now_ns, size)
+                events.append(shocked)
                 if noise is not None:
                     events.append(path.announce(now_ns, path.value_ticks - before_ticks, noise))
                 continue
@@ -179,7 +209,7 @@ class FairValueProcess:
 
 
 # Order of kinds at one time.
-_STEP, _JUMP, _SHOCK, _NEWS = range(4)
+_STEP, _JUMP, _VALUE, _SHOCK, _NEWS, _VOLATILITY = range(6)
 
 
 class _Path:
@@ -193,7 +223,9 @@ class _Path:
         "_news",
         "_own",
         "_params",
+        "_scheduled_ticks",
         "_step_ns",
+        "diffuses",
         "instrument_id",
         "step_sd",
         "value_ticks",
@@ -207,6 +239,8 @@ class _Path:
         self.step_sd = params.daily_volatility * math.sqrt(step_ns / day_ns)
         self._step_ns = step_ns
         self._day_ns = day_ns
+        self.diffuses = self.step_sd > 0
+        self._scheduled_ticks = params.initial_ticks
         self._params = params
         self._own = math.sqrt(1 - params.common_loading**2)
         self._announcements = Stream(seed, f"fair_value/{name}/announcements")
@@ -228,6 +262,16 @@ class _Path:
     def multiply(self, ts_ns: Ns, factor: float, is_shock: bool = False) -> FairValue:
         self.value_ticks = min(_HIGHEST_TICKS, max(_LOWEST_TICKS, self.value_ticks * factor))
         return FairValue(ts_ns, self.instrument_id, self.value_ticks, is_shock)
+
+    def reach(self, ts_ns: Ns, scheduled_ticks: float) -> FairValue:
+        before_ticks, self._scheduled_ticks = self._scheduled_ticks, scheduled_ticks
+        if self.value_ticks == before_ticks:  # Nothing else has moved it: the path itself, to the last bit.
+            self.value_ticks = scheduled_ticks
+            return self.multiply(ts_ns, 1.0)
+        return self.multiply(ts_ns, scheduled_ticks / before_ticks)
+
+    def vary(self, daily_volatility: float) -> None:
+        self.step_sd = daily_volatility * math.sqrt(self._step_ns / self._day_ns)
 
     def announce(self, ts_ns: Ns, change_ticks: float, noise: float) -> Announcement:
         noise_sd_ticks = noise * self._params.initial_ticks

@@ -15,6 +15,7 @@ from lob_sim.log import BranchEntry, Run, RunHeader
 from lob_sim.log.schema import message_types
 from lob_sim.messages import AgentCommand
 from lob_sim.scenario import Scenario, apply_overrides, instrument_specs, parse_scenario, scenario_to_dict
+from lob_sim.simulation.exogenous import jumps_of
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World, desk_builder
 from lob_sim.units import Ns, format_time
@@ -106,7 +107,7 @@ def apply_turn(world: World, turn: Turn) -> None:
             engine.change_halt(turn.entry.from_ns, spec.lit.halt)
     _remake_desks(world, turn, switched)
     if any(path[0] == "shocks" for path in paths):
-        world.exogenous.reschedule(scenario, turn.entry.from_ns)
+        world.exogenous.reschedule(jumps_of(scenario, plan.outside), turn.entry.from_ns)
     _replace_strategies(world, turn)
 
 

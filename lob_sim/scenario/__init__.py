@@ -15,6 +15,7 @@ from lob_sim.scenario.loading import (
     parse_scenario,
     scenario_to_dict,
 )
+from lob_sim.scenario.outside import Outside, OutsideRow, read_outside, with_checksums
 from lob_sim.scenario.overlays import Overlay, apply_overlays, load_overlay, overlay_changes, packaged_overlays
 from lob_sim.scenario.overrides import apply_overrides, parse_value, set_path
 from lob_sim.scenario.specs import (
@@ -24,6 +25,7 @@ from lob_sim.scenario.specs import (
     ConnectionSpec,
     ConstraintSpec,
     FairValueSpec,
+    FileSpec,
     InstrumentSpec,
     LatencySpec,
     LitSpec,
@@ -44,9 +46,12 @@ __all__ = [
     "ConnectionSpec",
     "ConstraintSpec",
     "FairValueSpec",
+    "FileSpec",
     "InstrumentSpec",
     "LatencySpec",
     "LitSpec",
+    "Outside",
+    "OutsideRow",
     "Overlay",
     "RedemptionSpec",
     "RfqSpec",
@@ -74,7 +79,9 @@ __all__ = [
     "packaged_scenarios",
     "parse_scenario",
     "parse_value",
+    "read_outside",
     "scenario_to_dict",
     "set_path",
+    "with_checksums",
     "without_foreign",
 ]

@@ -17,6 +17,7 @@ from lob_sim.convert import convert_strict, did_you_mean, is_duration, refuse_de
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
+from lob_sim.scenario.outside import with_checksums
 from lob_sim.scenario.overlays import apply_overlays, load_overlay
 from lob_sim.scenario.overrides import apply_overrides, unreadable
 from lob_sim.scenario.specs import CalendarSpec, InstrumentSpec, Scenario, Spec
@@ -60,7 +61,7 @@ def load_scenario(
     raw = resolve_likes(raw, f"{source}: ")
     if overlays:
         return changed_scenario(scenario_to_dict(parse_scenario(raw, f"{source}: ")), overlays, overrides, str(source))
-    return parse_scenario(apply_overrides(raw, overrides), f"{source}: ")
+    return with_checksums(parse_scenario(apply_overrides(raw, overrides), f"{source}: "), f"{source}: ")
 
 
 def changed_scenario(
@@ -80,7 +81,7 @@ def changed_scenario(
     found = [load_overlay(overlay) for overlay in overlays]
     changed = apply_overrides(apply_overlays(plain, found), overrides)
     with_them = f" with {', '.join(overlay.name for overlay in found)}" if found else ""
-    return parse_scenario(changed, f"{source}{with_them}: ")
+    return with_checksums(parse_scenario(changed, f"{source}{with_them}: "), f"{source}: ")
 
 
 @contextmanager
@@ -187,6 +188,9 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
     assert isinstance(plain, dict)
     if scenario.calendar is None:
         del plain["calendar"]
+    for key in ("files", "overlays"):
+        if not plain[key]:
+            del plain[key]
     return plain
 
 

@@ -420,6 +420,36 @@ def _is_date(text: str) -> bool:
         return False
 
 
+class FileSpec(Spec, frozen=True, kw_only=True):
+    """A file beside the scenario that says what the world outside does.
+
+    Its columns are ``time``, ``instrument`` and ``value`` (price points), ``size`` (fraction), ``daily_volatility``
+    (log return) or ``amount`` (shares, or currency units of face value; with ``class``, the group that buys or sells).
+
+    Source: a choice of this program.
+
+    Attributes:
+        kind: What it holds: fair values from each time on, jumps of them, volatility from each time on, or the net
+            flow of a class of agents from each of its rows to the next.
+        path: A CSV or Parquet file in the scenario's folder or below it.
+        sha256: Checksum of its content, which it must have; set when it is read, and kept in the run's manifest.
+        announced: Whether everybody hears of every value or jump at once, but for an error.
+        noise (fraction): Standard deviation of that error, as a fraction of the initial value.
+    """
+
+    kind: Literal["values", "jumps", "volatility", "flow"]
+    path: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    announced: bool = False
+    noise: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+    def __post_init__(self) -> None:
+        can_be_heard = self.kind in ("values", "jumps")
+        _require(can_be_heard or not self.announced, "announced", f"false with {self.kind}", self.announced)
+        _require(isfinite(self.noise), "noise", "a finite number", self.noise)
+        _require(self.announced or not self.noise, "noise", "0 where nothing is announced", self.noise)
+
+
 class Scenario(Spec, frozen=True, kw_only=True):
     """A complete description of a market: run it with a seed and the same things happen.
 
@@ -435,6 +465,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
         venues: Further venues, beside every instrument's lit book and requests for quote.
         agents: Who trades.
         shocks: Scheduled jumps of fair value.
+        files: Files that say more of fair values, and what classes of agents buy and sell.
         switches: Mechanisms that are on.
         fair_value_step: Time between two moves of the fair values' diffusion.
         folder: Folder of the scenario file, where a user's own strategies are looked for; set by the loader.
@@ -450,6 +481,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
     venues: list[VenueSpec] = []
     agents: list[AgentGroupSpec] = []
     shocks: list[ShockSpec] = []
+    files: list[FileSpec] = []
     switches: SwitchSpec = SwitchSpec()
     fair_value_step: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
     folder: str = ""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lob_sim.information.fair_value import FairValueParams, FairValueProcess, ScheduledJump
+from lob_sim.information.fair_value import FairValueParams, FairValueProcess, ScheduledJump, ScheduledValue
 from lob_sim.messages import Announcement, Event, FairValue, News
 from lob_sim.messages.recorder import Recorder
-from lob_sim.scenario import Scenario, calendar_of, instrument_specs
+from lob_sim.scenario import Outside, Scenario, calendar_of, instrument_specs
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market_data import MarketData
 from lob_sim.simulation.ports import Recipient
 from lob_sim.units import Ns, Ticks
 
 
-def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks]) -> FairValueProcess:
+def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks], outside: Outside) -> FairValueProcess:
     """The scenario's fair values; its random numbers depend on the seed and the instruments' names alone."""
     specs = instrument_specs(scenario)
     params = [
@@ -29,15 +29,31 @@ def fair_values(scenario: Scenario, seed: int, initial_ticks: Sequence[Ticks]) -
         )
         for spec, ticks in zip(specs, initial_ticks, strict=True)
     ]
-    names, jumps = [spec.name for spec in specs], jumps_of(scenario)
-    return FairValueProcess(names, params, seed, scenario.fair_value_step, jumps, calendar_of(scenario))
+    names, jumps = [spec.name for spec in specs], jumps_of(scenario, outside)
+    process = FairValueProcess(names, params, seed, scenario.fair_value_step, jumps, calendar_of(scenario))
+    ticks = {spec.name: spec.tick_size for spec in specs}
+    process.follow(
+        ScheduledValue(row.ts_ns, row.instrument, float(row.number / ticks[row.instrument]), row.announced, row.noise)
+        for row in outside.values
+    )
+    process.vary((row.ts_ns, row.instrument, float(row.number)) for row in outside.volatility)
+    return process
 
 
-def jumps_of(scenario: Scenario) -> list[ScheduledJump]:
-    """The scenario's shocks."""
+def jumps_of(scenario: Scenario, outside: Outside) -> list[ScheduledJump]:
+    """The scenario's shocks, and the jumps that a file says."""
     return [
         ScheduledJump(ts_ns=s.at, instrument=s.instrument, size=s.size, announced=s.announced, noise=s.noise)
         for s in scenario.shocks
+    ] + [
+        ScheduledJump(
+            ts_ns=row.ts_ns,
+            instrument=row.instrument,
+            size=float(row.number),
+            announced=row.announced,
+            noise=row.noise,
+        )
+        for row in outside.jumps
     ]
 
 
@@ -71,9 +87,9 @@ class Exogenous:
         public: tuple[type[Event], ...] = (Announcement, News)
         self._readers = {kind: tuple(a for a in agents if a.hears(kind)) for kind in public}
 
-    def reschedule(self, scenario: Scenario, from_ns: Ns) -> None:
-        """From some time on the shocks of another scenario happen."""
-        self._process.reschedule(jumps_of(scenario), from_ns)
+    def reschedule(self, jumps: Sequence[ScheduledJump], from_ns: Ns) -> None:
+        """From some time on these shocks happen, and not those that were to come."""
+        self._process.reschedule(jumps, from_ns)
         self._kernel.forget(self._advance)
         self._wait()
 

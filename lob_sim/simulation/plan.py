@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,16 @@ from lob_sim.calendar import TradingCalendar
 from lob_sim.desk.borrower import Lender, LenderTerms
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
-from lob_sim.scenario import AgentGroupSpec, Scenario, calendar_of, check_scenario, open_market
+from lob_sim.scenario import (
+    AgentGroupSpec,
+    OutsideRow,
+    Scenario,
+    calendar_of,
+    check_scenario,
+    open_market,
+    read_outside,
+    with_checksums,
+)
 from lob_sim.simulation.hooks import hook_fault
 from lob_sim.units import Cash, CashUnit, Instrument, Lots, Ns
 
@@ -49,6 +59,7 @@ class MarketPlan:
         cash_unit: The unit of cash.
         initial_ticks: Initial fair values.
         members: The agents, by ``agent_id``.
+        outside: What the scenario's files say.
         strategies: By group, the strategy's class and its parameters, which its members share.
 
     Raises:
@@ -56,11 +67,14 @@ class MarketPlan:
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+        self.scenario = scenario = with_checksums(scenario)
         self.instruments, self.cash_unit, self.initial_ticks = open_market(scenario)
         check_scenario(scenario, self.instruments, self.cash_unit, self.initial_ticks)
         self.members = create_agents(scenario, self.instruments, self.cash_unit)
+        self.outside = read_outside(scenario)
         self.strategies = {group.name: load_strategy(group, scenario.folder) for group in scenario.agents}
+        for name, rows in self.outside.flows.items():
+            self.strategies[name] = with_flow(scenario, name, self.strategies[name], rows)
 
     @cached_property
     def calendar(self) -> TradingCalendar | None:
@@ -119,6 +133,28 @@ def load_strategy(group: AgentGroupSpec, folder: str) -> tuple[type[Strategy], m
     except InputError as error:
         raise ScenarioError(error.message, error.where) from error
     return strategy, params
+
+
+def with_flow(
+    scenario: Scenario, name: str, strategy: tuple[type[Strategy], msgspec.Struct], rows: Sequence[OutsideRow]
+) -> tuple[type[Strategy], msgspec.Struct]:
+    """A group's strategy, told what a file says that the group buys and sells.
+
+    Raises:
+        ScenarioError: It takes no flow, or has one of its own, or there are several agents in the group.
+    """
+    cls, params = strategy
+    where = f"agents.{name}"
+    if "flow" not in params.__struct_fields__:
+        told = f"a file says what {name} buys and sells, and {cls.__name__} takes no flow"
+        raise ScenarioError(f"{told}; strategies.scheduled_flow:ScheduledFlow does", f"{where}.strategy")
+    if params.flow:  # type: ignore[attr-defined]
+        raise ScenarioError("expected none beside a file that says it", f"{where}.params.flow")
+    if any(group.name == name and group.count != 1 for group in scenario.agents):
+        raise ScenarioError("expected 1 where a file says what the class buys and sells", f"{where}.count")
+    flow = [{"at": f"{row.ts_ns}ns", "instrument": row.instrument, "amount": row.number} for row in rows]
+    told_params = build_params(cls, {"flow": flow}, f"{where}.params")
+    return cls, msgspec.structs.replace(params, flow=told_params.flow)
 
 
 def longest_view_ns(group: AgentGroupSpec) -> Ns:

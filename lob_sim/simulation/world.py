@@ -73,7 +73,7 @@ class World:
         self.desks: dict[int, Desk] = {}
         self.hosts = tuple(self._build_host(i, member) for i, member in enumerate(plan.members))
         self.market.admit(self.hosts)
-        process = fair_values(self.scenario, seed, plan.initial_ticks)
+        process = fair_values(self.scenario, seed, plan.initial_ticks, plan.outside)
         self.exogenous = Exogenous(self.kernel, recorder, self.data, self.hosts, process)
         days, horizon_ns = plan.calendar, self.scenario.horizon
         closes_ns = horizon_ns if days is None else min(horizon_ns, days.session_ns)

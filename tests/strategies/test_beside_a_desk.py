@@ -94,6 +94,10 @@ SHIPPED = [
     ),
     ("strategies.gode_sunder:GodeSunderTrader", {"role": "buyer", "values_ticks": [110], "max_price_ticks": 120}),
     ("strategies.zip_trader:ZipTrader", {"role": "seller", "values_ticks": [95, 96, 97]}),
+    (
+        "strategies.scheduled_flow:ScheduledFlow",
+        {"flow": [{"at": "1s", "instrument": "bond", "amount": -10}, {"at": "20s", "instrument": "bond", "amount": 0}]},
+    ),
     ("strategies.twap:TwapTrader", {"parent_lots": 10, "duration": "20s"}),
     ("strategies.vwap:VwapTrader", {"parent_lots": 10, "duration": "20s"}),
     ("strategies.pov:PovTrader", {"parent_lots": 10, "duration": "20s"}),
