@@ -9,6 +9,7 @@ have no decimal one. Decimal numbers appear in scenarios and reports alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal, DecimalException
 from fractions import Fraction
@@ -36,6 +37,7 @@ NS_PER_S: Ns = 1_000_000_000
 NS_PER_MS: Ns = 1_000_000
 MOST_NS: Ns = 1 << 62
 """The longest duration that can be read, 146 years: the sum of two still fits into the log."""
+_CLOCK = re.compile(r"(\d{1,6}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?", re.ASCII)
 _DURATION_UNITS: dict[str, Ns] = {
     "ns": 1,
     "us": 1_000,
@@ -72,6 +74,16 @@ def parse_duration_ns(text: str | float) -> Ns:
     if not ns.is_finite() or ns < 0 or ns != ns.to_integral_value():
         raise InputError(f"{shown(raw)} is not a whole, non-negative number of nanoseconds: {expected}")
     return int(ns)
+
+
+def parse_clock_ns(text: str) -> Ns | None:
+    """Read a time as clocks show it, ``9:30:10`` or ``9:30:10.25`` or ``9:30``; None if it is none."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return None
+    hours, minutes, seconds, fraction = match.groups(default="")
+    whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0)
+    return whole * NS_PER_S + int((fraction or "0").ljust(9, "0"))
 
 
 def format_time(ts_ns: Ns) -> str:

@@ -14,9 +14,14 @@ from lob_sim.feeds.lobster import read_lobster
 from lob_sim.feeds.lobster_replay import header_of_day, import_lobster
 from lob_sim.log import DirectoryRecorder
 from lob_sim.replay.backtest import trade_against
-from lob_sim.replay.describe import describe_flow, describe_lobster
+from lob_sim.replay.describe import describe_flow, describe_lobster, describe_newcomer
 from lob_sim.scenario import parse_value
 from lob_sim.units import parse_duration_ns
+
+Tick = Annotated[
+    str | None,
+    typer.Option(help="Tick of a LOBSTER file, for example 0.01; the largest that its prices fit if not given."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,10 +37,11 @@ def import_command(
     orderbook: Annotated[
         Path | None, typer.Option(help="The orderbook file, if its name does not follow from the other.")
     ] = None,
+    tick: Tick = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run, new or empty.")] = None,
 ) -> None:
     """Replay a LOBSTER day through our book, keep it as a run, and compare (exit code 1 unless all is exact)."""
-    day = read_lobster(messages, orderbook)
+    day = read_lobster(messages, orderbook, tick)
     folder = out if out is not None else free_folder(messages.stem)
     refuse_occupied(folder)
     with DirectoryRecorder(folder, header_of_day(day)) as recorder:
@@ -53,10 +59,11 @@ def against_command(
     ] = None,
     instrument: Annotated[str | None, typer.Option(help="Repeat only this instrument's book.")] = None,
     latency: Annotated[str, typer.Option(help="Between the newcomer and the venues, each way.")] = "0s",
+    tick: Tick = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the newcomer's random numbers.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for the run, new or empty.")] = None,
 ) -> None:
-    """Let a strategy trade in a recorded market, and count what history could then not repeat."""
+    """Let a strategy trade in a recorded market: what it made of it, and what history could then not repeat."""
     folder = out if out is not None else default_folder("against", seed)
     refuse_occupied(folder)
     params = {}
@@ -66,5 +73,7 @@ def against_command(
             raise InputError("expected name=value, for example half_spread_ticks=2", f"--param {each}")
         params[name.strip()] = parse_value(text.strip(), f"--param {each}")
     latency_ns = parse_duration_ns(latency)
-    result = trade_against(source, strategy, params, seed, folder, instrument=instrument, latency_ns=latency_ns)
-    echo_lines([*describe_flow(result.report), str(folder)])
+    result = trade_against(
+        source, strategy, params, seed, folder, instrument=instrument, latency_ns=latency_ns, tick=tick
+    )
+    echo_lines([*describe_newcomer(result), *describe_flow(result.report), str(folder)])

@@ -44,7 +44,7 @@ def replay_command(
     ] = False,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="TIME", help="Print the books at this time, for example 12min or 90.5s."),
+        typer.Option("--at", metavar="TIME", help="Print the books at this time: 12min, 90.5s, or 9:30:10."),
     ] = None,
     levels: Annotated[int, typer.Option(min=1, help="Levels of the books to print.")] = 10,
     instrument: Annotated[str | None, typer.Option(help="Only this instrument's book.")] = None,
@@ -64,7 +64,7 @@ def replay_command(
     if at is not None:
         names = [instrument] if instrument is not None else [i.name for i in logged.header.instruments]
         for name in names:
-            echo_lines(describe_book(logged.book(name, at=at), levels))
+            echo_lines(describe_book(logged.book(name, at=at), levels, logged.clock))
     ok = True
     if check:
         found = verify(logged, partial(venues_of, plugins=plugins))

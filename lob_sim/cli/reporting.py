@@ -17,6 +17,7 @@ from lob_sim.errors import DataError, InputError
 from lob_sim.extras import need_extra
 from lob_sim.log import open_run
 from lob_sim.log.manifest import MANIFEST_NAME
+from lob_sim.replay.backtest import traded_against
 from lob_sim.sweep.folder import Sweep
 from lob_sim.sweep.tables import curves, maps, notes, summarise
 
@@ -76,6 +77,7 @@ def write_report(paths: Sequence[Path], out: Path | None = None, calm: Path | No
         OutputError: The page cannot be written.
     """
     need_extra("report", "jinja2", "plotly")
+    from lob_sim.report.against_page import against_page
     from lob_sim.report.render import write_page
     from lob_sim.report.results_page import read_validation, validation_page
     from lob_sim.report.run_page import run_page
@@ -88,9 +90,10 @@ def write_report(paths: Sequence[Path], out: Path | None = None, calm: Path | No
         target = out if out is not None else paths[0].resolve().parent / COMPARISON
         return write_page(_comparison(paths, target), target)
     if is_run:
+        run, target = open_run(path), out if out is not None else path / PAGE
         verdicts = read_verdicts(calm) if calm is not None else {}
-        text = run_page(open_run(path), path.resolve().name, verdicts)
-        return write_page(text, out if out is not None else path / PAGE)
+        traded, name = traded_against(run), path.resolve().name
+        return write_page(run_page(run, name, verdicts) if traded is None else against_page(traded, name), target)
     if (path / _SWEEP).is_file():
         return write_page(_sweep(path), out if out is not None else path / PAGE)
     if path.is_file() and path.suffix == ".json":

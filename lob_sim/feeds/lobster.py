@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
+from decimal import Decimal, DecimalException
 from enum import IntEnum
 from math import gcd
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from lob_sim.errors import DataError
+from lob_sim.errors import DataError, shown
 from lob_sim.log.schema import Int64
 
 UNITS_PER_POINT = 10_000
@@ -67,6 +68,7 @@ class LobsterDay(msgspec.Struct, frozen=True):
         price: In units of 1/10,000 currency unit.
         direction: 1 for a resting buy order, -1 for a resting sell order.
         book: Shape (rows, levels, 4): ask price, ask size, bid price, bid size.
+        tick: The tick in price units, of which all prices are multiples; 0 for the largest such.
     """
 
     name: str
@@ -79,6 +81,7 @@ class LobsterDay(msgspec.Struct, frozen=True):
     price: Int64
     direction: Int64
     book: Int64
+    tick: int = 0
 
     @property
     def rows(self) -> int:
@@ -91,25 +94,37 @@ class LobsterDay(msgspec.Struct, frozen=True):
         return int(self.book.shape[1])
 
     def price_unit(self) -> int:
-        """The largest tick, in LOBSTER's price units, of which all prices of the day are multiples."""
+        """The tick that was given or, in LOBSTER's price units, the largest of which all prices are multiples.
+
+        Raises:
+            DataError: A price is no multiple of the tick that was given.
+        """
         shown = self.book[:, :, (0, 2)][self.book[:, :, (1, 3)] > 0]
         # A cross of nothing, as files say it of an auction without trades, has no price.
         crossed = (self.type == MessageType.CROSS_TRADE) & (self.size > 0) & (self.price > 0)
         quoted = self.price[(self.type <= MessageType.HIDDEN_EXECUTION) | crossed]
-        return gcd(*np.unique(np.concatenate((shown, quoted))).tolist()) or 1
+        largest = gcd(*np.unique(np.concatenate((shown, quoted))).tolist()) or 1
+        if self.tick and largest % self.tick:
+            point = f"{Decimal(largest) / UNITS_PER_POINT:f}, the largest tick of which all prices are multiples"
+            raise DataError(f"expected {point}, or a part of it", f"tick of {self.message_path}")
+        return self.tick or largest
 
     def where(self, row: int) -> str:
         """File and line of a message."""
         return f"{self.message_path}:{row + self.first_line}"
 
 
-def read_lobster(message_path: str | Path, orderbook_path: str | Path | None = None) -> LobsterDay:
+def read_lobster(
+    message_path: str | Path, orderbook_path: str | Path | None = None, tick: Decimal | str | None = None
+) -> LobsterDay:
     """Read a message file and its orderbook file, with or without header rows, with or without quotation marks.
 
     Args:
         message_path: The message file.
         orderbook_path: The orderbook file; if left out, the one with ``_orderbook_`` for ``_message_`` in its
             name.
+        tick: The instrument's tick in currency units; the largest of which all prices are multiples if left out, which
+            in a short or one-sided file may be larger than the market's.
 
     Raises:
         DataError: A file or row is malformed: names file and line, and says what was expected.
@@ -132,7 +147,23 @@ def read_lobster(message_path: str | Path, orderbook_path: str | Path | None = N
     book = _read_book(books)
     if len(book) != len(ts_ns):
         raise DataError(f"has {len(book)} rows; the message file has {len(ts_ns)}", str(books))
-    return LobsterDay(messages.stem, str(messages), header + 1, ts_ns, kind, order_id, size, price, direction, book)
+    units = 0 if tick is None else _tick_units(tick)
+    day = LobsterDay(
+        messages.stem, str(messages), header + 1, ts_ns, kind, order_id, size, price, direction, book, units
+    )
+    day.price_unit()
+    return day
+
+
+def _tick_units(tick: Decimal | str) -> int:
+    try:
+        units = Decimal(tick) * UNITS_PER_POINT
+        if units.is_finite() and units > 0 and units == units.to_integral_value():
+            return int(units)
+    except DecimalException:
+        pass
+    smallest = f"{Decimal(1) / UNITS_PER_POINT:f}"
+    raise DataError(f"expected a positive multiple of {smallest}, for example 0.01", f"tick {shown(tick)}")
 
 
 def _shape(path: Path) -> tuple[int, int]:

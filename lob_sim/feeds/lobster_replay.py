@@ -357,7 +357,7 @@ def header_of_day(day: LobsterDay) -> RunHeader:
         AgentEntry(MAKER_AGENT_ID, "resting", LOBSTER_KIND, LOBSTER_KIND),
         AgentEntry(TAKER_AGENT_ID, "incoming", LOBSTER_KIND, LOBSTER_KIND),
     )
-    return RunHeader(agents=agents, instruments=(instrument,))
+    return RunHeader(agents=agents, instruments=(instrument,), time_of_day_ns=int(day.ts_ns[0]) if day.rows else None)
 
 
 def import_lobster(day: LobsterDay, recorder: Recorder) -> LobsterReport:

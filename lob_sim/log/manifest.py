@@ -17,7 +17,7 @@ from lob_sim.errors import DataError, InputError
 from lob_sim.files import read_ordinary, write_file
 from lob_sim.log.blocks import BLOCK_ROWS, chain_digest
 from lob_sim.log.schema import SCHEMA_VERSION, message_types
-from lob_sim.units import Instrument, Ns
+from lob_sim.units import MOST_NS, Instrument, Ns
 
 MANIFEST_NAME = "manifest.json"
 EVENTS = "events"
@@ -83,6 +83,7 @@ class RunHeader(msgspec.Struct, frozen=True):
         cash_unit: Currency units in one unit of cash, exactly: ``500``, ``1/1200``; see :attr:`money_unit`.
         branches: Where the run went on otherwise than its scenario says, in order of time; None of the changes are in
             ``scenario``.
+        time_of_day_ns: Time of day at time 0, in nanoseconds after midnight; None where the log knows of none.
     """
 
     scenario: dict[str, Any] = {}
@@ -100,6 +101,7 @@ class RunHeader(msgspec.Struct, frozen=True):
         return self.instruments[0].cash_unit.size if self.instruments else Fraction(1)
 
     branches: tuple[BranchEntry, ...] = ()
+    time_of_day_ns: Ns | None = None
 
 
 class LogPart(msgspec.Struct, frozen=True):
@@ -299,6 +301,8 @@ def _wrong_in_header(header: RunHeader) -> Iterator[tuple[str, str]]:
         yield "header.scenario", "is nested too deeply"
     if header.seed_entropy < 0:
         yield "header.seed_entropy", f"expected 0 or more, got {header.seed_entropy}"
+    if header.time_of_day_ns is not None and not 0 <= header.time_of_day_ns <= MOST_NS:
+        yield "header.time_of_day_ns", f"expected nanoseconds after midnight, got {header.time_of_day_ns}"
     for i, instrument in enumerate(header.instruments):
         where = f"header.instruments[{i}]"
         if instrument.instrument_id != i:

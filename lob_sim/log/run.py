@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -16,7 +16,9 @@ from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InvariantError, LobSimError
 from lob_sim.log.blocks import chain_digest, digest_block
 from lob_sim.log.book_index import BookIndex, BookSnapshot
+from lob_sim.log.executions import executions, fill_table, opening_lots, position_table
 from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, RUNNING, Manifest, RunHeader
+from lob_sim.log.profit import pnl_table
 from lob_sim.log.recorder import MemoryRecorder
 from lob_sim.log.source import (
     DirectorySource,
@@ -30,7 +32,7 @@ from lob_sim.log.source import (
 from lob_sim.log.tables import in_currency, order_table, with_names
 from lob_sim.messages import Message
 from lob_sim.scenario import calendar_in
-from lob_sim.units import Ns
+from lob_sim.units import Ns, format_time, parse_clock_ns
 
 DAMAGED = "damaged"
 """Status of a run whose parts are not what its manifest lists."""
@@ -250,6 +252,56 @@ class Run:
         columns = ["agent_id", "name", "group", "kind"]
         return pd.DataFrame([(a.agent_id, a.name, a.group, a.kind) for a in self.header.agents], columns=columns)
 
+    # --- what everybody did -------------------------------------------------------------------------------
+    @cached_property
+    @reads_logs
+    def executions(self) -> pd.DataFrame:
+        """Both sides of every execution, of whatever venue: see :func:`lob_sim.log.executions.executions`."""
+        return executions(self)
+
+    @cached_property
+    @reads_logs
+    def fills(self) -> pd.DataFrame:
+        """The same for people, with names, prices and money: see :func:`lob_sim.log.executions.fill_table`."""
+        return fill_table(self, self.executions, opening_lots(self.header))
+
+    @cached_property
+    @reads_logs
+    def positions(self) -> pd.DataFrame:
+        """Inventory over time, with names: see :func:`lob_sim.log.executions.position_table`."""
+        return self.with_names(position_table(self.executions, opening_lots(self.header)))
+
+    @reads_logs
+    def pnl(
+        self,
+        by: str | Sequence[str] = ("agent", "instrument"),
+        *,
+        agent: str | None = None,
+        at: str | None = None,
+        settle: Ns | str = "5s",
+        exact: bool = False,
+    ) -> pd.DataFrame:
+        """Profit and loss from trading, in currency units; ``docs/logs.md`` has the identities.
+
+        Columns: ``fills``; with ``instrument`` among the keys ``bought_lots``, ``sold_lots``, ``position_lots``;
+        ``realised`` (first in, first out), ``unrealised_mid`` and ``unrealised_value``, which add up to ``pnl_mid`` and
+        ``pnl_value``; ``spread``, ``adverse_selection`` and ``inventory``, which add up to the profit at the reference
+        ``at``; ``turnover``. What the log has no fair value of is NaN. Interest, repo and losses of a resolution are
+        not in it.
+
+        Args:
+            by: One or more of ``agent``, ``group``, ``instrument`` and ``role``; by role there is no position, and
+                nothing realised.
+            agent: Only of this agent, or of the agents of this group.
+            at: The reference by which profit is split, ``mid`` or ``value``; value if the log knows it.
+            settle: How long after a trade a change of the reference counts as adverse selection.
+            exact: Amounts as fractions, which add up to the last digit; None for what is not known.
+
+        Raises:
+            InputError: No such key, agent or reference, or a negative ``settle``.
+        """
+        return pnl_table(self, by, agent, at, settle, exact)
+
     # --- books --------------------------------------------------------------------------------------------
     @reads_logs
     def book(
@@ -262,7 +314,8 @@ class Run:
 
         Args:
             instrument: Name or ``instrument_id``; may be left out where there is only one.
-            at: After everything up to this time: nanoseconds, or text such as ``"1.5s"`` or ``"day 3 02:15"``.
+            at: After everything up to this time: nanoseconds, or text such as ``"1.5s"``, ``"9:30:10"`` or
+                ``"day 3 02:15"``.
             seq: After everything up to this row. Without ``at`` and ``seq``: at the end.
 
         Raises:
@@ -270,7 +323,7 @@ class Run:
         """
         index = self._index(self.instrument_id(instrument))
         if at is not None:
-            return index.at_time(parse_time_ns(at, self.calendar) if isinstance(at, str) else at)
+            return index.at_time(self.time_ns(at))
         return index.at_seq(self.last_seq if seq is None else seq)
 
     @reads_logs
@@ -282,6 +335,32 @@ class Run:
         """
         every_ns = parse_time_ns(every, self.calendar) if isinstance(every, str) else every
         return self._index(self.instrument_id(instrument)).depth(levels, every_ns)
+
+    def time_ns(self, at: Ns | str) -> Ns:
+        """A time as the log counts it.
+
+        Args:
+            at: Nanoseconds since the start, or text: a duration such as ``"12min"``, or a time as :meth:`clock` writes
+                it, which is a time of day where the log knows of one.
+
+        Raises:
+            InputError: The text is neither, or the time of day is before the log begins.
+        """
+        if not isinstance(at, str):
+            return at
+        clock_ns = parse_clock_ns(at) if self.calendar is None else None
+        if clock_ns is None:
+            return parse_time_ns(at, self.calendar)
+        first_ns = self.header.time_of_day_ns or 0
+        if clock_ns < first_ns:
+            raise DataError(f"is before the log begins, at {self.clock(0)}", f"time {at}")
+        return clock_ns - first_ns
+
+    def clock(self, ts_ns: Ns) -> str:
+        """A time as ``h:mm:ss.ffffff``: of day where the log knows of one, by trading day where there are, or since the start."""
+        if self.calendar is not None:
+            return self.calendar.text(ts_ns)
+        return format_time(ts_ns + (self.header.time_of_day_ns or 0))
 
     def instrument_id(self, instrument: str | int | None) -> int:
         """The number of an instrument that is given by name or number, or of the only one.

@@ -9,15 +9,18 @@ takes nobody else can have. What can no longer happen as it did is handled by th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import pandas as pd
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import DataError, InputError
 from lob_sim.feeds.lobster import LobsterDay, read_lobster
 from lob_sim.feeds.lobster_replay import header_of_day
+from lob_sim.files import read_ordinary, write_file
 from lob_sim.log import (
     AgentEntry,
     DirectoryRecorder,
@@ -44,6 +47,10 @@ NEWCOMER = "newcomer"
 _PAST = "historic"
 
 
+REPORT_NAME = "against.json"
+"""In a run directory, how far history could be repeated."""
+
+
 class Historic(Strategy):
     """An agent of a recorded market: history speaks for it, and it hears nothing."""
 
@@ -64,6 +71,29 @@ class TradedAgainst(NamedTuple):
 
     run: Run
     report: FlowReport
+
+    @property
+    def newcomer(self) -> AgentEntry:
+        """The newcomer, as the log knows it."""
+        return self.run.header.agents[-1]
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """What it dealt: :attr:`.Run.fills`, of it alone."""
+        return _own(self.run.fills, "agent", self.newcomer.name)
+
+    @property
+    def positions(self) -> pd.DataFrame:
+        """Its inventory over time: :attr:`.Run.positions`, of it alone."""
+        return _own(self.run.positions, "agent_id", self.newcomer.agent_id)
+
+    def pnl(self, by: str | Sequence[str] = "instrument", **options: Any) -> pd.DataFrame:
+        """Its profit and loss: :meth:`.Run.pnl`, of it alone."""
+        return self.run.pnl(by, agent=self.newcomer.name, **options)
+
+
+def _own(table: pd.DataFrame, column: str, value: object) -> pd.DataFrame:
+    return table[table[column] == value].reset_index(drop=True)
 
 
 class _Recorded(NamedTuple):
@@ -86,6 +116,7 @@ def trade_against(
     *,
     instrument: str | None = None,
     latency_ns: Ns = 0,
+    tick: Decimal | str | None = None,
 ) -> TradedAgainst:
     """Let a strategy trade in a recorded market.
 
@@ -102,25 +133,51 @@ def trade_against(
         out: Directory for the log, new or empty; without it the log is kept in memory.
         instrument: The only book to repeat; all of them if left out.
         latency_ns: Between the newcomer and the venues, each way. History has none: its times are those of the venue.
+        tick: Of a LOBSTER file: see :func:`~lob_sim.feeds.lobster.read_lobster`.
 
     Raises:
         InputError: The source cannot be read or lacks rows; no such instrument or strategy; a wrong parameter.
         OutputError: ``out`` is not empty or cannot be written.
         StrategyError: The strategy raised; what was logged until then is in ``out``.
     """
-    recorded = _open(source, instrument)
+    recorded = _open(source, instrument, tick)
     scenario = _scenario_of(recorded, strategy, dict(params or {}), seed, latency_ns)
     plan = MarketPlan(scenario)
     n_past = len(recorded.header.agents)
     header = header_of(plan, seed)
-    header = msgspec.structs.replace(header, agents=(*recorded.header.agents, header.agents[n_past]))
+    header = msgspec.structs.replace(
+        header,
+        agents=(*recorded.header.agents, header.agents[n_past]),
+        time_of_day_ns=recorded.header.time_of_day_ns,
+    )
     if out is None:
         memory = MemoryRecorder()
         _History(plan, seed, recorded, memory).go()
         return TradedAgainst(run_in_memory(memory, header), recorded.flow.report())
     with DirectoryRecorder(out, header) as directory:
         _History(plan, seed, recorded, directory).go()
-    return TradedAgainst(open_run(out), recorded.flow.report())
+    report = recorded.flow.report()
+    kept = {"source": recorded.source, **report._asdict()}
+    write_file(Path(out) / REPORT_NAME, msgspec.json.format(msgspec.json.encode(kept), indent=1))
+    return TradedAgainst(open_run(out), report)
+
+
+def traded_against(run: Run) -> TradedAgainst | None:
+    """What :func:`trade_against` has left in a run directory; None for a run of another kind.
+
+    Raises:
+        DataError: The file beside the log is not what was written there.
+    """
+    if not run.header.agents or all(agent.kind != HISTORIC for agent in run.header.agents) or run.path is None:
+        return None
+    path = run.path / REPORT_NAME
+    try:
+        kept = msgspec.json.decode(read_ordinary(path), type=dict[str, int | str])
+        return TradedAgainst(run, FlowReport(*(msgspec.convert(kept[name], int) for name in FlowReport._fields)))
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, ValueError, RecursionError) as error:
+        raise DataError(f"is not the report of a market that was traded against: {error}", str(path)) from None
 
 
 class _History:
@@ -185,10 +242,13 @@ class _History:
 # --- what was recorded -------------------------------------------------------------------------------------
 
 
-def _open(source: Run | LobsterDay | str | Path, instrument: str | None) -> _Recorded:
+def _open(source: Run | LobsterDay | str | Path, instrument: str | None, tick: Decimal | str | None) -> _Recorded:
     if isinstance(source, str | Path):
         path = Path(source)
-        source = read_lobster(path) if path.is_file() else open_run(path)
+        source = read_lobster(path, tick=tick) if path.is_file() else open_run(path)
+        tick = None if isinstance(source, LobsterDay) else tick
+    if tick is not None:
+        raise InputError("expected none: only a LOBSTER file that is still to be read may be given a tick", "tick")
     return _open_run(source, instrument) if isinstance(source, Run) else _open_day(source, instrument)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from lob_sim.feeds.lobster_replay import LobsterReport
 from lob_sim.log.book_index import BookSnapshot
 from lob_sim.log.diff import RunDiff
 from lob_sim.log.source import LogRow
+from lob_sim.replay.backtest import TradedAgainst
 from lob_sim.replay.history import FlowReport
 from lob_sim.replay.verification import Verification
-from lob_sim.units import format_time
+from lob_sim.units import Ns, format_time
 
 
 def describe_row(row: LogRow | None) -> str:
@@ -47,10 +51,17 @@ def describe_diff(compared: RunDiff) -> list[str]:
     return lines
 
 
-def describe_book(book: BookSnapshot, levels: int) -> list[str]:
-    """A book in decimal prices, asks above bids: price, displayed amount, displayed orders."""
+def describe_book(book: BookSnapshot, levels: int, clock: Callable[[Ns], str] | None = None) -> list[str]:
+    """A book in decimal prices, asks above bids: price, displayed amount, displayed orders.
+
+    Args:
+        book: The book.
+        levels: How many levels of each side.
+        clock: Writes its time, as :meth:`.Run.clock` does.
+    """
     instrument = book.instrument
-    lines = [f"{instrument.name} after row {book.seq}, at {format_time(book.ts_ns)}, {book.phase.name.lower()}"]
+    when = format_time(book.ts_ns) if clock is None else clock(book.ts_ns)
+    lines = [f"{instrument.name} after row {book.seq}, at {when}, {book.phase.name.lower()}"]
     for side, depth in (("ask", book.asks[:levels][::-1]), ("bid", book.bids[:levels])):
         for ticks, lots, orders in depth:
             price, amount = instrument.price(ticks), instrument.amount(lots)
@@ -73,6 +84,39 @@ def describe_lobster(report: LobsterReport) -> list[str]:
     ]
     if report.first_mismatch:
         lines.append(f"first mismatch: {report.first_mismatch}")
+    return lines
+
+
+def describe_newcomer(result: TradedAgainst) -> list[str]:
+    """What a newcomer did in a recorded market: fills, position, profit, where it came from, and what trading cost."""
+    lines = [f"{result.newcomer.name}, {result.newcomer.kind}:"]
+    fills, pnl = result.fills, result.pnl()
+    if not len(fills):
+        return [f"{lines[0]} no fills"]
+    at = pnl.attrs["at"]
+    of = {instrument.name: instrument for instrument in result.run.header.instruments}
+    for name, own in fills.groupby("instrument", sort=True):
+        row: Any = pnl.loc[name]
+        decimals = of[str(name)].price_decimals + 2
+        sides = []
+        for side, verb in (("buy", "bought"), ("sell", "sold")):
+            dealt = own[own["side"] == side]
+            lots = int(dealt["lots"].sum())
+            mean = float((dealt["price"] * dealt["lots"]).sum() / lots) if lots else 0.0
+            sides.append(f"{verb} {lots} lots" + (f" at {mean:.{decimals}f}" if lots else ""))
+        held = own["position_lots"]
+        lines += [
+            f"  {name}: {len(own)} fills, {int((own['role'] == 'maker').sum())} of them as maker; {', '.join(sides)}; "
+            f"position {int(row['position_lots'])} lots, from {min(0, held.min())} to {max(0, held.max())} on the way",
+            f"    profit at {at} {row[f'pnl_{at}']:+,.2f} = {row['realised']:+,.2f} realised "
+            f"{row[f'unrealised_{at}']:+,.2f} unrealised"
+            + (f" (at mid {row['pnl_mid']:+,.2f})" if at != "mid" else ""),
+            f"    = spread {row['spread']:+,.2f} and adverse selection {row['adverse_selection']:+,.2f} "
+            f"and inventory {row['inventory']:+,.2f}",
+        ]
+    by_role = result.pnl("role")
+    paid = 0.0 - float(by_role.loc[by_role.index.intersection(["taker", "asker"]), "spread"].sum())
+    lines.append(f"  costs: {paid:,.2f} paid in spreads by taking liquidity; venues charge no fees")
     return lines
 
 

@@ -39,13 +39,13 @@ def test_the_python_of_the_document_runs(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(folder)
     names: dict[str, object] = {"__name__": "document"}
     found = blocks("python")
-    assert len(found) == 5
+    assert len(found) == 6
     for block in found:
         exec(compile(block, str(DOCUMENT), "exec"), names)
     assert not len(names["capital"])  # type: ignore[arg-type]  # nobody there has a balance sheet
     assert len(names["minutes"]) > 10  # type: ignore[arg-type]
     assert 0 < names["half_spread_ticks"] < 20  # type: ignore[operator]
-    assert len(names["my_fills"]) > 0  # type: ignore[arg-type]
+    assert len(names["result"].fills) > 0  # type: ignore[attr-defined]
 
 
 def test_the_sql_of_the_document_gives_what_pandas_gives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_the_sql_of_the_document_gives_what_pandas_gives(folder: Path, monkeypat
 def test_the_commands_of_the_document_work(folder: Path) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [words for line in lines if (words := shlex.split(line, comments=True))[:1] == ["lob-sim"]]
-    assert {words[1] for words in commands} == {"replay", "rerun", "diff", "export", "import", "against"}
+    assert {words[1] for words in commands} == {"replay", "rerun", "diff", "export", "import", "against", "pnl"}
     for words in commands:
         done = subprocess.run(
             [sys.executable, "-m", "lob_sim.cli", *words[1:]], cwd=folder, capture_output=True, text=True, check=False

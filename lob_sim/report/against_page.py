@@ -1,0 +1,80 @@
+"""The page of a strategy that traded in a recorded market."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lob_sim.log.manifest import COMPLETE
+from lob_sim.log.run import reads_logs
+from lob_sim.replay.backtest import TradedAgainst
+from lob_sim.replay.describe import describe_flow, describe_newcomer
+from lob_sim.report.panels import market, newcomer
+from lob_sim.report.panels.figure import Panel
+from lob_sim.report.render import page
+from lob_sim.report.run_page import foot, settings
+
+_MOST_FILLS = 200
+COLUMNS = (
+    ("fills", "fills"),
+    ("position_lots", "position (lots)"),
+    ("realised", "realised"),
+    ("pnl_mid", "profit at mid"),
+    ("pnl_value", "profit at value"),
+    ("spread", "spread"),
+    ("adverse_selection", "adverse selection"),
+    ("inventory", "inventory"),
+)
+"""Columns of the profit table and what they are called."""
+
+
+def against_page(traded: TradedAgainst, name: str) -> str:
+    """The page: what the strategy did and made, what history could not repeat, and the market around it.
+
+    Args:
+        traded: The run and its report.
+        name: What to call it, for example the name of its folder.
+    """
+    return _page(traded.run, traded, name)
+
+
+@reads_logs
+def _page(run: Any, traded: TradedAgainst, name: str) -> str:
+    # Against fair value and by request there is something to see only where the log has them.
+    makers = [market.prices] if len(run.table("fair_value")) else []
+    makers += [market.book, market.book_spread, market.presence, *([market.venues] if len(run.rfq_trades) else [])]
+    shown: list[Panel] = [newcomer.dealing(traded), *(maker(run) for maker in makers)]
+    fills = traded.fills
+    dealt_in = list(fills["instrument"].value_counts().index)
+    chosen = settings(run)
+    return page(
+        "against.html.j2",
+        [panel for panel in shown if panel.variants],
+        {**chosen, "instrument": dealt_in[0] if dealt_in else chosen["instrument"]},
+        name=name,
+        title=traded.newcomer.kind,
+        description=run.header.scenario.get("description", ""),
+        problems=[] if run.status == COMPLETE else run.condition(),
+        told=describe_newcomer(traded),
+        history=describe_flow(traded.report),
+        marked_at=traded.pnl().attrs["at"],
+        tables=[("instrument", _rows(traded.pnl("instrument"))), ("role in the trade", _rows(traded.pnl("role")))],
+        fills=fills.tail(_MOST_FILLS).to_dict("records"),
+        n_fills=len(fills),
+        **foot(run),
+    )
+
+
+def _rows(table: pd.DataFrame) -> dict[str, Any]:
+    columns = [(key, label) for key, label in COLUMNS if key in table.columns and table[key].notna().any()]
+    rows = [
+        {"name": name, "cells": [_text(row[key]) for key, _ in columns]}
+        for name, row in zip(table.index, table.to_dict("records"), strict=True)
+    ]
+    return {"labels": [label for _, label in columns], "rows": rows}
+
+
+def _text(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
