@@ -28,6 +28,7 @@ _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 
 DEEPEST = 64
 """Tables and lists may stand in one another to this depth; what people write needs a tenth of it."""
+_SINGLE = ("got str", "got int", "got float", "got bool")
 _WHOLE_BITS = 63
 _DECIMAL_EXPONENT = 30
 _DECIMAL_DIGITS = 40
@@ -63,6 +64,8 @@ def convert_strict(raw: object, target: type[T], where: str, error_type: type[In
         known, value = _value_at(raw, path)
         if known and what.startswith("expected") and ", got " not in what:
             what += f", got {value}"
+        elif known and what.endswith(_SINGLE):
+            what += f" {value}"
         raise error_type(what, _join(where, _named(raw, path))) from None
     except TypeError as error:
         raise PluginError(f"{target.__qualname__} has a field of a type that cannot be read: {error}", where) from error

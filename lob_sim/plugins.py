@@ -128,7 +128,7 @@ def is_shipped(spec: str, folder: Path | None = None) -> bool:
     if package == "lob_sim":
         return _is_importable(module)
     local = None if folder is None else folder.joinpath(*module.split(".")).with_suffix(".py")
-    if local is not None and local.is_file() and not _is_shipped(local):
+    if local is not None and local.is_file() and not lies_with_shipped(local):
         return False
     return _is_importable(f"{_SHIPPED_PACKAGE}.{rest}")
 
@@ -199,7 +199,7 @@ def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
     # A plain name means the file next to the scenario even if some installed module is called the same, and so does
     # one in a folder of the user's called as the shipped strategies are. Any other dotted name means the installed
     # package first, so that its classes exist once however they are named.
-    if (shipped or not rest) and local.is_file() and not _is_shipped(local):
+    if (shipped or not rest) and local.is_file() and not lies_with_shipped(local):
         return _load_file(local, folder, spec)
     if shipped and _is_importable(shipped):
         return _import(shipped, spec)
@@ -213,8 +213,8 @@ def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
     )
 
 
-def _is_shipped(file: Path) -> bool:
-    """Whether a file is one of the shipped strategies, which are modules and exist once."""
+def lies_with_shipped(file: Path) -> bool:
+    """Whether a file is one of the shipped strategies, which are modules and exist once, or their folder."""
     home = importlib.import_module(_SHIPPED_PACKAGE).__file__
     return home is not None and file.resolve().is_relative_to(Path(home).resolve().parent)
 

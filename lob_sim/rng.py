@@ -15,14 +15,31 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from itertools import chain
-from operator import length_hint
+from operator import index, length_hint
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lob_sim.errors import InputError, shown
+
 _FIRST_BLOCK = 8
 _LARGEST_BLOCK = 4096
+
+
+def checked_seed(seed: object) -> int:
+    """A seed as Python's own whole number; numpy's become one.
+
+    Raises:
+        InputError: It is no whole number, or negative.
+    """
+    try:
+        number = index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if number < 0 or isinstance(seed, bool):
+        raise InputError(f"expected a whole number, 0 or more, got {shown(seed)}", "seed")
+    return number
 
 
 def entropy_of(seed: int, name: str) -> tuple[int, ...]:

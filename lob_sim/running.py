@@ -8,6 +8,7 @@ from pathlib import Path
 from lob_sim.interactive.opening import dry_run, header_of
 from lob_sim.interactive.simulation import Simulation
 from lob_sim.log import Run
+from lob_sim.rng import checked_seed
 from lob_sim.scenario import Scenario, errors_name, load_scenario
 from lob_sim.simulation.runner import PROGRESS_STEPS, Observer
 
@@ -42,6 +43,7 @@ def run(
         OutputError: ``out`` is not empty or cannot be written.
         StrategyError: A strategy raised; what was logged until then is in ``out``.
     """
+    seed = None if seed is None else checked_seed(seed)
     if not isinstance(scenario, Scenario):
         with errors_name(scenario):
             return run(load_scenario(scenario, overrides, overlays=overlays), seed, out, observer=observer)

@@ -7,6 +7,7 @@ it is.
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -232,6 +233,41 @@ def test_the_strategy_of_the_readme_trades(folder: Path) -> None:
     result = run(load_scenario(folder / "market.toml", ["horizon=3min"]), seed=1)
     mine = result.agents.set_index("group").loc["mine", "agent_id"]
     assert (result.orders["agent_id"] == mine).sum() > 10
+
+
+def test_the_strategy_of_the_readme_passes_the_contract_of_the_readme(folder: Path) -> None:
+    source = next(b.text for b in blocks(ROOT / "README.md") if "class OneTickDealer" in b.text)
+    (folder / "my_dealer.py").write_text(source, encoding="utf-8")
+    test = (
+        "from lob_sim.testing import StrategyContract\n\n\n"
+        'class TestMine(StrategyContract):\n    strategy = "my_dealer:OneTickDealer"\n'
+    )
+    (folder / "test_my_dealer.py").write_text(test, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_dealer.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def untyped_contexts(document: Path) -> list[str]:
+    """Functions of Python blocks that take a ``ctx`` without saying that it is a Context."""
+    found = []
+    for block in blocks(document):
+        tree = ast.parse(block.text) if block.language == "python" else ast.Module([], [])
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                found += [f"{node.name}:{block.line}" for a in node.args.args if a.arg == "ctx" and not a.annotation]
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_the_context_of_every_example_is_typed(document: Path) -> None:
+    assert untyped_contexts(document) == []
+
+
+def test_a_context_without_a_type_is_noticed(folder: Path) -> None:
+    document = folder / "document.md"
+    document.write_text("```python\ndef on_wake(self, ctx, tag):\n    pass\n```\n", encoding="utf-8")
+    assert untyped_contexts(document) == ["on_wake:2"]
 
 
 # --- links ----------------------------------------------------------------------------------------------------

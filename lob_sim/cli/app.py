@@ -21,6 +21,7 @@ EXIT_INTERRUPTED = 130
 _COMMANDS = {
     "run": "running",
     "check": "running",
+    "new": "scaffold",
     "pnl": "profit",
     "figures": "figures",
     "replay": "logs",

@@ -29,6 +29,7 @@ from lob_sim.interactive.readings import (
 from lob_sim.interactive.state import KeptState, keep, reseeded
 from lob_sim.log import BranchEntry, DirectoryRecorder, MemoryRecorder, Run, RunHeader, open_run, run_in_memory
 from lob_sim.messages import AgentCommand
+from lob_sim.rng import checked_seed
 from lob_sim.scenario import Scenario, errors_name, load_scenario, parse_scenario
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World
@@ -70,6 +71,7 @@ class Simulation:
         overrides: Sequence[str] = (),
         overlays: Sequence[str | Path] = (),
     ) -> None:
+        seed = None if seed is None else checked_seed(seed)
         if isinstance(scenario, Scenario):
             self._open(scenario, seed, out)
             return
@@ -140,7 +142,7 @@ class Simulation:
         Raises:
             ScenarioError: A change does not hold, or is none that a branch can make; nothing has been written then.
         """
-        known = state.header
+        known, seed = state.header, None if seed is None else checked_seed(seed)
         if not changes and seed is None:
             world, recorder, header = state.restore(out)
             turn = None

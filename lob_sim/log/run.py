@@ -357,7 +357,7 @@ class Run:
         return clock_ns - first_ns
 
     def clock(self, ts_ns: Ns) -> str:
-        """A time as ``h:mm:ss.ffffff``: of day where the log knows of one, by trading day where there are, or since the start."""
+        """A time as text: within its trading day where there are days, of day where the log knows it, or since the start."""
         if self.calendar is not None:
             return self.calendar.text(ts_ns)
         return format_time(ts_ns + (self.header.time_of_day_ns or 0))

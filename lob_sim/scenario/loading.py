@@ -15,6 +15,7 @@ from lob_sim._checkout import scenarios_beside
 from lob_sim.calendar import TradingCalendar, without_days
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, refuse_depth, struct_fields
 from lob_sim.errors import InputError, ScenarioError
+from lob_sim.plugins import SHIPPED, lies_with_shipped
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
 from lob_sim.scenario.outside import with_checksums
@@ -57,7 +58,7 @@ def load_scenario(
     for key in ("folder", "overlays"):
         if key in raw:
             raise ScenarioError(f"unknown key {key!r}", f"{source}: {key}")
-    raw["folder"] = str(path.resolve().parent)
+    raw["folder"] = str(path.resolve().parent if raw.get("files") else _plugin_folder(path))
     raw = resolve_likes(raw, f"{source}: ")
     if overlays:
         return changed_scenario(scenario_to_dict(parse_scenario(raw, f"{source}: ")), overlays, overrides, str(source))
@@ -82,6 +83,22 @@ def changed_scenario(
     changed = apply_overrides(apply_overlays(plain, found), overrides)
     with_them = f" with {', '.join(overlay.name for overlay in found)}" if found else ""
     return with_checksums(parse_scenario(changed, f"{source}{with_them}: "), f"{source}: ")
+
+
+def _plugin_folder(path: Path) -> Path:
+    """Where a scenario's own strategies are looked for: beside its file, and of a packaged one in the present folder.
+
+    Not where a folder ``strategies`` of somebody's own lies in that: the packaged scenarios mean the shipped ones.
+    """
+    beside = path.resolve().parent
+    if beside != Path(str(_PACKAGED)).resolve():
+        return beside
+    try:
+        here = Path.cwd()
+    except OSError:  # It has been removed.
+        return beside
+    own = here / SHIPPED
+    return beside if own.exists() and not lies_with_shipped(own) else here
 
 
 @contextmanager

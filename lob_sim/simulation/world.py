@@ -13,7 +13,7 @@ from lob_sim.balance.view import SheetContext
 from lob_sim.desk.building import DeskBuilder
 from lob_sim.desk.desk import Desk
 from lob_sim.messages.recorder import Recorder
-from lob_sim.rng import Stream
+from lob_sim.rng import Stream, checked_seed
 from lob_sim.scenario import Scenario, instrument_specs, open_venues
 from lob_sim.simulation.exogenous import Exogenous, fair_values
 from lob_sim.simulation.host import AgentHost, Connection, DeafHost
@@ -49,7 +49,7 @@ class World:
     ) -> None:
         self.plan = plan = scenario if isinstance(scenario, MarketPlan) else MarketPlan(scenario)
         self.scenario = plan.scenario
-        self.seed = seed
+        self.seed = seed = checked_seed(seed)
         self.instruments = plan.instruments
         self.cash_unit = plan.cash_unit
         self.members = plan.members

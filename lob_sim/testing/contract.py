@@ -23,6 +23,10 @@ from lob_sim.units import NS_PER_S, Ns
 
 _STEPS = 150
 _SUMMARY_LENGTH = 110
+_STRICT = (
+    "declare class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True), with a type for each parameter"
+)
+_REPEATS = "draw from ctx.random alone, and use no clock, no set order and no state of the class or module"
 
 
 class StrategyContract:
@@ -103,15 +107,24 @@ class StrategyContract:
     def test_describes_itself_in_one_line(self) -> None:
         """The first line of the docstring is the description in lists; every parameter is documented."""
         info = describe(self.strategy_class())
-        assert 0 < len(info.summary) <= _SUMMARY_LENGTH, info.summary
-        assert info.summary.endswith("."), info.summary
-        assert [p.name for p in info.params if not p.doc] == []
+        cls = self.strategy_class()
+        sentence = f"one sentence of at most {_SUMMARY_LENGTH} characters that ends with a full stop"
+        said = f"the docstring of {cls.__name__} must begin with {sentence}; it begins with {info.summary!r}"
+        assert 0 < len(info.summary) <= _SUMMARY_LENGTH, said
+        assert info.summary.endswith("."), said
+        undocumented = [p.name for p in info.params if not p.doc]
+        where = f"the docstring of {cls.__name__}.Params"
+        assert undocumented == [], (
+            f"say what {', '.join(undocumented)} is: {where} needs a section 'Attributes:' with a line "
+            f"'{undocumented[0]}: What it is.'"
+        )
 
     def test_repr_shows_class_and_parameters(self) -> None:
         """A log or an error message that names a strategy says which one it is."""
         strategy = self.make()
-        assert repr(strategy).startswith(type(strategy).__name__)
-        assert all(name in repr(strategy) for name in strategy.params.__struct_fields__)
+        said = f"leave __repr__ as it is, or name class and parameters in it; it says {strategy!r}"
+        assert repr(strategy).startswith(type(strategy).__name__), said
+        assert all(name in repr(strategy) for name in strategy.params.__struct_fields__), said
 
     def test_parameters_are_strict(self) -> None:
         """Unknown keys and wrong types are refused, and so is changing parameters later."""
@@ -123,13 +136,13 @@ class StrategyContract:
                 build_params(cls, {**self.params, **wrong}, "contract")
             except PluginError:
                 continue
-            raise AssertionError(f"{cls.__name__} accepts {wrong}")
-        assert params_type(cls).__struct_config__.frozen
+            raise AssertionError(f"{cls.__name__} accepts {wrong}: {_STRICT}")
+        assert params_type(cls).__struct_config__.frozen, f"parameters can be changed later: {_STRICT}"
 
     # --- reproducible and separate --------------------------------------------------------------------------
     def test_same_seed_same_actions(self) -> None:
         """Two fresh strategies with the same stream and the same market do the same."""
-        assert self.actions() == self.actions()
+        assert self.actions() == self.actions(), f"the same seed gave other orders: {_REPEATS}"
 
     def test_pickles_with_its_state(self) -> None:
         """A strategy pickled and restored half-way goes on as if nothing had happened."""
@@ -138,7 +151,10 @@ class StrategyContract:
         whole.run(_STEPS)
         halved.run(_STEPS)
         halved.strategy = pickle.loads(pickle.dumps(halved.strategy))
-        assert halved.run(_STEPS, start=False) == whole.run(_STEPS, start=False)
+        assert halved.run(_STEPS, start=False) == whole.run(_STEPS, start=False), (
+            "pickled and restored, it goes on otherwise: keep everything that it remembers in attributes of self that "
+            "pickle can keep (no open files, lambdas or generators), and nothing in the module"
+        )
 
     def test_agents_share_nothing(self) -> None:
         """Two agents of the same class, taking turns, do what each does alone."""
@@ -151,7 +167,10 @@ class StrategyContract:
         for _ in range(2 * _STEPS - 1):
             for market in turns:
                 market.run(1, start=False)
-        assert [market.ctx.actions for market in turns] == alone
+        assert [market.ctx.actions for market in turns] == alone, (
+            "beside another agent of its class it does something else: keep state in self, set it in on_start, and not "
+            "in the class or the module"
+        )
 
     def test_leaves_global_random_state_alone(self) -> None:
         """All draws come from the agent's own stream: seeding the global generators changes nothing."""
@@ -161,14 +180,14 @@ class StrategyContract:
             np.random.seed(seed)
             before = random.getstate(), _numpy_state()
             seen.append(self.actions())
-            assert (random.getstate(), _numpy_state()) == before
-        assert seen[0] == seen[1]
+            assert (random.getstate(), _numpy_state()) == before, f"it draws from a global generator: {_REPEATS}"
+        assert seen[0] == seen[1], f"it depends on a global generator: {_REPEATS}"
 
     def test_same_seed_same_market(self) -> None:
         """A small real market runs to its end, and the same seed gives the same log."""
         log = self.run_market()
-        assert len(log) > 100
-        assert self.run_market() == log
+        assert len(log) > 100, "the small market of the contract stood still"
+        assert self.run_market() == log, f"the same seed gave another market: {_REPEATS}"
 
     # --- robust ---------------------------------------------------------------------------------------------
     def test_commands_are_valid(self) -> None:

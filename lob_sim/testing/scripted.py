@@ -39,6 +39,7 @@ from lob_sim.messages import (
     WalkAway,
 )
 from lob_sim.rng import Stream
+from lob_sim.simulation.failures import strategy_error
 from lob_sim.testing.recording import RecordingContext
 from lob_sim.testing.validity import CommandChecker
 from lob_sim.units import NS_PER_S, Lots, Ticks
@@ -101,6 +102,16 @@ class ScriptedMarket:
 
     def run(self, steps: int, *, start: bool = True) -> list[AgentCommand]:
         """Let ``steps`` things happen, about one a second; returns all commands sent since the beginning."""
+        try:
+            return self._run(steps, start)
+        except Exception as error:
+            # Where it came from, as a run would say it, for whoever sees the last line alone.
+            where = strategy_error(self.strategy, "", "", self.ctx.now_ns, error).where
+            if where:
+                error.add_note(f"the strategy raised this, at {where}")
+            raise
+
+    def _run(self, steps: int, start: bool) -> list[AgentCommand]:
         if start:
             self.strategy.on_start(self.ctx)
             self._answer()

@@ -49,7 +49,7 @@ class CommandChecker:
             AssertionError: Names the command and what is wrong with it.
         """
         problem = self._problem(command)
-        assert not problem, f"{problem}: {command}"
+        assert not problem, f"the strategy sent what no venue takes, {problem}: {command}"
 
     def _problem(self, command: Command) -> str:
         ctx = self._ctx
