@@ -36,6 +36,7 @@ from lob_sim import errors
 from lob_sim.errors import InputError, LobSimError, printable
 from lob_sim.interrupts import end_by_sigterm_as_by_ctrl_c
 from lob_sim.messages import Command, Event
+from lob_sim.notebook import heading, table
 from lob_sim.sweep.executors import Processes, Serial, available_cores
 from lob_sim.sweep.progress import progress_bar
 from lob_sim.sweep.runner import run_many
@@ -268,6 +269,24 @@ class Outcome(msgspec.Struct, frozen=True):
     rows: list[Row]
     draw: Callable[[Path], None] | None = None
     tables: list[ResultTable] = []
+
+    def _repr_html_(self) -> str:
+        claims = [
+            (
+                row.claim,
+                row.measured,
+                f"{row.relation} {row.reference:.4g}",
+                row.standard_error,
+                row.verdict,
+                row.source,
+            )
+            for row in self.rows
+        ]
+        columns = ("claim", "measured", "should be", "standard error", "verdict", "by")
+        parts = [heading("every claim holds" if self.holds else "not every claim holds"), table(columns, claims)]
+        for each in self.tables:
+            parts += [heading(each.title), table(each.columns, each.rows)]
+        return "".join(parts)
 
     @property
     def holds(self) -> bool:

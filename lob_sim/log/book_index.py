@@ -16,13 +16,16 @@ from lob_sim.log.schema import dataset_named, to_list
 from lob_sim.log.source import LogSource
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import Command, Phase
-from lob_sim.units import Instrument, Lots, Ns, Ticks
+from lob_sim.notebook import heading, table
+from lob_sim.units import Instrument, Lots, Ns, Ticks, format_time
 from lob_sim.venue.matching import MatchingEngine
 
 _LIT_DATASETS = tuple(command.dataset for command in MatchingEngine.commands)
 _FEWEST_COMMANDS = 10_000
 """Commands between two copies of the engine: about a fortieth of a second's work."""
 
+_SHOWN_LEVELS = 8
+"""Levels of a side that a notebook shows."""
 _QUOTE_COLUMNS = ["seq", "ts_event_ns", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots"]
 
 
@@ -54,6 +57,16 @@ class BookSnapshot(NamedTuple):
     bids: list[tuple[Ticks, Lots, int]]
     asks: list[tuple[Ticks, Lots, int]]
     orders: pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        instrument = self.instrument
+        facts = (f"after row {self.seq:,}", f"at {format_time(self.ts_ns)}", self.phase.name.lower())
+        rows = [
+            (side, f"{instrument.price(ticks):,.{instrument.price_decimals}f}", lots, orders)
+            for side, levels in (("ask", self.asks[:_SHOWN_LEVELS][::-1]), ("bid", self.bids[:_SHOWN_LEVELS]))
+            for ticks, lots, orders in levels
+        ]
+        return heading(instrument.name, *facts) + table(("side", "price", "lots", "orders"), rows)
 
 
 class BookIndex:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, wraps
+from importlib import import_module
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ from lob_sim.log.source import (
 )
 from lob_sim.log.tables import in_currency, order_table, with_names
 from lob_sim.messages import Message
+from lob_sim.notebook import frame, heading, note, shows, table
 from lob_sim.scenario import calendar_in
 from lob_sim.units import Ns, format_time, parse_clock_ns
 
@@ -82,6 +84,27 @@ class Run:
         self.source = source
         self._tables: dict[str, pd.DataFrame] = {}
         self._indices: dict[int, BookIndex] = {}
+
+    def __repr__(self) -> str:
+        header = self.header
+        rows = sum(self.counts.values())
+        return f"Run({header.scenario.get('name', 'a log')!r}, seed {header.seed_entropy}, {self.status}, {rows} rows)"
+
+    @shows
+    def _repr_html_(self) -> str:
+        return _run_html(self)
+
+    @property
+    def plot(self) -> Any:
+        """Figures: ``run.plot.price()``, ``.spread()``, ``.inventory()``, ...; see :class:`lob_sim.report.plots.Plots`.
+
+        Each is a ``matplotlib.figure.Figure``.
+
+        Raises:
+            MissingExtraError: Upon a figure, where matplotlib is not installed.
+        """
+        # Found when it is used: figures know of runs, and runs need no figures.
+        return import_module("lob_sim.report.plots").Plots(self)
 
     @property
     def path(self) -> Path | None:
@@ -357,7 +380,7 @@ class Run:
         return clock_ns - first_ns
 
     def clock(self, ts_ns: Ns) -> str:
-        """A time as text: within its trading day where there are days, of day where the log knows it, or since the start."""
+        """A time as text: within its trading day where there are days, else of day where known, or since the start."""
         if self.calendar is not None:
             return self.calendar.text(ts_ns)
         return format_time(ts_ns + (self.header.time_of_day_ns or 0))
@@ -389,6 +412,32 @@ class Run:
                 raise DataError(f"rows {first} to {last} are missing: no book after them can be known", str(self.path))
             self._indices[instrument_id] = BookIndex(self.source, instrument_id)
         return self._indices[instrument_id]
+
+
+@reads_logs
+def _run_html(run: Run) -> str:
+    """What a notebook shows of a run: what it is, what was traded, who took part. No book is replayed for it."""
+    header = run.header
+    lasted = f"{run.clock(0)} to {run.clock(run.manifest.last_ts_ns)}"
+    facts = (f"seed {header.seed_entropy}", run.status, f"{sum(run.counts.values()):,} rows", lasted)
+    rows = []
+    for instrument in header.instruments:
+        trades, rfq = (t[t["instrument_id"] == instrument.instrument_id] for t in (run.trades, run.rfq_trades))
+        lots = int(trades["qty_lots"].sum()) + int(rfq["qty_lots"].sum())
+        last = instrument.price(int(trades["price_ticks"].iloc[-1])) if len(trades) else float("nan")
+        price = "–" if last != last else f"{last:,.{instrument.price_decimals}f}"
+        rows.append((instrument.name, len(trades), len(rfq), lots, price))
+    groups = run.agents.groupby(["group", "kind"], sort=True).size().reset_index(name="agents")
+    problems = [note(line) for line in run.condition()[1:4]] if run.status != COMPLETE else []
+    return "".join(
+        (
+            heading(str(header.scenario.get("name", run.path.name if run.path else "a log")), *facts),
+            *problems,
+            table(("instrument", "lit trades", "by request", "lots", "last lit price"), rows),
+            frame(groups[["group", "agents", "kind"]].set_index("group")),
+            note("run.pnl('group'), run.fills, run.trades, run.book(...), run.plot.price(), run.table(...)"),
+        )
+    )
 
 
 def open_run(path: str | Path) -> Run:

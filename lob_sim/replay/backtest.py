@@ -34,6 +34,7 @@ from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.messages import Command, Event, NewOrder
 from lob_sim.messages.recorder import Recorder
+from lob_sim.notebook import frame, heading, note, shows
 from lob_sim.replay.history import FlowReport, HistoricFlow, flow_of_lobster, flow_of_run
 from lob_sim.running import header_of
 from lob_sim.scenario import Scenario, instrument_specs, parse_scenario
@@ -71,6 +72,12 @@ class TradedAgainst(NamedTuple):
 
     run: Run
     report: FlowReport
+
+    @shows
+    def _repr_html_(self) -> str:
+        facts = (self.newcomer.kind, f"{len(self.fills):,} fills")
+        changed = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in self.report._asdict().items())
+        return heading(self.newcomer.name, *facts) + frame(self.pnl()) + note(f"of history: {changed}")
 
     @property
     def newcomer(self) -> AgentEntry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ FORMATS = ("png", "svg", "pdf")
 COLUMN_IN = 3.4
 """Width of a figure: one column of a paper."""
 _DPI = 300
+_SHOWN_DPI = 160
+"""On a screen."""
 _LEGEND_PT = 6.5
 _HANDLE_PT = 30.0
 """Room for a legend's handle with what is left free around it."""
@@ -82,11 +85,25 @@ def paper_figure(rows: int, row_in: float = 1.35, share_time: bool = True) -> tu
     Returns:
         The figure, and its axes from the top.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(COLUMN_IN, 0.55 + row_in * rows), layout="constrained")
+    figure = _figure_class()(figsize=(COLUMN_IN, 0.55 + row_in * rows), layout="constrained")
     axes = figure.subplots(rows, 1, sharex=share_time, squeeze=False)[:, 0]
     return figure, list(axes)
+
+
+@cache
+def _figure_class() -> type[Figure]:
+    """A figure that a notebook shows without being told how to."""
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            drawn = BytesIO()
+            with paper_style(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph .* missing from font")
+                self.savefig(drawn, format="png", dpi=_SHOWN_DPI)
+            return drawn.getvalue()
+
+    return ShownFigure
 
 
 def named(text: str, most: int = 24) -> str:

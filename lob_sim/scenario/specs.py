@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from lob_sim.errors import shown
+from lob_sim.notebook import heading, note, table
 from lob_sim.units import Duration, format_time
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -487,5 +488,32 @@ class Scenario(Spec, frozen=True, kw_only=True):
     folder: str = ""
     overlays: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        instruments = [
+            (i.name, str(i.tick_size), f"{i.lot_size:,f}", str(i.initial_price), 100 * i.fair_value.daily_volatility)
+            for i in self.instruments
+        ]
+        groups = [
+            (g.name, g.count, g.strategy, "balance sheet" if g.balance_sheet is not None else "", _given(g.params))
+            for g in self.agents
+        ]
+        shocks = [
+            (s.instrument, format_time(s.at), 100 * s.size, "announced" if s.announced else "") for s in self.shocks
+        ]
+        columns = ("instrument", "tick", "lot", "initial price", "volatility of value (% a day)")
+        return "".join(
+            (
+                heading(self.name, f"seed {self.seed}", f"{format_time(self.horizon)} long"),
+                note(self.description) if self.description else "",
+                table(columns, instruments),
+                table(("group", "agents", "strategy", "", "parameters"), groups),
+                table(("shock to", "at", "size (%)", ""), shocks) if shocks else "",
+            )
+        )
+
     def __post_init__(self) -> None:
         _require_name(self.name)
+
+
+def _given(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in params.items())

@@ -27,6 +27,7 @@ from lob_sim.errors import DataError, InputError, OutputError
 from lob_sim.extras import need_extra
 from lob_sim.files import make_folder, own_folder, read_ordinary, write_file
 from lob_sim.fingerprint import digest_files, own_versions
+from lob_sim.notebook import heading, note, shows, table
 from lob_sim.sweep.design import Design, Point, run_seeds
 from lob_sim.sweep.executors import Cluster, Processes
 from lob_sim.sweep.limits import NO_LIMITS, Limits
@@ -43,6 +44,8 @@ Validate: TypeAlias = Callable[[Point], None]
 _MANIFEST = "sweep.json"
 _LOCK = ".lock"
 _MAX_DIFFERENCES = 8
+_SHOWN_METRICS = 6
+"""Metrics that a notebook shows, in order of name."""
 
 
 class SweepPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +101,30 @@ class Sweep:
             self.points = self.manifest.design.points()
         except InputError as error:
             raise DataError(f"describes no sweep: {error}", str(self.directory / _MANIFEST)) from error
+
+    @shows
+    def _repr_html_(self) -> str:
+        frame = self.frame()
+        paths, metrics = frame.attrs["parameters"], frame.attrs["metrics"][:_SHOWN_METRICS]
+        failed = int((frame["status"] == "failed").sum())
+        means = frame.groupby("point")[metrics].mean()
+        rows = [
+            (*(self.points[point].get(p, "") for p in paths), *map(float, row))
+            for point, row in zip(means.index, means.to_numpy(), strict=True)
+        ]
+        facts = (
+            f"{len(self.points)} points of {self.manifest.seeds} seeds",
+            f"{len(frame)} of {self.total} runs",
+            f"{failed} failed",
+        )
+        left = len(frame.attrs["metrics"]) - len(metrics)
+        return "".join(
+            (
+                heading(self.directory.name, *facts),
+                table([*paths, *metrics], rows),
+                note(f"means over seeds; {left} more metrics and every run in .frame()"),
+            )
+        )
 
     @property
     def total(self) -> int:
