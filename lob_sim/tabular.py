@@ -25,10 +25,12 @@ class Row(msgspec.Struct, frozen=True):
     Attributes:
         where: File and line, or file and row, as its user knows it.
         cells: What stands in it, by column; cells that are empty are not there.
+        columns: The table's columns.
     """
 
     where: str
     cells: Mapping[str, object]
+    columns: tuple[str, ...] = ()
 
     def error(self, message: str, column: str = "") -> DataError:
         """What is wrong with the row, or with one cell of it."""
@@ -51,12 +53,16 @@ class Row(msgspec.Struct, frozen=True):
             DataError: It is empty or something else.
         """
         text = self.text(column)
+        cell = self.cells[column]
+        if isinstance(cell, float):
+            # What a workbook's formulas leave in the last bits is not meant.
+            text = f"{cell:.15g}"
         try:
             value = Decimal(text)
         except InvalidOperation:
             value = Decimal("nan")
         # Cells of a workbook or a Parquet file may be of a type whose text looks like a number.
-        if not value.is_finite() or "_" in text or isinstance(self.cells[column], bool):
+        if not value.is_finite() or "_" in text or isinstance(cell, bool):
             raise self.error(f"expected a number, got {shown(text)}", column)
         if (value and abs(value.adjusted()) > _LARGEST_EXPONENT) or len(value.as_tuple().digits) > _MOST_DIGITS:
             raise self.error(f"expected a number of at most {_MOST_DIGITS} digits, got {shown(text)}", column)
@@ -109,7 +115,7 @@ def _with_header(
         if len(cells) < len(header) or not all(_is_empty(cell) for cell in cells[len(header) :]):
             raise DataError(f"expected {len(header)} cells, got {len(cells)}", where)
         pairs = zip(header, cells, strict=False)
-        yield Row(where, {column: cell for column, cell in pairs if not _is_empty(cell)})
+        yield Row(where, {column: cell for column, cell in pairs if not _is_empty(cell)}, tuple(header))
 
 
 def _check_header(header: list[str], where: str, required: Sequence[str], optional: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lob_sim.cli.running import default_folder, free_folder, refuse_occupied
+from lob_sim.cli.sheets import import_sheets
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.feeds.lobster import read_lobster
@@ -32,15 +33,38 @@ def register(app: typer.Typer) -> None:
 
 def import_command(
     messages: Annotated[
-        Path, typer.Argument(metavar="MESSAGE_FILE", help="A LOBSTER message file; its orderbook file lies beside it.")
+        Path,
+        typer.Argument(
+            metavar="MESSAGE_FILE|sheets",
+            help="A LOBSTER message file, whose orderbook file lies beside it; or the word sheets.",
+        ),
     ],
+    table: Annotated[
+        Path | None,
+        typer.Argument(metavar="[TABLE]", help="After sheets: balance sheets, a .csv, .xlsx or .parquet file."),
+    ] = None,
     orderbook: Annotated[
         Path | None, typer.Option(help="The orderbook file, if its name does not follow from the other.")
     ] = None,
     tick: Tick = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the run, new or empty.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run, new or empty; of sheets, a new scenario file.")
+    ] = None,
+    into: Annotated[
+        str, typer.Option(metavar="SCENARIO", help="Of sheets: the market whose sheets they replace, a file or a name.")
+    ] = "whole_system",
+    sheet: Annotated[str, typer.Option(help="Of sheets: the workbook's sheet; its first if not given.")] = "",
+    scale: Annotated[str, typer.Option(help="Of sheets: a factor on every amount.")] = "1",
 ) -> None:
-    """Replay a LOBSTER day through our book, keep it as a run, and compare (exit code 1 unless all is exact)."""
+    """Replay a LOBSTER day through our book, keep it as a run, and compare (exit code 1 unless all is exact).
+
+    ``import sheets TABLE --out FILE`` makes a scenario of balance sheets instead, and shows them.
+    """
+    if str(messages) == "sheets" and table is not None:
+        import_sheets(table, out, into, sheet, scale)
+        return
+    if table is not None:
+        raise InputError("expected the word sheets before a table of balance sheets", str(messages))
     day = read_lobster(messages, orderbook, tick)
     folder = out if out is not None else free_folder(messages.stem)
     refuse_occupied(folder)

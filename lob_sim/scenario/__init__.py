@@ -2,6 +2,7 @@
 
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.foreign import without_foreign
+from lob_sim.scenario.inherit import merged
 from lob_sim.scenario.loading import (
     calendar_in,
     calendar_of,
@@ -13,6 +14,7 @@ from lob_sim.scenario.loading import (
     open_market,
     packaged_scenarios,
     parse_scenario,
+    read_scenario,
     scenario_to_dict,
 )
 from lob_sim.scenario.outside import Outside, OutsideRow, read_outside, with_checksums
@@ -37,6 +39,7 @@ from lob_sim.scenario.specs import (
     SwitchSpec,
     VenueSpec,
 )
+from lob_sim.scenario.toml_text import toml_document
 from lob_sim.scenario.venues import open_venues, opening_phase
 
 __all__ = [
@@ -71,6 +74,7 @@ __all__ = [
     "instrument_specs",
     "load_overlay",
     "load_scenario",
+    "merged",
     "open_market",
     "open_venues",
     "opening_phase",
@@ -80,8 +84,10 @@ __all__ = [
     "parse_scenario",
     "parse_value",
     "read_outside",
+    "read_scenario",
     "scenario_to_dict",
     "set_path",
+    "toml_document",
     "with_checksums",
     "without_foreign",
 ]

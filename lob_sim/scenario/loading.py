@@ -42,27 +42,40 @@ def load_scenario(
         ScenarioError: Names file and field, and says what was expected.
     """
     path = find_scenario(source)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ScenarioError(f"cannot be read: {error.strerror}", str(source)) from None
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"is not UTF-8 text: {error.reason}", str(source)) from None
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"is not valid TOML: {error}", str(source)) from None
-    except (ValueError, RecursionError) as error:
-        raise ScenarioError(f"cannot be read: {unreadable(error)}", str(source)) from None
-    refuse_depth(raw, str(source), ScenarioError)
-    for key in ("folder", "overlays"):
-        if key in raw:
-            raise ScenarioError(f"unknown key {key!r}", f"{source}: {key}")
+    raw = read_scenario(path, str(source))
     raw["folder"] = str(path.resolve().parent if raw.get("files") else _plugin_folder(path))
-    raw = resolve_likes(raw, f"{source}: ")
     if overlays:
         return changed_scenario(scenario_to_dict(parse_scenario(raw, f"{source}: ")), overlays, overrides, str(source))
     return with_checksums(parse_scenario(apply_overrides(raw, overrides), f"{source}: "), f"{source}: ")
+
+
+def read_scenario(path: Path, source: str) -> dict[str, Any]:
+    """What a scenario file says, every group in full, nothing of it checked.
+
+    Args:
+        path: The file.
+        source: What it is called in errors.
+
+    Raises:
+        ScenarioError: It cannot be read, or a group is like none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(f"cannot be read: {error.strerror}", source) from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"is not UTF-8 text: {error.reason}", source) from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"is not valid TOML: {error}", source) from None
+    except (ValueError, RecursionError) as error:
+        raise ScenarioError(f"cannot be read: {unreadable(error)}", source) from None
+    refuse_depth(raw, source, ScenarioError)
+    for key in ("folder", "overlays"):
+        if key in raw:
+            raise ScenarioError(f"unknown key {key!r}", f"{source}: {key}")
+    return resolve_likes(raw, f"{source}: ")
 
 
 def changed_scenario(

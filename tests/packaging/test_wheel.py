@@ -86,7 +86,7 @@ def test_what_the_core_needs(wheel: Path) -> None:
     assert names == {"simpy", "numpy", "sortedcontainers", "pandas", "msgspec", "pyarrow", "typer", "rich"}
     (distribution,) = metadata.distributions(path=[str(wheel)])
     extras = set(distribution.metadata.get_all("Provides-Extra") or ())
-    assert extras == {"report", "sweep", "cluster", "all", "bench", "docs", "test"}
+    assert extras == {"report", "sweep", "cluster", "data", "all", "bench", "docs", "test"}
 
 
 def test_nothing_lies_beside_the_package(core: Environment, tmp_path: Path) -> None:

@@ -1,0 +1,305 @@
+"""Balance sheets from a spreadsheet: a row for each dealer or fund, in money, which must add up.
+
+========================== =========================================================================================
+column                     what stands in it
+========================== =========================================================================================
+name                       the institution's stable name
+like                       the group of the market whose strategy, limits and habits it has
+unit                       what one stands for in its row: ``one``, ``thousand``, ``million``, ``billion`` or a number
+cash, other_assets         money; other assets are not traded
+holdings.INSTRUMENT        what it holds of it, at the opening price; empty for nothing
+assets                     the sum of those
+short_term_funding         deposits and short-term funding
+repo.INSTRUMENT            loans against what it holds of it; empty for none
+liabilities                the sum of those
+tier1                      assets less liabilities; of a fund its net asset value
+count                      optional: number of institutions with this sheet each; 1
+haircut.INSTRUMENT         optional: repo haircut at the opening, a fraction
+slr_minimum                optional: its leverage limit, a fraction; empty for none
+var_limit                  optional: its value-at-risk limit, money; empty for none
+========================== =========================================================================================
+
+Without an optional column what it says is that of the group that the institution is like.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lob_sim.convert import did_you_mean
+from lob_sim.errors import DataError, ScenarioError
+from lob_sim.scenario import merged, open_market, parse_scenario
+from lob_sim.tabular import Row, read_rows
+from lob_sim.units import exact_text
+
+_UNITS = {"one": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+_REQUIRED = ("name", "like", "unit", "cash", "other_assets", "assets", "short_term_funding", "liabilities", "tier1")
+_OPTIONAL = ("holdings.*", "repo.*", "count", "haircut.*", "slr_minimum", "var_limit")
+_MOST_MEMBERS = 1_000_000
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """One row: a balance sheet in currency units that adds up. Funding and repo, less assets, is what Tier 1 is not.
+
+    Attributes:
+        row: Where it stands, for errors.
+        name: Of the institution.
+        like: The group that it is like.
+        count: How many there are.
+        cash: Cash and reserves.
+        other_assets: Not traded.
+        short_term_funding: Deposits and short-term funding.
+        tier1: Assets less liabilities.
+        holdings: Values by instrument.
+        repo: Loans by instrument.
+        haircuts: By instrument, as fractions; None if the table has none.
+        limits: Params of the limits that the table has columns for, by kind; None where this one has no such limit.
+    """
+
+    row: Row
+    name: str
+    like: str
+    count: int
+    cash: Fraction
+    other_assets: Fraction
+    short_term_funding: Fraction
+    tier1: Fraction
+    holdings: Mapping[str, Fraction]
+    repo: Mapping[str, Fraction]
+    haircuts: Mapping[str, float] | None
+    limits: Mapping[str, Mapping[str, float] | None]
+
+
+def read_sheets(path: Path, sheet: str = "") -> list[Sheet]:
+    """Read a table of balance sheets.
+
+    Args:
+        path: A ``.csv``, ``.xlsx`` or ``.parquet`` file, with the columns of this module.
+        sheet: Of a workbook the sheet; its first if empty.
+
+    Raises:
+        DataError: A row does not hold or does not add up; names file and line.
+        MissingExtraError: A workbook needs the extra ``data``.
+    """
+    rows = read_rows(path, str(path), _REQUIRED, _OPTIONAL, sheet)
+    if not rows:
+        raise DataError("has no rows", str(path))
+    sheets = [_sheet(row, row.columns) for row in rows]
+    for i, made in enumerate(sheets):
+        if any(other.name == made.name for other in sheets[:i]):
+            raise made.row.error(f"the name {made.name!r} is used twice", "name")
+    return sheets
+
+
+def scenario_of_sheets(
+    sheets: Sequence[Sheet], base: Mapping[str, Any], into: str, name: str, scale: Decimal = Decimal(1)
+) -> tuple[dict[str, Any], list[str]]:
+    """A market with these balance sheets in the place of its own.
+
+    Holdings become whole lots, and all else whole units of cash: what is left over stands under other assets, so that
+    Tier 1 is what was stated, to a unit of cash.
+
+    Args:
+        sheets: As read.
+        base: The market, as from :func:`lob_sim.scenario.read_scenario`; its groups without sheets stay.
+        into: What it is called in errors.
+        name: Name of the scenario that is made.
+        scale: Factor on every amount.
+
+    Returns:
+        The scenario's plain data, not yet checked, and a line for each sheet in which something was rounded.
+
+    Raises:
+        DataError: A sheet names a group or an instrument that the market does not have, or borrows more than it holds.
+        ScenarioError: The market itself does not hold.
+    """
+    market = parse_scenario(base, f"{into}: ")
+    instruments, unit, initial_ticks = open_market(market)
+    lot_values = {
+        i.name: Fraction(i.value(ticks, 1)) * unit.size for i, ticks in zip(instruments, initial_ticks, strict=True)
+    }
+    lot_sizes = {i.name: Fraction(i.lot_size) for i in instruments}
+    models = {group["name"]: group for group in base["agents"] if "balance_sheet" in group}
+    if not models:
+        raise ScenarioError("has no group with a balance sheet that others could be like", into)
+    groups, notes = [], []
+    for sheet in sheets:
+        _check_names(sheet, models, lot_values)
+        lots = {k: value * Fraction(scale) // lot_values[k] for k, value in sheet.holdings.items()}
+        held = {k: n * lot_values[k] for k, n in lots.items()}
+        repo = {k: _rounded(loan * Fraction(scale), unit.size) for k, loan in sheet.repo.items()}
+        for instrument, loan in repo.items():
+            if loan > held.get(instrument, 0):
+                raise sheet.row.error(
+                    f"expected at most what it holds of it in whole lots, {_money(held.get(instrument, Fraction(0)))}, "
+                    f"got {_money(loan)}",
+                    f"repo.{instrument}",
+                )
+        cash, funding, tier1 = (
+            _rounded(amount * Fraction(scale), unit.size)
+            for amount in (sheet.cash, sheet.short_term_funding, sheet.tier1)
+        )
+        other = tier1 + funding + sum(repo.values()) - cash - sum(held.values())
+        stated = sheet.other_assets * Fraction(scale)
+        if other < 0:
+            raise sheet.row.error(f"rounding to whole units of cash makes it {_money(other)}", "other_assets")
+        if other != stated:
+            notes.append(f"{sheet.row.where}: {sheet.name}: other assets take {_money(other - stated)} by rounding")
+        own: dict[str, Any] = {
+            "name": sheet.name,
+            "count": sheet.count,
+            "cash": _number(cash),
+            "holdings": {k: _number(n * lot_sizes[k]) for k, n in lots.items()},
+        }
+        own["balance_sheet"] = {
+            "other_assets": _number(other),
+            "short_term_funding": _number(funding),
+            "tier1": _number(tier1),
+            "repo": {k: _number(loan) for k, loan in repo.items()},
+        }
+        groups.append(_group(models[sheet.like], own, sheet, scale))
+    taken = {sheet.name for sheet in sheets}
+    kept = [group for group in base["agents"] if group["name"] not in models]
+    for group in kept:
+        if group["name"] in taken:
+            named = next(sheet for sheet in sheets if sheet.name == group["name"])
+            raise named.row.error(f"{into} has a group without a sheet of this name", "name")
+    return {**copy.deepcopy(dict(base)), "name": name, "agents": [*groups, *kept]}, notes
+
+
+def _sheet(row: Row, columns: Sequence[str]) -> Sheet:
+    unit = _unit(row)
+
+    def money(column: str) -> Fraction:
+        amount = Fraction(row.number(column)) * unit
+        if amount < 0 and column != "tier1":
+            raise row.error(f"expected 0 or more, got {row.text(column)}", column)
+        return amount
+
+    def by_instrument(prefix: str) -> dict[str, Fraction]:
+        return {c.removeprefix(prefix): money(c) for c in columns if c.startswith(prefix) and c in row.cells}
+
+    holdings, repo = by_instrument("holdings."), by_instrument("repo.")
+    made = Sheet(
+        row,
+        row.text("name"),
+        row.text("like"),
+        _count(row),
+        money("cash"),
+        money("other_assets"),
+        money("short_term_funding"),
+        money("tier1"),
+        holdings,
+        repo,
+        _haircuts(row, columns),
+        _limits(row, columns, unit),
+    )
+    assets = made.cash + made.other_assets + sum(holdings.values())
+    debts = made.short_term_funding + sum(repo.values())
+    for column, stands, terms in (
+        ("assets", assets, "cash, other assets and holdings"),
+        ("liabilities", debts, "short-term funding and repo"),
+        ("tier1", assets - debts, "assets less liabilities"),
+    ):
+        if money(column) != stands:
+            raise row.error(f"does not reconcile: {terms} are {_money(stands / unit)}, got {row.text(column)}", column)
+    return made
+
+
+def _unit(row: Row) -> Fraction:
+    text = row.text("unit").lower()
+    if text in _UNITS:
+        return Fraction(_UNITS[text])
+    try:
+        number = row.number("unit")
+    except DataError:
+        number = Decimal(0)
+    if number <= 0:
+        near = did_you_mean(text, _UNITS)
+        raise row.error(f"expected one of {', '.join(_UNITS)}, or a positive number, got {text!r}{near}", "unit")
+    return Fraction(number)
+
+
+def _count(row: Row) -> int:
+    if "count" not in row.cells:
+        return 1
+    number = row.number("count")
+    if number != int(number) or not 1 <= number <= _MOST_MEMBERS:
+        raise row.error(f"expected a whole number from 1 to {_MOST_MEMBERS:,}, got {number}", "count")
+    return int(number)
+
+
+def _fraction(row: Row, column: str) -> float:
+    number = row.number(column)
+    if not 0 <= number <= 1:
+        raise row.error(f"expected a fraction from 0 to 1, got {number}", column)
+    return float(number)
+
+
+def _haircuts(row: Row, columns: Sequence[str]) -> dict[str, float] | None:
+    named = [column for column in columns if column.startswith("haircut.")]
+    return {c.removeprefix("haircut."): _fraction(row, c) for c in named if c in row.cells} if named else None
+
+
+def _limits(row: Row, columns: Sequence[str], unit: Fraction) -> dict[str, Mapping[str, float] | None]:
+    found: dict[str, Mapping[str, float] | None] = {}
+    if "slr_minimum" in columns:
+        found["slr"] = {"minimum": _fraction(row, "slr_minimum")} if "slr_minimum" in row.cells else None
+    if "var_limit" in columns:
+        found["var"] = {"limit": float(Fraction(row.number("var_limit")) * unit)} if "var_limit" in row.cells else None
+    return found
+
+
+def _check_names(sheet: Sheet, models: Mapping[str, Any], lot_values: Mapping[str, Fraction]) -> None:
+    if sheet.like not in models:
+        near = did_you_mean(sheet.like, models)
+        told = f"no group with a balance sheet named {sheet.like!r}{near}; there are: {', '.join(models)}"
+        raise sheet.row.error(told, "like")
+    named = {"holdings": sheet.holdings, "repo": sheet.repo, "haircut": sheet.haircuts or {}}
+    for prefix, amounts in named.items():
+        for name in amounts:
+            if name not in lot_values:
+                near = did_you_mean(name, lot_values)
+                told = f"no instrument named {name!r}{near}; there are: {', '.join(lot_values)}"
+                raise sheet.row.error(told, f"{prefix}.{name}")
+
+
+def _group(model: Mapping[str, Any], own: dict[str, Any], sheet: Sheet, scale: Decimal) -> dict[str, Any]:
+    """The group that it is like, with its own amounts, and those limits that the table speaks of."""
+    stripped = copy.deepcopy(dict(model))
+    stripped["holdings"] = {}
+    for key in ("repo", "scale", "allow_insolvent"):
+        stripped["balance_sheet"].pop(key, None)
+    if sheet.haircuts is not None:
+        stripped["balance_sheet"]["haircuts"] = dict(sheet.haircuts)
+    constraints = list(stripped["balance_sheet"].get("constraints", ()))
+    for kind, params in sheet.limits.items():
+        place = next((i for i, limit in enumerate(constraints) if limit["kind"] == kind), len(constraints))
+        told = dict(params) if params is not None else None
+        if told is not None and "limit" in told:
+            told["limit"] *= float(scale)
+        former = constraints[place : place + 1]
+        merged_params = {**former[0].get("params", {}), **told} if former and told else told
+        constraints[place : place + 1] = [] if told is None else [{"kind": kind, "params": merged_params}]
+    if constraints or "constraints" in stripped["balance_sheet"]:
+        stripped["balance_sheet"]["constraints"] = constraints
+    return merged(stripped, own)
+
+
+def _rounded(amount: Fraction, unit: Fraction) -> Fraction:
+    return round(amount / unit) * unit
+
+
+def _number(amount: Fraction) -> int | Decimal:
+    return amount.numerator if amount.denominator == 1 else Decimal(exact_text(amount))
+
+
+def _money(amount: Fraction) -> str:
+    return f"{amount.numerator:,}" if amount.denominator == 1 else exact_text(amount)
