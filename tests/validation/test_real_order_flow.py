@@ -45,10 +45,12 @@ needs_data = pytest.mark.skipif(
 def day_of(*rows: tuple[float, int, int, int, int, tuple[int, int, int, int]]) -> LobsterDay:
     """Rows of time in seconds, type, size, price, direction, and the touch: ask, its size, bid, its size."""
     times, kinds, sizes, prices, directions, touch = zip(*rows, strict=True)
-    columns = [np.array(c, dtype=np.int64) for c in (kinds, range(len(rows)), sizes, prices, directions)]
+    kind, number, size, price, direction = (
+        np.array(c, dtype=np.int64) for c in (kinds, range(len(rows)), sizes, prices, directions)
+    )
     ts_ns = (np.array(times) * NS_PER_S).astype(np.int64)
     book = np.array(touch, dtype=np.int64)[:, None, :]
-    return LobsterDay("made", "made", 1, ts_ns, *columns, book)  # type: ignore[call-arg]
+    return LobsterDay("made", "made", 1, ts_ns, kind, number, size, price, direction, book)
 
 
 DAY = day_of(
