@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +14,9 @@ from scipy import stats
 
 from experiments import calm_facts
 from experiments.spiral import cells
+from lob_sim.analysis.calm_verdict import find_verdict, read_verdicts
 from lob_sim.errors import InputError
-from lob_sim.scenario import InstrumentSpec
+from lob_sim.scenario import InstrumentSpec, load_scenario, scenario_to_dict
 
 SPREADS = calm_facts.parse_spreads(calm_facts.SPREADS, [])
 
@@ -125,6 +128,59 @@ def test_control_a_price_that_does_not_follow_value_fails() -> None:
     assert (far.holds, far.low > 2.0) == (False, True)
     assert (apart.holds, apart.high < 0.8) == (False, True)
     assert found["corporate against treasury: wider spread (bp)"].holds
+
+
+# --- counterfactuals ---------------------------------------------------------------------------------------------
+
+
+def test_every_mechanism_of_the_whole_system_has_its_counterfactual_and_says_what_is_left() -> None:
+    scenario = load_scenario(calm_facts.SCENARIO)
+    made = calm_facts.counterfactuals(scenario)
+    assert set(calm_facts.LEFT) == cells.mechanisms(scenario)
+    assert list(made) == [
+        "everything on",
+        *(f"without {name}" for name in calm_facts.LEFT),
+        "without information",
+        "without constraints",
+        "without either",
+    ]
+    assert made["without either"] == cells.factorial(scenario)[cells.NEITHER]
+    # A market in which nobody has the mechanism is not asked about it.
+    assert "without redemptions" not in calm_facts.counterfactuals(cells.flagship())
+
+
+def test_what_cannot_be_told_breaks_nothing_and_what_is_out_of_bounds_does() -> None:
+    unsure, far = in_order(), in_order()
+    unsure["comove.treasury"] = [0.6, 0.9, 0.7] * (len(unsure) // 3)
+    far["spread_bp.treasury"] *= 3
+    assert failing(unsure) != []
+    assert calm_facts.broken(unsure, instruments(), SPREADS) == []
+    assert calm_facts.broken(far, instruments(), SPREADS) == ["treasury: quoted spread (bp)"]
+    assert calm_facts.broken(far, instruments(), {}) == []
+
+
+def test_a_dealer_who_goes_by_too_little_is_a_broken_control() -> None:
+    """The control of the controls: where α without learning is not the α of calm, the cell is shown to be broken."""
+    base = msgspec.structs.replace(load_scenario(calm_facts.SCENARIO), horizon=6 * 60 * 10**9)
+    robbed = cells.with_params(base, "SpiralDealer", **{"toxicity.calm_alpha": 0.02})
+    outcome = calm_facts.cells_outcome(robbed, 3, SPREADS, ["everything on", "without toxicity"])
+    found = {row.claim.partition(":")[0]: row for row in outcome.rows}
+    share = "treasury: dealers' perceived share less that"
+    told = {line[0]: line[2] for line in outcome.tables[0].rows}
+    assert share in told["without toxicity"]
+    assert share not in told["everything on"]
+    assert not found["without toxicity"].holds
+
+
+def test_a_verdict_is_kept_for_pages(tmp_path: Path) -> None:
+    path = tmp_path / "calm.json"
+    calm_facts.run(cells.SCENARIO, seeds=3, horizon="4min", save=path)
+    (kept,) = read_verdicts(path).values()
+    assert kept == find_verdict(scenario_to_dict(cells.flagship(["seed=5"])), {"x": kept})
+    assert kept.seeds == 3
+    assert kept.failed
+    with pytest.raises(InputError, match="not together with --cells"):
+        calm_facts.run(cells.SCENARIO, save=path, cells=True)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,23 @@ def test_fear_takes_both_sides_off_the_book_and_calm_brings_them_back_after_a_wh
     assert len([record for record in ctx.logged if isinstance(record, ReturnRecord)]) == 1
 
 
+@pytest.mark.parametrize(
+    ("sd", "budget", "lots"),
+    [(4.0, 20.0, 4), (5.0, 20.0, 4), (6.0, 20.0, 3), (10.0, 20.0, 2), (30.0, 20.0, 1), (30.0, 0.0, 4)],
+)
+def test_it_shows_less_the_less_it_knows_and_always_a_lot(sd: float, budget: float, lots: int) -> None:
+    ctx = context()
+    dealer(ctx, prior_sd_ticks=sd, risk_budget_tick_lots=budget)
+    assert {order.leaves_lots for order in ctx.orders(0).values()} == {lots}
+
+
+def test_without_the_switch_it_shows_as_much_whatever_it_knows() -> None:
+    ctx = context()
+    ctx.switches = SwitchSpec(retreat=False)
+    dealer(ctx, prior_sd_ticks=30.0, risk_budget_tick_lots=20.0)
+    assert {order.leaves_lots for order in ctx.orders(0).values()} == {4}
+
+
 def test_without_the_switch_it_stays_whatever_it_fears() -> None:
     ctx = context()
     ctx.switches = SwitchSpec(retreat=False)
