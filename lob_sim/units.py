@@ -37,6 +37,8 @@ NS_PER_S: Ns = 1_000_000_000
 NS_PER_MS: Ns = 1_000_000
 MOST_NS: Ns = 1 << 62
 """The longest duration that can be read, 146 years: the sum of two still fits into the log."""
+NEVER_NS: Ns = (1 << 63) - 1
+"""A time later than any that there is."""
 _CLOCK = re.compile(r"(\d{1,6}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?", re.ASCII)
 _DURATION_UNITS: dict[str, Ns] = {
     "ns": 1,

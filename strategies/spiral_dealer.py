@@ -132,6 +132,10 @@ class ElasticQuotes(LitPolicy):
         lots = max(1, int(budget / sd))
         return msgspec.structs.replace(situation, size_lots=lots, qty_lots=lots)
 
+    def stands_until_ns(self, ctx: Context, instrument_id: int) -> Ns:
+        """Until the shortest time away is over."""
+        return self.retreats[instrument_id].stands_until_ns(ctx.now_ns)
+
     def _priced(self, ctx: Context, situation: Situation, needed_ticks: float | None) -> Quotes:
         cost = self.params.processing_ticks
         if needed_ticks is None:

@@ -58,6 +58,11 @@ def accepts_orders(ctx: Context, instrument_id: int) -> bool:
     return ctx.phase(instrument_id) is not Phase.CLOSED
 
 
+def prices_of(top: TopOfBook) -> tuple[Ticks, Ticks]:
+    """Best bid and best ask, without their sizes."""
+    return top.bid_ticks, top.ask_ticks
+
+
 def touch_ticks(top: TopOfBook, side: Side) -> tuple[Ticks, Lots]:
     """Price and size that a taker of ``side`` meets; (0, 0) when nobody quotes."""
     return (top.ask_ticks, top.ask_lots) if side is Side.BUY else (top.bid_ticks, top.bid_lots)
@@ -87,15 +92,7 @@ def update_quotes(
     if not accepts_orders(ctx, instrument_id):
         return
     bid, ask = _quotes_at_work(ctx, instrument_id)
-    if (
-        bid is not None
-        and ask is not None
-        and bid.price_ticks == bid_ticks
-        and bid.leaves_lots == bid_lots
-        and ask.price_ticks == ask_ticks
-        and ask.leaves_lots == ask_lots
-        and bid_lots > 0 < ask_lots
-    ):
+    if _stand(bid, ask, bid_ticks, bid_lots, ask_ticks, ask_lots):
         return
     # When both move up the ask must leave first, or the new bid would meet the agent's own old ask.
     if ask is not None and bid_ticks >= ask.price_ticks:
@@ -104,6 +101,31 @@ def update_quotes(
     else:
         _update_quote(ctx, instrument_id, Side.BUY, bid, bid_ticks, bid_lots)
         _update_quote(ctx, instrument_id, Side.SELL, ask, ask_ticks, ask_lots)
+
+
+def quotes_stand(
+    ctx: Context, instrument_id: int, bid_ticks: Ticks, bid_lots: Lots, ask_ticks: Ticks, ask_lots: Lots
+) -> bool:
+    """Whether the agent's resting quotes are these two, as far as it knows and has said."""
+    bid, ask = _quotes_at_work(ctx, instrument_id)
+    return _stand(bid, ask, bid_ticks, bid_lots, ask_ticks, ask_lots)
+
+
+def _stand(
+    bid: WorkingOrder | None,
+    ask: WorkingOrder | None,
+    bid_ticks: Ticks,
+    bid_lots: Lots,
+    ask_ticks: Ticks,
+    ask_lots: Lots,
+) -> bool:
+    return _stands(bid, bid_ticks, bid_lots) and _stands(ask, ask_ticks, ask_lots)
+
+
+def _stands(order: WorkingOrder | None, price_ticks: Ticks, qty_lots: Lots) -> bool:
+    if order is None:
+        return not (qty_lots > 0 and price_ticks > 0)
+    return order.leaves_lots == qty_lots and order.price_ticks == price_ticks
 
 
 def _quotes_at_work(ctx: Context, instrument_id: int) -> tuple[WorkingOrder | None, WorkingOrder | None]:

@@ -54,6 +54,10 @@ class EwmaCovariance:
             for i in range(n)
         ]
 
+    def is_due(self, ts_ns: Ns) -> bool:
+        """Whether marks shown at a time would count, being the first in their interval."""
+        return not self._marks or ts_ns // self._interval_ns > self._last_index
+
     def observe(self, ts_ns: Ns, marks_ticks: Sequence[Ticks]) -> bool:
         """Show the marks at a time; only the first call in each interval counts.
 

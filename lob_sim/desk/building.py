@@ -114,6 +114,7 @@ class DeskBuilder:
                 ),
                 strategy,
                 spec.mark_interval,
+                spec.mark_tolerance,
                 spec.disclosure_interval,
                 self._borrower(spec, where),
             )

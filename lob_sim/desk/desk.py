@@ -64,7 +64,8 @@ class Desk(Component[DeskContext]):
         volatility: Its own measure of the volatility of its marks.
         sales: How it works forced sales.
         strategy: The quoting strategy, which knows what it believes positions to be worth.
-        mark_interval_ns: Time between two scheduled marks.
+        mark_interval_ns: Time between two looks at the marks.
+        mark_tolerance: How far the evidence may be from a mark that stays, as a fraction of it.
         disclosure_interval_ns: Time between two disclosures of its leverage to its lenders.
         borrower: Its loans, where the market has lenders; without any, haircuts stay what they are.
     """
@@ -83,6 +84,7 @@ class Desk(Component[DeskContext]):
         sales: ForcedSales,
         strategy: Strategy,
         mark_interval_ns: Ns,
+        mark_tolerance: float,
         disclosure_interval_ns: Ns,
         borrower: Borrower | None,
     ) -> None:
@@ -95,6 +97,7 @@ class Desk(Component[DeskContext]):
         self.defaulted = False
         self._strategy = strategy
         self._mark_interval_ns = mark_interval_ns
+        self._tolerance = mark_tolerance
         self._disclosure_interval_ns = disclosure_interval_ns
         self._opening_tier1_cash = sheet.tier1_cash
         self._attributed = False
@@ -219,7 +222,7 @@ class Desk(Component[DeskContext]):
             self.sheet.sell(instrument_id, lots, price_ticks, proceeds)
         self._settle_funding(ctx, SheetCause.BUY if is_buy else SheetCause.SELL, instrument_id)
         # What is left of the position is worth what the trade has shown, not the last scheduled mark.
-        self._mark(ctx, instrument_id)
+        self._mark(ctx, instrument_id, self._tolerance)
         self._assess(ctx)
 
     def _settle_funding(self, ctx: DeskContext, cause: SheetCause, instrument_id: int = -1) -> None:
@@ -234,16 +237,18 @@ class Desk(Component[DeskContext]):
 
     def _mark_all(self, ctx: DeskContext) -> bool:
         """Mark every position, and measure the marks' volatility; returns whether anything has changed."""
-        moved = [self._mark(ctx, instrument.instrument_id) for instrument in ctx.instruments]
+        # What volatility is measured of is not to move in steps of the tolerance.
+        tolerance = 0.0 if self.volatility.is_due(ctx.now_ns) else self._tolerance
+        moved = [self._mark(ctx, instrument.instrument_id, tolerance) for instrument in ctx.instruments]
         return self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks) or any(moved)
 
-    def _mark(self, ctx: DeskContext, i: int) -> bool:
+    def _mark(self, ctx: DeskContext, i: int, tolerance: float) -> bool:
         mark = self._evidence.mark(ctx, i, self.marking, self._strategy)
         sheet = self.sheet
         if (
-            mark.price_ticks == sheet.marks_ticks[i]
-            and mark.source is self._sources[i]
-            and mark.adjustment_ticks == sheet.adjustments_ticks[i]
+            mark.source is self._sources[i]
+            and abs(mark.price_ticks - sheet.marks_ticks[i]) <= tolerance * mark.price_ticks
+            and abs(mark.adjustment_ticks - sheet.adjustments_ticks[i]) <= tolerance * mark.price_ticks
         ):
             return False
         self._sources[i] = mark.source

@@ -19,7 +19,7 @@ import msgspec
 
 from lob_sim.information.spread import expected_excess, zero_profit_k
 from lob_sim.messages import WithdrawalCause
-from lob_sim.units import NS_PER_S, Duration, Ns
+from lob_sim.units import NEVER_NS, NS_PER_S, Duration, Ns
 
 
 class ReservationValues(ABC):
@@ -233,6 +233,13 @@ class RetreatPolicy:
             self.since_ns = ts_ns
         self.cause = cause
         return cause
+
+    def stands_until_ns(self, ts_ns: Ns) -> Ns:
+        """When time alone may change a decision taken at ``ts_ns``: with the shortest time away over, if it waits."""
+        if self.cause in (None, WithdrawalCause.FORCED_SALE):
+            return NEVER_NS
+        back_ns = self.since_ns + self._params.min_dwell_ns
+        return back_ns if ts_ns < back_ns else NEVER_NS
 
     def _economic_cause(self, now: Assessment, ratio: float) -> WithdrawalCause | None:
         params = self._params

@@ -25,9 +25,8 @@ import msgspec
 from lob_sim.errors import InputError
 from lob_sim.messages import Side
 from lob_sim.parts import NoParams, is_overridden
-from lob_sim.units import NS_PER_S, Interval, Lots, Ns
+from lob_sim.units import NEVER_NS, NS_PER_S, Interval, Lots, Ns
 
-_NEVER_NS: Ns = 2**63 - 1
 _NO_PARAMS = NoParams()
 
 
@@ -221,7 +220,7 @@ class MarkoutToxicity(ToxicityEstimator):
         self._pending: list[deque[tuple[Ns, Side, float]]] = [deque() for _ in params.horizons_ns]
         self._toward = [0.0] * len(params.horizons_ns)
         self._moved = [0.0] * len(params.horizons_ns)
-        self._next_due_ns = _NEVER_NS
+        self._next_due_ns = NEVER_NS
         self._last_ns = 0
         self._mid_ticks = 0.0
 
@@ -253,7 +252,7 @@ class MarkoutToxicity(ToxicityEstimator):
         return raw * _aged(ts_ns - self._last_ns, self._params.half_life_ns) if raw > 0 else 0.0
 
     def _judge(self, ts_ns: Ns) -> None:
-        self._next_due_ns = _NEVER_NS
+        self._next_due_ns = NEVER_NS
         for i, pending in enumerate(self._pending):
             while pending and pending[0][0] < ts_ns:
                 due_ns, side, then_ticks = pending.popleft()

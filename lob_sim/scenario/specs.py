@@ -228,7 +228,9 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
         rfq_patience: How long their answers are waited for.
         marking: ``hierarchy``, or a user's own marking policy as ``"module:Class"``.
         marking_params: Parameters of the marking policy.
-        mark_interval: Time between two scheduled marks.
+        mark_interval: Time between two looks at the marks.
+        mark_tolerance (fraction): A mark stays while what evidence of the same kind says is no further from it than
+            this fraction of it; once in each interval of volatility it is made exactly all the same.
         volatility_interval: Interval of the returns from which it measures volatility.
         volatility_decay: Weight of the past, per interval.
         opening_volatility (return): Volatility of each instrument's mark per interval, as measured in calm.
@@ -260,6 +262,7 @@ class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
     marking: str = "hierarchy"
     marking_params: dict[str, Any] = {}
     mark_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
+    mark_tolerance: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     volatility_interval: Annotated[Duration, msgspec.Meta(gt=0)] = 60_000_000_000
     volatility_decay: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.94
     opening_volatility: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}

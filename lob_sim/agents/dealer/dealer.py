@@ -13,12 +13,14 @@ from lob_sim.agents.dealer.kinds import BeliefPart, InventoryPolicyPart, LitPoli
 from lob_sim.agents.dealer.lit_policy import LitPolicy
 from lob_sim.agents.dealer.quotes import Quotes, Situation, quote_record, quotes_at
 from lob_sim.agents.dealer.rfq_policy import LikeLit, RfqPolicy
-from lob_sim.agents.dealer.view import InstrumentView
+from lob_sim.agents.dealer.view import Basis, InstrumentView
 from lob_sim.agents.quoting import (
     PriceSource,
     make_passive,
     mid_price_ticks,
     others_quotes,
+    prices_of,
+    quotes_stand,
     traded_instruments,
     update_quotes,
 )
@@ -42,7 +44,7 @@ from lob_sim.messages import (
     Trade,
 )
 from lob_sim.parts import Part, is_overridden, part
-from lob_sim.units import NS_PER_S, Interval, Lots
+from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
 
 
 class Dealer(Strategy):
@@ -62,6 +64,9 @@ class Dealer(Strategy):
             instruments: Names of the instruments quoted; none means all.
             size_lots: Size of each quote.
             requote_interval: Time between two looks at the market.
+            requote_tolerance (fraction): At a look it leaves the quotes of an instrument alone while what they go by
+                has changed by no more than this since it last worked them out, of the belief in its deviations: see
+                :meth:`Dealer.may_stay`. At 0 it works them out at every look.
             quote_ttl: How long an answer to a request for quote stays firm.
             mid: Whether the market's price, as far as its parts use it, is that of the visible book or the exogenous
                 fair value.
@@ -76,6 +81,7 @@ class Dealer(Strategy):
         instruments: tuple[str, ...] = ()
         size_lots: Annotated[int, msgspec.Meta(ge=1)] = 10
         requote_interval: Interval = NS_PER_S
+        requote_tolerance: Annotated[float, msgspec.Meta(ge=0)] = 0.0
         quote_ttl: Interval = 5 * NS_PER_S
         mid: PriceSource = "book"
         thinning: BeliefThinning = BeliefThinning()
@@ -171,7 +177,8 @@ class Dealer(Strategy):
             for i in self.instrument_ids:
                 self.views[i].on_others_quotes(now_ns, others_quotes(ctx, i))
         for i in self.instrument_ids:
-            self.requote(ctx, i)
+            if not (p.requote_tolerance and self.may_stay(ctx, i)):
+                self.requote(ctx, i)
         if self._reads_spread:
             for i in self.instrument_ids:
                 self.views[i].see(ctx.top(i))
@@ -259,12 +266,16 @@ class Dealer(Strategy):
         if wanted is None:
             update_quotes(ctx, instrument_id, 0, 0, 0, 0)
             self._log_quotes(ctx, instrument_id, None)
+            view.basis = self._basis(ctx, instrument_id, alpha, (0, 0, 0, 0), False)
             return
         bid_ticks, ask_ticks = make_passive(ctx, instrument_id, wanted.bid_ticks, wanted.ask_ticks)
         may_buy, may_sell = self.inventory_policy.capacity(ctx, instrument_id)
         bid_lots = wanted.bid_lots if wanted.bid_lots < may_buy else may_buy
         ask_lots = wanted.ask_lots if wanted.ask_lots < may_sell else may_sell
         update_quotes(ctx, instrument_id, bid_ticks, bid_lots, ask_ticks, ask_lots)
+        is_held_back = (bid_ticks, ask_ticks) != (wanted.bid_ticks, wanted.ask_ticks)
+        shown = (bid_ticks, bid_lots, ask_ticks, ask_lots)
+        view.basis = self._basis(ctx, instrument_id, alpha, shown, is_held_back)
         if belief.sd_ticks > 0:
             record = view.belief_log.record(now_ns, ctx.agent_id, instrument_id, belief, alpha)
             if record is not None:
@@ -273,6 +284,54 @@ class Dealer(Strategy):
         is_known = (bid_ticks, ask_ticks) == view.quoted and bid_lots and ask_lots
         if not (is_known and wanted.bid_parts and wanted.ask_parts):
             self._log_quotes(ctx, instrument_id, quotes_at(wanted, bid_ticks, bid_lots, ask_ticks, ask_lots))
+
+    def may_stay(self, ctx: Context, instrument_id: int) -> bool:
+        """Whether the quotes in the book may stay as they are, or the dealer away, though time has passed.
+
+        They may while they are at work as they were last wanted, the lit policy waits for no time that has come, the
+        best prices are what they were if those held a quote back, and what the quotes go by has moved by no more than
+        ``requote_tolerance``: the belief and the fear of informed flow by (|Δm| + |Δs|)/s + |Δα|, and what limits let
+        it buy by that share, with the same limits binding. A trade of its own makes it requote at once.
+        """
+        view, now_ns = self.views[instrument_id], ctx.now_ns
+        view.learn_sweep()
+        basis = view.basis
+        if basis is None or now_ns >= basis.until_ns:
+            return False
+        belief, tolerance = view.belief, self.params.requote_tolerance
+        belief.advance(now_ns)
+        most_ticks = tolerance * basis.sd_ticks
+        moved_ticks = abs(belief.mean_ticks - basis.mean_ticks) + abs(belief.sd_ticks - basis.sd_ticks)
+        if moved_ticks > most_ticks:
+            return False
+        moved_ticks += basis.sd_ticks * abs(view.lit.alpha(now_ns) - basis.alpha)
+        if moved_ticks > most_ticks or not basis.has_room_as_before(ctx.headroom, instrument_id, tolerance):
+            return False
+        if basis.held_back_by is not None and prices_of(ctx.top(instrument_id)) != basis.held_back_by:
+            return False
+        return quotes_stand(ctx, instrument_id, *basis.shown)
+
+    def _basis(
+        self,
+        ctx: Context,
+        instrument_id: int,
+        alpha: float,
+        shown: tuple[Ticks, Lots, Ticks, Lots],
+        is_held_back: bool,
+    ) -> Basis | None:
+        """What the quotes that are shown go by, if the dealer may leave them alone."""
+        if not self.params.requote_tolerance:
+            return None
+        belief = self.views[instrument_id].belief
+        return Basis(
+            belief.mean_ticks,
+            belief.sd_ticks,
+            alpha,
+            ctx.headroom,
+            shown,
+            prices_of(ctx.top(instrument_id)) if is_held_back else None,
+            self.lit_policy.stands_until_ns(ctx, instrument_id),
+        )
 
     def on_rfq_request(self, ctx: Context, request: RfqOpened) -> None:
         """Answer as the RFQ policy says."""

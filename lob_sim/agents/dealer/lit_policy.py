@@ -9,6 +9,7 @@ from typing import ClassVar
 from lob_sim.agents.context import Context
 from lob_sim.agents.dealer.policy import Policy
 from lob_sim.agents.dealer.quotes import Quotes, Situation, quotes_outwards
+from lob_sim.units import NEVER_NS, Ns
 
 
 class LitPolicy(Policy, ABC):
@@ -33,6 +34,13 @@ class LitPolicy(Policy, ABC):
     def quotes(self, ctx: Context, situation: Situation) -> Quotes | None:
         """What to show now; ``None`` to be away from the book. The place to decide and to log why."""
         return self.prices(ctx, situation)
+
+    def stands_until_ns(self, ctx: Context, instrument_id: int) -> Ns:
+        """When time alone may change what :meth:`quotes` decided last, all else being equal; by default never.
+
+        A dealer with a ``requote_tolerance`` asks again then, whether or not anything else has changed.
+        """
+        return NEVER_NS
 
 
 class FormulaQuotes(LitPolicy):

@@ -4,12 +4,38 @@ from __future__ import annotations
 
 import msgspec
 
-from lob_sim.agents.context import TopOfBook
+from lob_sim.agents.context import Headroom, TopOfBook
 from lob_sim.agents.quoting import touch_ticks
 from lob_sim.information.belief import Belief, BeliefLog
 from lob_sim.information.toxicity import ToxicityByClass, ToxicityEstimator
 from lob_sim.messages import OrderFilled, Trade
-from lob_sim.units import Ns, Ticks
+from lob_sim.units import Lots, Ns, Ticks
+
+
+class Basis(msgspec.Struct, frozen=True, gc=False):
+    """What the quotes in the lit book were worked out from.
+
+    Attributes:
+        shown: Price and size of bid and ask as they were wanted; a side that is not quoted has no lots.
+        held_back_by: Best bid and ask of the book, where they moved a quote; None where they did not.
+        until_ns: When time alone may change what the dealer does.
+    """
+
+    mean_ticks: float
+    sd_ticks: float
+    alpha: float
+    headroom: Headroom | None
+    shown: tuple[Ticks, Lots, Ticks, Lots]
+    held_back_by: tuple[Ticks, Ticks] | None
+    until_ns: Ns
+
+    def has_room_as_before(self, now: Headroom | None, instrument_id: int, tolerance: float) -> bool:
+        """Whether the same limits bind, and leave what they left to buy but for that fraction of it."""
+        before = self.headroom
+        if before is None or now is None or now is before:
+            return now is before
+        room, left = before.purchase_lots[instrument_id], now.purchase_lots[instrument_id]
+        return now.binding == before.binding and abs(left - room) <= tolerance * room
 
 
 class InstrumentView:
@@ -23,9 +49,10 @@ class InstrumentView:
 
     Attributes:
         quoted: Bid and ask that the log last had, 0 for none.
+        basis: What the quotes at work go by; None where they are to be worked out at the next look in any case.
     """
 
-    __slots__ = ("_heeded_ns", "_seen", "_sweep", "belief", "belief_log", "clients", "lit", "quoted")
+    __slots__ = ("_heeded_ns", "_seen", "_sweep", "basis", "belief", "belief_log", "clients", "lit", "quoted")
 
     def __init__(self, belief: Belief, lit: ToxicityEstimator, clients: ToxicityByClass, belief_log: BeliefLog) -> None:
         self.belief = belief
@@ -33,6 +60,7 @@ class InstrumentView:
         self.clients = clients
         self.belief_log = belief_log
         self.quoted: tuple[Ticks, Ticks] = (0, 0)
+        self.basis: Basis | None = None
         self._sweep: Trade | None = None
         self._seen: TopOfBook | None = None
         self._heeded_ns: Ns = 0
