@@ -56,7 +56,7 @@ SHORTER = (
 )
 SHOWN = ("bibtex", "sql")  # languages that are not run
 # Of lob_sim, for everybody.
-PUBLIC = ("", ".agents.dealer", ".analysis", ".experiment", ".messages", ".report", ".sweep", ".testing")
+PUBLIC = ("", ".agents.dealer", ".analysis", ".experiment", ".messages", ".report", ".rl", ".sweep", ".testing")
 LOOKS_INSIDE = ("model.md",)  # whose formulas are compared with the modules that hold them
 MAY_SAY_NO = ("diff", "export")  # exit code 1: the runs do differ
 

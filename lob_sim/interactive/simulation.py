@@ -52,6 +52,8 @@ class Simulation:
         out: Directory for the log, new or empty; without it the log is kept in memory.
         overrides: Changes as ``"path=value"``, when ``scenario`` is a file or a name.
         overlays: Overlay files, or names of packaged ones, put over it before them, likewise.
+        held: Whether the market stays shut until it is first run, so that who acts from outside can be told something
+            before agents start.
 
     Attributes:
         world: Everything that there is, for reading: in integer units, and not a public interface.
@@ -70,13 +72,14 @@ class Simulation:
         *,
         overrides: Sequence[str] = (),
         overlays: Sequence[str | Path] = (),
+        held: bool = False,
     ) -> None:
         seed = None if seed is None else checked_seed(seed)
         if isinstance(scenario, Scenario):
-            self._open(scenario, seed, out)
+            self._open(scenario, seed, out, held=held)
             return
         with errors_name(scenario):
-            self._open(load_scenario(scenario, overrides, overlays=overlays), seed, out)
+            self._open(load_scenario(scenario, overrides, overlays=overlays), seed, out, held=held)
 
     def _open(
         self,
@@ -84,6 +87,8 @@ class Simulation:
         seed: int | None,
         out: str | Path | None,
         branches: tuple[BranchEntry, ...] = (),
+        *,
+        held: bool = False,
     ) -> None:
         if out is not None:
             dry_run(scenario)
@@ -92,6 +97,12 @@ class Simulation:
         header = msgspec.structs.replace(header_of(plan, chosen), branches=branches)
         recorder = MemoryRecorder() if out is None else DirectoryRecorder(out, header)
         self._begin(World(plan, chosen, recorder), recorder, header, is_after=False)
+        self._is_held = True
+        if not held:
+            self._start()
+
+    def _start(self) -> None:
+        self._is_held = False
         with self._going():
             self.world.start()
 
@@ -105,6 +116,7 @@ class Simulation:
         self._looks: list[tuple[Ns, int, Ns, Look]] = []
         self._n_looks = 0
         self._is_looking = False
+        self._is_held = False
         self._end = ""
         self._result: Run | None = None
 
@@ -389,6 +401,8 @@ class Simulation:
         return at_ns
 
     def _require_open(self, *, runs: bool = False) -> None:
+        if self._is_held and not self._end:
+            self._start()
         if self._end:
             raise InputError(f"has ended: {self._end}", "simulation")
         if runs and self._is_looking:
