@@ -11,7 +11,15 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bench_crisis, bench_log, bench_matching, bench_simulation, bench_sweep, bench_watch
+from tests.bench import (
+    bench_crisis,
+    bench_instants,
+    bench_log,
+    bench_matching,
+    bench_simulation,
+    bench_sweep,
+    bench_watch,
+)
 
 _MET = {True: "[green]yes", False: "[red]no", None: ""}
 
@@ -21,7 +29,7 @@ def main() -> int:
     console = Console()
     table = Table("benchmark", "measured", "required", "met", title="Benchmarks: medians, one run")
     met = True
-    for module in (bench_matching, bench_simulation, bench_crisis, bench_log, bench_sweep, bench_watch):
+    for module in (bench_matching, bench_simulation, bench_crisis, bench_instants, bench_log, bench_sweep, bench_watch):
         with console.status(f"{module.__name__} ..."):
             rows = module.main()
         for row in rows:

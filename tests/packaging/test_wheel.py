@@ -86,7 +86,7 @@ def test_what_the_core_needs(wheel: Path) -> None:
     assert names == {"simpy", "numpy", "sortedcontainers", "pandas", "msgspec", "pyarrow", "typer", "rich"}
     (distribution,) = metadata.distributions(path=[str(wheel)])
     extras = set(distribution.metadata.get_all("Provides-Extra") or ())
-    assert extras == {"report", "sweep", "cluster", "data", "all", "bench", "docs", "test"}
+    assert extras == {"report", "sweep", "cluster", "data", "rl", "all", "bench", "docs", "test"}
 
 
 def test_nothing_lies_beside_the_package(core: Environment, tmp_path: Path) -> None:
@@ -139,6 +139,11 @@ def test_a_missing_extra_is_named(core: Environment, run_folder: Path, command: 
     assert line.startswith("error: ")
     assert line.endswith(f'pip install "lob-sim[{extra}]"')
     assert not (run_folder.parent / "new").exists()
+
+
+def test_environments_for_learning_name_their_extra(core: Environment, tmp_path: Path) -> None:
+    done = core.call("python", "-c", "import lob_sim.rl", cwd=tmp_path, code=1)
+    assert done.stderr.splitlines()[-1].endswith('gymnasium not installed: expected pip install "lob-sim[rl]"')
 
 
 def test_a_users_strategies_and_those_of_other_packages(core: Environment, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The environments keep Gymnasium's contract and their own: spaces, rewards, seeds, errors; and they change no market."""
+"""The environments keep Gymnasium's contract and their own (spaces, rewards, seeds, errors), and change no market."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -38,13 +39,18 @@ def make(name: str, **options: Any) -> Any:
 def play(env: Any, index: int, policy: Callable[[int], Any]) -> tuple[list[Any], list[float]]:
     """Observations and rewards of an episode under a policy of the step's number."""
     observation, _ = env.reset(seed=index)
-    seen, paid, over = [observation], [], False
+    paid: list[float] = []
+    seen, over = [observation], False
     while not over:
         observation, reward, over, truncated, _ = env.step(policy(len(paid)))
         assert truncated is False
         seen.append(observation)
         paid.append(reward)
     return seen, paid
+
+
+def _always(action: Any, step: int) -> Any:
+    return action
 
 
 def terms(half_spread: float = 2.0, skew: float = 0.02, size: float = 10.0, stay: float = 1.0) -> Any:
@@ -171,7 +177,7 @@ def test_resting_and_asking_work_the_parent_order_and_never_more_than_it() -> No
     assert len(asked.table("request_quote").query(f"agent_id == {env.agent_id}"))
     for action in ([1, 1, 1], [0.5, 1, 0.5]):
         for index in range(5):
-            seen, _ = play(env, index, lambda _, action=action: action)
+            play(env, index, partial(_always, action))
             env.finish()
             left = env.episode.open_lots()
             assert left.min() >= 0
@@ -191,11 +197,11 @@ def test_rewards_are_profit_less_the_costs_as_the_formula_says() -> None:
     profit = env.plan.cash_unit.money(cash) + position[0] * tick_value * world.data.fair_values[0]
     assert sum(paid) == pytest.approx(profit / 1_000, abs=1e-6)
     assert profit != 0
-    observation, _ = costly.reset(seed=0)
+    costly.reset(seed=0)
     total, over, expected = 0.0, False, 0.0
     daily_sd = 0.006 * 10_000 * tick_value
     while not over:
-        observation, reward, over, _, _ = costly.step(terms())
+        _, reward, over, _, _ = costly.step(terms())
         total += reward
         x = float(costly.episode.open_lots()[0])
         years = 1 / (252 * 8 * 3600)
@@ -234,7 +240,7 @@ def test_a_debt_is_no_profit() -> None:
 def test_many_at_once_are_each_what_they_are_alone(mode: str) -> None:
     envs = gymnasium.make_vec(DEALER, num_envs=2, vectorization_mode=mode, overrides=("horizon=5s",))
     assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-    seen, _ = envs.reset(seed=[0, 1])
+    seen, _ = envs.reset(seed=0)  # of the second it is 1
     alone = make(DEALER, overrides=("horizon=5s",))
     first, paid = play(alone, 1, lambda _: terms())
     np.testing.assert_array_equal(seen[1], first[0])

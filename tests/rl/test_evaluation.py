@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -75,3 +77,9 @@ def test_what_cannot_be_compared_is_told(given: dict[str, Any], told: str, env: 
 def test_another_environment_is_refused() -> None:
     with pytest.raises(InputError, match=r"env: expected an environment of lob_sim\.rl"):
         rl.evaluate(Constant(2), gymnasium.make("CartPole-v1"), baseline=FIXED)
+
+
+def test_the_recipe_of_the_page_on_learning_is_python() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/learning.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r'^```python title="train_ppo.py"\n(.*?)^```$', page, re.DOTALL | re.MULTILINE)
+    compile(recipe, "train_ppo.py", "exec")
