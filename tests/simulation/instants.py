@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from lob_sim import Simulation
 from lob_sim.agents.strategy import Strategy
 from lob_sim.log import Run
 from lob_sim.plugins import find_plugins
-from lob_sim.scenario import Scenario, parse_scenario
+from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden/market.toml"
@@ -53,6 +54,33 @@ def kept_at(scenario: Scenario, instants: Sequence[int], folder: Path, steps: in
             paths.append(folder / f"{scenario.name}-{at_ns}.state")
             simulation.state().save(paths[-1])
         return paths, simulation.finish()
+
+
+def random_market_with(strategy: str, number: int) -> Scenario:
+    """One of many markets with agents of a strategy: auctions, halts, batches, latencies, news, shocks at random."""
+    dice = random.Random(f"{strategy}/{number}")
+    raw = scenario_to_dict(market_with(strategy))
+    raw |= {"name": f"{raw['name']}-{number}", "seed": dice.randrange(10_000)}
+    (bond,) = raw["instruments"]
+    bond["fair_value"]["daily_volatility"] = dice.choice([0.0, 0.02, 0.2])
+    bond["lit"] = dice.choice(
+        [
+            {},
+            {"opening_auction": "7s"},
+            {"price_band": 0.02, "halt": "3s"},
+            {"batch_interval": "500ms"},
+            {"opening_auction": "3s", "price_band": 0.05, "halt": "8s"},
+        ]
+    )
+    bond["rfq"] = dice.choice([{}, {"transparency": "immediate"}, {"transparency": "delayed", "delay": "9s"}])
+    for group in raw["agents"]:
+        median = f"{dice.randrange(1, 400)}ms"
+        kind = dice.choice([{"distribution": "constant"}, {"distribution": "lognormal", "sigma": 0.7}])
+        group["connection"] = {"to_venue": {"median": median, **kind}, "from_venue": {"median": median, **kind}}
+        group["count"] = dice.randrange(1, 4)
+    if dice.random() < 0.5:
+        raw["shocks"] = [{"instrument": "bond", "at": f"{dice.randrange(5, 50)}s", "size": dice.uniform(-0.2, 0.1)}]
+    return parse_scenario(raw)
 
 
 def market_with(strategy: str) -> Scenario:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from instants import FLAGSHIP, GOLDEN, STRATEGIES, finished_elsewhere, kept_at, market_with
+from instants import FLAGSHIP, GOLDEN, STRATEGIES, finished_elsewhere, kept_at, market_with, random_market_with
 
 from lob_sim import DataError, InputError, OutputError, Simulation, State, load_scenario, run
 from lob_sim.fingerprint import state_versions
@@ -57,6 +57,28 @@ def test_every_shipped_strategy_can_be_kept_and_goes_on_elsewhere_as_it_would_ha
         expected += [whole.digest] * len(kept)
     assert len(paths) == len(STRATEGIES)
     assert finished_elsewhere(paths) == expected
+
+
+def _require_same_in_random_markets(strategy: str, numbers: range, folder: Path) -> None:
+    paths, expected = [], []
+    for number in numbers:
+        market = random_market_with(strategy, number)
+        kept, whole = kept_at(market, _random_instants(market.name, market.horizon, 1), folder)
+        paths += kept
+        expected.append(whole.digest)
+    assert len(paths) == len(set(expected)) == len(numbers)
+    assert finished_elsewhere(paths) == expected
+
+
+@pytest.mark.parametrize("strategy", [STRATEGIES[0], STRATEGIES[-1]])
+def test_a_few_random_markets_of_a_strategy(strategy: str, tmp_path: Path) -> None:
+    _require_same_in_random_markets(strategy, range(2), tmp_path)
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_thirty_random_markets_of_every_shipped_strategy(strategy: str, tmp_path: Path) -> None:
+    _require_same_in_random_markets(strategy, range(30), tmp_path)
 
 
 @pytest.mark.parametrize("hash_seed", [0, 1])
