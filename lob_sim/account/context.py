@@ -388,6 +388,9 @@ class ManagerContext(AgentContext):
     def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
         self._risk.earmarked[instrument_id] = qty_lots
 
+    def settlement_ticks(self, instrument_id: int) -> Ticks:
+        return self._view.settlement_ticks(instrument_id)
+
     def draw_funding(self, amount: Cash) -> None:
         self._account.cash += amount
         self._mailbox.draw_funding(amount)

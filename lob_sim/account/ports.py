@@ -67,6 +67,9 @@ class MarketView(Protocol):
             PermissionError: This agent has no such knowledge.
         """
 
+    def settlement_ticks(self, instrument_id: int) -> Ticks:
+        """At what swaps and futures on an instrument settle now: its fair value, in whole ticks."""
+
     def takes(self, command: type) -> Sequence[bool]:
         """By instrument, whether a venue beside lit book and requests takes a type of command from agents."""
 

@@ -16,6 +16,7 @@ from enum import IntEnum
 from operator import mul
 
 from lob_sim.balance.debt import borrowable, retire
+from lob_sim.balance.derivatives import Derivatives
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import InputError, InvariantError
 from lob_sim.messages import BalanceSheetRecord, SheetCause
@@ -46,6 +47,7 @@ class BalanceSheet:
         repo_cash: Opening loans against each instrument; none by default.
         haircuts: Repo haircut of each instrument, as a fraction; 0 by default.
         may_short: Whether positions may go negative (a market maker's may, a forced seller's never does).
+        derivatives: Swaps and futures, whose initial margin comes out of ``cash``.
 
     Raises:
         InputError: A negative amount, a mark that is not positive, or lists of other lengths.
@@ -56,6 +58,7 @@ class BalanceSheet:
         "adjustments_ticks",
         "cash",
         "cash_target",
+        "derivatives",
         "due_cash",
         "haircuts",
         "lots",
@@ -80,11 +83,13 @@ class BalanceSheet:
         repo_cash: Sequence[Cash] | None = None,
         haircuts: Sequence[float] | None = None,
         may_short: bool = False,
+        derivatives: Derivatives | None = None,
     ) -> None:
         n = len(instruments)
         self._tick_values = [i.cash_per_tick_lot for i in instruments]
-        self.cash = cash
-        self.cash_target = cash
+        self.derivatives = derivatives
+        self.cash = cash - (derivatives.posted_cash if derivatives is not None else 0)
+        self.cash_target = self.cash
         self.lots = list(lots)
         self.marks_ticks = list(marks_ticks)
         self.adjustments_ticks = [0] * n
@@ -98,7 +103,7 @@ class BalanceSheet:
         self.may_short = may_short
         if not len(self.lots) == len(self.marks_ticks) == len(self.repo_cash) == len(self.haircuts) == n:
             raise InputError(f"a balance sheet needs one position, mark, loan and haircut for each of {n} instruments")
-        if min(cash, other_assets_cash, short_term_cash, *self.repo_cash) < 0:
+        if min(self.cash, other_assets_cash, short_term_cash, *self.repo_cash) < 0:
             raise InputError("amounts of a balance sheet must not be negative")
         if any(mark <= 0 for mark in self.marks_ticks):
             raise InputError("marks must be positive")
@@ -120,17 +125,22 @@ class BalanceSheet:
 
     @property
     def short_cash(self) -> Cash:
-        """Short positions at their marks, as a positive number: a liability."""
+        """Short positions at their marks, as a positive number: a liability; so are unsettled losses of derivatives."""
         total = 0
         for lots, mark, tick_value in zip(self.lots, self.marks_ticks, self._tick_values, strict=True):
             if lots < 0:
                 total -= lots * mark * tick_value
-        return total
+        return total if self.derivatives is None else total + self.derivatives.liabilities_cash
+
+    @property
+    def untraded_cash(self) -> Cash:
+        """Other assets, with margin posted for derivatives and their gains that are not settled yet."""
+        return self.other_assets_cash + (0 if self.derivatives is None else self.derivatives.assets_cash)
 
     @property
     def assets_cash(self) -> Cash:
         """All assets at their marks."""
-        return self.cash + self.inventory_cash + self.other_assets_cash
+        return self.cash + self.inventory_cash + self.untraded_cash
 
     @property
     def debt_cash(self) -> Cash:
@@ -288,16 +298,50 @@ class BalanceSheet:
         self.due_cash += amount_cash
         self.tier1_cash -= amount_cash
 
+    def receive_capital(self, amount_cash: Cash) -> None:
+        """Owners pay capital in; cash works at a level that is higher by it."""
+        _not_negative(amount_cash)
+        self.cash += amount_cash
+        self.cash_target += amount_cash
+        self.tier1_cash += amount_cash
+
+    # --- derivatives ----------------------------------------------------------------------------------------
+    def mark_derivatives(self, settlement_ticks: Sequence[Ticks]) -> Cash:
+        """Revalue derivatives; the change comes straight out of Tier 1, and is returned."""
+        gained = 0 if self.derivatives is None else self.derivatives.mark(settlement_ticks)
+        self.tier1_cash += gained
+        return gained
+
+    def take_margin(self, received_cash: Cash) -> Cash:
+        """Receive margin or, negative, pay it from cash; returns what cash does not cover, which is due."""
+        lacking = max(0, -received_cash - self.cash)
+        self.cash += received_cash + lacking
+        self.due_cash += lacking
+        return lacking
+
+    def hedge(self, instrument_id: int, bought_lots: Lots) -> None:
+        """Derivatives that hedge a position follow it; their margin moves at once."""
+        if self.derivatives is not None:
+            self.take_margin(-self.derivatives.follow(instrument_id, bought_lots))
+
+    def borrow_for_due(self) -> None:
+        """Raise what is due beyond cash by repo on what is free, at the haircuts of the sheet, and pay it."""
+        for i, limit in enumerate(self.repo_limits()):
+            missing = self.due_cash - self.cash
+            if missing > 0:
+                self.borrow(max(0, min(missing, limit - self.repo_cash[i])), i)
+        self.repay(min(self.due_cash, self.cash))
+
     # --- views ----------------------------------------------------------------------------------------------
     def view(self, covariances: list[list[float]]) -> SheetView:
         """What constraints judge. The ``covariances`` of mark returns are shared, not copied."""
         tick_values = self._tick_values
-        return SheetView(
+        view = SheetView(
             self.cash,
             [*self.lots],
             list(map(mul, self.marks_ticks, tick_values)),
             list(map(mul, self.adjustments_ticks, tick_values)),
-            self.other_assets_cash,
+            self.untraded_cash,
             self.short_term_cash,
             self.due_cash,
             [*self.repo_cash],
@@ -307,6 +351,9 @@ class BalanceSheet:
             True,
             [*self.new_haircuts],
         )
+        if self.derivatives is not None:
+            view.derivative_lots, view.hedge_ratios, view.margin_unit_cash = self.derivatives.by_instrument()
+        return view
 
     def record(self, ts_event_ns: Ns, agent_id: int, cause: SheetCause, instrument_id: int = -1) -> BalanceSheetRecord:
         """The sheet as an event for the log."""
@@ -318,7 +365,7 @@ class BalanceSheet:
             self.cash,
             self.inventory_cash,
             self.short_cash,
-            self.other_assets_cash,
+            self.untraded_cash,
             self.short_term_cash,
             self.due_cash,
             sum(self.repo_cash),

@@ -45,6 +45,9 @@ class SheetView(msgspec.Struct):
         covariances: Covariances of mark returns per interval of the volatility estimator.
         retires_debt: Whether proceeds of sales retire debt. If not they are kept as cash.
         new_haircuts: Haircuts of new loans, where they differ from those of old ones; empty where they do not.
+        derivative_lots: Exposure by swaps and futures on each instrument, signed; empty where there are none.
+        hedge_ratios: Lots by which that changes with a lot bought.
+        margin_unit_cash: Initial margin of a lot of it, which is among the other assets.
     """
 
     cash: float
@@ -60,6 +63,9 @@ class SheetView(msgspec.Struct):
     covariances: list[list[float]]
     retires_debt: bool = True
     new_haircuts: list[float] = []
+    derivative_lots: list[float] = []
+    hedge_ratios: list[float] = []
+    margin_unit_cash: list[float] = []
 
     def copy(self) -> SheetView:
         """An independent copy."""
@@ -77,7 +83,27 @@ class SheetView(msgspec.Struct):
             self.covariances,
             self.retires_debt,
             self.new_haircuts,
+            self.derivative_lots.copy(),
+            self.hedge_ratios,
+            self.margin_unit_cash,
         )
+
+    @property
+    def exposure_lots(self) -> list[float]:
+        """Positions with the exposure by derivatives."""
+        if not self.derivative_lots:
+            return self.lots
+        return [q + d for q, d in zip(self.lots, self.derivative_lots, strict=True)]
+
+    def exposure_per_lot(self, instrument_id: int) -> float:
+        """By how much exposure changes with a lot bought, hedges that follow it included."""
+        return 1 + self.hedge_ratios[instrument_id] if self.hedge_ratios else 1.0
+
+    def hedge_unit_cash(self, instrument_id: int) -> float:
+        """Initial margin of the hedge of a lot bought."""
+        if not self.hedge_ratios:
+            return 0.0
+        return abs(self.hedge_ratios[instrument_id]) * self.margin_unit_cash[instrument_id]
 
     @property
     def debt_cash(self) -> float:
@@ -128,6 +154,7 @@ class SheetView(msgspec.Struct):
         self.lots[instrument_id] -= lots
         self.tier1_cash += proceeds - prudent
         self.cash += proceeds
+        self._hedge(instrument_id, -lots)
         if self.retires_debt:
             self.repay(max(proceeds, 0.0), instrument_id)
 
@@ -142,12 +169,24 @@ class SheetView(msgspec.Struct):
         """Change the view as a purchase at the mark would: from cash, repo on it, short-term funding."""
         cost = lots * self.unit_cash[instrument_id]
         self.lots[instrument_id] += lots
+        self._hedge(instrument_id, lots)
         self.tier1_cash -= lots * self.adjustment_unit_cash[instrument_id]
         paid = min(cost, max(self.cash, 0.0))
         self.cash -= paid
         financed = min(cost - paid, (1 - self.new_haircut(instrument_id)) * cost)
         self.repo_cash[instrument_id] += financed
         self.short_term_cash += cost - paid - financed
+
+    def _hedge(self, instrument_id: int, bought_lots: float) -> None:
+        """Change the hedge with its position, and its margin with it."""
+        if not self.hedge_ratios or not self.hedge_ratios[instrument_id]:
+            return
+        before = self.derivative_lots[instrument_id]
+        after = before + self.hedge_ratios[instrument_id] * bought_lots
+        self.derivative_lots[instrument_id] = after
+        posted = (abs(after) - abs(before)) * self.margin_unit_cash[instrument_id]
+        self.other_assets_cash += posted
+        self.cash -= posted
 
     def mark(self, instrument_id: int, unit_cash: float) -> None:
         """Give a lot of one instrument a new value; the difference comes out of Tier 1."""

@@ -10,6 +10,7 @@ from typing import Any
 from lob_sim.agents.strategy import Strategy
 from lob_sim.balance.constraints import (
     CapitalVarConstraint,
+    CollateralBufferConstraint,
     Constraint,
     FundingConstraint,
     InventoryConstraint,
@@ -19,6 +20,7 @@ from lob_sim.balance.constraints import (
     ThresholdLeverageConstraint,
     VarConstraint,
 )
+from lob_sim.balance.derivatives import DerivativePosition, Derivatives, InitialMargin
 from lob_sim.balance.fund import FlowRule, Fund
 from lob_sim.balance.liquidation import BookWatching, Immediate, LiquidationStrategy, Participation, Twap
 from lob_sim.balance.liquidation_sequence import LIQUIDATION_SEQUENCES, LiquidationSequence
@@ -33,9 +35,11 @@ from lob_sim.desk.borrower import Borrower, LenderTerms
 from lob_sim.desk.desk import Desk
 from lob_sim.desk.forced_sale import ForcedSales
 from lob_sim.desk.fund import FundDesk
+from lob_sim.desk.margining import Margining
+from lob_sim.desk.sponsored import SponsoredDesk, SponsorRule
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
-from lob_sim.scenario import BalanceSheetSpec, SwitchSpec
+from lob_sim.scenario import BalanceSheetSpec, SponsorSpec, SwitchSpec
 from lob_sim.units import Cash, Lots, Ticks
 
 CONSTRAINTS: Mapping[str, type[Constraint]] = {
@@ -49,6 +53,7 @@ CONSTRAINTS: Mapping[str, type[Constraint]] = {
         InventoryConstraint,
         RiskWeightedConstraint,
         LiquidityCoverageConstraint,
+        CollateralBufferConstraint,
     )
 }
 LIQUIDATIONS: Mapping[str, type[LiquidationStrategy]] = {
@@ -64,6 +69,7 @@ _SWITCHED: Mapping[str, str] = {
     "capital_var": "var",
     "funding": "funding",
     "liquidity_coverage": "funding",
+    "collateral_buffer": "funding",
 }
 
 
@@ -99,8 +105,9 @@ class DeskBuilder:
             ScenarioError: Names the field that does not hold.
         """
         try:
+            derivatives = self._derivatives(spec, cash, where)
             parts = (
-                self._sheet(spec, cash, lots),
+                self._sheet(spec, cash, lots, derivatives),
                 self._risk_manager(spec, where),
                 self._marking(spec, where),
                 self._volatility(spec),
@@ -117,11 +124,14 @@ class DeskBuilder:
                 spec.mark_tolerance,
                 spec.disclosure_interval,
                 self._borrower(spec, where),
+                None if derivatives is None else Margining(derivatives, spec.variation_interval),
             )
+            if spec.sponsor is not None:
+                return SponsoredDesk(*parts, rule=self._sponsor(spec.sponsor))
             if spec.redemptions is None:
                 return Desk(*parts)
-            rule = FlowRule(spec.redemptions.beta, spec.redemptions.swing_threshold, spec.redemptions.swing_factor)
-            return FundDesk(*parts, fund=Fund(parts[0], rule), interval_ns=spec.redemptions.interval)
+            flow = FlowRule(spec.redemptions.beta, spec.redemptions.swing_threshold, spec.redemptions.swing_factor)
+            return FundDesk(*parts, fund=Fund(parts[0], flow), interval_ns=spec.redemptions.interval)
         except ScenarioError:
             raise
         except InputError as error:
@@ -147,7 +157,41 @@ class DeskBuilder:
             desk.sales.strategy = self._liquidation(spec, where)
         desk.ask_anew()
 
-    def _sheet(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...]) -> BalanceSheet:
+    def _derivatives(self, spec: BalanceSheetSpec, cash: Cash, where: str) -> Derivatives | None:
+        """Its swaps and futures, ``None`` without any.
+
+        Raises:
+            ScenarioError: An amount is off the grid, or cash does not cover their initial margin.
+        """
+        ids = {instrument.name: instrument for instrument in self._context.instruments}
+        positions = []
+        for i, entry in enumerate(spec.derivatives):
+            place = f"{where}.derivatives[{i}]"
+            instrument = ids[entry.instrument]
+            try:
+                lots = instrument.to_lots(Fraction(entry.amount) * Fraction(spec.scale))
+            except InputError as error:
+                raise ScenarioError(error.message, f"{place}.amount") from None
+            margin = InitialMargin(
+                entry.initial_margin, entry.per_volatility, entry.reference_volatility, entry.maximum_margin
+            )
+            positions.append(DerivativePosition(instrument.instrument_id, lots, margin, entry.hedge_ratio))
+        if not positions:
+            return None
+        values = [instrument.cash_per_tick_lot for instrument in self._context.instruments]
+        derivatives = Derivatives(positions, self._marks_ticks, values)
+        if derivatives.posted_cash > cash:
+            money = self._context.cash_unit.money
+            raise ScenarioError(
+                f"expected cash of at least the initial margin, {money(derivatives.posted_cash):,.0f}, "
+                f"got {money(cash):,.0f}",
+                f"{where}.derivatives",
+            )
+        return derivatives
+
+    def _sheet(
+        self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...], derivatives: Derivatives | None
+    ) -> BalanceSheet:
         unit, scale = self._context.cash_unit, Fraction(spec.scale)
         return BalanceSheet(
             self._context.instruments,
@@ -160,6 +204,7 @@ class DeskBuilder:
                 unit.to_cash(Fraction(spec.repo.get(i.name, 0)) * scale, "repo") for i in self._context.instruments
             ],
             haircuts=[spec.haircuts.get(i.name, 0.0) for i in self._context.instruments],
+            derivatives=derivatives,
         )
 
     def _risk_manager(self, spec: BalanceSheetSpec, where: str) -> RiskManager:
@@ -174,14 +219,18 @@ class DeskBuilder:
                 constraints.append(cls(params, self._context))
             except InputError as error:
                 raise ScenarioError(f"{error.where}: {error.message}", f"{place}.params") from error
-        if spec.redemptions is not None:
-            # What leaving investors are owed must be paid, whatever lenders do.
+        funded = any(type(constraint) is FundingConstraint for constraint in constraints)
+        if spec.redemptions is not None or (spec.derivatives and not funded):
+            # What leaving investors are owed and what margin is called must be paid, whatever lenders do.
             constraints.append(FundingConstraint(FundingConstraint.Params(), self._context))
         order = self._plugin(
             spec.liquidation_sequence, LIQUIDATION_SEQUENCES, LiquidationSequence, f"{where}.liquidation_sequence"
         )
         params = build_params(order, {}, f"{where}.liquidation_sequence")
         return RiskManager(constraints, order(params, self._context))
+
+    def _sponsor(self, spec: SponsorSpec) -> SponsorRule:
+        return SponsorRule(spec.leverage, spec.target_leverage, spec.lag, int(self._context.cash(spec.most)))
 
     def _marking(self, spec: BalanceSheetSpec, where: str) -> MarkingPolicy:
         cls = self._plugin(spec.marking, MARKINGS, MarkingPolicy, f"{where}.marking")

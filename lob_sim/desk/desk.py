@@ -23,6 +23,7 @@ from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.desk.borrower import Borrower
 from lob_sim.desk.evidence import MarketEvidence
 from lob_sim.desk.forced_sale import ForcedSales
+from lob_sim.desk.margining import Margining
 from lob_sim.desk.ports import DeskContext
 from lob_sim.messages import (
     ConstraintBreached,
@@ -52,6 +53,7 @@ from lob_sim.units import Cash, Lots, Ns, Ticks, bounded_cash
 
 _MARK = 0
 _DISCLOSE = -2
+_SETTLE = -4
 
 
 class Desk(Component[DeskContext]):
@@ -68,6 +70,7 @@ class Desk(Component[DeskContext]):
         mark_tolerance: How far the evidence may be from a mark that stays, as a fraction of it.
         disclosure_interval_ns: Time between two disclosures of its leverage to its lenders.
         borrower: Its loans, where the market has lenders; without any, haircuts stay what they are.
+        margining: Margin of its swaps and futures, where it has any.
     """
 
     role = "desk"
@@ -87,6 +90,7 @@ class Desk(Component[DeskContext]):
         mark_tolerance: float,
         disclosure_interval_ns: Ns,
         borrower: Borrower | None,
+        margining: Margining | None = None,
     ) -> None:
         self.sheet = sheet
         self.risk = risk
@@ -94,6 +98,7 @@ class Desk(Component[DeskContext]):
         self.volatility = volatility
         self.sales = sales
         self.borrower = borrower
+        self.margining = margining
         self.defaulted = False
         self._strategy = strategy
         self._mark_interval_ns = mark_interval_ns
@@ -123,6 +128,10 @@ class Desk(Component[DeskContext]):
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: DeskContext) -> None:
         self._log_positions(ctx)
+        if self.margining is not None:
+            ctx.draw_funding(self.sheet.cash - ctx.cash)
+            if ctx.calendar is None:
+                ctx.wake_in(self.margining.interval_ns, _SETTLE)
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.OPENING))
         if self.borrower is not None:
             self.borrower.open(ctx, self.sheet)
@@ -138,6 +147,12 @@ class Desk(Component[DeskContext]):
             self.borrower.disclose(ctx, self.sheet)
             if not self.defaulted:
                 self.borrower.refinance(ctx, self.sheet)
+        elif tag == _SETTLE:
+            assert self.margining is not None
+            ctx.wake_in(self.margining.interval_ns, _SETTLE)
+            self._mark_all(ctx)
+            self._settle_margin(ctx)
+            self._assess(ctx)
         elif tag != _MARK:
             self.sales.on_wake(ctx, tag)
         else:
@@ -149,6 +164,8 @@ class Desk(Component[DeskContext]):
     def on_close(self, ctx: DeskContext) -> None:
         """The day's last marks; they stand until the next open, and lenders know by then how leveraged it is."""
         self._mark_all(ctx)
+        if self.margining is not None:
+            self.margining.strike()
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.CLOSE))
         if self.borrower is not None:
             self.borrower.disclose(ctx, self.sheet)
@@ -156,6 +173,7 @@ class Desk(Component[DeskContext]):
     def on_open(self, ctx: DeskContext) -> None:
         """What has become due over night is paid or sold for, from the day's first moment on."""
         self._mark_all(ctx)
+        self._settle_margin(ctx)
         if self.borrower is not None and not self.defaulted:
             self.borrower.refinance(ctx, self.sheet)
         self._assess(ctx)
@@ -220,6 +238,8 @@ class Desk(Component[DeskContext]):
         else:
             proceeds = Proceeds.RETIRE_DEBT if forced or self.defaulted else Proceeds.REBUILD_CASH
             self.sheet.sell(instrument_id, lots, price_ticks, proceeds)
+        if self.margining is not None:
+            self.sheet.hedge(instrument_id, lots if is_buy else -lots)
         self._settle_funding(ctx, SheetCause.BUY if is_buy else SheetCause.SELL, instrument_id)
         # What is left of the position is worth what the trade has shown, not the last scheduled mark.
         self._mark(ctx, instrument_id, self._tolerance)
@@ -235,11 +255,23 @@ class Desk(Component[DeskContext]):
         self._log_positions(ctx)
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, cause, instrument_id))
 
+    def _settle_margin(self, ctx: DeskContext) -> None:
+        """Margin moves; what cash does not cover is borrowed where there are no lenders to ask, as far as they lend."""
+        if self.margining is None or self.defaulted:
+            return
+        self.margining.settle(ctx, self.sheet, self.volatility)
+        if self.borrower is None:
+            self.sheet.borrow_for_due()
+        self._settle_funding(ctx, SheetCause.MARGIN)
+
     def _mark_all(self, ctx: DeskContext) -> bool:
         """Mark every position, and measure the marks' volatility; returns whether anything has changed."""
         # What volatility is measured of is not to move in steps of the tolerance.
         tolerance = 0.0 if self.volatility.is_due(ctx.now_ns) else self._tolerance
         moved = [self._mark(ctx, instrument.instrument_id, tolerance) for instrument in ctx.instruments]
+        if self.margining is not None and not self.defaulted and self.margining.mark(ctx, self.sheet):
+            moved.append(True)
+            ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.MARGIN))
         return self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks) or any(moved)
 
     def _mark(self, ctx: DeskContext, i: int, tolerance: float) -> bool:
@@ -389,6 +421,9 @@ class Desk(Component[DeskContext]):
         ctx.silence()
         ctx.forbid_buying(True)
         self.sales.close_all(ctx, ParentEnd.DEFAULTED)
+        if self.margining is not None:
+            self.margining.close_out(ctx, self.sheet)
+            self._settle_funding(ctx, SheetCause.MARGIN)
         for instrument in ctx.instruments:
             ctx.cancel_all(instrument.instrument_id)
         if self.borrower is not None:

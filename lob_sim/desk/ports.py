@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lob_sim.agents.context import Context, Headroom
-from lob_sim.units import Cash, Lots
+from lob_sim.units import Cash, Lots, Ticks
 
 
 class InventoryPort(Protocol):
@@ -21,6 +21,9 @@ class InventoryPort(Protocol):
 
 class AgentPort(Protocol):
     """What a desk may do to its own agent."""
+
+    def settlement_ticks(self, instrument_id: int) -> Ticks:
+        """At what swaps and futures on an instrument settle now, which no strategy is told."""
 
     def draw_funding(self, amount: Cash) -> None:
         """Take up (or, if negative, pay back) cash from the world outside the market."""

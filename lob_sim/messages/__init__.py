@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from lob_sim.messages.balance import (
     BalanceSheetRecord,
+    CapitalCalled,
+    CapitalReceived,
     CollateralPledged,
     ConstraintBreached,
     ConstraintCured,
@@ -28,6 +30,7 @@ from lob_sim.messages.balance import (
     LoanRolled,
     LossAttributed,
     MarginCalled,
+    MarginSettled,
     MarkRecord,
     MarkSource,
     ParentEnd,
@@ -115,6 +118,8 @@ __all__ = [
     "BeliefRecord",
     "CancelOrder",
     "CancelReason",
+    "CapitalCalled",
+    "CapitalReceived",
     "CollateralPledged",
     "Command",
     "ConstraintBreached",
@@ -145,6 +150,7 @@ __all__ = [
     "LoanRolled",
     "LossAttributed",
     "MarginCalled",
+    "MarginSettled",
     "MarkRecord",
     "MarkSource",
     "Message",

@@ -26,6 +26,10 @@ class SheetCause(IntEnum):
     """Losses of a defaulted borrower or of a resolution."""
     CLOSE = 11
     """Nothing: the sheet as a day ends, at its closing marks."""
+    MARGIN = 12
+    """Derivatives are marked at their settlement prices, or settled."""
+    CAPITAL = 13
+    """A sponsor has paid capital in."""
 
 
 class MarkSource(IntEnum):
@@ -320,6 +324,48 @@ class Redemption(Event, frozen=True, gc=False):
     redeemed_cash: Cash
     from_buffer_cash: Cash
     to_raise_cash: Cash
+
+
+class MarginSettled(Event, frozen=True, gc=False):
+    """Margin of an agent's swaps and futures moves in cash.
+
+    Attributes:
+        agent_id: Whose.
+        variation_cash: Variation margin received or, negative, paid.
+        initial_cash: Initial margin posted more or, negative, returned.
+        posted_cash: Initial margin that is posted now.
+        lacking_cash: What its cash did not cover, and is due.
+    """
+
+    dataset: ClassVar[str] = "margin_settled"
+    agent_id: int
+    variation_cash: Cash
+    initial_cash: Cash
+    posted_cash: Cash
+    lacking_cash: Cash
+
+
+class CapitalCalled(Event, frozen=True, gc=False):
+    """A fund calls its sponsor for capital.
+
+    Attributes:
+        agent_id: The fund.
+        amount_cash: How much.
+        arrives_ns: When it will have come.
+    """
+
+    dataset: ClassVar[str] = "capital_called"
+    agent_id: int
+    amount_cash: Cash
+    arrives_ns: Ns
+
+
+class CapitalReceived(Event, frozen=True, gc=False):
+    """A sponsor's capital has come."""
+
+    dataset: ClassVar[str] = "capital_received"
+    agent_id: int
+    amount_cash: Cash
 
 
 class DealerDefaulted(Event, frozen=True, gc=False):

@@ -123,6 +123,11 @@ def _check_group(group: AgentGroupSpec, instruments: Sequence[str], where: str) 
             "balance_sheet.haircuts": list(sheet.haircuts),
             "balance_sheet.opening_volatility": list(sheet.opening_volatility),
         }
+        unique_names((entry.instrument for entry in sheet.derivatives), f"{where}.balance_sheet.derivatives")
+        for i, entry in enumerate(sheet.derivatives):
+            known_name(
+                entry.instrument, instruments, "instrument", f"{where}.balance_sheet.derivatives[{i}].instrument"
+            )
     for table, keys in named.items():
         for key in keys:
             known_name(key, instruments, "instrument", f"{where}.{table}.{key}")

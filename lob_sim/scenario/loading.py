@@ -24,6 +24,8 @@ from lob_sim.scenario.overrides import apply_overrides, unreadable
 from lob_sim.scenario.specs import CalendarSpec, InstrumentSpec, Scenario, Spec
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_value
 
+_UNSAID = frozenset({"calendar", "derivatives", "files", "overlays", "sponsor", "variation_interval"})
+"""Keys that plain data leave out where they are at their default, so that what says nothing of them stays as it was."""
 _PACKAGED = resources.files("lob_sim") / "scenarios"
 
 
@@ -216,11 +218,6 @@ def scenario_to_dict(scenario: Scenario) -> dict[str, Any]:
     """Plain data from which :func:`parse_scenario` makes the same scenario again; durations are text."""
     plain = _plain(scenario)
     assert isinstance(plain, dict)
-    if scenario.calendar is None:
-        del plain["calendar"]
-    for key in ("files", "overlays"):
-        if not plain[key]:
-            del plain[key]
     return plain
 
 
@@ -262,6 +259,7 @@ def _plain(value: object) -> object:
             if is_duration(field.type)
             else _plain(getattr(value, field.name))
             for field in struct_fields(type(value))
+            if field.name not in _UNSAID or getattr(value, field.name) not in (None, [], (), field.default)
         }
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}

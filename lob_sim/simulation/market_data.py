@@ -219,6 +219,10 @@ class AgentView:
             raise PermissionError(f"{self._name} does not see fair value: its group lacks sees_fair_value")
         return self._data.fair_values[instrument_id]
 
+    def settlement_ticks(self, instrument_id: int) -> Ticks:
+        """At what swaps and futures on an instrument settle now: its fair value, in whole ticks."""
+        return max(1, round(self._data.fair_values[instrument_id]))
+
     def takes(self, command: type[Command]) -> Sequence[bool]:
         """By instrument, whether a further venue takes a type of command from agents."""
         return self._data.takes(command)

@@ -90,6 +90,10 @@ class ManualMarket:
             raise PermissionError(f"agent {self.name!r} does not see fair value")
         return self.fair_values[instrument_id]
 
+    def settlement_ticks(self, instrument_id: int) -> Ticks:
+        """The fair value as set, or the opening one."""
+        return round(self.initial[instrument_id] if self.fair_values is None else self.fair_values[instrument_id])
+
     def takes(self, command: type) -> list[bool]:
         """Every command has a venue."""
         return [True] * len(self.instruments)
@@ -238,6 +242,10 @@ class RecordingContext(AgentContext):
     def draw_funding(self, amount: Cash) -> None:
         """Cash from the world outside arrives at once."""
         self._account.cash += amount
+
+    def settlement_ticks(self, instrument_id: int) -> Ticks:
+        """As the market has it."""
+        return self.market.settlement_ticks(instrument_id)
 
     def forbid_buying(self, forbidden: bool) -> None:
         """Nothing is bought here but by a strategy's own will."""

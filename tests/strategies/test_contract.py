@@ -8,8 +8,12 @@ from lob_sim.testing import StrategyContract
 
 NAMES = find_plugins("strategies", Strategy)
 
-# What a lender lends against has no default.
-_REQUIRED = {"RepoLending": {"schedules": {"bond": {"base": 0.02}}}, "StandingRepoFacility": {"schedules": {}}}
+# What a lender lends against has no default, nor has what a fund is to hedge.
+_REQUIRED = {
+    "LdiFund": {"liabilities": {"bond": 1_000.0}},
+    "RepoLending": {"schedules": {"bond": {"base": 0.02}}},
+    "StandingRepoFacility": {"schedules": {}},
+}
 
 for _name in NAMES:
     _class = load_class(_name, Strategy)

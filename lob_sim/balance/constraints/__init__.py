@@ -2,6 +2,7 @@
 
 from lob_sim.balance.constraints.base import UNLIMITED_LOTS, Constraint
 from lob_sim.balance.constraints.capital_var import CapitalVarConstraint
+from lob_sim.balance.constraints.collateral_buffer import CollateralBufferConstraint
 from lob_sim.balance.constraints.funding import FundingConstraint
 from lob_sim.balance.constraints.inventory import InventoryConstraint
 from lob_sim.balance.constraints.liquidity_coverage import LiquidityCoverageConstraint
@@ -13,6 +14,7 @@ from lob_sim.balance.constraints.var import VarConstraint
 __all__ = [
     "UNLIMITED_LOTS",
     "CapitalVarConstraint",
+    "CollateralBufferConstraint",
     "Constraint",
     "FundingConstraint",
     "InventoryConstraint",

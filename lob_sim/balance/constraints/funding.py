@@ -63,7 +63,7 @@ class FundingConstraint(Constraint):
         headroom = self.headroom(view)
         if held <= 0 or headroom >= 0:
             return 0
-        if view.new_haircuts:
+        if view.new_haircuts or view.hedge_ratios:
             return super().sale_lots(view, instrument_id)
         freed = view.haircuts[instrument_id] * view.unit_cash[instrument_id]
         freed -= view.adjustment_unit_cash[instrument_id]
@@ -87,7 +87,7 @@ class FundingConstraint(Constraint):
             return [0] * len(view.lots)
         haircuts = view.new_haircuts or view.haircuts
         lots = []
-        for haircut, unit, adjustment in zip(haircuts, view.unit_cash, view.adjustment_unit_cash, strict=True):
-            needed = haircut * unit + adjustment
+        for i, (haircut, unit) in enumerate(zip(haircuts, view.unit_cash, strict=True)):
+            needed = haircut * unit + view.adjustment_unit_cash[i] + view.hedge_unit_cash(i)
             lots.append(min(UNLIMITED_LOTS, int(room // needed)) if needed > 0 else UNLIMITED_LOTS)
         return lots

@@ -104,7 +104,7 @@ class VarConstraint(Constraint):
         return snapped(self._limit - self._z * math.sqrt(variance), self._limit)
 
     def _variance(self, view: SheetView) -> float:
-        values = list(map(mul, view.lots, view.unit_cash))
+        values = list(map(mul, view.exposure_lots, view.unit_cash))
         total = 0.0
         for x, row in zip(values, view.covariances, strict=True):
             if x:
@@ -116,7 +116,10 @@ class VarConstraint(Constraint):
         # variance(lots sold = n) = variance - 2·slope·n + curvature·n²
         unit = view.unit_cash[instrument_id]
         row = view.covariances[instrument_id]
-        slope = unit * sum(map(mul, map(mul, row, view.lots), view.unit_cash))
+        slope = unit * sum(map(mul, map(mul, row, view.exposure_lots), view.unit_cash))
+        if view.hedge_ratios:
+            share = view.exposure_per_lot(instrument_id)
+            return share * slope, share * share * unit * unit * row[instrument_id]
         return slope, unit * unit * row[instrument_id]
 
     def _least_variance(self, view: SheetView, instrument_id: int) -> float:
@@ -126,8 +129,9 @@ class VarConstraint(Constraint):
         variance, whose root is 1e-8 of the position.
         """
         own = view.covariances[instrument_id]
-        others = [k for k in range(len(own)) if k != instrument_id and view.lots[k]]
-        values = {k: view.lots[k] * view.unit_cash[k] for k in others}
+        lots = view.exposure_lots
+        others = [k for k in range(len(own)) if k != instrument_id and lots[k]]
+        values = {k: lots[k] * view.unit_cash[k] for k in others}
         total = 0.0
         for j in others:
             for k in others:
@@ -139,5 +143,5 @@ class VarConstraint(Constraint):
         # The root carries rounding of about 1e-16 of the position, which may be on the wrong side of a whole
         # number of lots when the answer is exactly whole.
         trial = view.copy()
-        trial.lots[instrument_id] -= lots - 1
+        trial.lots[instrument_id] -= (lots - 1) * view.exposure_per_lot(instrument_id)
         return lots - 1 if lots > 0 and self.headroom(trial) >= 0 else lots
