@@ -6,9 +6,10 @@ import os
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
+import pandas as pd
 import typer
 
 from lob_sim.analysis.calm_verdict import read_verdicts
@@ -49,6 +50,13 @@ def report_command(
             "several runs.",
         ),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What to call a run, once for each, in their order; runs with one label are seeds of one group.",
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     calm: Annotated[
         Path | None,
@@ -56,27 +64,30 @@ def report_command(
     ] = None,
 ) -> None:
     """Write one self-contained page that opens from disk: what happened, why, and every number behind it."""
-    page = write_report(paths, out, calm)
+    page = write_report(paths, out, label or (), calm)
     echo_lines([str(page)])
     if show:
         webbrowser.open(page.resolve().as_uri())
 
 
-def write_report(paths: Sequence[Path], out: Path | None = None, calm: Path | None = None) -> Path:
+def write_report(
+    paths: Sequence[Path], out: Path | None = None, labels: Sequence[str] = (), calm: Path | None = None
+) -> Path:
     """Write the page that fits what the paths are.
 
     Args:
-        paths: A run, several runs, a sweep or a validation.
-        out: The page; by default in or beside what it is of.
+        paths: A run, several to compare, a sweep's folder, or the results of a validation.
+        out: The page; in the run's or sweep's folder if not given.
+        labels: What to call the runs, one each; those with the same label are seeds of one group.
         calm: A file of verdicts on the calm of markets; the page of a run says the one on its own.
 
     Raises:
-        InputError: A path is nothing that has a page, or several are not all runs; ``calm`` is no file of verdicts, or
-            given for something else than one run.
+        InputError: A path is nothing that has a page, several are not all runs, or the labels do not fit; ``calm`` is
+            no file of verdicts, or given for something else than one run.
         MissingExtraError: What pages are made with is not installed.
         OutputError: The page cannot be written.
     """
-    need_extra("report", "jinja2", "plotly")
+    need_extra("report", "jinja2")
     from lob_sim.report.against_page import against_page
     from lob_sim.report.render import write_page
     from lob_sim.report.results_page import read_validation, validation_page
@@ -86,14 +97,18 @@ def write_report(paths: Sequence[Path], out: Path | None = None, calm: Path | No
     is_run = len(paths) == 1 and (path / MANIFEST_NAME).is_file()
     if calm is not None and not is_run:
         raise InputError("is for the page of one run", "--calm") if path.exists() else _nothing_known(path)
+    if labels and len(labels) != len(paths):
+        raise InputError(f"{len(labels)} given for {len(paths)} runs: expected one for each, in their order", "--label")
     if len(paths) > 1:
         target = out if out is not None else paths[0].resolve().parent / COMPARISON
-        return write_page(_comparison(paths, target), target)
+        return write_page(_comparison(paths, target, labels), target)
     if is_run:
         run, target = open_run(path), out if out is not None else path / PAGE
         verdicts = read_verdicts(calm) if calm is not None else {}
         traded, name = traded_against(run), path.resolve().name
-        return write_page(run_page(run, name, verdicts) if traded is None else against_page(traded, name), target)
+        if traded is not None:
+            return write_page(against_page(traded, name), target)
+        return write_page(run_page(run, name, *labels, verdicts=verdicts), target)
     if (path / _SWEEP).is_file():
         return write_page(_sweep(path), out if out is not None else path / PAGE)
     if path.is_file() and path.suffix == ".json":
@@ -109,19 +124,52 @@ def _nothing_known(path: Path) -> InputError:
     return DataError(f"expected {kinds} or the results of a validation (validation.json)", str(path))
 
 
-def _comparison(paths: Sequence[Path], target: Path) -> str:
+def _comparison(paths: Sequence[Path], target: Path, labels: Sequence[str]) -> str:
     from lob_sim.report.compare_page import compare_page
 
     for path in paths:
         if not (path / MANIFEST_NAME).is_file():
             raise _nothing_known(path) if not path.exists() else DataError("is not a run directory", str(path))
     names = run_names(paths)
+    members: dict[str, list[Path]] = {}
+    for name, path in zip(labels or names, paths, strict=True):
+        members.setdefault(name, []).append(path)
     links = {}
-    for name, path in zip(names, paths, strict=True):
-        if (path / PAGE).is_file():
+    for name, (first, *_) in members.items():
+        if (first / PAGE).is_file():
             # Quoted, the name of a folder is no scheme that a browser would run.
-            links[name] = quote(Path(os.path.relpath(path.resolve() / PAGE, target.resolve().parent)).as_posix())
-    return compare_page({name: open_run(path) for name, path in zip(names, paths, strict=True)}, links)
+            links[name] = quote(Path(os.path.relpath(first.resolve() / PAGE, target.resolve().parent)).as_posix())
+    runs = {name: open_run(own[0]) for name, own in members.items()}
+    if len(members) == len(paths):
+        return compare_page(runs, links)
+    from lob_sim.sweep.groups import compare_groups
+
+    need_extra("sweep", "scipy")
+    seeds = {name: _metrics_by_seed(name, own) for name, own in members.items()}
+    return compare_page(runs, links, seeds=seeds, table=compare_groups(seeds))
+
+
+def _metrics_by_seed(label: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """The metrics of the runs of one group, a row per seed.
+
+    Raises:
+        InputError: Two of them have the same seed, or are not of one scenario.
+    """
+    from lob_sim.report.headline import metrics_of
+
+    rows: dict[Any, dict[str, float]] = {}
+    market: dict[str, Any] | None = None
+    for path in paths:
+        found = open_run(path)
+        own = {key: value for key, value in found.header.scenario.items() if key not in ("seed", "folder")}
+        if market is not None and own != market:
+            raise InputError(f"labelled {label!r}, is of another scenario than {paths[0]}", str(path))
+        market = own
+        seed = found.header.seed_entropy
+        if seed in rows:
+            raise InputError(f"labelled {label!r}, has seed {seed} like another run of that label", str(path))
+        rows[seed] = metrics_of(found)
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:

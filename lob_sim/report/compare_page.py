@@ -1,4 +1,4 @@
-"""The page that puts runs side by side."""
+"""The page that puts runs side by side: single ones, or groups of several seeds each."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from lob_sim.log import Run
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.report import headline
+from lob_sim.report.data.common import currency, table_rows
 from lob_sim.report.panels import market, people
-from lob_sim.report.panels.figure import Cell, Panel
+from lob_sim.report.panels.figure import Cell, Panel, Trace, compact, label
 from lob_sim.report.render import page
-from lob_sim.report.run_page import settings, worst_instrument
+from lob_sim.report.run_page import settings
 
 SHOWN: Mapping[str, tuple[str, float, str]] = {
     "overshoot_pct": ("worst price below fair value (%)", 1.0, ".2f"),
@@ -30,72 +32,201 @@ SHOWN: Mapping[str, tuple[str, float, str]] = {
     "write_down_pct": ("marks below fair value, mean (%)", 1.0, ".3f"),
     "forced_lots": ("lots sold by force, whole run", 1.0, ",.0f"),
     "forced_sellers": ("balance sheets forced to sell", 1.0, ".0f"),
-    "failures": ("failures, whole run", 1.0, ".0f"),
-    "tier1_loss": ("fall of all Tier 1 ($ million)", 1e-6, ",.0f"),
+    "failures": ("failures, whole run", 1.0, ".1f"),
+    "tier1_loss": ("fall of all Tier 1 ({currency} million)", 1e-6, ",.0f"),
     "recovery_s": ("last trade more than 0.2% off value (min after the shock)", 1 / 60, ".1f"),
 }
 """Metric of :func:`lob_sim.analysis.summary.crisis_metrics` → what it is, its factor and its format."""
 
 
 class MetricRow(NamedTuple):
-    """One metric of all runs: values in the order of the runs, and what each adds to the first."""
+    """One metric of all runs or groups: what each has, and what each adds to the first.
+
+    Attributes:
+        name: The metric.
+        label: What it is, with its unit.
+        values: Of each, in order.
+        intervals: The 95% interval of each over seeds; empty texts for single runs.
+        differences: From the first, of all others.
+        difference_intervals: Theirs.
+        clear: Whether the interval of each difference leaves out 0; never for single runs.
+    """
 
     name: str
     label: str
     values: list[str]
+    intervals: list[str]
     differences: list[str]
+    difference_intervals: list[str]
+    clear: list[bool]
 
 
 @reads_logs
-def compare_page(runs: Mapping[str, Run], links: Mapping[str, str], title: str = "", text: str = "") -> str:
-    """The page of two or more runs.
+def compare_page(
+    runs: Mapping[str, Run],
+    links: Mapping[str, str],
+    title: str = "",
+    text: str = "",
+    seeds: Mapping[str, pd.DataFrame] | None = None,
+    table: pd.DataFrame | None = None,
+) -> str:
+    """The page of two or more runs, or of groups of runs.
 
     Args:
-        runs: Name to run; differences are against the first.
-        links: Where the pages of single runs are, relative to this one, by name.
-        title: Heading; the names if empty.
+        runs: Label to run; differences are against the first. Of a group, the run that is drawn.
+        links: Where the pages of single runs are, relative to this one, by label.
+        title: Heading; the labels if empty.
         text: What is compared, in a sentence.
+        seeds: Of groups of several seeds: label to metrics, a row per seed and a column per metric.
+        table: ``lob_sim.sweep.compare_groups(seeds)``: their means and differences with intervals.
     """
     metrics = {name: headline.metrics_of(run) for name, run in runs.items()}
+    money = currency(next(iter(runs.values())))
+    panels = [_together(maker, runs) for maker in _MAKERS]
+    if seeds is not None and table is not None:
+        rows = group_rows(table, money)
+        panels.insert(0, _over_seeds(seeds, table, money))
+    else:
+        rows = metric_rows(list(metrics.values()), money)
+    drawn = [panel.key for panel in panels if panel.variants and panel.key != "over-seeds"]
+    index = {"overview": "Overview", "metrics-part": "In numbers", "sides": "Side by side", "log": "These runs"}
     return page(
         "compare.html.j2",
-        [_together(maker, runs) for maker in _MAKERS],
+        panels,
         _settings(runs),
         title=title or " · ".join(runs),
         text=text,
+        sections=list(index.items()),
         runs=[
             {
                 "name": name,
                 "link": links.get(name, ""),
                 "headline": headline.headline(run),
                 "seed": run.header.seed_entropy,
+                "seeds": [] if seeds is None else [str(seed) for seed in seeds[name].index],
                 "digest": run.digest,
                 "scenario": run.header.scenario.get("name", ""),
                 "problems": [] if run.status == COMPLETE else run.condition(),
             }
             for name, run in runs.items()
         ],
-        metrics=metric_rows(list(metrics.values())),
+        metrics=rows,
+        drawn=drawn,
+        is_grouped=seeds is not None,
+        n_seeds=0 if seeds is None else min(len(frame) for frame in seeds.values()),
+        is_one_seed=len({str(run.header.seed_entropy) for run in runs.values()}) == 1,
     )
 
 
-def metric_rows(metrics: list[dict[str, float]]) -> list[MetricRow]:
-    """The table of metrics: one row for each of :data:`SHOWN` that some run has."""
+def metric_rows(metrics: list[dict[str, float]], currency: str = "$") -> list[MetricRow]:
+    """The table of metrics of single runs: one row for each of :data:`SHOWN` that some run has."""
     rows = []
     for name, (text, factor, form) in SHOWN.items():
         values = [factor * found.get(name, math.nan) for found in metrics]
         if all(math.isnan(value) for value in values):
             continue
         differences = [value - values[0] for value in values[1:]]
+        no_values, no_differences = [""] * len(values), [""] * len(differences)
         rows.append(
             MetricRow(
                 name,
-                text,
-                ["–" if math.isnan(v) else format(v, form) for v in values],
-                ["–" if math.isnan(d) else format(d, f"+{form}") for d in differences],
+                text.format(currency=currency),
+                [_text(value, form) for value in values],
+                no_values,
+                [_text(difference, f"+{form}") for difference in differences],
+                no_differences,
+                [False] * len(differences),
             )
         )
     return rows
+
+
+def group_rows(table: pd.DataFrame, currency: str = "$") -> list[MetricRow]:
+    """The table of metrics of groups, from ``lob_sim.sweep.compare_groups``: one row for each of :data:`SHOWN`."""
+    rows = []
+    for name, (text, factor, form) in SHOWN.items():
+        own = list(table_rows(table[table["metric"] == name]))
+        if all(math.isnan(row.mean) for row in own):
+            continue
+        others, signed = own[1:], f"+{form}"
+        rows.append(
+            MetricRow(
+                name,
+                text.format(currency=currency),
+                [_text(factor * row.mean, form) for row in own],
+                [_interval(factor * row.low, factor * row.high, form) for row in own],
+                [_text(factor * row.difference, signed) for row in others],
+                [_interval(factor * row.difference_low, factor * row.difference_high, signed) for row in others],
+                [row.difference_low > 0 or row.difference_high < 0 for row in others],
+            )
+        )
+    return rows
+
+
+def _text(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def _interval(low: float, high: float, form: str) -> str:
+    return "" if math.isnan(low) else f"{format(low, form)} to {format(high, form)}"
+
+
+def _over_seeds(seeds: Mapping[str, pd.DataFrame], table: pd.DataFrame, currency: str) -> Panel:
+    """Every seed of every group, and the means with their intervals: a figure for each metric."""
+    names = [label(name) for name in seeds]
+    variants = {}
+    for metric, (text, factor, _) in SHOWN.items():
+        own = table[table["metric"] == metric]
+        if not own["mean"].notna().any():
+            continue
+        known = dict.fromkeys(seed for frame in seeds.values() for seed in frame.index)
+        each: list[Trace] = [
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": label(f"seed {seed}"),
+                "x": names,
+                "y": compact([factor * _value(frame, seed, metric) for frame in seeds.values()]),
+                "line": {"color": "@none", "width": 1},
+                "marker": {"color": "@muted", "size": 4},
+                "showlegend": False,
+                "hovertemplate": label(f"seed {seed}") + ": %{y:.4~g}",
+            }
+            for seed in known
+        ]
+        means = factor * own["mean"].to_numpy()
+        reach = {
+            "array": compact(factor * own["high"].to_numpy() - means),
+            "arrayminus": compact(means - factor * own["low"].to_numpy()),
+        }
+        mean: Trace = {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "mean with its 95% interval over seeds",
+            "x": names,
+            "y": compact(means),
+            "error_y": {"type": "data", **reach, "color": "@0", "thickness": 2, "width": 8},
+            "marker": {"color": "@0", "size": 11, "symbol": "diamond"},
+            "hovertemplate": "mean %{y:.4~g}",
+        }
+        what = text.format(currency=currency)
+        axes = {"xaxis": {"type": "category"}, "yaxis": {"title": {"text": label(what)}}}
+        variants[what] = [Cell({"data": [*each, mean], "layout": axes})]
+    return Panel(
+        key="over-seeds",
+        title="Every seed",
+        text="A thin line is one seed in all groups: random numbers are the same along it. The diamond is the mean.",
+        how="lob_sim.analysis.summary.crisis_metrics(run)",
+        choice="metric",
+        variants=variants,
+        first=next(iter(variants), ""),
+        height=300,
+        wide=True,
+    )
+
+
+def _value(frame: pd.DataFrame, seed: Any, metric: str) -> float:
+    return float(frame[metric][seed]) if seed in frame.index and metric in frame else math.nan
 
 
 def _settings(runs: Mapping[str, Run]) -> dict[str, Any]:
@@ -109,7 +240,7 @@ def _settings(runs: Mapping[str, Run]) -> dict[str, Any]:
         "shocks_ms": sorted({at for one in each for at in one["shocks_ms"]}),
         "agents": list(agents.values()),
         "instruments": list(dict.fromkeys(name for one in each for name in one["instruments"])),
-        "instrument": worst_instrument(list(runs.values())[-1]),
+        "instrument": headline.worst_instrument(list(runs.values())[-1]),
     }
 
 
@@ -130,14 +261,14 @@ def _together(maker: Callable[[Run], Panel], runs: Mapping[str, Run]) -> Panel:
     panels = {name: maker(run) for name, run in runs.items()}
     first = next(iter(panels.values()))
     variants: dict[str, list[Cell]] = {}
-    for label in dict.fromkeys(label for panel in panels.values() for label in panel.variants):
+    for variant in dict.fromkeys(key for panel in panels.values() for key in panel.variants):
         cells = [
-            Cell(panel.variants[label][0].figure if label in panel.variants else _nothing(panel), name)
+            Cell(panel.variants[variant][0].figure if variant in panel.variants else _nothing(panel), name)
             for name, panel in panels.items()
         ]
         if first.key in _SHARED:
             _share_axes(cells)
-        variants[label] = cells
+        variants[variant] = cells
     chosen = next((panel.first for panel in reversed(panels.values()) if panel.first in variants), "")
     return Panel(
         key=first.key,
@@ -166,7 +297,13 @@ def _share_axes(cells: list[Cell]) -> None:
         axes = [cell.figure["layout"][name] for cell in cells if name in cell.figure["layout"]]
         axes = [axis for axis in axes if axis.get("visible", True)]
         units = {axis.get("title", {}).get("text") for axis in axes}
-        if len(units) > 1 or any("range" in axis for axis in axes):
+        if len(units) > 1:
+            continue
+        ranges = [axis["range"] for axis in axes if "range" in axis]
+        if ranges:
+            # An axis that shows a part of its lines: all show what any of them does.
+            for axis in axes:
+                axis["range"] = [min(low for low, _ in ranges), max(high for _, high in ranges)]
             continue
         values = np.concatenate([_values(cell.figure, name) for cell in cells])
         logarithmic = any(axis.get("type") == "log" for axis in axes)

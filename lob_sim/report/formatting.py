@@ -16,15 +16,16 @@ def number_text(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
-def money_text(amount: float) -> str:
-    """An amount in currency units: ``$1.25 million``, ``−$300``."""
+def money_text(amount: float, currency: str = "$") -> str:
+    """An amount in currency units: ``$1.25 million``, ``−$300``; ``EUR 1.25 million`` for what is called by letters."""
     if math.isnan(amount):
         return "an unknown amount"
     sign = "−" if amount < 0 else ""
+    mark = f"{currency} " if currency[-1:].isalnum() else currency
     for size, name in _SCALES:
         if abs(amount) >= size:
-            return f"{sign}${number_text(abs(amount) / size)}{name}"
-    return f"{sign}${number_text(abs(amount))}"
+            return f"{sign}{mark}{number_text(abs(amount) / size)}{name}"
+    return f"{sign}{mark}{number_text(abs(amount))}"
 
 
 def price_text(price: float, tick: float) -> str:
@@ -88,7 +89,7 @@ METRICS = {
     "forced_lots": "sold by force (lots)",
     "forced_sellers": "balance sheets forced to sell (number)",
     "failures": "failures (number)",
-    "tier1_loss": "fall of all Tier 1 capital ($)",
+    "tier1_loss": "fall of all Tier 1 capital (currency units)",
     "recovery_s": "last trade more than 0.2% off fair value (s after the shock)",
     "calm_forced_lots": "sold by force before the shock (lots)",
     "calm_quote_absence": "dealers not quoting both sides before the shock (share of time)",

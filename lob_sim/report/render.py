@@ -1,11 +1,15 @@
 """Pages: templates, what they embed, and how they reach the disk.
 
-Everything that comes from a scenario or a log is escaped: text by the templates, data by :func:`embed`, names inside
-figures by :func:`lob_sim.report.panels.figure.label`.
+Charts are drawn by a partial bundle of plotly.js that is part of the package (``assets/vendor``, MIT): the whole
+library is three times its size. What the scripts draw travels as compressed JSON. Everything that comes from a scenario
+or a log is escaped: text by the templates, data by :func:`embed`, names inside figures by
+:func:`lob_sim.report.panels.figure.label`.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,12 +21,14 @@ from markupsafe import Markup
 
 import lob_sim
 from lob_sim.files import make_folder, write_file
-from lob_sim.report.formatting import duration_text, money_text, time_text
+from lob_sim.report.formatting import duration_text, time_text
 from lob_sim.report.panels.figure import Panel
 from lob_sim.units import Ns
 
 SCRIPTS = ("theme.js", "state.js", "charts.js", "controls.js")
 STYLES = ("page.css", "layout.css")
+_FIRST_SCRIPT = "unpack.js"
+_CHARTS = "vendor/plotly-cartesian.min.js"
 
 
 @cache
@@ -34,7 +40,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clock=_clock, lasting=duration_text, money=money_text)
+    environment.filters.update(clock=_clock, lasting=duration_text)
     return environment
 
 
@@ -45,12 +51,12 @@ def _clock(context: Context, ts_ns: Ns, decimals: int = 1) -> str:
 
 
 def embed(value: Any) -> Markup:
-    """Data as JSON that may stand inside a ``<script>`` element whatever it says: NaN becomes ``null``."""
-    text = msgspec.json.encode(value).decode()
-    # Nothing that HTML could take for a tag, an entity or the script's end, nor what ends a line in old JavaScript.
-    for character in ("<", ">", "&", "\u2028", "\u2029"):
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    """Data as compressed JSON for a ``<script>`` element, in letters that HTML has no use for: NaN becomes ``null``.
+
+    The same data give the same text. ``unpack`` of ``state.js`` reads it.
+    """
+    packed = gzip.compress(msgspec.json.encode(value), 9, mtime=0)
+    return Markup(base64.b64encode(packed).decode())
 
 
 def asset(name: str) -> Markup:
@@ -58,13 +64,6 @@ def asset(name: str) -> Markup:
     loader = _environment().loader
     assert loader is not None
     return Markup(loader.get_source(_environment(), name)[0])
-
-
-@cache
-def _plotly() -> Markup:
-    from plotly.offline import get_plotlyjs
-
-    return Markup(get_plotlyjs())
 
 
 def fill(template: str, **content: Any) -> Markup:
@@ -86,10 +85,11 @@ def page(template: str, panels: list[Panel], settings: dict[str, Any], **content
     return fill(
         template,
         styles=[asset(name) for name in STYLES],
+        first_script=asset(_FIRST_SCRIPT),
         scripts=[asset(name) for name in SCRIPTS],
-        plotly=_plotly() if drawn else Markup(""),
+        charts=asset(_CHARTS) if drawn else Markup(""),
         payload=embed(payload),
-        panels={panel.key: panel for panel in panels},
+        panels={panel.key: panel for panel in drawn},
         settings=settings,
         version=lob_sim.__version__,
         **content,

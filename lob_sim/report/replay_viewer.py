@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from lob_sim.analysis.tables import Floats, row_at
 from lob_sim.log.run import Run
+from lob_sim.report.data.common import currency
 from lob_sim.report.formatting import limit_text
 from lob_sim.report.panels.figure import styles
 from lob_sim.report.render import asset, embed, fill
@@ -174,7 +175,7 @@ def _money(run: Run, sheets: dict[int, list[SheetFrame]]) -> dict[str, Any]:
     return {
         "perCash": unit,
         "divisor": _MILLION if in_millions else 1,
-        "unit": "million" if in_millions else "currency units",
+        "unit": f"{currency(run)} million" if in_millions else currency(run),
         "decimals": 1 if in_millions else 0,
         "tickValues": [i.cash_per_tick_lot for i in _traded(run)],
     }

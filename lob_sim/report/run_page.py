@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from lob_sim.analysis.calm_verdict import CalmVerdict, find_verdict
@@ -17,8 +18,9 @@ from lob_sim.log import Run
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.report import data, headline
-from lob_sim.report.data.common import agent_name, end_ns, instrument_name, table_rows
+from lob_sim.report.data.common import agent_name, currency, end_ns
 from lob_sim.report.data.timeline import WINDOW_NS, chain, key_rows, timeline
+from lob_sim.report.formatting import money_text
 from lob_sim.report.panels import events, market, people
 from lob_sim.report.panels.figure import Panel, ms, styles
 from lob_sim.report.render import page
@@ -27,13 +29,39 @@ from lob_sim.report.replay_viewer import replay_viewer
 _MOST_EVENTS = 400
 
 
+_MARKET = ("presence", "spread", "book", "venues", "beliefs")
+_SHEETS = ("headroom", "forced", "capital", "marks", "sheet", "funding", "funds")
+_SUMMARY: Mapping[str, tuple[str, str]] = {
+    "trades": ("lit trades", "{:,.0f}"),
+    "volume_lots": ("lots dealt", "{:,.0f}"),
+    "rfq_share": ("of them by request for quote", "{:.0%}"),
+    "spread_ticks": ("mean lit spread (ticks)", "{:.3g}"),
+    "lit_presence": ("lit book has both sides, of the time", "{:.1%}"),
+    "overshoot_pct": ("worst price below value", "{:.2f}%"),
+    "forced_lots": ("lots sold by force", "{:,.0f}"),
+}
+"""Column of :func:`lob_sim.analysis.summary.summarise` → what it is, and its format."""
+_QUALITY: Mapping[str, tuple[str, str]] = {
+    "effective_ticks": ("effective spread (ticks)", "{:.3g}"),
+    "realised_ticks": ("realised spread (ticks)", "{:.3g}"),
+    "impact_ticks": ("price impact (ticks)", "{:.3g}"),
+    "amihud": ("Amihud illiquidity (per lot)", "{:.3g}"),
+    "resilience_s": ("resilience (s)", "{:.3g}"),
+    "vpin": ("VPIN", "{:.3g}"),
+    "vpin_null": ("VPIN of noise", "{:.3g}"),
+    "write_down_pct": ("carried below value (%)", "{:.3g}"),
+}
+"""Column of :func:`lob_sim.analysis.quality.market_quality` → what it is, and its format."""
+
+
 @reads_logs
-def run_page(run: Run, name: str, verdicts: Mapping[str, CalmVerdict] | None = None) -> str:
-    """The page of a run: headline, timeline, panels, replay viewer, scenario.
+def run_page(run: Run, name: str, label: str = "", verdicts: Mapping[str, CalmVerdict] | None = None) -> str:
+    """The page of a run: headline, figures, panels, events, replay viewer, scenario; nothing of what a run has not got.
 
     Args:
         run: The run, complete or not.
         name: What to call it, for example the name of its folder.
+        label: Heading; the name of its scenario if empty.
         verdicts: On the calm of markets, in addition to those that are shipped.
 
     Raises:
@@ -42,33 +70,49 @@ def run_page(run: Run, name: str, verdicts: Mapping[str, CalmVerdict] | None = N
     if not run.counts:
         raise DataError("holds no rows yet: there is nothing to report", name)
     happened = timeline(run)
-    told = chain(happened)
+    told, rows = chain(happened), key_rows(happened)
     panels = [events.lanes(run, happened, told), *_panels(run)]
+    drawn = {panel.key for panel in panels if panel.variants}
+    parts = [part for part, keys in (("market", _MARKET), ("sheets", _SHEETS)) if drawn.intersection(keys)]
     dull = {e.seq for e in happened if e.kind in ("funding", "relief")}
     listed = [e for e in happened if e.seq not in dull]
-    metrics = headline.metrics_of(run)
+    index = {
+        "overview": "Overview",
+        **({"story": "Causes"} if len(told) > 1 else {}),
+        **{part: {"market": "Market", "sheets": "Balance sheets"}[part] for part in parts},
+        **({"events": "Events"} if rows else {}),
+        "watch": "Replay",
+        "numbers": "Numbers",
+        "log": "This run",
+    }
+    scenario_name = run.header.scenario.get("name", name)
     return page(
         "run.html.j2",
         panels,
         settings(run),
         name=name,
-        title=run.header.scenario.get("name", name),
+        title=label or scenario_name,
+        scenario_name=scenario_name,
         description=run.header.scenario.get("description", ""),
+        sections=list(index.items()),
+        parts=parts,
         headline=headline.headline(run),
-        facts=headline.facts(run, metrics),
+        facts=headline.facts(run, headline.metrics_of(run)),
         calm=find_verdict(run.header.scenario, verdicts) if run.header.scenario else None,
         problems=[] if run.status == COMPLETE else run.condition(),
         chain=told,
-        rows=key_rows(happened),
+        rows=rows,
         by_seq={event.seq: event for event in happened},
         listed=listed[:_MOST_EVENTS],
         n_listed=len(listed),
         window_ns=WINDOW_NS,
         failed=data.failures(run).to_dict("records"),
         agent_name=lambda agent_id: agent_name(run, agent_id),
-        instrument_name=lambda instrument_id: instrument_name(run, instrument_id),
-        summary=summary(run),
-        quality=quality(run),
+        money=lambda amount: money_text(amount, currency(run)),
+        numbers=[
+            ("lob_sim.analysis.summary.summarise(run)", summary(run)),
+            ("lob_sim.analysis.quality.market_quality(run)", quality(run)),
+        ],
         viewer=_viewer(run),
         calendar=run.calendar,
         **foot(run),
@@ -83,18 +127,10 @@ def settings(run: Run) -> dict[str, Any]:
         "day_ms": run.calendar.day_ns / 1e6 if run.calendar is not None else 0,
         "session_ms": run.calendar.session_ns / 1e6 if run.calendar is not None else 0,
         "shocks_ms": ms([ts_ns for _, _, ts_ns in headline.shocks(run)]),
-        "agents": [{"name": s.name, "colour": s.colour, "dash": s.dash} for s in looks.values()],
+        "agents": [msgspec.structs.asdict(style) for style in looks.values()],
         "instruments": [i.name for i in run.header.instruments],
-        "instrument": worst_instrument(run),
+        "instrument": headline.worst_instrument(run),
     }
-
-
-def worst_instrument(run: Run) -> str:
-    """The instrument that traded furthest below fair value after the shock; the first one if none did."""
-    start_ns = min((ts_ns for _, _, ts_ns in headline.shocks(run)), default=0)
-    names = [i.name for i in run.header.instruments]
-    depths = [data.worst_below_pct(run, i, start_ns) for i in range(len(names))]
-    return names[depths.index(max(depths))] if names else ""
 
 
 def foot(run: Run) -> dict[str, Any]:
@@ -111,22 +147,26 @@ def foot(run: Run) -> dict[str, Any]:
     }
 
 
-def summary(run: Run) -> list[dict[str, Any]]:
-    """:func:`lob_sim.analysis.summary.summarise` as rows; nothing for a log without fair values or time."""
+def summary(run: Run) -> list[tuple[str, list[str]]]:
+    """:func:`lob_sim.analysis.summary.summarise`, a row per measure and a text per instrument; nothing for a log
+    without fair values or time."""
     known = set(run.table("fair_value")["instrument_id"])
     if run.gaps or not known.issuperset(range(len(run.header.instruments))) or not run.manifest.last_ts_ns:
         return []
-    table = summarise(run)
-    return [{"instrument": row.Index, **row._asdict()} for row in table_rows(table)]
+    return _texts(summarise(run), _SUMMARY)
 
 
-def quality(run: Run) -> list[dict[str, Any]]:
-    """:func:`lob_sim.analysis.quality.market_quality` as rows of text; nothing for a log with gaps or no trade."""
-    if run.gaps or not len(run.trades):
-        return []
-    table = market_quality(run)
-    texts = table.map(lambda value: f"{value:.3g}" if np.isfinite(value) else "–")
-    return [{"instrument": row.Index, **row._asdict()} for row in table_rows(texts)]
+def quality(run: Run) -> list[tuple[str, list[str]]]:
+    """:func:`lob_sim.analysis.quality.market_quality` in the same way; nothing for a log with gaps or no trade."""
+    return [] if run.gaps or not len(run.trades) else _texts(market_quality(run), _QUALITY)
+
+
+def _texts(table: pd.DataFrame, shown: Mapping[str, tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Columns of a table with a row per instrument, each with what it is; a dash for what has no value."""
+    return [
+        (label, [form.format(value) if np.isfinite(value) else "–" for value in table[column]])
+        for column, (label, form) in shown.items()
+    ]
 
 
 def _panels(run: Run) -> list[Panel]:

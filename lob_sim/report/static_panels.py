@@ -23,6 +23,7 @@ from lob_sim.report.static_style import (
     HATCHES,
     LINES,
     ORANGE,
+    PINK,
     SKY,
     VERMILION,
     named,
@@ -34,10 +35,14 @@ LOOKS = 480
 """Equally spaced times at which a path is looked at."""
 BINS = 60
 """Bins of time of what is added up or averaged."""
-_FINE_BANDS = 4000
-_DRAWN_BANDS = 90
-"""Bands of price of a depth map: as it is computed, and at most as it is drawn."""
-STATE_STYLES = ((GREEN, ""), (ORANGE, "////"), (SKY, "\\\\\\\\"), ("#E8E8E8", ""), (BLACK, ""))
+STATE_STYLES = (
+    (GREEN, ""),
+    (ORANGE, "////"),
+    (SKY, "\\\\\\\\"),
+    ("#E8E8E8", ""),
+    (BLACK, ""),
+    (PINK, "...."),
+)
 """Fill and hatch of each of :data:`lob_sim.report.data.STATES`."""
 _PARTS = {
     "spread": ("whole spread", BLACK, "-", 1.5),
@@ -79,12 +84,8 @@ def time_axis(run: Run, axis: Any) -> None:
 
 
 def worst_instrument(run: Run) -> int:
-    """The instrument that traded furthest below fair value after the shock (the first, where none did)."""
-    depths = []
-    for i in range(len(run.header.instruments)):
-        worst = data.worst_trade(run, i, shock_ns(run))
-        depths.append(0.0 if worst is None else float(worst["below_pct"]))
-    return int(np.argmax(depths))
+    """The instrument whose price was furthest and longest away from fair value after the shock; else the first one."""
+    return next((d.instrument_id for d in data.dislocations(run, shock_ns(run))), 0)
 
 
 # --- prices --------------------------------------------------------------------------------------------------
@@ -116,16 +117,13 @@ def depth(axis: Any, run: Run, instrument_id: int) -> Any:
     """Displayed lots by time and price, best bid and ask; returns the mesh for a colour bar, None without a book."""
     from matplotlib.colors import PowerNorm
 
-    found = data.depth_map(run, instrument_id, rows=_FINE_BANDS)
+    found = data.depth_map(run, instrument_id)
     if found is None:
         return None
-    # Bids and asks in one band offset each other: they are added up here, from bands in which only one side is.
-    joined = -(-found.prices.size // _DRAWN_BANDS)
-    starts = np.arange(0, found.prices.size, joined)
-    lots = np.add.reduceat(np.abs(found.lots), starts, axis=0)
+    lots = found.bid_lots + found.ask_lots
     step_ns = int(found.ts_ns[1] - found.ts_ns[0]) if found.ts_ns.size > 1 else 1
     times = minutes(run, np.append(found.ts_ns, found.ts_ns[-1] + step_ns))
-    prices = np.append(found.prices[starts], found.prices[-1] + found.step) - found.step / 2
+    prices = np.append(found.prices, found.prices[-1] + found.step) - found.step / 2
     norm = PowerNorm(0.5, vmin=0, vmax=max(1.0, float(lots.max())))
     shown = np.ma.masked_equal(lots, 0)
     mesh = axis.pcolormesh(times, prices, shown, cmap="Blues", norm=norm, rasterized=True)

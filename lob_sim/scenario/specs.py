@@ -540,6 +540,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
         files: Files that say more of fair values, and what classes of agents buy and sell.
         switches: Mechanisms that are on.
         fair_value_step: Time between two moves of the fair values' diffusion.
+        currency: What money is called where it is shown: ``$``, ``€``, ``EUR``.
         folder: Folder of the scenario file, where a user's own strategies are looked for; set by the loader.
         overlays: Names of the overlays that it has been changed by, in their order; set by the loader.
     """
@@ -556,6 +557,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
     files: list[FileSpec] = []
     switches: SwitchSpec = SwitchSpec()
     fair_value_step: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
+    currency: Annotated[str, msgspec.Meta(min_length=1, max_length=8)] = "$"
     folder: str = ""
     overlays: tuple[str, ...] = ()
 
@@ -584,6 +586,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _require_name(self.name)
+        _require(self.currency.isprintable(), "currency", "a text without control characters", self.currency)
 
 
 def _given(params: dict[str, Any]) -> str:

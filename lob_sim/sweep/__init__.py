@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lob_sim.sweep.folder import Sweep as Sweep
     from lob_sim.sweep.folder import SweepPlan as SweepPlan
     from lob_sim.sweep.folder import run_sweep as run_sweep
+    from lob_sim.sweep.groups import compare_groups as compare_groups
     from lob_sim.sweep.limits import Limits as Limits
     from lob_sim.sweep.progress import Progress as Progress
     from lob_sim.sweep.progress import progress_bar as progress_bar
@@ -51,6 +52,7 @@ _HOMES = {
     "design": ("Axis", "Design", "load_sweep_file", "parse_axis", "run_seeds"),
     "executors": ("Cluster", "Processes", "Serial", "open_executor"),
     "folder": ("Sweep", "SweepPlan", "run_sweep"),
+    "groups": ("compare_groups",),
     "limits": ("Limits",),
     "progress": ("Progress", "progress_bar"),
     "runner": ("run_many",),

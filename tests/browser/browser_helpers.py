@@ -236,6 +236,26 @@ def differences(shown: Numbers, logged: Numbers, tolerance: float = 1e-9) -> lis
     return wrong
 
 
+# --- what is folded and what is cut off ------------------------------------------------------------------------
+def unfold(page: Page) -> None:
+    """Open everything that is folded, and wait until its charts are drawn."""
+    page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    undrawn = "[...document.querySelectorAll('.chart[data-panel]')].filter((c) => !c.hidden && !c._fullLayout).length"
+    assert comes_true(page, lambda: page.evaluate(undrawn) == 0)
+
+
+def cut_off(page: Page) -> list[str]:
+    """What reaches beyond the right of the window, and is not in something that scrolls by itself."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll('main *')].filter((e) => {
+          const box = e.getBoundingClientRect();
+          return box.width > 0 && box.right > document.documentElement.clientWidth + 1
+            && !e.closest('.wrap, .replay-scroll, svg, pre');
+        }).map((e) => e.tagName)"""
+    )
+    return found
+
+
 # --- the charts ------------------------------------------------------------------------------------------------
 _AXES = """() => [...document.querySelectorAll('.chart[data-panel]')]
   .filter((chart) => chart._fullLayout && !chart.hidden && chart.dataset.time !== 'no')

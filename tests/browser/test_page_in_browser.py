@@ -12,6 +12,7 @@ from browser_helpers import (
     Visit,
     agents_drawn,
     comes_true,
+    cut_off,
     differences,
     find_browser,
     launched,
@@ -23,6 +24,7 @@ from browser_helpers import (
     shown_ns,
     shown_sheets,
     time_ranges,
+    unfold,
     unlinked,
 )
 from playwright.sync_api import Browser
@@ -74,6 +76,7 @@ def visit(browser: Browser, report: Report) -> Iterator[Visit]:
     """The page, opened once: a test leaves it zoomed, filtered and playing as it found it."""
     opened = Visit(browser, report.path)
     opened.page.wait_for_selector(DRAWN)
+    unfold(opened.page)
     yield opened
     opened.close()
 
@@ -90,6 +93,22 @@ def test_it_does_so_on_a_narrow_dark_screen(browser: Browser, report: Report) ->
     opened.page.wait_for_selector(DRAWN)
     assert opened.external == opened.complaints == []
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert cut_off(opened.page) == []
+    # What takes much room waits until it is asked for; then nothing is cut off either.
+    folded = opened.page.evaluate("document.documentElement.scrollHeight")
+    unfold(opened.page)
+    assert opened.page.evaluate("document.documentElement.scrollHeight") > 1.5 * folded
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert cut_off(opened.page) == []
+    assert opened.complaints == []
+    opened.close()
+
+
+def test_control_what_is_cut_off_is_noticed(browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<!doctype html><link rel='icon' href='data:,'><main><p style='width: 900px'>wide</p></main>")
+    opened = Visit(browser, page, 400)
+    assert cut_off(opened.page) == ["P"]
     opened.close()
 
 
@@ -270,17 +289,42 @@ def test_a_dealer_is_hidden_in_all_panels_at_once(visit: Visit, report: Report) 
     dealer = "dealer_a-2"
     with_dealer = {name for name, agents in before.items() if dealer in agents}
     assert len(with_dealer) >= 5
+    group = page.locator("#agents input[data-group='dealer_a']")
     page.locator(f"#agents input[data-agent='{dealer}']").click()
     without = {name: agents - {dealer} for name, agents in before.items() if agents - {dealer}}
     assert comes_true(page, lambda: agents_drawn(page) == without)
+    assert group.evaluate("(box) => box.indeterminate")
     page.locator(f"#agents input[data-agent='{dealer}']").click()
     assert comes_true(page, lambda: agents_drawn(page) == before)
+    group.click()
+    rest = {name: {a for a in agents if not a.startswith("dealer_a-")} for name, agents in before.items()}
+    assert comes_true(page, lambda: agents_drawn(page) == {name: agents for name, agents in rest.items() if agents})
+    group.click()
+    assert comes_true(page, lambda: agents_drawn(page) == before)
+
+
+def test_the_index_and_the_legend_stay_and_lead_to_every_section(visit: Visit) -> None:
+    page = visit.page
+    links = page.locator(".index a").all()
+    assert len(links) >= 6
+    for link in links:
+        link.click()
+        section = page.locator(link.get_attribute("href") or "").bounding_box()
+        bar = page.locator(".bar").bounding_box()
+        assert section is not None
+        assert bar is not None
+        assert 0 <= bar["y"] < 200
+        assert section["y"] < 900
+    assert bar["y"] == 0
+    assert page.locator(".chart .legendtext", has_text="dealer_a-1").count() == 0
 
 
 # --- the headline -----------------------------------------------------------------------------------------------
 def _facts(visit: Visit) -> dict[str, str]:
-    rows = visit.page.locator(".facts li").all()
-    return {row.locator("span").inner_text(): row.locator("b").inner_text() for row in rows}
+    """Every figure, from the table that is folded under those at the top, and what it was before the shock."""
+    rows = visit.page.locator("#figures tbody tr").all()
+    cells = [[cell.text_content() or "" for cell in row.locator("td").all()] for row in rows]
+    return {label: text for label, text, *_ in cells} | {f"calm: {row[0]}": row[2] for row in cells}
 
 
 def test_the_figures_of_the_headline_are_those_of_the_log(visit: Visit, report: Report) -> None:
@@ -292,9 +336,12 @@ def test_the_figures_of_the_headline_are_those_of_the_log(visit: Visit, report: 
     asked = log.rfq_trades.query("parent_order_id > 0")
     sellers = set(fills["agent_id"]) | set(asked["agent_id"])
     assert facts["of all lots dealt by request for quote, whole run"] == f"{100 * rfq / (lit + rfq):.0f}%"
-    assert facts["dealers not quoting both sides, of the time after the shock"] == f"{100 * absent:.0f}%"
-    assert facts["dealers posting no bid, of the time after the shock"] == f"{100 * no_bid:.0f}%"
-    assert facts["sold by force, whole run"].split()[0] == str(fills["qty_lots"].sum() + asked["qty_lots"].sum())
+    assert facts["of the time dealers are without both sides, however wide"] == f"{100 * absent:.0f}%"
+    assert facts["of the time dealers are posting no bid"] == f"{100 * no_bid:.0f}%"
+    calm, _ = dealer_absence(log, 0, shock_ns(log))
+    assert facts["calm: of the time dealers are without both sides, however wide"] == f"{100 * calm:.0f}%"
+    sold = f"{fills['qty_lots'].sum() + asked['qty_lots'].sum():,} lots"
+    assert facts[f"sold by force, whole run, from {len(sellers)} balance sheets"] == sold
     assert facts["balance sheets forced to sell"] == str(len(sellers))
     assert facts["failed"] == str(log.counts.get("dealer_defaulted", 0))
     assert log.digest in visit.page.locator("footer").inner_text()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import gzip
 import json
 import re
 from pathlib import Path
@@ -47,7 +49,12 @@ def calm() -> Run:
 
 def payload(page: str) -> dict[str, Any]:
     """The data that a page hands to its scripts."""
-    found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page, re.DOTALL)
+    return unpacked(page, 'id="report-data"')
+
+
+def unpacked(page: str, attribute: str) -> dict[str, Any]:
+    """The data in the script element of a page that has an attribute."""
+    found = re.search(rf'<script type="application/gzip" {attribute}>(.*?)</script>', page, re.DOTALL)
     assert found is not None
-    data: dict[str, Any] = json.loads(found[1])
+    data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(found[1])))
     return data

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,11 +17,14 @@ from lob_sim.analysis import liquidity
 from lob_sim.analysis.amplification import forced_volume_lots
 from lob_sim.analysis.summary import crisis_metrics, dealer_absence, horizon_ns, of, shock_ns
 from lob_sim.analysis.tables import ints
+from lob_sim.log import MemoryRecorder, run_in_memory
+from lob_sim.messages import FairValue, Side, Trade
 from lob_sim.report import data
+from lob_sim.report.data import prices
 from lob_sim.report.data.common import edges_ns
 from lob_sim.report.data.liquidity import PARTS
 from lob_sim.report.data.sheets import ASSETS, LIABILITIES
-from lob_sim.units import MOST_CASH
+from lob_sim.units import MOST_CASH, NS_PER_S
 
 RUNS = (crisis, fire_sale, funds, funding_run)
 
@@ -60,15 +64,66 @@ def test_trades_are_the_lit_prints_and_the_rfq_trades() -> None:
         assert set(table[table["forced"]]["seq"]) == sold
 
 
-def test_the_worst_trade_is_the_overshoot() -> None:
+def test_the_worst_trade_is_the_overshoot_where_it_is_below() -> None:
     run = crisis()
     metrics = crisis_metrics(run)
     found = []
     for i, instrument in enumerate(run.header.instruments):
-        worst = data.worst_trade(run, i, shock_ns(run))
-        found.append(0.0 if worst is None else float(worst["below_pct"]))
-        assert found[-1] == pytest.approx(metrics[f"overshoot_pct.{instrument.name}"], rel=1e-12)
+        table = data.trades(run, i)
+        table = table[table["ts_event_ns"] >= shock_ns(run)]
+        worst = data.worst_off_pct(run, i, shock_ns(run))
+        assert abs(worst) == table["below_pct"].abs().max()
+        if worst < 0:
+            found.append(-worst)
+            assert found[-1] == pytest.approx(metrics[f"overshoot_pct.{instrument.name}"], rel=1e-12)
     assert max(found) > 0
+
+
+def market_of(prices: list[tuple[int, int]], values: list[tuple[int, float]]) -> Run:
+    """A log of one instrument: lit trades (second, ticks) and fair values (second, ticks)."""
+    header = crisis().header
+    recorder = MemoryRecorder()
+    rows = [(second, FairValue(second * NS_PER_S, 0, ticks, False)) for second, ticks in values]
+    rows += [
+        (second, Trade(second * NS_PER_S, 0, k + 1, ticks, 1, Side.BUY, 1, 2))
+        for k, (second, ticks) in enumerate(prices)
+    ]
+    for _, message in sorted(rows, key=lambda row: row[0]):
+        recorder.record(message)
+    return run_in_memory(recorder, msgspec.structs.replace(header, instruments=header.instruments[:1]))
+
+
+def test_a_dislocation_above_fair_value_counts_like_one_below() -> None:
+    """A price that stands while value falls from 1,000 to 900 ticks at 60 s is 11.1% above it until 180 s."""
+    run = market_of([(10, 1000), (180, 891), (200, 900)], [(0, 1000.0), (60, 900.0), (300, 900.0)])
+    above, below = data.dislocations(run)
+    assert (above.sign, above.venue, above.peak_ns) == (1, "lit", 60 * NS_PER_S)
+    assert above.peak_pct == pytest.approx(100 * (1000 / 900 - 1))
+    assert above.lasted_ns == 120 * NS_PER_S
+    assert above.area_pct_min == pytest.approx(above.peak_pct * 2)
+    assert (below.sign, below.lasted_ns, below.peak_ns) == (-1, 20 * NS_PER_S, 180 * NS_PER_S)
+    assert below.peak_pct == pytest.approx(1.0)
+    # Control: without the fall there is nothing above.
+    assert [d.sign for d in data.dislocations(market_of([(10, 1000), (180, 990)], [(0, 1000.0), (300, 1000.0)]))] == [
+        -1
+    ]
+
+
+def test_a_quote_that_is_too_wide_is_no_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes of both sides are told apart by their width; with the wide ones they are those of dealer_absence."""
+    run, too_wide = crisis(), data.STATES.index("too wide")
+    narrow = data.quoting_share(run)
+    assert narrow == pytest.approx(1 - dealer_absence(run, 0, horizon_ns(run))[0])
+    monkeypatch.setattr(prices, "WIDEST_PCT", 0.1)
+    quotes = run.table("quote")
+    states = pd.concat([data.quote_states(run, i).assign(instrument_id=i) for i in range(2)])
+    both = states[states["state"].isin((0, too_wide))]
+    said = both.merge(quotes[quotes["rfq_id"] == 0], on=["agent_id", "instrument_id", "ts_event_ns"])
+    said = said.drop_duplicates(["agent_id", "instrument_id", "ts_event_ns"], keep="last")
+    width_pct = 200 * (said["ask_ticks"] - said["bid_ticks"]) / (said["ask_ticks"] + said["bid_ticks"])
+    assert ((width_pct > 0.1) == (said["state"] == too_wide)).all()
+    assert set(said["state"]) == {0, too_wide}
+    assert data.quoting_share(run) < narrow
 
 
 def test_the_touch_is_the_top_of_the_replayed_book() -> None:
@@ -87,8 +142,10 @@ def test_shares_of_presence_are_those_of_dealer_absence() -> None:
     shares = [share for i in range(2) for share in data.presence(run, i, 50).values()]
     assert all(share.sum(axis=0) == pytest.approx(1.0) for share in shares)
     absent, no_bid = dealer_absence(run, 0, horizon_ns(run))
-    assert 1 - np.mean([share[0].mean() for share in shares]) == pytest.approx(absent, abs=1e-9)
-    assert 1 - np.mean([(share[0] + share[2]).mean() for share in shares]) == pytest.approx(no_bid, abs=1e-9)
+    both = [share[0] + share[data.STATES.index("too wide")] for share in shares]
+    assert 1 - np.mean(both) == pytest.approx(absent, abs=1e-9)
+    assert 1 - np.mean([b + share[2] for b, share in zip(both, shares, strict=True)]) == pytest.approx(no_bid, abs=1e-9)
+    assert data.quoting_share(run) == pytest.approx(np.mean([share[0].mean() for share in shares]), abs=1e-9)
     assert absent > 0.01
 
 
@@ -127,10 +184,11 @@ def test_the_depth_map_holds_what_the_book_shows() -> None:
     assert depth is not None
     k = 13
     book = run.book(1, at=int(depth.ts_ns[k]))
-    shown = sum(lots for _, lots, _ in book.bids[:25]) + sum(lots for _, lots, _ in book.asks[:25])
-    assert 0 < np.abs(depth.lots[:, k]).sum() <= shown
+    for lots, levels in ((depth.bid_lots, book.bids), (depth.ask_lots, book.asks)):
+        assert (lots >= 0).all()
+        assert 0 < lots[:, k].sum() <= sum(shown for _, shown, _ in levels[:25])
     best_row = int(np.argmin(np.abs(depth.prices - book.bids[0][0] * float(run.header.instruments[1].tick_size))))
-    assert depth.lots[best_row, k] != 0
+    assert depth.bid_lots[best_row, k] >= book.bids[0][1]
 
 
 def test_the_spread_is_ask_less_bid_and_a_gap_without_either() -> None:

@@ -60,7 +60,7 @@ def test_a_sweep_opens_on_a_metric_that_moves_in_words_with_its_unit() -> None:
     assert list(panel["variants"]) == ["bid_absence", "rfq_share", "spread_pct"]
     titles = {name: cells[0]["layout"]["yaxis"]["title"]["text"] for name, cells in panel["variants"].items()}
     assert titles["rfq_share"] == "lots dealt by request for quote<br>(share)"
-    assert "<dd>fall of all Tier 1 capital ($)</dd>" in text
+    assert "<dd>fall of all Tier 1 capital (currency units)</dd>" in text
     assert metric_text("overshoot_pct.bond") == "bond: worst price below fair value (%)"
 
 

@@ -40,11 +40,13 @@
     return nights;
   }
 
-  /* Traces without the agents that the reader has hidden; a heat map loses their rows. */
+  const agentOf = (trace) => (trace.meta ? trace.meta.agent : undefined);
+
+  /* Traces without the agents that the reader has hidden; a heat map loses their rows. Agents have one legend, at the top. */
   function visible(trace) {
     const hidden = report.state.hidden;
-    if (trace.meta && trace.meta.agent !== undefined && hidden.has(trace.meta.agent)) {
-      return Object.assign({}, trace, { visible: "legendonly" });
+    if (agentOf(trace) !== undefined) {
+      return Object.assign({}, trace, { showlegend: false, visible: hidden.has(agentOf(trace)) ? "legendonly" : true });
     }
     if (trace.meta && trace.meta.rows && hidden.size) {
       const kept = trace.meta.rows.map((name, row) => row).filter((row) => !hidden.has(trace.meta.rows[row]));
@@ -55,15 +57,15 @@
   }
 
   /* Rows that a legend below a figure takes, by the length of its names. */
-  function legendRows(figure, width) {
-    const names = figure.data.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => trace.name.length);
-    if (names.length < 2 || figure.layout.showlegend === false) { return 0; }
-    const entry = 48 + 6.2 * Math.max(...names);
+  function legendRows(traces, width, narrow) {
+    const names = traces.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => trace.name.length);
+    if (!names.length || (names.length === 1 && traces.length === 1)) { return 0; }
+    const entry = (narrow ? 46 : 48) + (narrow ? 5.6 : 6.2) * Math.max(...names);
     return Math.ceil(names.length / Math.max(1, Math.floor((width - 20) / entry)));
   }
 
-  function layoutOf(figure, chart, height, narrow, isTime) {
-    const room = 19 * legendRows(figure, chart.clientWidth || 600);
+  function layoutOf(figure, traces, chart, height, narrow, isTime) {
+    const room = 19 * legendRows(traces, chart.clientWidth || 600, narrow);
     const layout = Object.assign({}, figure.layout);
     for (const name of Object.keys(layout)) {
       if (/^yaxis\d*$/.test(name)) {
@@ -74,18 +76,19 @@
     if (isTime) {
       layout.xaxis = Object.assign(axisStyle(narrow), {
         type: "date", tickformat: tickFormat(), hoverformat: report.data.horizon_ms >= 3600000 ? "%-H:%M:%S.%L" : "%-M:%S.%L",
-        title: { text: "time since the start (min:s)", font: { size: narrow ? 10 : 12 }, standoff: 4 }, nticks: narrow ? 4 : 9, tickangle: 0,
+        nticks: narrow ? 4 : 9, tickangle: 0,
         range: (report.state.range || report.wholeRange()).map(report.toAxis), anchor: lowestAxis(layout), zeroline: false,
       }, layout.xaxis || {});
       layout.shapes = shockShapes().concat(layout.shapes || []);
     } else {
-      layout.xaxis = Object.assign(axisStyle(narrow), layout.xaxis || {});
+      const x = layout.xaxis || {};
+      layout.xaxis = Object.assign(axisStyle(narrow), x, { title: Object.assign({}, x.title, { font: { size: narrow ? 10 : 12 }, standoff: 4 }) });
     }
     return Object.assign(layout, {
-      height: height + room, autosize: true, uirevision: "zoom-" + report.state.revision, hovermode: "closest", dragmode: narrow ? false : "zoom",
+      height: (narrow ? 0.8 * height : height) + room, autosize: true, uirevision: "zoom-" + report.state.revision, hovermode: "closest", dragmode: narrow ? false : "zoom",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: narrow ? 46 : 60, r: 10, t: 26, b: 44 + room },
-      font: { family: "system-ui, sans-serif", size: 12, color: "@fg" },
+      margin: { l: narrow ? 46 : 60, r: 10, t: 26, b: (isTime ? 26 : 44) + room },
+      font: { family: "system-ui, sans-serif", size: narrow ? 11 : 12, color: "@fg" },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: "@muted", activecolor: "@fg" },
       hoverlabel: { bgcolor: "@panel", bordercolor: "@line", font: { color: "@fg", size: 12 } },
       legend: {
@@ -96,24 +99,29 @@
     });
   }
 
+  /* The variant of a panel that the reader's choices ask for; none where what is chosen has nothing to show in it. */
+  function chosen(panel) {
+    const wanted = report.state.choices[panel.choice];
+    if (!panel.choice || wanted === undefined) { return panel.first; }
+    if (wanted in panel.variants) { return wanted; }
+    return panel.choice === "instrument" ? undefined : panel.first;
+  }
+
+  const isFolded = (chart) => Boolean(chart.closest("details:not([open])"));
+
   report.draw = function (chart) {
     const panel = report.data.panels[chart.dataset.panel];
-    const wanted = report.state.choices[panel.choice];
-    const label = panel.choice && wanted in panel.variants ? wanted : panel.first;
-    const missing = panel.choice === "instrument" && wanted && !(wanted in panel.variants);
-    const note = chart.parentElement.querySelector(".missing");
-    if (note) {
-      note.hidden = !missing;
-      note.textContent = missing ? wanted + ": " + panel.empty : "";
-    }
-    chart.hidden = missing;
-    if (missing) { return Promise.resolve(); }
+    const label = chosen(panel);
+    chart.closest(".panel").hidden = label === undefined;
+    chart.hidden = label === undefined;
+    if (chart.hidden || isFolded(chart)) { return Promise.resolve(); }
     const figure = panel.variants[label][Number(chart.dataset.cell)];
     const narrow = chart.clientWidth < 420;
     const isTime = chart.dataset.time !== "no";
-    const layout = report.paint(layoutOf(figure, chart, panel.height, narrow, isTime), false);
+    const shown = figure.data.map(visible);
+    const layout = report.paint(layoutOf(figure, shown, chart, panel.height, narrow, isTime), false);
     const onAxis = (trace) => (isTime ? Object.assign({}, trace, { x: trace.x.map(report.toAxis) }) : trace);
-    const traces = figure.data.map((trace) => report.paint(onAxis(visible(trace)), false));
+    const traces = shown.map((trace) => report.paint(onAxis(trace), false));
     return window.Plotly.react(chart, traces, layout, config).then(() => listen(chart));
   };
 
@@ -125,12 +133,6 @@
       if (change["xaxis.autorange"] || change["xaxis.showspikes"] !== undefined) { report.setRange(null); return; }
       const range = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (range[0] !== undefined && range[1] !== undefined) { report.setRange(range.map(report.toMs)); }
-    });
-    chart.on("plotly_legendclick", (event) => {
-      const meta = event.data[event.curveNumber].meta;
-      if (!meta || meta.agent === undefined) { return true; }
-      report.toggleAgent(meta.agent);
-      return false;
     });
   }
 
@@ -149,20 +151,21 @@
     }
     const shown = report.state.range;
     applying = true;
-    const drawn = report.charts().filter((chart) => chart.dataset.listening && chart.dataset.time !== "no" && !chart.hidden);
+    const drawn = report.charts().filter((chart) => chart.dataset.listening && chart.dataset.time !== "no" && !chart.hidden && !isFolded(chart));
     const done = drawn.map((chart) => window.Plotly.relayout(chart, { "xaxis.range": shown.map(report.toAxis) }));
     if (report.showRange) { report.showRange(); }
     return Promise.all(done).finally(() => { applying = false; });
   };
 
-  report.toggleAgent = function (name) {
-    const hidden = report.state.hidden;
-    if (hidden.has(name)) { hidden.delete(name); } else { hidden.add(name); }
+  /* Show or hide agents, in every panel. */
+  report.showOnly = function (names, isShown) {
+    names.forEach((name) => (isShown ? report.state.hidden.delete(name) : report.state.hidden.add(name)));
     if (report.showAgents) { report.showAgents(); }
     return report.redraw();
   };
 
   report.redraw = function (choice) {
+    if (!report.data) { return Promise.resolve(); }
     const charts = report.charts().filter((chart) => !choice || report.data.panels[chart.dataset.panel].choice === choice);
     applying = true;
     return Promise.all(charts.map(report.draw)).finally(() => { applying = false; });

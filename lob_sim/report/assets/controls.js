@@ -36,23 +36,39 @@
     return svg;
   }
 
+  /* One legend for all panels: a switch for each group, and behind "each" one for each of its members. */
   function startAgents() {
     const place = document.getElementById("agents");
     if (!place) { return; }
-    for (const agent of report.data.agents) {
-      const toggle = document.createElement("label");
-      toggle.className = "toggle";
-      const box = document.createElement("input");
-      box.type = "checkbox";
-      box.checked = true;
-      box.dataset.agent = agent.name;
-      box.addEventListener("change", () => report.toggleAgent(agent.name));
-      toggle.append(box, swatch(agent), document.createTextNode(agent.name));
-      place.append(toggle);
+    const each = place.querySelector(".members");
+    const groups = new Map();
+    for (const agent of report.data.agents) { groups.set(agent.group, (groups.get(agent.group) || []).concat(agent)); }
+    const isSplit = groups.size < report.data.agents.length && groups.size > 1;
+    for (const [group, members] of groups) {
+      if (isSplit) { place.insertBefore(toggle(group, members[0], members.map((m) => m.name), "group", members.length), each.parentElement); }
+      for (const agent of members) { (isSplit ? each : place).append(toggle(agent.name, agent, [agent.name], "agent", 1)); }
     }
+    each.parentElement.hidden = !isSplit;
     report.showAgents = function () {
-      place.querySelectorAll("input").forEach((box) => { box.checked = !report.state.hidden.has(box.dataset.agent); });
+      place.querySelectorAll("input").forEach((box) => {
+        const hidden = box.members.filter((name) => report.state.hidden.has(name)).length;
+        box.checked = hidden < box.members.length;
+        box.indeterminate = hidden > 0 && hidden < box.members.length;
+      });
     };
+  }
+
+  function toggle(text, look, members, kind, n) {
+    const made = document.createElement("label");
+    made.className = "toggle";
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.dataset[kind] = text;
+    box.members = members;
+    box.addEventListener("change", () => report.showOnly(members, box.checked));
+    made.append(box, swatch(kind === "group" ? Object.assign({}, look, { dash: "" }) : look), document.createTextNode(text + (n > 1 ? " × " + n : "")));
+    return made;
   }
 
   function startTime() {
@@ -85,24 +101,53 @@
   }
 
   /* Figures are drawn one after the other, so that the page can be read and used from the start. */
-  function drawAll() {
-    const charts = report.charts();
-    function next(k) {
-      if (k >= charts.length) { document.documentElement.dataset.drawn = "yes"; return; }
-      report.draw(charts[k]).then(() => window.setTimeout(() => next(k + 1), 0));
+  async function drawAll() {
+    for (const chart of report.charts()) {
+      await report.draw(chart);
+      await new Promise((resolve) => window.setTimeout(resolve, 0));
     }
-    next(0);
+    await report.replay;
+    document.documentElement.dataset.drawn = "yes";
   }
 
-  report.startTheme();
-  startChoices();
-  startAgents();
-  startTime();
-  let width = document.documentElement.clientWidth;
-  window.addEventListener("resize", () => {
-    const now = document.documentElement.clientWidth;
-    if ((now < 640) !== (width < 640)) { report.redraw(); }
-    width = now;
-  });
-  drawAll();
+  /* What is folded is drawn when it is opened. */
+  function startFolds() {
+    document.querySelectorAll("details").forEach((fold) => {
+      fold.addEventListener("toggle", () => fold.open && fold.querySelectorAll(".chart[data-panel]").forEach(report.draw));
+    });
+  }
+
+  /* The entry of the index for the section that is read. */
+  function startIndex() {
+    const links = Array.from(document.querySelectorAll(".index a"));
+    const sections = links.map((link) => document.querySelector(link.hash)).filter(Boolean);
+    if (!sections.length || !window.IntersectionObserver) { return; }
+    const mark = () => {
+      const read = sections.filter((section) => section.getBoundingClientRect().top < 160).pop();
+      links.forEach((link) => link.toggleAttribute("aria-current", Boolean(read) && link.hash === "#" + read.id));
+    };
+    window.addEventListener("scroll", mark, { passive: true });
+    mark();
+  }
+
+  async function start() {
+    report.startTheme();
+    // On a narrow screen what takes much room waits until it is asked for.
+    if (document.documentElement.clientWidth < 640) { document.querySelectorAll("details[data-wide]").forEach((fold) => { fold.open = false; }); }
+    startIndex();
+    await report.load();
+    startChoices();
+    startAgents();
+    startTime();
+    startFolds();
+    let width = document.documentElement.clientWidth;
+    window.addEventListener("resize", () => {
+      const now = document.documentElement.clientWidth;
+      if ((now < 640) !== (width < 640)) { report.redraw(); }
+      width = now;
+    });
+    await drawAll();
+  }
+
+  start();
 })(window.lobReport);

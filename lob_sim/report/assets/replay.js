@@ -1,8 +1,7 @@
 "use strict";
 // The replay viewer. Text reaches the page through textContent alone, so that no name can be markup.
-(() => {
-  const root = document.currentScript.closest(".replay");
-  const data = JSON.parse(root.querySelector(".replay-data").textContent);
+window.lobReport.replay = (async (root) => {
+  const data = await window.lobReport.unpack(root.querySelector(".replay-data"));
   const one = (name) => root.querySelector(".replay-" + name);
 
   const KINDS = [
@@ -394,7 +393,7 @@
     one("dealers").hidden = !data.dealers.length;
     one("sheets").hidden = !data.sheets.length;
     one("sheets").querySelector(".replay-note").textContent =
-      "In " + data.money.unit + (data.money.unit === "million" ? "s of the currency" : "") +
+      "In " + data.money.unit +
       "; holdings at their marks, with lots, mark and what the mark rests on. Negative headroom is a breach.";
     drawMarks();
     listen();
@@ -402,4 +401,4 @@
   }
 
   start();
-})();
+})(document.currentScript.closest(".replay"));

@@ -1,13 +1,10 @@
 "use strict";
 /* What the reader has chosen: one span of time, one instrument, one set of agents, the same in every panel. */
 (function (report) {
-  const element = document.getElementById("report-data");
-  report.data = element ? JSON.parse(element.textContent) : { panels: {}, agents: [], shocks_ms: [], horizon_ms: 0 };
-  report.state = {
-    range: null,
-    revision: 0,
-    hidden: new Set(),
-    choices: { instrument: report.data.instrument || "" },
+  report.state = { range: null, revision: 0, hidden: new Set(), choices: {} };
+  report.load = async function () {
+    report.data = await report.unpack(document.getElementById("report-data"));
+    report.state.choices.instrument = report.data.instrument || "";
   };
 
   report.wholeRange = function () {

@@ -12,25 +12,32 @@ from lob_sim.report.data.information import beliefs
 from lob_sim.report.data.liquidity import DepthMap, dealt, depth_map, quoted_spread, spread_parts
 from lob_sim.report.data.prices import (
     STATES,
+    WIDEST_PCT,
+    Dislocation,
+    dislocations,
     fair_value,
     presence,
     quote_states,
     quoting,
+    quoting_share,
     touch,
     trades,
-    worst_below_pct,
+    worst_off_pct,
     worst_trade,
 )
 from lob_sim.report.data.sheets import balance_sheets, failures, forced_sales, marks
 
 __all__ = [
     "STATES",
+    "WIDEST_PCT",
     "DepthMap",
+    "Dislocation",
     "balance_sheets",
     "beliefs",
     "borrowing",
     "dealt",
     "depth_map",
+    "dislocations",
     "failures",
     "fair_value",
     "forced_sales",
@@ -42,6 +49,7 @@ __all__ = [
     "quote_states",
     "quoted_spread",
     "quoting",
+    "quoting_share",
     "redemptions",
     "spread_parts",
     "squeezes",
@@ -49,6 +57,6 @@ __all__ = [
     "touch",
     "trades",
     "watched",
-    "worst_below_pct",
+    "worst_off_pct",
     "worst_trade",
 ]

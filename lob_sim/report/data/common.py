@@ -49,6 +49,11 @@ def instrument_name(run: Run, instrument_id: int) -> str:
     return run.header.instruments[instrument_id].name if instrument_id >= 0 else "all"
 
 
+def currency(run: Run) -> str:
+    """What the scenario calls its money; ``$`` where a log comes from none, or from one that does not say."""
+    return str(run.header.scenario.get("currency", "$"))
+
+
 def tick_size(run: Run, instrument_id: int) -> float:
     """Price points in one tick."""
     return float(run.header.instruments[instrument_id].tick_size)

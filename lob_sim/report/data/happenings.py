@@ -12,7 +12,7 @@ from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import floats, ints
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource, ParentEnd, WithdrawalCause
-from lob_sim.report.data.common import agent_name, instrument_name, table_rows, tick_size
+from lob_sim.report.data.common import agent_name, currency, instrument_name, table_rows, tick_size
 from lob_sim.report.data.funding import redemptions, squeezes
 from lob_sim.report.data.sheets import SOURCES, forced_sales
 from lob_sim.report.formatting import limit_text, list_text, lots_text, money_text, price_text
@@ -124,7 +124,7 @@ def _write_downs(run: Run) -> Iterator[Happening]:
             text = (
                 f"{agent_name(run, agent_id)} marks {instrument.name} down from {price_text(before * tick, tick)} to "
                 f"{price_text(after * tick, tick)} by {SOURCES[MarkSource(row.source)]}{adjusted}: "
-                f"loses {money_text(cost * unit)}"
+                f"loses {money_text(cost * unit, currency(run))}"
             )
             yield Happening(row.seq, row.ts_event_ns, "write-down", agent_id, i, text, size=cost * unit)
 
@@ -133,7 +133,7 @@ def _breaches(run: Run) -> Iterator[Happening]:
     for row in table_rows(run.table("constraint_breached", money=True)):
         text = (
             f"{agent_name(run, row.agent_id)} breaches its {limit_text(row.constraint)} by "
-            f"{money_text(-row.headroom)}: must shed {money_text(row.required)}"
+            f"{money_text(-row.headroom, currency(run))}: must shed {money_text(row.required, currency(run))}"
         )
         yield _of(row, "breach", -1, text, row.constraint, row.required)
     for row in table_rows(run.table("constraint_cured")):
@@ -206,17 +206,17 @@ def _squeezed(run: Run) -> Iterator[Happening]:
     for row in table_rows(squeezes(run)):
         against = f" against {instrument_name(run, row.instrument_id)}" if row.instrument_id >= 0 else ""
         text = f"{agent_name(run, row.lender_id)} to {agent_name(run, row.agent_id)}: {row.kind}{against}, "
-        yield _of(row, "funding", row.instrument_id, text + money_text(row.amount), row.kind, row.amount)
+        yield _of(row, "funding", row.instrument_id, text + money_text(row.amount, currency(run)), row.kind, row.amount)
 
 
 def _redeemed(run: Run) -> Iterator[Happening]:
     for row in table_rows(redemptions(run)):
-        text = f"Investors of {agent_name(run, row.agent_id)} redeem {money_text(row.redeemed)}: "
-        text += f"assets must be sold for {money_text(row.to_raise)}"
+        text = f"Investors of {agent_name(run, row.agent_id)} redeem {money_text(row.redeemed, currency(run))}: "
+        text += f"assets must be sold for {money_text(row.to_raise, currency(run))}"
         yield _of(row, "redemption", -1, text, "", row.redeemed)
 
 
 def _failed(run: Run) -> Iterator[Happening]:
     for row in table_rows(run.table("dealer_defaulted", money=True)):
-        text = f"{agent_name(run, row.agent_id)} fails: Tier 1 is {money_text(row.tier1)}"
+        text = f"{agent_name(run, row.agent_id)} fails: Tier 1 is {money_text(row.tier1, currency(run))}"
         yield _of(row, "failure", -1, text, "", -row.tier1)

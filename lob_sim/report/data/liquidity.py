@@ -68,14 +68,16 @@ class DepthMap(NamedTuple):
         ts_ns: Times of the columns.
         prices: Middles of the rows, in points.
         step: Height of a row, in points.
-        lots: Shape (rows, columns): displayed bids as positive numbers, asks as negative ones.
+        bid_lots: Displayed bids, shape (rows, columns).
+        ask_lots: Displayed asks, the same.
         beyond_lots: Lots displayed outside the rows, all columns together.
     """
 
     ts_ns: Ints
     prices: Floats
     step: float
-    lots: Floats
+    bid_lots: Floats
+    ask_lots: Floats
     beyond_lots: int
 
 
@@ -98,14 +100,14 @@ def depth_map(run: Run, instrument_id: int, columns: int = 240, rows: int = 90) 
     height = max(1, int(np.ceil((high - low) / rows)))
     first = int(low) // height * height
     n_bands = int((high - first) // height) + 1
-    lots = np.zeros((n_bands, len(depth)))
+    lots = {side: np.zeros((n_bands, len(depth))) for side in ("bid", "ask")}
     beyond = 0
-    for side, sign in (("bid", 1), ("ask", -1)):
+    for side, shown in lots.items():
         for level in range(1, _DEPTH_LEVELS + 1):
             ticks, qty = ints(depth, f"{side}_ticks_{level}"), ints(depth, f"{side}_lots_{level}")
             band = (ticks - first) // height
             inside = (ticks > 0) & (band >= 0) & (band < n_bands)
-            np.add.at(lots, (band[inside], np.flatnonzero(inside)), sign * qty[inside])
+            np.add.at(shown, (band[inside], np.flatnonzero(inside)), qty[inside])
             beyond += int(qty[(ticks > 0) & ~inside].sum())
     middles: Floats = (first + height * np.arange(n_bands) + (height - 1) / 2) * np.float64(tick)
-    return DepthMap(ints(depth, "ts_event_ns"), middles, height * tick, lots, beyond)
+    return DepthMap(ints(depth, "ts_event_ns"), middles, height * tick, lots["bid"], lots["ask"], beyond)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from lob_sim.analysis.summary import of
-from lob_sim.analysis.tables import Floats, Ints, floats, ints
+from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
-from lob_sim.report.data.common import edges_ns, fair_at, tick_size, watched
+from lob_sim.report.data.common import edges_ns, end_ns, fair_at, tick_size, watched
 from lob_sim.report.data.sheets import forced_sales
+from lob_sim.units import NS_PER_S, Ns
 
-STATES = ("both sides", "asks only", "bids only", "RFQ only", "failed")
-"""What a dealer shows in the lit book."""
+STATES = ("both sides", "asks only", "bids only", "RFQ only", "failed", "too wide")
+"""What a dealer shows in the lit book; ``too wide``: both sides, but more than :data:`WIDEST_PCT` apart."""
+TOO_WIDE = STATES.index("too wide")
+WIDEST_PCT = 1.0
+"""Width in per cent of its middle from which on a quote of both sides is no market: whoever must trade now cannot at
+anything like the price. Makers' obligations of exchanges end at such widths, in a bond at some points."""
 
 
 def fair_value(run: Run, instrument_id: int) -> pd.DataFrame:
@@ -45,17 +52,81 @@ def trades(run: Run, instrument_id: int) -> pd.DataFrame:
     return both[["ts_event_ns", "seq", "venue", "price", "lots", "side", "forced", "below_pct"]]
 
 
-def worst_trade(run: Run, instrument_id: int, start_ns: int = 0) -> pd.Series | None:
-    """The trade furthest below fair value from a time on, as a row of :func:`trades`; None if none is below."""
+def worst_trade(run: Run, instrument_id: int, start_ns: Ns = 0, until_ns: Ns | None = None) -> pd.Series | None:
+    """The trade furthest from fair value, above or below, of a window, as a row of :func:`trades`; None without one."""
     table = trades(run, instrument_id)
-    table = table[(table["ts_event_ns"] >= start_ns) & (table["below_pct"] > 0)]
-    return table.iloc[int(np.argmax(floats(table, "below_pct")))] if len(table) else None
+    table = table[(table["ts_event_ns"] >= start_ns) & table["below_pct"].notna()]
+    table = table if until_ns is None else table[table["ts_event_ns"] < until_ns]
+    return table.iloc[int(np.argmax(np.abs(floats(table, "below_pct"))))] if len(table) else None
 
 
-def worst_below_pct(run: Run, instrument_id: int, start_ns: int = 0) -> float:
-    """How far the worst trade from a time on is below fair value, in per cent of that; 0 if none is below."""
-    worst = worst_trade(run, instrument_id, start_ns)
-    return 0.0 if worst is None else float(worst["below_pct"])
+def worst_off_pct(run: Run, instrument_id: int, start_ns: Ns = 0, until_ns: Ns | None = None) -> float:
+    """How far the worst trade of a window is above fair value, or if negative below it, in per cent of that; NaN
+    without a trade."""
+    worst = worst_trade(run, instrument_id, start_ns, until_ns)
+    return np.nan if worst is None else -float(worst["below_pct"])
+
+
+class Dislocation(NamedTuple):
+    """How far and for how long the price of an instrument stood on one side of fair value.
+
+    Attributes:
+        instrument_id: The instrument.
+        venue: ``lit`` or ``rfq``: whose last trades these are.
+        sign: 1 above fair value, -1 below.
+        peak_pct: Furthest distance of the last price, in per cent of fair value.
+        peak_ns: When that was first reached.
+        lasted_ns: Time for which the last price was at least half of ``peak_pct`` away, on that side, all together.
+        area_pct_min: Distance added up over time, in per cent times minutes: what says how much of a drama it was.
+    """
+
+    instrument_id: int
+    venue: str
+    sign: int
+    peak_pct: float
+    peak_ns: Ns
+    lasted_ns: Ns
+    area_pct_min: float
+
+
+def dislocations(run: Run, start_ns: Ns = 0) -> list[Dislocation]:
+    """Of each instrument, venue and side of fair value, how far and how long the last price was there; largest first.
+
+    The last price stands until the next trade on its venue, fair value until it moves. A price that a shock has left
+    behind for an instant is far away and soon gone: the order is by distance times time.
+
+    Args:
+        run: The run.
+        start_ns: From when on, to the end of the run; trades before it set the price there.
+    """
+    found = []
+    for i in range(len(run.header.instruments)):
+        table = trades(run, i)
+        for venue in ("lit", "rfq"):
+            own = table[table["venue"] == venue].drop_duplicates("ts_event_ns", keep="last")
+            found += _sides(run, i, venue, own, start_ns)
+    return sorted(found, key=lambda d: -d.area_pct_min)
+
+
+def _sides(run: Run, i: int, venue: str, own: pd.DataFrame, start_ns: Ns) -> list[Dislocation]:
+    last_ns, fair = end_ns(run), fair_value(run, i)
+    if not len(own) or not len(fair):
+        return []
+    changes = np.concatenate([ints(own, "ts_event_ns"), ints(fair, "ts_event_ns"), np.array([start_ns], np.int64)])
+    times = np.unique(changes[(changes >= start_ns) & (changes <= last_ns)])
+    price = value_at(ints(own, "ts_event_ns"), floats(own, "price"), times)
+    value = value_at(ints(fair, "ts_event_ns"), floats(fair, "price"), times)
+    off, held_ns = 100 * (price / value - 1), np.diff(np.append(times, last_ns))
+    found = []
+    for sign in (1, -1):
+        distance = np.nan_to_num(np.maximum(sign * off, 0.0))
+        peak = float(distance.max(initial=0.0))
+        if peak > 0:
+            lasted = int(held_ns[distance >= peak / 2].sum())
+            peak_ns = int(times[int(np.argmax(distance))])
+            area = float((distance * held_ns).sum()) / (60 * NS_PER_S)
+            found.append(Dislocation(i, venue, sign, peak, peak_ns, lasted, area))
+    return found
 
 
 def touch(run: Run, instrument_id: int) -> pd.DataFrame:
@@ -91,8 +162,11 @@ def quote_states(run: Run, instrument_id: int) -> pd.DataFrame:
     defaults = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
     frames = []
     for agent_id, own in quotes.groupby("agent_id", sort=True):
-        bid, ask = ints(own, "bid_ticks") > 0, ints(own, "ask_ticks") > 0
-        state = np.where(bid & ask, 0, np.where(ask, 1, np.where(bid, 2, 3)))
+        bids, asks = ints(own, "bid_ticks"), ints(own, "ask_ticks")
+        bid, ask = bids > 0, asks > 0
+        # Twice the width against the sum of both: a quote of whole ticks is compared without a division.
+        both = np.where(200 * (asks - bids) > WIDEST_PCT * (asks + bids), TOO_WIDE, 0)
+        state = np.where(bid & ask, both, np.where(ask, 1, np.where(bid, 2, 3)))
         path = pd.DataFrame({"agent_id": agent_id, "ts_event_ns": ints(own, "ts_event_ns"), "state": state})
         start = pd.DataFrame({"agent_id": [agent_id], "ts_event_ns": [0], "state": [3]})
         frames += [start] if len(path) and path["ts_event_ns"].iloc[0] > 0 else []
@@ -121,20 +195,38 @@ def presence(run: Run, instrument_id: int, bins: int) -> dict[int, Floats]:
     edges = edges_ns(run, bins)
     shares: dict[int, Floats] = {}
     for agent_id, own in quote_states(run, instrument_id).groupby("agent_id", sort=True):
-        state = ints(own, "state")
-        paths = [mean_in_bins(ints(own, "ts_event_ns"), (state == k).astype(np.float64), edges) for k in range(5)]
+        times, state = ints(own, "ts_event_ns"), ints(own, "state")
+        paths = [mean_in_bins(times, (state == k).astype(np.float64), edges) for k in range(len(STATES))]
         shares[int(str(agent_id))] = np.array(paths)
     return shares
 
 
 def quoting(run: Run, instrument_id: int) -> pd.DataFrame:
-    """Number of dealers that quote both sides of the lit book: ``ts_event_ns``, ``dealers``; of those in
+    """Number of dealers that quote both sides of the lit book, not too wide: ``ts_event_ns``, ``dealers``; of those in
     :func:`quote_states`."""
     states = quote_states(run, instrument_id)
     states["both"] = (states["state"] == 0).astype(np.int64)
     states["change"] = states.groupby("agent_id")["both"].diff().fillna(states["both"]).astype(np.int64)
     total = states.groupby("ts_event_ns")["change"].sum().sort_index().cumsum()
     return pd.DataFrame({"ts_event_ns": total.index.to_numpy(np.int64), "dealers": total.to_numpy(np.int64)})
+
+
+def quoting_share(run: Run, start_ns: Ns = 0, until_ns: Ns | None = None) -> float:
+    """Share of dealer-time in [start, until) in which a dealer quotes both sides of a lit book, no wider than
+    :data:`WIDEST_PCT`; NaN where nobody logs quotes or the window has no length.
+
+    The mean over dealers and instruments, as :func:`lob_sim.analysis.summary.dealer_absence` is of quotes of any width.
+    """
+    stop_ns = end_ns(run) + 1 if until_ns is None else until_ns
+    if stop_ns <= start_ns:
+        return float("nan")
+    edges = np.array([start_ns, stop_ns], np.int64)
+    shares = [
+        mean_in_bins(ints(own, "ts_event_ns"), (ints(own, "state") == 0).astype(np.float64), edges)[0]
+        for i in range(len(run.header.instruments))
+        for _, own in quote_states(run, i).groupby("agent_id", sort=True)
+    ]
+    return float(np.mean(shares)) if shares else float("nan")
 
 
 def mean_in_bins(ts_ns: Ints, values: Floats, edges: Ints) -> Floats:

@@ -33,7 +33,7 @@ def lanes(run: Run, events: Sequence[Happening], shown_chain: Sequence[Happening
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": "the chain told above",
+                "name": "the chain told on this page",
                 "x": ms([event.ts_ns for event in shown_chain]),
                 "y": [_LANES[event.kind] for event in shown_chain],
                 "line": {"color": "@fg", "width": 1},
@@ -53,7 +53,7 @@ def lanes(run: Run, events: Sequence[Happening], shown_chain: Sequence[Happening
         "run the largest is shown.",
         how="timeline(run)",
         variants={"": [Cell(figure(traces, {"yaxis": axis}))]} if events else {},
-        height=120 + 34 * len(present),
+        height=70 + 30 * len(present),
         wide=True,
         empty="No shock, no breach, no forced sale and no withdrawal happened.",
     )
@@ -73,7 +73,7 @@ def _traces(run: Run, events: Sequence[Happening]) -> Iterator[Trace]:
             "type": "scatter",
             "mode": "markers",
             "name": label(style.name) if style else "the market",
-            **({"legendgroup": style.name, "meta": {"agent": style.name}} if style else {}),
+            **({"meta": {"agent": style.name}} if style else {}),
             "x": ms([event.ts_ns for event, _ in chosen]),
             "y": [_LANES[event.kind] for event, _ in chosen],
             "text": [label(event.text) + (f" (and {more} more)" if more else "") for event, more in chosen],

@@ -19,6 +19,7 @@ import pandas as pd
 from lob_sim.analysis.tables import Floats, Ints, ints
 from lob_sim.log import Run
 from lob_sim.report.data.common import at_end, thin, watched
+from lob_sim.report.formatting import number_text
 from lob_sim.units import Ns
 
 Figure: TypeAlias = dict[str, Any]
@@ -52,7 +53,8 @@ class Panel(msgspec.Struct, kw_only=True):
         first: Label of the variant that is shown first; the first one if empty.
         height: Height of its figures in pixels.
         wide: Whether it takes the whole width.
-        empty: What is said instead where there is nothing to draw.
+        empty: What is said beside the figures of other runs where there is nothing to draw; alone, a panel with nothing
+            to draw is left out.
     """
 
     key: str
@@ -68,9 +70,10 @@ class Panel(msgspec.Struct, kw_only=True):
 
 
 class Style(msgspec.Struct, frozen=True):
-    """How an agent is drawn in every panel."""
+    """How an agent of a group is drawn in every panel."""
 
     name: str
+    group: str
     colour: str
     dash: str
 
@@ -91,7 +94,7 @@ def styles(run: Run) -> dict[int, Style]:
         by_group = len(groups) > 1
         colour = groups.index(agent.group) if by_group else k
         dash = nth + colour // N_COLOURS if by_group else k // N_COLOURS
-        found[agent.agent_id] = Style(agent.name, f"@{colour % N_COLOURS}", DASHES[dash % len(DASHES)])
+        found[agent.agent_id] = Style(agent.name, agent.group, f"@{colour % N_COLOURS}", DASHES[dash % len(DASHES)])
     return found
 
 
@@ -126,9 +129,9 @@ def line(run: Run, table: pd.DataFrame, column: str, **style: Any) -> Trace:
 
 
 def agent_lines(
-    run: Run, table: pd.DataFrame, column: str, unit: str, *, axis: str = "y", legend: bool = True, scale: float = 1.0
+    run: Run, table: pd.DataFrame, column: str, unit: str, *, axis: str = "y", scale: float = 1.0
 ) -> list[Trace]:
-    """A line for each agent in a table with ``agent_id``.
+    """A line for each agent in a table with ``agent_id``; the page has one legend of agents for all figures.
 
     Args:
         run: The run.
@@ -136,7 +139,6 @@ def agent_lines(
         column: What is drawn.
         unit: Of the values, for the text under the pointer.
         axis: The figure's y axis.
-        legend: Whether these lines are the ones in the legend.
         scale: What the values are divided by.
     """
     drawn = []
@@ -150,9 +152,7 @@ def agent_lines(
                     own,
                     column,
                     name=label(style.name),
-                    legendgroup=style.name,
                     meta={"agent": style.name},
-                    showlegend=legend,
                     yaxis=axis,
                     line={"color": style.colour, "dash": style.dash},
                     hovertemplate="%{y:.4~g} " + unit,
@@ -177,14 +177,14 @@ def axis(title: str, domain: tuple[float, float] | None = None, **more: Any) -> 
     return {"title": {"text": title}, **({"domain": list(domain)} if domain else {}), **more}
 
 
-def money_scale(amounts: Floats) -> tuple[float, str]:
+def money_scale(amounts: Floats, currency: str) -> tuple[float, str]:
     """What to divide amounts of money by, and the unit then: ``$ million`` for most markets."""
     finite = np.abs(amounts[np.isfinite(amounts)])
     largest = float(finite.max()) if finite.size else 0.0
-    for size, name in ((1e12, "$ trillion"), (1e9, "$ billion"), (1e6, "$ million"), (1e3, "$ thousand")):
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
         if largest >= (10 * size if size > 1e6 else size):
-            return size, name
-    return 1.0, "$"
+            return size, label(f"{currency} {name}")
+    return 1.0, label(currency)
 
 
 def by_instrument(run: Run, draw: Callable[[int], Figure | None]) -> dict[str, list[Cell]]:
@@ -212,16 +212,10 @@ def cut(y_axis: dict[str, Any], values: Floats, unit: str) -> list[dict[str, Any
     if highest <= _CUT_AT * max(usual, 1e-9):
         return []
     y_axis["range"] = [0, 1.4 * usual]
-    return [
-        {
-            "text": f"highest: {highest:,.3g} {unit}, above this axis",
-            "xref": "paper",
-            "yref": "paper",
-            "x": 1,
-            "y": y_axis["domain"][1],
-            "xanchor": "right",
-            "yanchor": "bottom",
-            "showarrow": False,
-            "font": {"size": 11, "color": "@muted"},
-        }
-    ]
+    return [note(f"highest: {number_text(highest)} {unit}, above this axis", y_axis.get("domain", (0, 1))[1])]
+
+
+def note(text: str, y: float = 1.0) -> dict[str, Any]:
+    """A remark at the right above an axis that ends, on the paper, at ``y``."""
+    place = {"xref": "paper", "yref": "paper", "x": 1, "y": y, "xanchor": "right", "yanchor": "bottom"}
+    return {"text": text, **place, "showarrow": False, "font": {"size": 11, "color": "@muted"}}

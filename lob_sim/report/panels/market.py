@@ -27,12 +27,12 @@ from lob_sim.report.panels.figure import (
 
 _MOST_TRADES = 4_000
 _PRESENCE_BINS = 360
-_STATE_COLOURS = ("@2", "@4", "@5", "@none", "@fg")
+_STATE_COLOURS = ("@2", "@4", "@5", "@none", "@fg", "@3")
 _PART_NAMES = {
-    "adverse": ("fear of informed flow (adverse selection)", "@1"),
+    "adverse": ("fear of informed flow", "@1"),
     "inventory": ("inventory", "@0"),
-    "processing": ("processing cost", "@3"),
-    "rounding": ("held behind others' quotes, and the tick grid", "@5"),
+    "processing": ("processing", "@3"),
+    "rounding": ("held behind others' quotes, tick grid", "@5"),
 }
 
 
@@ -101,11 +101,11 @@ def prices(run: Run) -> Panel:
         title="Price against fair value",
         text="Each mark is a trade: dots in the lit order book, crosses by request for quote; triangles are "
         "sales that a limit forced. Where marks fall below the line, sellers got less than the asset is "
-        "worth. Below: how many dealers quote both sides of the lit book.",
+        "worth; above it, more. Below: how many dealers quote both sides of the lit book.",
         how="trades(run, i), fair_value(run, i), quoting(run, i)",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=440,
+        height=400,
         wide=True,
         empty="Nothing was traded, and the log has no fair value.",
     )
@@ -149,20 +149,21 @@ def presence(run: Run) -> Panel:
                 "marker": {"symbol": "square", "size": 11, "color": colour},
                 "hoverinfo": "skip",
             }
-            for name, colour in zip(data.STATES, _STATE_COLOURS, strict=True)
+            for k, (name, colour) in enumerate(zip(data.STATES, _STATE_COLOURS, strict=True))
+            if any(k in row for row in state)
         ]
         return figure([trace, *told], {"yaxis": axis("", autorange="reversed", automargin=True, type="category")})
 
     return Panel(
         key="presence",
         title="Who quotes in the lit book",
-        text="A strip for each dealer, coloured by what it shows most of that moment. A dealer that sells under "
-        "a limit posts no bids (asks only); one that fears informed flow leaves the book and answers "
-        "requests only.",
+        text="A strip for each dealer, coloured by what it shows most of that moment. Both sides count when they are "
+        f"at most {data.WIDEST_PCT:g}% apart. A dealer that sells under a limit posts no bids; one that fears informed "
+        "flow leaves the book and answers requests only.",
         how=f"presence(run, i, {_PRESENCE_BINS})",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=300,
+        height=280,
         empty="No dealer logs its quotes in this run.",
     )
 
@@ -174,36 +175,45 @@ def book(run: Run) -> Panel:
         depth = data.depth_map(run, i)
         if depth is None:
             return None
-        limit = float(np.quantile(np.abs(depth.lots[depth.lots != 0]), 0.98)) if depth.lots.any() else 1.0
-        shown = np.where(depth.lots == 0, np.nan, depth.lots)
-        heat: Trace = {
-            "type": "heatmap",
-            "x": ms(depth.ts_ns),
-            "y": compact(depth.prices),
-            "z": [[None if np.isnan(v) else int(v) for v in row] for row in shown],
-            "zmin": -limit,
-            "zmax": limit,
-            "colorscale": [[0, "@ask"], [0.499, "@ask-pale"], [0.501, "@bid-pale"], [1, "@bid"]],
-            "colorbar": {"title": {"text": "lots"}, "thickness": 12},
-            "hovertemplate": "%{y}: %{z} lots (asks negative)",
-            "showlegend": False,
-        }
+        sides = (("bid", "bids", depth.bid_lots, 0.0), ("ask", "asks", depth.ask_lots, 0.52))
+        heats: list[Trace] = [
+            {
+                "type": "heatmap",
+                "x": ms(depth.ts_ns),
+                "y": compact(depth.prices),
+                "z": [[int(v) if v else None for v in row] for row in lots],
+                "zmin": 0,
+                "zmax": float(np.quantile(lots[lots > 0], 0.98)) if lots.any() else 1.0,
+                "colorscale": [[0, f"@{side}-pale"], [1, f"@{side}"]],
+                "colorbar": {
+                    "title": {"text": f"{name}, lots", "font": {"size": 11}},
+                    "thickness": 10,
+                    "len": 0.46,
+                    "y": y,
+                    "yanchor": "bottom",
+                    "nticks": 4,
+                },
+                "hovertemplate": f"%{{y}}: {name} of %{{z}} lots",
+                "showlegend": False,
+            }
+            for side, name, lots, y in sides
+        ]
         top = data.touch(run, i)
         lines = [
             line(run, top, side, name=f"best {side}", line={"color": "@fg", "width": 1, "dash": dash})
             for side, dash in (("bid", "solid"), ("ask", "dot"))
         ]
-        return figure([heat, *lines], {"yaxis": axis(f"price ({price_unit(run, i)})")})
+        return figure([*heats, *lines], {"yaxis": axis(f"price ({price_unit(run, i)})")})
 
     return Panel(
         key="book",
         title="Depth of the order book",
-        text="Displayed lots by price: bids blue, asks orange, deeper colour for more. Where there is no colour "
-        "nobody would buy or sell. Lines are the best bid (solid) and the best ask (dotted).",
+        text="Displayed lots by price, bids blue and asks orange, each with a scale of its own. Where there is no "
+        "colour nobody would buy or sell. Lines are the best bid (solid) and the best ask (dotted).",
         how="depth_map(run, i), touch(run, i)",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=360,
+        height=320,
         wide=True,
         empty="The order books have never held an order, or rows of the log are missing.",
     )
@@ -246,14 +256,13 @@ def spread(run: Run) -> Panel:
     return Panel(
         key="spread",
         title="Spread and what it is made of",
-        text="Above: best ask less best bid of the lit book; gaps are times with an empty side. Below: the mean "
-        "spread of the dealers that quote both sides, by its reasons. A dealer that would bid above the best ask, "
-        "or offer below the best bid, is held back behind it: a large part of that kind says that forced sales have "
-        "taken the book far from what dealers believe the asset is worth.",
+        text="Above: best ask less best bid; gaps are times with an empty side. Below: the mean spread of dealers that "
+        "quote both sides, by its reasons. Who would bid above the best ask, or offer below the best bid, is held back "
+        "behind it: much of that says that forced sales have taken the book far from what dealers believe.",
         how="quoted_spread(run, i), spread_parts(run, i)",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=380,
+        height=320,
         empty="The lit books were never quoted on both sides, or rows of the log are missing.",
     )
 
@@ -322,6 +331,6 @@ def venues(run: Run) -> Panel:
         how="dealt(run, i)",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=380,
+        height=320,
         empty="Nothing was traded.",
     )

@@ -10,9 +10,9 @@ import pandas as pd
 from lob_sim.analysis.tables import floats, ints
 from lob_sim.log import Run
 from lob_sim.report import data
-from lob_sim.report.data.common import at_end, end_ns, thin
+from lob_sim.report.data.common import at_end, currency, end_ns, thin
 from lob_sim.report.data.sheets import ASSETS, LIABILITIES
-from lob_sim.report.formatting import limit_text
+from lob_sim.report.formatting import limit_text, number_text
 from lob_sim.report.panels.figure import (
     Cell,
     Figure,
@@ -26,6 +26,7 @@ from lob_sim.report.panels.figure import (
     label,
     money_scale,
     ms,
+    note,
     styles,
 )
 
@@ -50,8 +51,8 @@ def beliefs(run: Run) -> Panel:
         table = data.beliefs(run, i)
         if not len(table):
             return None
-        upper = agent_lines(run, table, "alpha", "", legend=True)
-        lower = agent_lines(run, table, "sd", "", axis="y2", legend=False)
+        upper = agent_lines(run, table, "alpha", "")
+        lower = agent_lines(run, table, "sd", "", axis="y2")
         axes = {
             "yaxis": axis("α (share)", (0.55, 1.0), rangemode="tozero"),
             "yaxis2": axis("s (price)", (0.0, 0.45), rangemode="tozero"),
@@ -66,7 +67,7 @@ def beliefs(run: Run) -> Panel:
         how="beliefs(run, i)",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=380,
+        height=320,
         empty="No dealer logs its beliefs in this run.",
     )
 
@@ -87,14 +88,14 @@ def balance_sheets(run: Run) -> Panel:
         how="balance_sheets(run)",
         choice="agent",
         variants=variants,
-        height=420,
+        height=360,
         empty="Nobody in this run has a balance sheet.",
     )
 
 
 def _sheet(run: Run, own: pd.DataFrame) -> Figure:
     drawn = at_end(thin(own, "tier1", _SHEET_BINS), run)
-    scale, unit = money_scale(drawn[list(ASSETS)].to_numpy().astype(np.float64))
+    scale, unit = money_scale(drawn[list(ASSETS)].to_numpy().astype(np.float64), currency(run))
     traces: list[Trace] = []
     for side, names, y in (("assets", ASSETS, "y"), ("claims", LIABILITIES, "y2")):
         for name in names:
@@ -121,17 +122,18 @@ def _sheet(run: Run, own: pd.DataFrame) -> Figure:
 
 
 def capital(run: Run) -> Panel:
-    """Tier 1 of everybody."""
+    """Tier 1 of everybody, against where it began."""
     sheets = data.balance_sheets(run)
-    scale, unit = money_scale(floats(sheets, "tier1"))
-    lines = agent_lines(run, sheets, "tier1", unit, scale=scale)
-    axes = {"yaxis": axis(f"Tier 1 ({unit})")}
+    opening = sheets.groupby("agent_id")["tier1"].transform("first")
+    known = sheets[opening > 0].assign(of_opening=100 * sheets["tier1"] / opening)
+    lines = agent_lines(run, known, "of_opening", "% of its opening Tier 1")
     return Panel(
         key="capital",
-        title="Capital (Tier 1), by balance sheet",
-        text="What is left to bear losses. A step down is a write-down; at zero the dealer fails.",
+        title="Capital (Tier 1)",
+        text="What is left to bear losses, in per cent of what each balance sheet began with. A step down is a "
+        "write-down; at zero the owner fails.",
         how="balance_sheets(run)['tier1']",
-        variants={"": [Cell(figure(lines, axes))]} if lines else {},
+        variants={"": [Cell(figure(lines, {"yaxis": axis("Tier 1 (% of opening)")}))]} if lines else {},
         empty="Nobody in this run has a balance sheet.",
     )
 
@@ -143,25 +145,40 @@ def headroom(run: Run) -> Panel:
     variants = {}
     for name in dict.fromkeys(table["constraint"]):
         own = table[table["constraint"] == name]
-        scale, unit = money_scale(floats(own, "headroom"))
+        scale, unit = money_scale(floats(own, "headroom"), currency(run))
         lines = agent_lines(run, own, "headroom", unit, scale=scale)
-        zero = {"type": "line", "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": 0, "y1": 0}
-        zero["line"] = {"color": "@bad", "width": 1.5, "dash": "dash"}
-        shown = figure(lines, {"yaxis": axis(f"headroom ({unit})")}, shapes=[zero])
+        across = {"xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": 0}
+        zero = {"type": "line", **across, "y1": 0, "line": {"color": "@bad", "width": 1.5, "dash": "dash"}}
+        y_axis = axis(f"headroom ({unit})")
+        notes = _near_zero(y_axis, own, scale, unit)
+        shown = figure(lines, {"yaxis": y_axis}, shapes=[zero], annotations=notes)
         variants[limit_text(str(name))] = [Cell(shown)]
     first = _tightest(table)
     return Panel(
         key="headroom",
         title="Headroom under each limit",
-        text="How far each balance sheet is from its limit: below the dashed line the limit is breached and the "
-        "dealer must sell. For leverage it is the exposure that could still be added, for value at risk the "
-        "limit less the risk, for funding the unused borrowing capacity.",
+        text="How far each balance sheet is from its limit: below the dashed line it is breached and assets must be "
+        "sold. For leverage it is the exposure that could still be added, for value at risk the limit less the risk, "
+        "for funding the unused borrowing capacity.",
         how="headroom(run)",
         choice="limit",
         variants=variants,
         first=limit_text(first),
         empty="No balance sheet in this run has a limit.",
     )
+
+
+def _near_zero(y_axis: dict[str, Any], own: pd.DataFrame, scale: float, unit: str) -> list[dict[str, Any]]:
+    """Let the axis show where limits bind: from the deepest breach to as far above zero, or to where half of the agents
+    started; who has far more room says nothing there. Returns the note that says how far the lines go."""
+    values = floats(own, "headroom") / scale
+    opening = own.groupby("agent_id")["headroom"].first().to_numpy(np.float64) / scale
+    low, high, highest = float(values.min()), float(np.median(opening)), float(values.max())
+    top = 1.25 * max(high, -low)
+    if top <= 0 or top >= highest:
+        return []
+    y_axis["range"] = [min(1.1 * low, -0.08 * top), top]
+    return [note(f"highest: {number_text(highest)} {unit}, above this axis")]
 
 
 def _tightest(table: pd.DataFrame) -> str:
@@ -206,7 +223,7 @@ def marks(run: Run) -> Panel:
         upper: list[Trace] = []
         if table["off_pct"].notna().any():
             upper = agent_lines(run, table, "off_pct", "% of fair value")
-        lower = agent_lines(run, table, "adjustment", "per lot's price", axis="y2", legend=not upper)
+        lower = agent_lines(run, table, "adjustment", "per lot's price", axis="y2")
         axes: dict[str, dict[str, Any]] = {"yaxis2": axis("adjustment (price)", (0.0, 0.44))}
         if upper:
             axes["yaxis"] = axis("mark − value (%)", (0.56, 1.0), zeroline=True)
@@ -221,7 +238,7 @@ def marks(run: Run) -> Panel:
         how="marks(run, i)",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=380,
+        height=320,
         empty="Nobody marks positions in this run.",
     )
 
@@ -229,14 +246,14 @@ def marks(run: Run) -> Panel:
 def funding(run: Run) -> Panel:
     """Haircuts by collateral, and what is owed."""
     owed = data.borrowing(run)
-    scale, unit = money_scale(owed[["repo", "due"]].to_numpy().astype(np.float64))
+    scale, unit = money_scale(owed[["repo", "due"]].to_numpy().astype(np.float64), currency(run))
 
     def draw(i: int) -> Figure | None:
         table = data.haircuts(run, i)
         if not len(table):
             return None
         upper = agent_lines(run, table, "haircut_pct", "% haircut")
-        lower = agent_lines(run, owed, "repo", unit, axis="y2", legend=False, scale=scale)
+        lower = agent_lines(run, owed, "repo", unit, axis="y2", scale=scale)
         axes = {
             "yaxis": axis("haircut (%)", (0.55, 1.0)),
             "yaxis2": axis(f"repo ({unit})", (0.0, 0.43)),
@@ -255,7 +272,7 @@ def funding(run: Run) -> Panel:
         how="haircuts(run, i), borrowing(run), squeezes(run)",
         choice="instrument",
         variants=by_instrument(run, draw),
-        height=380,
+        height=320,
         empty="Nobody lends against securities in this run.",
     )
 
@@ -263,7 +280,7 @@ def funding(run: Run) -> Panel:
 def funds(run: Run) -> Panel:
     """Net asset values and redemptions."""
     values, asked = data.fund_values(run), data.redemptions(run)
-    scale, unit = money_scale(floats(values, "nav"))
+    scale, unit = money_scale(floats(values, "nav"), currency(run))
     traces = agent_lines(run, values, "nav", unit, scale=scale)
     looks = styles(run)
     for agent_id, own in asked.groupby("agent_id", sort=True):
@@ -272,9 +289,7 @@ def funds(run: Run) -> Panel:
             {
                 "type": "bar",
                 "name": label(f"{style.name} redemptions"),
-                "legendgroup": style.name,
                 "meta": {"agent": style.name},
-                "showlegend": False,
                 "x": ms(ints(own, "ts_event_ns")),
                 "y": compact(floats(own, "redeemed") / scale),
                 "marker": {"color": style.colour},
