@@ -108,7 +108,7 @@ def write_report(
         traded, name = traded_against(run), path.resolve().name
         if traded is not None:
             return write_page(against_page(traded, name), target)
-        return write_page(run_page(run, name, *labels, verdicts=verdicts), target)
+        return write_page(run_page(run, name, labels[0] if labels else "", verdicts), target)
     if (path / _SWEEP).is_file():
         return write_page(_sweep(path), out if out is not None else path / PAGE)
     if path.is_file() and path.suffix == ".json":

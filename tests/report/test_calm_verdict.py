@@ -61,7 +61,7 @@ def test_every_packaged_market_has_a_verdict_and_passes() -> None:
 def test_a_page_says_which_facts_fail(finished: Run) -> None:
     fact = FailedFact("treasury: <b>mid</b> less value", 7.17, 5.47, 8.87)
     known = {"mine": verdict(market(), fact, FailedFact("nothing measured", None, None, None))}
-    text = run_page(finished, "x", known).partition("report-data")[0]
+    text = run_page(finished, "x", verdicts=known).partition("report-data")[0]
     assert "The calm of this market is not in order" in text
     assert "2 of 25 calm facts do not hold (8 seeds" in text
     assert "treasury: &lt;b&gt;mid&lt;/b&gt; less value: 7.17 [5.47, 8.87]" in text
@@ -70,18 +70,18 @@ def test_a_page_says_which_facts_fail(finished: Run) -> None:
 
 def test_a_page_says_that_all_hold_and_when_another_program_was_asked(finished: Run) -> None:
     now = verdict(market())
-    told = run_page(finished, "x", {"mine": now})
+    told = run_page(finished, "x", verdicts={"mine": now})
     assert "all 25 calm facts hold (8 seeds without a shock)." in told
     before = msgspec.structs.replace(now, sources={"lob_sim source": "another"})
     assert "without a shock, measured with another version of the program)." in run_page(
-        finished, "x", {"mine": before}
+        finished, "x", verdicts={"mine": before}
     )
 
 
 def test_control_a_verdict_on_another_market_is_none(monkeypatch: pytest.MonkeyPatch, finished: Run) -> None:
     monkeypatch.setattr(calm_verdict, "shipped_verdicts", dict)
     other = {"dealer_market": verdict(market("agents.dealer.count=5"))}
-    assert "is not known" in run_page(finished, "x", other).partition("report-data")[0]
+    assert "is not known" in run_page(finished, "x", verdicts=other).partition("report-data")[0]
 
 
 def test_verdicts_are_kept_by_name_beside_others(tmp_path: Path) -> None:

@@ -369,7 +369,8 @@ def test_markup_in_names_stays_text() -> None:
 def test_control_plain_json_would_let_markup_through() -> None:
     assert "</script>" in json.dumps(EVIL)
     assert "</script>" not in embed(EVIL)
-    assert unpacked(f'<script type="application/gzip" x>{embed(EVIL)}</script>', "x") == EVIL
+    text: object = unpacked(f'<script type="application/gzip" x>{embed(EVIL)}</script>', "x")
+    assert text == EVIL
 
 
 # --- runs of all kinds -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lob_sim import Simulation
 from lob_sim.agents.strategy import Strategy
@@ -75,7 +76,7 @@ def random_market_with(strategy: str, number: int) -> Scenario:
     bond["rfq"] = dice.choice([{}, {"transparency": "immediate"}, {"transparency": "delayed", "delay": "9s"}])
     for group in raw["agents"]:
         median = f"{dice.randrange(1, 400)}ms"
-        kind = dice.choice([{"distribution": "constant"}, {"distribution": "lognormal", "sigma": 0.7}])
+        kind: dict[str, Any] = dice.choice([{"distribution": "constant"}, {"distribution": "lognormal", "sigma": 0.7}])
         group["connection"] = {"to_venue": {"median": median, **kind}, "from_venue": {"median": median, **kind}}
         group["count"] = dice.randrange(1, 4)
     if dice.random() < 0.5:
