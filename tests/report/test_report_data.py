@@ -18,7 +18,7 @@ from lob_sim.analysis.amplification import forced_volume_lots
 from lob_sim.analysis.summary import crisis_metrics, dealer_absence, horizon_ns, of, shock_ns
 from lob_sim.analysis.tables import ints
 from lob_sim.log import MemoryRecorder, run_in_memory
-from lob_sim.messages import FairValue, Message, Side, Trade
+from lob_sim.messages import Event, FairValue, Side, Trade
 from lob_sim.report import data
 from lob_sim.report.data import prices
 from lob_sim.report.data.common import edges_ns
@@ -83,7 +83,7 @@ def market_of(prices: list[tuple[int, int]], values: list[tuple[int, float]]) ->
     """A log of one instrument: lit trades (second, ticks) and fair values (second, ticks)."""
     header = crisis().header
     recorder = MemoryRecorder()
-    rows: list[tuple[int, Message]] = [
+    rows: list[tuple[int, Event]] = [
         (second, FairValue(second * NS_PER_S, 0, ticks, False)) for second, ticks in values
     ]
     rows += [
