@@ -239,8 +239,11 @@ def history_matching(
     first_horizon: Annotated[str, typer.Option(help="Simulated time of a run of the first wave.")] = "8min",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on with the sweeps in the folder.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A version that takes seconds.")] = False,
 ) -> None:
     """Run the design, and say what is not ruled out."""
+    if quick:
+        points, seeds, horizon, first_horizon = 2, _FEWEST, "2min", "1min"
     base, design = load_scenario(scenario), sobol(points)
     made = design.points()
     parse_duration_ns(horizon)

@@ -159,7 +159,7 @@ def _draw_all(path: Path, drawn: dict[str, Draw]) -> None:
 EXPERIMENT = Experiment(
     "information_spiral",
     run,
-    quick={"part": Part.factorial, "seeds": 4},
+    quick={"part": Part.factorial, "seeds": 2},
     cases=[
         {"part": part}
         for part in (Part.factorial, Part.robustness, Part.shapley, Part.tipping, Part.calm, Part.controls)

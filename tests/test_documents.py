@@ -51,7 +51,10 @@ NOT_RUN = (
 SHORTER = (
     (r"^(lob-sim run dealer_market .*)", r"\1 --set horizon=13min"),
     (r"^(lob-sim sweep dealer_market .*) --seeds 20 (.*)", r"\1 --seeds 2 \2 --set horizon=2min --workers 1"),
-    (r"^((?:lob-sim|python -m lob_sim.cli) sweep (?:market|crisis).toml .*)", r"\1 --workers 1"),
+    (
+        r"^((?:lob-sim|python -m lob_sim.cli) sweep (?:market|crisis|classroom|experiments/whole_system).toml .*)",
+        r"\1 --workers 1",
+    ),
     (r"^(python exemption.py --quick)$", r"\1 --workers 1"),
 )
 SHOWN = ("bibtex", "sql")  # languages that are not run
@@ -197,6 +200,9 @@ RUN_HERE = [d for d in DOCUMENTS if marks(d) and d.name not in RUN_ELSEWHERE]
 
 @pytest.mark.parametrize("document", RUN_HERE, ids=lambda d: str(d.relative_to(ROOT)))
 def test_the_document_does_what_it_says(document: Path, folder: Path) -> None:
+    if document.parent.name == "tutorials":
+        (folder / "experiments").mkdir()
+        shutil.copy(ROOT / "experiments/whole_system.toml", folder / "experiments")
     if document.name == "report.md":
         make_what_the_report_page_speaks_of(folder)
     if document.parent == MARKET.parent and document != MARKET:
@@ -295,6 +301,31 @@ def anchors(document: Path) -> set[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     assert broken_links(document) == []
+
+
+LLMS = DOCS / "llms.txt"
+
+
+def listed(text: str) -> list[str]:
+    """Pages that a map of the documentation links to."""
+    return re.findall(r"^- \[[^\]]+\]\(([^)]+)\): \S", text, re.MULTILINE)
+
+
+def test_the_map_for_language_models_has_every_page() -> None:
+    """Every page that is written by hand, once; those of the reference hang together by their own index."""
+    found = listed(LLMS.read_text(encoding="utf-8"))
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    by_index = {page for page in pages if page.startswith("api/")} - {"api/index.md"}
+    assert sorted(found) == sorted(pages - by_index)
+    assert LLMS.read_text(encoding="utf-8").startswith("# lob_sim\n\n> ")
+
+
+def test_the_site_has_every_page_of_the_map() -> None:
+    """What mkdocs serves: each page has a place in the navigation, and a text in docs is copied as it is."""
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [page for page in listed(LLMS.read_text(encoding="utf-8")) if f" {page}\n" not in site] == []
+    assert "docs_dir: docs\n" in site
+    assert "exclude_docs" not in site
 
 
 # --- negative controls ------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def _shown(table: pd.DataFrame) -> Table:
         shown.add_column(_NAMES.get(name, name.replace("_", " ")), justify="right")
     for key, row in zip(table.index, table[columns].itertuples(index=False), strict=True):
         names = key if isinstance(key, tuple) else (key,)
-        numbers = ("–" if value != value else f"{value:,.0f}" for value in row)
+        numbers = ("–" if value != value else f"{round(value):,}" for value in row)
         # Names of other people's files: never markup.
         shown.add_row(*(Text(printable(str(name))) for name in names), *numbers)
     return shown

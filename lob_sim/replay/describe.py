@@ -115,8 +115,8 @@ def describe_newcomer(result: TradedAgainst) -> list[str]:
             f"and inventory {row['inventory']:+,.2f}",
         ]
     by_role = result.pnl("role")
-    paid = 0.0 - float(by_role.loc[by_role.index.intersection(["taker", "asker"]), "spread"].sum())
-    lines.append(f"  costs: {paid:,.2f} paid in spreads by taking liquidity; venues charge no fees")
+    taken = float(by_role.loc[by_role.index.intersection(["taker", "asker"]), "spread"].sum())
+    lines.append(f"  costs: spread {taken:+,.2f} by taking liquidity, in that of above; venues charge no fees")
     return lines
 
 

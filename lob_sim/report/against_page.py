@@ -77,4 +77,4 @@ def _rows(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _text(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+    return "–" if np.isnan(value) else f"{round(value):,}" if round(value, 2) == round(value) else f"{value:,.2f}"
