@@ -75,16 +75,28 @@ def _seconds(strategy: str, name: str) -> Change:
 
 
 def with_fund_capital(scenario: Scenario, factor: float) -> Scenario:
-    """The scenario with every amount on the leveraged funds' sheets multiplied."""
+    """The scenario with every amount on the leveraged funds' sheets multiplied; what they hold stays whole lots."""
+    lot = {spec.name: spec.lot_size for spec in scenario.instruments}
     agents = [
         msgspec.structs.replace(
-            group, balance_sheet=msgspec.structs.replace(group.balance_sheet, scale=Decimal(repr(round(factor, 3))))
+            group,
+            balance_sheet=msgspec.structs.replace(group.balance_sheet, scale=_whole_lots(group.holdings, lot, factor)),
         )
         if cells.class_of(group) == "LeveragedFund" and group.balance_sheet is not None
         else group
         for group in scenario.agents
     ]
     return msgspec.structs.replace(scenario, agents=agents)
+
+
+def _whole_lots(holdings: Mapping[str, Decimal], lot: Mapping[str, Decimal], factor: float) -> Decimal:
+    """The factor nearest to the one asked for, in the finest steps in which every holding is a whole number of lots."""
+    parts = next(n for n in (1000, 500, 200, 100, 50, 20, 10, 5, 4, 2, 1) if _divide(holdings, lot, n))
+    return Decimal(max(1, round(factor * parts))) / parts
+
+
+def _divide(holdings: Mapping[str, Decimal], lot: Mapping[str, Decimal], parts: int) -> bool:
+    return parts == 1 or all(amount % (parts * lot[name]) == 0 for name, amount in holdings.items())
 
 
 DEALER, FUND, CLIENTS, SLOW = "SpiralDealer", "LeveragedFund", "LiquidityTraders", "SlowCapital"

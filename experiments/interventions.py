@@ -70,9 +70,13 @@ def interventions(scenario: Scenario) -> dict[str, Scenario]:
     return {NOTHING: scenario, **found}
 
 
-def run(seeds: Annotated[int, typer.Option(min=2, help="Seeds of each intervention.")] = 16) -> Outcome:
+def run(
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each intervention.")] = 16,
+    horizon: Annotated[str, typer.Option(help="Simulated time of a run; the scenario's own if not given.")] = "",
+) -> Outcome:
     """Run the crisis under each intervention, and compare with doing nothing seed by seed."""
-    frames = cells.run_scenarios(interventions(cells.flagship()), seeds, "interventions")
+    scenario = cells.flagship([f"horizon={horizon}"] if horizon else ())
+    frames = cells.run_scenarios(interventions(scenario), seeds, "interventions")
     return Outcome(_rows(frames), lambda path: _draw(path, frames), [_table(frames)])
 
 
@@ -115,7 +119,7 @@ def _draw(path: Path, frames: Mapping[str, pd.DataFrame]) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("interventions", run, quick={"seeds": 3})
+EXPERIMENT = Experiment("interventions", run, quick={"seeds": 2, "horizon": "14min"})
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -194,7 +194,7 @@ def _reach(found: Estimate) -> list[list[float]]:
     return [[found.value - found.low], [found.high - found.value]]
 
 
-EXPERIMENT = Experiment("transparency", run, quick={"seeds": 4})
+EXPERIMENT = Experiment("transparency", run, quick={"seeds": 2})
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -115,3 +115,12 @@ def test_sweeps_are_resumed_and_leave_what_is_kept(
     assert [wave["asked"] for wave in kept["waves"]] == [1, 1]
     assert len(kept["points"]) + bool(kept["waves"][1]["breaks"]) >= 1
     assert {"yardstick", "wave1", "wave2"} <= {path.name for path in out.iterdir()}
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.779, 1.0, 1.337, 2.0])
+def test_funds_hold_whole_lots_whatever_their_capital(factor: float) -> None:
+    base = load_scenario(hm.SCENARIO)
+    changed = hm.at(base, {"funds: capital (factor)": factor})
+    sheet = next(group for group in changed.agents if group.name == "leveraged_fund_a").balance_sheet
+    assert sheet is not None
+    assert abs(float(sheet.scale) - factor) <= 0.025
