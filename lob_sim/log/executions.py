@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from lob_sim.log.manifest import RunHeader
 from lob_sim.log.schema import message_types
-from lob_sim.messages import Event, OrderFilled, RfqTraded
-
-if TYPE_CHECKING:
-    from lob_sim.log.manifest import RunHeader
-    from lob_sim.log.run import Run
+from lob_sim.log.source import LogRow
+from lob_sim.messages import Event, Message, OrderFilled, RfqTraded
+from lob_sim.units import Ns
 
 ROLES = ("taker", "maker", "asker", "dealer", "")
 """What one is in an execution: on the lit book and by request for quote; of another venue nothing is known."""
 _COLUMNS = ["seq", "ts_event_ns", "cause_seq", "agent_id", "instrument_id", "side", "price_ticks", "qty_lots"]
 
 
-def executions(run: Run) -> pd.DataFrame:
+class LoggedRun(Protocol):
+    """What this module and its neighbours need of a :class:`~lob_sim.log.run.Run`."""
+
+    @property
+    def header(self) -> RunHeader: ...
+    @property
+    def counts(self) -> dict[str, int]: ...
+    @property
+    def executions(self) -> pd.DataFrame: ...
+    @property
+    def quotes(self) -> pd.DataFrame: ...
+    def table(self, name: str) -> pd.DataFrame: ...
+    def messages(self, *types: type[Message]) -> Iterator[LogRow]: ...
+    def clock(self, ts_ns: Ns) -> str: ...
+
+
+def executions(run: LoggedRun) -> pd.DataFrame:
     """Both sides of every execution in order of ``seq``.
 
     Columns ``seq``, ``ts_event_ns``, ``cause_seq`` (the command that caused it), ``agent_id``, ``instrument_id``,
@@ -43,7 +58,7 @@ def executions(run: Run) -> pd.DataFrame:
     return found.sort_values("seq", kind="stable", ignore_index=True)
 
 
-def _of_legs(run: Run, venue: str, kind: type[Event]) -> pd.DataFrame:
+def _of_legs(run: LoggedRun, venue: str, kind: type[Event]) -> pd.DataFrame:
     """The executions of a venue of somebody's own, which says by its events' ``legs`` what settles."""
     rows = [
         (row.seq, row.ts_ns, row.cause_seq, leg.agent_id, row.message.instrument_id, int(leg.side), *leg[2:])  # type: ignore[attr-defined]
@@ -89,7 +104,7 @@ def position_table(dealt: pd.DataFrame, opening: dict[tuple[int, int], int]) -> 
 _POSITION_COLUMNS = ["seq", "ts_event_ns", "agent_id", "instrument_id", "lots"]
 
 
-def fill_table(run: Run, dealt: pd.DataFrame, opening: dict[tuple[int, int], int]) -> pd.DataFrame:
+def fill_table(run: LoggedRun, dealt: pd.DataFrame, opening: dict[tuple[int, int], int]) -> pd.DataFrame:
     """Executions in the units that people use, a row for each side of each.
 
     Columns ``time`` (text, see :meth:`.Run.clock`), ``agent``, ``group``, ``instrument``, ``venue``, ``role``, ``side``

@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
-from lob_sim.log.executions import opening_lots
+from lob_sim.log.executions import LoggedRun, opening_lots
 from lob_sim.units import Lots, Ns, Ticks, parse_duration_ns
-
-if TYPE_CHECKING:
-    from lob_sim.log.run import Run
 
 KEYS = ("agent", "group", "instrument", "role")
 """What profit can be given by; a role is what one was in an execution, and has no position."""
@@ -79,7 +76,7 @@ class FifoBook(NamedTuple):
 
 
 def pnl_table(
-    run: Run,
+    run: LoggedRun,
     by: str | Sequence[str],
     only: str | None = None,
     at: str | None = None,
@@ -123,7 +120,9 @@ _MONEY = ("realised", "unrealised_mid", "unrealised_value", "pnl_mid", "pnl_valu
 _OF_POSITIONS = ("position_lots", "realised", "unrealised_mid", "unrealised_value")
 
 
-def _shown(run: Run, keys: tuple[str, ...], rows: dict[Any, dict[str, Any]], at: str, exact: bool) -> pd.DataFrame:
+def _shown(
+    run: LoggedRun, keys: tuple[str, ...], rows: dict[Any, dict[str, Any]], at: str, exact: bool
+) -> pd.DataFrame:
     unit = run.header.money_unit / _UNIT
     columns = [c for c in (*_COUNTS, *_MONEY) if "instrument" in keys or not c.endswith("_lots")]
     # A position is opened in one role and closed in another: by role there is only what each trade has brought.
@@ -212,7 +211,7 @@ def fifo(held: Lots, opening_ticks: Ticks, signed: Sequence[Lots], prices: Seque
 # --- reference prices --------------------------------------------------------------------------------------------
 
 
-def reference_paths(run: Run, instrument_id: int) -> dict[str, ReferencePath]:
+def reference_paths(run: LoggedRun, instrument_id: int) -> dict[str, ReferencePath]:
     """Reference prices of an instrument: ``mid``, and ``value`` where the log has fair values of it.
 
     ``mid`` is the middle of the best displayed prices, as it last was with both sides shown and not crossed; before
@@ -239,7 +238,7 @@ def _path(opening: int, table: pd.DataFrame, prices: Any) -> ReferencePath:
     return ReferencePath(opening, table["seq"].to_numpy(np.int64), table["ts_event_ns"].to_numpy(np.int64), prices)
 
 
-def _opening(run: Run, instrument_id: int) -> int | None:
+def _opening(run: LoggedRun, instrument_id: int) -> int | None:
     """The scenario's initial price in 2^-20 ticks; None for a log that comes from no scenario."""
     instrument = run.header.instruments[instrument_id]
     for spec in run.header.scenario.get("instruments", ()):
@@ -248,14 +247,14 @@ def _opening(run: Run, instrument_id: int) -> int | None:
     return None
 
 
-def _agents(run: Run, only: str | None) -> set[int]:
+def _agents(run: LoggedRun, only: str | None) -> set[int]:
     names = {name for agent in run.header.agents for name in (agent.name, agent.group)}
     if only is not None and only not in names:
         raise InputError(f"no agent or group is named {only!r}{did_you_mean(only, sorted(names))}", "agent")
     return {agent.agent_id for agent in run.header.agents if only in (None, agent.name, agent.group)}
 
 
-def _chosen(at: str | None, run: Run) -> str:
+def _chosen(at: str | None, run: LoggedRun) -> str:
     """The reference by which profit is split: value, where the log knows it of all instruments."""
     known = set(run.table("fair_value")["instrument_id"]).issuperset(range(len(run.header.instruments)))
     if at not in (None, MID, VALUE):
