@@ -25,15 +25,19 @@ from tests.bench.bench_log import run_time_s
 
 ROUNDS = 5
 MOST_OF_REPLAY = 5.0
+MOST_RUN_S = 4.0
 MOST_VERSION_S = 0.3
 MOST_IMPORT_S = 1.0
 FLAGSHIP = "experiments/information_spiral.toml"
-CRISES = {"the flagship crisis": FLAGSHIP, "dealer_market": "dealer_market"}
+WHOLE_SYSTEM = "experiments/whole_system.toml"
+CRISES = {"the flagship crisis": FLAGSHIP, "whole_system": WHOLE_SYSTEM, "dealer_market": "dealer_market"}
 STARTS = {
     "lob-sim --version": ([str(Path(sys.executable).with_name("lob-sim")), "--version"], MOST_VERSION_S),
     "import lob_sim; lob_sim.run": ([sys.executable, "-c", "import lob_sim; lob_sim.run"], MOST_IMPORT_S),
 }
 CROWD = "10,000 traders"
+MOST_MEGABYTES = {FLAGSHIP: 165, WHOLE_SYSTEM: 165, CROWD: 195}
+"""What was measured first, 157, 158 and 187, and up to a twentieth for what differs between machines."""
 
 
 def run_and_replay_s(scenario: Scenario) -> tuple[float, float]:
@@ -73,7 +77,7 @@ def peak_megabytes(name: str) -> float:
 
 
 def main() -> list[dict[str, object]]:
-    """One row each: what was measured, the figure, and what is required (of memory nothing is)."""
+    """One row each: what was measured, the figure, and what is required."""
     rows = []
     for title, name in CRISES.items():
         scenario = load_scenario(name)
@@ -88,11 +92,27 @@ def main() -> list[dict[str, object]]:
                 ratio <= MOST_OF_REPLAY,
             )
         )
+        if name == WHOLE_SYSTEM:
+            rows.append(
+                bench_simulation.row(
+                    f"processor time of a run of {title}, log on disk",
+                    f"{best_s[0]:.2f} s",
+                    f"< {MOST_RUN_S:.0f} s",
+                    best_s[0] < MOST_RUN_S,
+                )
+            )
     for title, (command, most_s) in STARTS.items():
         seconds = start_s(command)
         rows.append(bench_simulation.row(title, f"{seconds:.2f} s", f"< {most_s} s", seconds < most_s))
-    for title, name in (("the flagship crisis", FLAGSHIP), (f"{CROWD}, each a process", CROWD)):
-        rows.append(bench_simulation.row(f"memory resident, {title}", f"{peak_megabytes(name):.0f} MB", "", None))
+    for title, name in (
+        ("the flagship crisis", FLAGSHIP),
+        ("whole_system", WHOLE_SYSTEM),
+        (f"{CROWD}, each a process", CROWD),
+    ):
+        megabytes, most = peak_megabytes(name), MOST_MEGABYTES[name]
+        rows.append(
+            bench_simulation.row(f"memory resident, {title}", f"{megabytes:.0f} MB", f"<= {most} MB", megabytes <= most)
+        )
     return rows
 
 

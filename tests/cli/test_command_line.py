@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import lob_sim
 
 from lob_sim import __version__, open_run
 from lob_sim.cli.running import free_folder
 from lob_sim.scenario import packaged_scenarios
 
 SHORT = ["--set", "horizon=90s", "--set", "agents.seller.params.start=10s"]
-
-
-def lob_sim(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lob_sim.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_run_is_quiet_when_piped_and_leaves_a_whole_run(tmp_path: Path) -> None:

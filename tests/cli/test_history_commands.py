@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_command_line import SHORT, lob_sim
+from commands import lob_sim
+from test_command_line import SHORT
 
 from lob_sim import open_run
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import lob_sim
 
 FLAGSHIP = str(Path(__file__).parents[2] / "experiments/information_spiral.toml")
 MARKET = """
@@ -24,11 +23,6 @@ cash = 100
 holdings = { bond = 9 }
 """
 SHEET = 'balance_sheet = { short_term_funding = 600, constraints = [ { kind = "slr", params = { minimum = 0.5 } } ] }\n'
-
-
-def lob_sim(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lob_sim.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_check_prints_assets_tier_1_and_the_headroom_of_every_limit(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_command_line import lob_sim
+from commands import lob_sim
 
 from lob_sim.cli.scaffold import KINDS, write_new
 from lob_sim.errors import InputError
