@@ -85,6 +85,15 @@ def test_every_free_parameter_changes_the_scenario_at_both_ends_of_its_range(lab
         dry_run(changed)
 
 
+def test_every_point_of_a_design_is_a_market() -> None:
+    """Amounts between the ends of a range are lots and units of cash too."""
+    base = load_scenario(hm.SCENARIO)
+    for number, point in enumerate(hm.sobol(32).points()):
+        changed = hm.at(base, point)
+        if number < 2:
+            dry_run(changed)
+
+
 def test_capital_of_funds_is_not_that_of_dealers() -> None:
     base = load_scenario(hm.SCENARIO)
     changed = hm.with_fund_capital(base, 2.0)
