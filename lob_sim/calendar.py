@@ -61,6 +61,10 @@ class TradingCalendar(msgspec.Struct, frozen=True):
         days = range(1, self.day_of(end_ns) + 1)
         return [(self.closes_ns(day), self.opens_ns(day + 1)) for day in days if self.closes_ns(day) < end_ns]
 
+    def traded_ns(self, ts_ns: Ns) -> Ns:
+        """How much of the time up to some time is of sessions, and not of nights."""
+        return ts_ns // self.day_ns * self.session_ns + min(ts_ns % self.day_ns, self.session_ns)
+
     def awake_ns(self, ts_ns: Ns) -> Ns:
         """The time itself or, at night, the next open."""
         return self.opens_ns(self.day_of(ts_ns) + 1) if self.is_night(ts_ns) else ts_ns

@@ -15,6 +15,7 @@ from lob_sim.agents.execution import OWN_PARENTS
 from lob_sim.agents.inquiries import Inquiries, some_dealers
 from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
+from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     OrderFilled,
     OrderRejected,
@@ -49,8 +50,8 @@ class FlowStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ScheduledFlow(Strategy):
     """Buys and sells at an even pace what a schedule says of each instrument, from the touch of the lit book.
 
-    What nobody offers waits for the next look, also beyond the end of its step. Where nobody quotes its side of the
-    book it asks dealers. The schedule is in ``flow``, or in a file that the scenario names.
+    The pace is even over the time in which the market trades: nights do not count. What nobody offers waits for the
+    next look, also beyond the end of its step. Where nobody quotes its side of the book it asks dealers. The schedule is in ``flow``, or in a file that the scenario names.
 
     Source: a choice of this program, for flows that are published by class and day, as in the Financial Accounts of
     the United States.
@@ -110,7 +111,7 @@ class ScheduledFlow(Strategy):
         ctx.wake_in(self.params.interval, _LOOK)
         for instrument_id, steps in self._steps.items():
             # What is due at the next look is sent now: the end of a step is its end.
-            due = due_lots(steps, ctx.instruments[instrument_id], ctx.now_ns + self.params.interval)
+            due = due_lots(steps, ctx.instruments[instrument_id], ctx.now_ns + self.params.interval, ctx.calendar)
             orders = ctx.orders(instrument_id).values()
             missing = due - self.done_lots[instrument_id]
             under_way = sum(order.leaves_lots for order in orders)
@@ -162,12 +163,23 @@ class ScheduledFlow(Strategy):
             )
 
 
-def due_lots(steps: Sequence[FlowStep], instrument: Instrument, ts_ns: Ns) -> Lots:
-    """What a schedule says to have been bought by a time, less what was sold: the nearest whole number of lots."""
+def due_lots(
+    steps: Sequence[FlowStep], instrument: Instrument, ts_ns: Ns, calendar: TradingCalendar | None = None
+) -> Lots:
+    """What a schedule says to have been bought by a time, less what was sold: the nearest whole number of lots.
+
+    Where there is a calendar the pace is even over the time of its sessions.
+    """
+
+    def traded_ns(at_ns: Ns) -> Ns:
+        return at_ns if calendar is None else calendar.traded_ns(at_ns)
+
     total = Fraction(0)
     for step, following in pairwise(steps):
         if ts_ns <= step.at:
             break
-        passed = Fraction(min(ts_ns, following.at) - step.at, following.at - step.at)
-        total += Fraction(step.amount) * passed
+        length = traded_ns(following.at) - traded_ns(step.at)
+        passed = traded_ns(min(ts_ns, following.at)) - traded_ns(step.at)
+        # A step that lies in a night alone is for the open after it.
+        total += Fraction(step.amount) * (Fraction(passed, length) if length else 1)
     return round(total / Fraction(instrument.lot_size))

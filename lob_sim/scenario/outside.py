@@ -11,25 +11,29 @@ volatility  time, instrument, daily_volatility   standard deviation of the log r
 flow        time, class, instrument, amount      what a class of agents buys, net, until its next row
 ========== ===================================== ==================================================================
 
-A time is written as in a scenario, ``10min``, or in seconds.
+A time is written as in a scenario, ``10min``, or in seconds; where there is a calendar also as ``day 3``,
+``day 3 02:15``, or by a date of the calendar, ``2020-03-11`` or ``2020-03-11 close``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from lob_sim.calendar import TradingCalendar, parse_time_ns
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InputError, ScenarioError
 from lob_sim.scenario.specs import FileSpec, Scenario
 from lob_sim.tabular import Row, read_rows
-from lob_sim.units import Ns, parse_duration_ns
+from lob_sim.units import Ns
 
 _LARGEST_VOLATILITY = 10
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _COLUMNS = {
     "values": ("time", "instrument", "value"),
     "jumps": ("time", "instrument", "size"),
@@ -90,8 +94,12 @@ def with_checksums(scenario: Scenario, where: str = "") -> Scenario:
     return msgspec.structs.replace(scenario, files=files) if files else scenario
 
 
-def read_outside(scenario: Scenario) -> Outside:
+def read_outside(scenario: Scenario, calendar: TradingCalendar | None = None) -> Outside:
     """Read and check the files of a scenario.
+
+    Args:
+        scenario: Names them.
+        calendar: Its trading days.
 
     Raises:
         DataError: A file or row does not hold; names file and line.
@@ -106,7 +114,7 @@ def read_outside(scenario: Scenario) -> Outside:
         for name in earlier:
             if any(row.text("instrument") == name for row in rows):
                 raise ScenarioError(f"{name} has {spec.kind} from another file already", where)
-        found[spec.kind] += _FileCheck(scenario, spec).rows(rows)
+        found[spec.kind] += _FileCheck(scenario, spec, calendar).rows(rows)
     flows: dict[str, list[OutsideRow]] = {}
     for row in found["flow"]:
         flows.setdefault(row.group, []).append(row)
@@ -128,8 +136,9 @@ def _path_of(scenario: Scenario, spec: FileSpec, where: str) -> Path:
 class _FileCheck:
     """The rows of one file: each by itself, and as they follow each other."""
 
-    def __init__(self, scenario: Scenario, spec: FileSpec) -> None:
+    def __init__(self, scenario: Scenario, spec: FileSpec, calendar: TradingCalendar | None) -> None:
         self._spec = spec
+        self._calendar = calendar
         self._prices = {i.name: i.initial_price for i in scenario.instruments}
         self._groups = [group.name for group in scenario.agents]
         self._last_ns: Ns = 0
@@ -169,8 +178,15 @@ class _FileCheck:
         return found
 
     def _time(self, row: Row) -> Ns:
+        text = row.text("time")
+        date, _, when = text.partition(" ")
+        if self._calendar is not None and date in self._calendar.dates:
+            text = f"day {self._calendar.dates.index(date) + 1} {when}".strip()
+        elif _DATE.fullmatch(date):
+            there_are = f"; there are: {', '.join(self._calendar.dates)}" if self._calendar is not None else ""
+            raise row.error(f"{date} is no date of the calendar{there_are}", "time")
         try:
-            return parse_duration_ns(row.text("time"))
+            return parse_time_ns(text, self._calendar)
         except InputError as error:
             if isinstance(error, DataError):
                 raise

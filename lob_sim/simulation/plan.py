@@ -71,7 +71,7 @@ class MarketPlan:
         self.instruments, self.cash_unit, self.initial_ticks = open_market(scenario)
         check_scenario(scenario, self.instruments, self.cash_unit, self.initial_ticks)
         self.members = create_agents(scenario, self.instruments, self.cash_unit)
-        self.outside = read_outside(scenario)
+        self.outside = read_outside(scenario, calendar_of(scenario))
         self.strategies = {group.name: load_strategy(group, scenario.folder) for group in scenario.agents}
         for name, rows in self.outside.flows.items():
             self.strategies[name] = with_flow(scenario, name, self.strategies[name], rows)

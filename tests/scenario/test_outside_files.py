@@ -258,3 +258,48 @@ def test_a_branch_keeps_the_jumps_of_the_file_and_cannot_change_files(folder: Pa
     assert path_of(other.table("fair_value"), 0) == [(0, 1000.0), (30, pytest.approx(1100.0))]
     with pytest.raises(InputError, match="files: would have changed the past"):
         Simulation.of(state, changes=["files=[]"])
+
+
+CALENDAR = '[calendar]\nday = "30s"\nsession = "20s"\ndates = ["2020-03-09", "2020-03-10", "2020-03-12"]\n'
+
+
+def in_days(folder: Path, kind: str, text: str) -> Scenario:
+    (folder / "outside.csv").write_text(text)
+    market = MARKET.replace('horizon = "60s"', 'horizon = "90s"')
+    (folder / "days.toml").write_text(f'{market}[[files]]\nkind = "{kind}"\npath = "outside.csv"\n{CALENDAR}')
+    return load_scenario(folder / "days.toml")
+
+
+def test_times_may_be_days_and_dates(folder: Path) -> None:
+    rows = "time,instrument,size\n2020-03-09 00:00:05,gilt,0.01\nday 2,gilt,0.02\n"
+    rows += "2020-03-10 close,gilt,0.03\n2020-03-12,gilt,0.04\n"
+    values = run(in_days(folder, "jumps", rows), 1).table("fair_value")
+    assert [t for t, _ in path_of(values, 1)] == [0, 5, 30, 50, 60]
+    for bad, told in (
+        ("2020-03-11,gilt,0.01", "outside.csv:2: time: 2020-03-11 is no date of the calendar; there are: 2020-03-09, "),
+        ("2020-03-10,gilt,0.01\n2020-03-09,gilt,0.01", "outside.csv:3: time: is before the row above it"),
+        ("day 0,gilt,0.01", "outside.csv:2: time: 'day 0' is no time of a day"),
+    ):
+        with pytest.raises(InputError) as caught:
+            dry_run(in_days(folder, "jumps", f"time,instrument,size\n{bad}\n"))
+        assert told in str(caught.value)
+    with pytest.raises(InputError, match="2020-03-10 is no date of the calendar"):
+        dry_run(with_file(folder, "jumps", "time,instrument,size\n2020-03-10,gilt,0.01\n"))
+
+
+def test_flow_leaves_nights_out(folder: Path) -> None:
+    rows = "time,class,instrument,amount\nday 1,officials,gilt,40000\nday 3,officials,gilt,0\n"
+    fills = run(in_days(folder, "flow", rows), 1).table("order_filled")
+    ours = fills[fills["agent_id"] == 1]
+    by_day = (ours["qty_lots"] * ours["side"]).groupby(ours["ts_event_ns"] // (30 * NS_PER_S)).sum()
+    assert by_day.sum() == 40
+    assert abs(by_day[0] - 20) <= 2
+
+
+def test_volatility_is_of_the_calendars_day(folder: Path) -> None:
+    rows = "time,instrument,daily_volatility\n0,gilt,0.01\nday 2,gilt,0\n"
+    values = path_of(run(in_days(folder, "volatility", rows), 1).table("fair_value"), 1)
+    steps = {t: abs(np.log(b / a)) for (_, a), (t, b) in pairwise(values[1:])}
+    assert max(size for t, size in steps.items() if t > 30) == 0
+    # A second is a thirtieth of a day; none of twenty normal draws is five deviations out, and not all are tiny.
+    assert 0.01 / np.sqrt(30) < max(size for t, size in steps.items() if t <= 20) * 2 < 10 * 0.01 / np.sqrt(30)
