@@ -51,7 +51,8 @@ class ScheduledFlow(Strategy):
     """Buys and sells at an even pace what a schedule says of each instrument, from the touch of the lit book.
 
     The pace is even over the time in which the market trades: nights do not count. What nobody offers waits for the
-    next look, also beyond the end of its step. Where nobody quotes its side of the book it asks dealers. The schedule is in ``flow``, or in a file that the scenario names.
+    next look, also beyond the end of its step. Where nobody quotes its side of the book it asks dealers. The schedule
+    is in ``flow``, or in a file that the scenario names.
 
     Source: a choice of this program, for flows that are published by class and day, as in the Financial Accounts of
     the United States.
