@@ -23,6 +23,7 @@ import copy
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
@@ -31,7 +32,7 @@ from typing import Any
 import msgspec
 
 from lob_sim.convert import convert_strict, did_you_mean, refuse_depth
-from lob_sim.errors import ScenarioError
+from lob_sim.errors import ScenarioError, shown
 from lob_sim.scenario.inherit import merged
 from lob_sim.scenario.overrides import unreadable
 from lob_sim.scenario.toml_text import toml_value
@@ -42,10 +43,21 @@ MOST_LIQUID = "@most_liquid"
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One change: the value that every place gets which the path fits."""
+    """One change: what every place gets which the path fits.
+
+    Attributes:
+        path: The places.
+        value: A new value; or else
+        factor: What the number that stands there is multiplied by.
+    """
 
     path: str
-    value: Any
+    value: Any = msgspec.UNSET
+    factor: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is msgspec.UNSET) is (self.factor is None):
+            raise ValueError("value: expected it, or a factor, and not both")
 
 
 class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -150,8 +162,8 @@ def apply_overlays(plain: Mapping[str, Any], overlays: Sequence[Overlay]) -> dic
         for key in ("shocks", "venues"):
             result[key] = [*result.get(key, ()), *copy.deepcopy(getattr(overlay, key))]
         for i, setting in enumerate(overlay.set):
-            for container, key, _ in _fitting(result, setting.path, overlay, f"set[{i}].path"):
-                container[key] = copy.deepcopy(setting.value)
+            for container, key, path in _fitting(result, setting.path, overlay, f"set[{i}].path"):
+                container[key] = _new_value(setting, container, key, f"{overlay.name}: set[{i}].factor: {path}")
         result["overlays"] = [*result.get("overlays", ()), overlay.name]
     return result
 
@@ -177,7 +189,7 @@ def overlay_changes(plain: Mapping[str, Any], overlays: Sequence[Overlay]) -> tu
         after = apply_overlays(plain, [overlay])
         for i, setting in enumerate(overlay.set):
             places = _fitting(after, setting.path, overlay, f"set[{i}].path")
-            changes += [f"{path}={toml_value(setting.value)}" for _, _, path in places]
+            changes += [f"{path}={toml_value(container[key])}" for container, key, path in places]
         plain = after
     return tuple(changes)
 
@@ -199,6 +211,20 @@ def _put_group(scenario: dict[str, Any], given: Mapping[str, Any], where: str) -
         agents[names.index(group["name"])] = group
     else:
         agents.append(group)
+
+
+def _new_value(setting: Setting, container: Any, key: Any, where: str) -> Any:
+    if setting.factor is None:
+        return copy.deepcopy(setting.value)
+    there = container.get(key) if isinstance(container, dict) else container[key]
+    try:
+        # Amounts of money are text in plain data, so that they stay exact.
+        number = Decimal(str(there))
+    except InvalidOperation:
+        raise ScenarioError(f"expected a number there, got {shown(there)}", where) from None
+    product = number * setting.factor
+    whole = isinstance(there, int) and product == product.to_integral_value()
+    return int(product) if whole else float(product) if isinstance(there, float) else f"{product:f}"
 
 
 def _remove(container: Any, key: Any) -> None:
@@ -272,7 +298,7 @@ def _with_names(overlay: Overlay, scenario: Mapping[str, Any]) -> Overlay:
     def path_named(path: str) -> str:
         return path.replace(MOST_LIQUID, safest)
 
-    settings = [Setting(path=path_named(s.path), value=named(s.value)) for s in overlay.set]
+    settings = [msgspec.structs.replace(s, path=path_named(s.path), value=named(s.value)) for s in overlay.set]
     changed = {key: named(getattr(overlay, key)) for key in ("agents", "shocks", "venues")}
     return msgspec.structs.replace(
         overlay, set=settings, remove=[path_named(path) for path in overlay.remove], **changed

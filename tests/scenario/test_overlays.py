@@ -69,7 +69,19 @@ strategy = "strategies.repo_lender:RepoLending"
 params = { term = "5s", schedules = { gilt = { base = 0.02, maximum = 0.2 }, bond = { base = 0.06, maximum = 0.3 } } }
 """
 
+LDI = """
+[[agents]]
+name = "ldi"
+strategy = "strategies.ldi_fund:LdiFund"
+cash = 1_000
+holdings = { gilt = 200_000 }
+params = { liabilities = { gilt = 200_000 } }
+balance_sheet = { tier1 = 101_000, repo = { gilt = 100_000 } }
+"""
+MARKET += LDI
+
 CHANGED = {
+    "ldi_buffers": {"agents.ldi.balance_sheet.repo.gilt", "agents.ldi.balance_sheet.tier1"},
     "all_to_all": {"agents.clients.params.quoting_share"},
     "batches": {"instruments.gilt.lit.batch_interval", "instruments.bond.lit.batch_interval"},
     "calm": {"shocks"},
@@ -156,6 +168,29 @@ def test_overlays_come_in_their_order_and_overrides_after_them(market: Path, tmp
     assert both.overlays == ("first", "second")
 
 
+def test_a_factor_multiplies_what_is_there(market: Path, tmp_path: Path) -> None:
+    text = """
+    [[set]]
+    path = "agents.bank.cash"
+    factor = 1.5
+    [[set]]
+    path = "agents.*.balance_sheet.redemptions.beta"
+    factor = 2
+    [[set]]
+    path = "agents.repo_desk.count"
+    factor = 3
+    """
+    mine = overlay(tmp_path, text)
+    scenario = load_scenario(market, overlays=[mine])
+    assert group(scenario, "bank").cash == 15_000
+    assert group(scenario, "fund").balance_sheet.redemptions.beta == 2.0
+    assert group(scenario, "repo_desk").count == 3
+    plain = scenario_to_dict(load_scenario(market))
+    assert "agents.repo_desk.count=3" in overlay_changes(plain, [load_overlay(mine)])
+    buffered = group(load_scenario(market, overlays=["ldi_buffers"]), "ldi").balance_sheet
+    assert (buffered.repo["gilt"], buffered.tier1) == (50_000, None)
+
+
 def test_a_group_is_added_replaced_removed_or_like_another(market: Path, tmp_path: Path) -> None:
     text = """
     remove = ["agents.strategy=*:BuyAndHold", "agents.bank.balance_sheet.repo.gilt"]
@@ -172,7 +207,7 @@ def test_a_group_is_added_replaced_removed_or_like_another(market: Path, tmp_pat
     size = 0.01
     """
     scenario = load_scenario(market, overlays=[overlay(tmp_path, text)])
-    assert [g.name for g in scenario.agents] == ["bank", "clients", "repo_desk", "small_bank"]
+    assert [g.name for g in scenario.agents] == ["bank", "clients", "repo_desk", "ldi", "small_bank"]
     assert group(scenario, "clients").strategy == "strategies.buy_and_hold:BuyAndHold"
     assert group(scenario, "bank").balance_sheet.repo == {}
     assert group(scenario, "small_bank").balance_sheet == group(scenario, "bank").balance_sheet
@@ -193,7 +228,13 @@ def test_a_group_is_added_replaced_removed_or_like_another(market: Path, tmp_pat
         ('[[agents]]\nstrategy = "x:Y"', "agents[0].name: expected the name of the group"),
         ('[[set]]\npath = "instruments.*.lit.halt"\nvalue = "soon"', "instruments.gilt.lit.halt"),
         ('[[set]]\npath = "instruments.*.lit.hault"\nvalue = "1s"', "unknown key 'hault', did you mean 'halt'?"),
-        ('[[set]]\npath = "shocks"', "set[0]: object missing required field value"),
+        ('[[set]]\npath = "shocks"', "set[0]: value: expected it, or a factor, and not both"),
+        ('[[set]]\npath = "seed"\nvalue = 1\nfactor = 2', "set[0]: value: expected it, or a factor, and not both"),
+        (
+            '[[set]]\npath = "agents.bank.strategy"\nfactor = 2',
+            "set[0].factor: agents.bank.strategy: expected a number",
+        ),
+        ('[[set]]\npath = "agents.bank.cash"\nfactor = 0.000001', "agents.bank.cash: amount 0.01 is off the grid"),
         ('[[sets]]\npath = "shocks"', "unknown key 'sets', did you mean 'set'?"),
         ('description = "nothing"', "changes nothing"),
         ('name = "x"', "unknown key 'name'"),
