@@ -6,7 +6,7 @@ import os
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -20,7 +20,10 @@ from lob_sim.log import open_run
 from lob_sim.log.manifest import MANIFEST_NAME
 from lob_sim.replay.backtest import traded_against
 from lob_sim.sweep.folder import Sweep
-from lob_sim.sweep.tables import curves, maps, notes, summarise
+from lob_sim.sweep.tables import curves, differences, known_metrics, maps, notes, short_paths, summarise
+
+if TYPE_CHECKING:
+    from lob_sim.report.sweep_page import SweepTables
 
 PAGE = "report.html"
 """Name of the page of a run or a sweep in its folder."""
@@ -92,6 +95,7 @@ def write_report(
     from lob_sim.report.render import write_page
     from lob_sim.report.results_page import read_validation, validation_page
     from lob_sim.report.run_page import run_page
+    from lob_sim.report.sweep_page import sweep_page
 
     path = paths[0]
     is_run = len(paths) == 1 and (path / MANIFEST_NAME).is_file()
@@ -110,7 +114,7 @@ def write_report(
             return write_page(against_page(traded, name), target)
         return write_page(run_page(run, name, labels[0] if labels else "", verdicts), target)
     if (path / _SWEEP).is_file():
-        return write_page(_sweep(path), out if out is not None else path / PAGE)
+        return write_page(sweep_page(sweep_tables(path)), out if out is not None else path / PAGE)
     if path.is_file() and path.suffix == ".json":
         text = validation_page(read_validation(path), path.parent)
         return write_page(text, out if out is not None else path.with_name(PAGE))
@@ -188,20 +192,36 @@ def run_names(paths: Sequence[Path]) -> list[str]:
     return ["/".join(path.parts[-n:]) for path in whole]
 
 
-def _sweep(folder: Path) -> str:
-    from lob_sim.report.results_page import sweep_page
+def sweep_tables(folder: Path, metrics: Sequence[str] = ()) -> SweepTables:
+    """What the page and the figures of a sweep show.
+
+    Args:
+        folder: The sweep's folder.
+        metrics: Which metrics are shown; the best known ones if none are given.
+
+    Raises:
+        InputError: No sweep in the folder, or a metric that it does not have.
+        DataError: No run has finished yet.
+    """
+    from lob_sim.report.sweep_page import SweepTables
 
     sweep = Sweep(folder)
     frame = sweep.frame()
-    metrics = list(frame.attrs["metrics"])[:_MOST_METRICS]
-    axes = [axis.path for axis in sweep.manifest.design.axes if frame[axis.path].nunique() > 1]
+    every = [*known_metrics(frame, metrics), *known_metrics(frame, None)]
+    computed = list(dict.fromkeys(every))[:_MOST_METRICS]
+    axes = [axis.path for axis in sweep.manifest.design.axes]
+    varied = [axis for axis in axes if frame[axis].nunique() > 1]
     sampled = sweep.manifest.design.kind != "grid"
     failed = frame.loc[frame["status"] == "failed", "error"].value_counts()
-    return sweep_page(
+    return SweepTables(
         folder.resolve().name,
         notes(sweep, frame),
+        short_paths(axes),
         summarise(frame),
-        curves(frame, metrics, axes, sampled),
-        maps(frame, metrics, [] if sampled else axes),
+        curves(frame, computed, varied, sampled),
+        maps(frame, computed, [] if sampled else varied),
+        differences(frame, computed, [] if sampled else varied),
         {str(error): int(n) for error, n in failed.items()},
+        metrics,
+        sampled,
     )

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lob_sim.cli.reporting import write_report
+from lob_sim.cli.reporting import PAGE, sweep_tables
 from lob_sim.cli.running import Overlays, Overrides
 from lob_sim.cli.terminal import echo_lines
+from lob_sim.extras import need_extra
 from lob_sim.sweep.commands import SweepOptions, sweep, sweep_report
 
 MEASURE = "lob_sim.sweep.measure:measure_crisis"
@@ -80,8 +81,17 @@ def sweep_command(
 
 def report_command(
     directory: Annotated[Path, typer.Argument(help="The sweep's folder.")],
-    metric: Annotated[list[str] | None, typer.Option(help="Only this metric; may be given again.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Show this metric, not the best known ones; may be given again.")
+    ] = None,
 ) -> None:
-    """Show a sweep's summary, complete or not; write figures for a paper, summary.csv and the sweep's page."""
+    """Show a sweep's summary, complete or not; write figures for a paper (PDF, SVG, PNG), summary.csv and its page."""
+    need_extra("report", "jinja2", "matplotlib")
+    from lob_sim.report.render import write_page
+    from lob_sim.report.sweep_page import sweep_page, write_sweep_figures
+
     figures = sweep_report(directory, metric or (), Console())
-    echo_lines([f"figures and summary.csv: {figures}", f"page: {write_report([directory])}"])
+    tables = sweep_tables(directory, metric or ())
+    write_sweep_figures(tables, figures)
+    page = write_page(sweep_page(tables), directory / PAGE)
+    echo_lines([f"figures and summary.csv: {figures}", f"page: {page}"])

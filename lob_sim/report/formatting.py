@@ -76,34 +76,6 @@ LIMITS = {
 }
 
 
-METRICS = {
-    "overshoot_pct": "worst price below fair value (%)",
-    "spread_pct": "mean spread of the lit books (% of fair value)",
-    "lit_absence": "a side of a lit book is empty (share of time)",
-    "quote_absence": "dealers not quoting both sides (share of time)",
-    "bid_absence": "dealers posting no bid (share of time)",
-    "retreats": "withdrawals for fear of informed flow (number)",
-    "rfq_share": "lots dealt by request for quote (share)",
-    "mark_dispersion_pct": "disagreement of marks (% of fair value)",
-    "write_down_pct": "marks below fair value, mean (%)",
-    "forced_lots": "sold by force (lots)",
-    "forced_sellers": "balance sheets forced to sell (number)",
-    "failures": "failures (number)",
-    "tier1_loss": "fall of all Tier 1 capital (currency units)",
-    "recovery_s": "last trade more than 0.2% off fair value (s after the shock)",
-    "calm_forced_lots": "sold by force before the shock (lots)",
-    "calm_quote_absence": "dealers not quoting both sides before the shock (share of time)",
-}
-"""Metric of :func:`lob_sim.analysis.summary.crisis_metrics` → what it is, with its unit."""
-
-
-def metric_text(name: str) -> str:
-    """A metric as people call it, with its unit; a user's own by its name."""
-    metric, _, instrument = name.partition(".")
-    known = METRICS.get(metric, "")
-    return f"{instrument}: {known}" if known and instrument else known or name
-
-
 def limit_text(name: str) -> str:
     """A constraint as people call it; a user's own by its name."""
     return LIMITS.get(name, name)

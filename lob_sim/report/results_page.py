@@ -1,176 +1,23 @@
-"""Pages of results that are tables of numbers rather than a run: sweeps and validation.
-
-They are made from plain tables, so that whoever has some can have a page in the same style.
-"""
+"""The page of a validation: every claim with its reference, its measured value and its verdict."""
 
 from __future__ import annotations
 
 import base64
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from lob_sim.errors import DataError
 from lob_sim.files import read_ordinary, require_inside
-from lob_sim.report.formatting import METRICS, metric_text
-from lob_sim.report.panels.figure import Cell, Figure, Panel, Trace, compact, label
+from lob_sim.report.panels.figure import Cell, Panel, Trace, compact, label
 from lob_sim.report.render import page
 
-_MOST_ROWS = 400
 _STANDARD_ERRORS = 3.0
-_AXIS_CHARACTERS = 36
-_SETTINGS: Mapping[str, Any] = {"horizon_ms": 0, "shocks_ms": [], "agents": [], "instruments": [], "instrument": ""}
-
-
-# --- sweeps --------------------------------------------------------------------------------------------------
-
-
-def sweep_page(
-    name: str,
-    notes: Sequence[str],
-    summary: pd.DataFrame,
-    curves: pd.DataFrame,
-    maps: pd.DataFrame,
-    failures: Mapping[str, int],
-) -> str:
-    """The page of a sweep.
-
-    Args:
-        name: What to call it.
-        notes: What was swept, a sentence each.
-        summary: A row per point and metric: the parameters, ``metric``, ``mean``, ``low``, ``high``, ``n``, ``failed``.
-        curves: A row per axis, value and metric: ``axis``, ``value``, ``metric``, ``mean``, ``low``, ``high``.
-        maps: A row per pair of axes, their values and metric: ``x_axis``, ``y_axis``, ``x``, ``y``, ``metric``,
-            ``mean``; empty with a single axis.
-        failures: Error messages of failed runs, with their numbers.
-    """
-    panels = [*_curve_panels(_measured(curves)), *_map_panels(_measured(maps))]
-    metrics = [str(metric) for metric in summary["metric"].unique()]
-    return page(
-        "sweep.html.j2",
-        panels,
-        dict(_SETTINGS),
-        title=f"Sweep {name}",
-        words=[(metric, words) for metric in metrics if (words := metric_text(metric)) != metric],
-        notes=list(notes),
-        columns=list(summary.columns),
-        numbers=[name for name in summary.columns if pd.api.types.is_numeric_dtype(summary[name])],
-        rows=[[_cell(value) for value in row] for row in summary.head(_MOST_ROWS).itertuples(index=False)],
-        n_rows=len(summary),
-        failures=dict(failures),
-    )
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.5g}"
-    return str(value)
-
-
-def _measured(means: pd.DataFrame) -> pd.DataFrame:
-    """The rows of metrics that some run has a value of."""
-    known = means.loc[means["mean"].notna(), "metric"]
-    return means[means["metric"].isin(known)]
-
-
-def _most_telling(rows: pd.DataFrame) -> str:
-    """The metric to show first: of those whose means differ the best known one."""
-    names = list(rows["metric"].unique())
-    varied = [name for name in names if rows.loc[rows["metric"] == name, "mean"].nunique() > 1]
-    order = list(METRICS)
-    return str(min(varied or names, key=lambda name: order.index(name) if name in order else len(order)))
-
-
-def _curve_panels(curves: pd.DataFrame) -> list[Panel]:
-    panels = []
-    for k, (axis, rows) in enumerate(curves.groupby("axis", sort=False)):
-        variants = {str(metric): [Cell(_curve(own, str(axis)))] for metric, own in rows.groupby("metric", sort=False)}
-        panels.append(
-            Panel(
-                key=f"curve-{k}",
-                title=f"Along {axis}",
-                text="Means with their 95% intervals over seeds.",
-                how="lob_sim.sweep.tables.summarise(sweep.frame())",
-                choice="metric",
-                variants=variants,
-                first=_most_telling(rows),
-                height=340,
-            )
-        )
-    return panels
-
-
-def _curve(rows: pd.DataFrame, axis: str) -> Figure:
-    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in rows["value"])
-    x = list(rows["value"]) if numeric else [label(str(v)) for v in rows["value"]]
-    low, high = compact(rows["low"]), compact(rows["high"])
-    band: Trace = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": x + x[::-1],
-        "y": high + low[::-1],
-        "fill": "toself",
-        "fillcolor": "@bid-pale",
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "name": "95% interval",
-    }
-    mean: Trace = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": x,
-        "y": compact(rows["mean"]),
-        "line": {"color": "@0", "width": 2},
-        "name": "mean",
-        "hovertemplate": "%{y:.5~g}",
-    }
-    metric = "<br>".join(map(label, textwrap.wrap(metric_text(str(rows["metric"].iloc[0])), _AXIS_CHARACTERS)))
-    has_band = np.isfinite(rows[["low", "high"]].to_numpy(dtype=np.float64)).all()
-    axes = {"xaxis": {"title": {"text": label(axis)}}, "yaxis": {"title": {"text": metric}}}
-    return {"data": [band, mean] if has_band else [mean], "layout": axes}
-
-
-def _map_panels(maps: pd.DataFrame) -> list[Panel]:
-    panels = []
-    for k, ((x_axis, y_axis), rows) in enumerate(maps.groupby(["x_axis", "y_axis"], sort=False)):
-        variants = {}
-        for metric, own in rows.groupby("metric", sort=False):
-            table = own.pivot_table(index="y", columns="x", values="mean", sort=True)
-            heat: Trace = {
-                "type": "heatmap",
-                "x": [label(str(v)) for v in table.columns],
-                "y": [label(str(v)) for v in table.index],
-                "z": [compact(row) for row in table.to_numpy()],
-                "colorscale": "Viridis",
-                "colorbar": {"title": {"text": label(str(metric))}, "thickness": 12},
-                "hovertemplate": "%{x}, %{y}: %{z:.5~g}",
-            }
-            axes = {
-                "xaxis": {"title": {"text": label(str(x_axis))}, "type": "category"},
-                "yaxis": {"title": {"text": label(str(y_axis))}, "type": "category"},
-            }
-            variants[str(metric)] = [Cell({"data": [heat], "layout": axes})]
-        panels.append(
-            Panel(
-                key=f"map-{k}",
-                title=f"{x_axis} and {y_axis}",
-                text="Means over seeds at every pair of values.",
-                how="sweep.frame().groupby([x, y])[metric].mean()",
-                choice="metric",
-                variants=variants,
-                first=_most_telling(rows),
-                height=380,
-            )
-        )
-    return panels
-
-
-# --- validation ----------------------------------------------------------------------------------------------
+NO_TIME: Mapping[str, Any] = {"horizon_ms": 0, "shocks_ms": [], "agents": [], "instruments": [], "instrument": ""}
+"""Settings of a page that is not about a run."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -269,7 +116,7 @@ def validation_page(cases: Sequence[Case], folder: Path) -> str:
     return page(
         "validation.html.j2",
         [_distances([claim for claim, _ in claims])],
-        dict(_SETTINGS),
+        dict(NO_TIME),
         title="Validation",
         n_claims=len(claims),
         failing=[(claim, command) for claim, command in claims if not claim.holds],

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
+from lob_sim.analysis.metric_names import main_metrics
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.extras import need_extra
+from lob_sim.files import make_folder, own_folder, write_file
 from lob_sim.scenario import find_scenario, load_scenario
 from lob_sim.sweep.design import Design, DesignKind, SweepFile, load_sweep_file, parse_axis, read_toml
 from lob_sim.sweep.executors import open_executor
 from lob_sim.sweep.folder import Sweep, run_sweep
 from lob_sim.sweep.limits import Limits
 from lob_sim.sweep.progress import progress_bar
-from lob_sim.sweep.report import summary_table, write_figures
+from lob_sim.sweep.report import summary_table
 from lob_sim.sweep.runner import refuse_limits_on_cluster
 from lob_sim.sweep.scenario_task import Measure, plan_scenario_sweep
 from lob_sim.sweep.tables import summarise
@@ -100,25 +102,35 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
         )
     frame = done.frame()
     axes = [axis.path for axis in design.axes]
-    console.print(summary_table(summarise(frame), axes, f"{out.name}: {len(frame)} runs"))
+    summary = summarise(frame)
+    shown = summary[summary["metric"].isin(main_metrics(summary))]
+    console.print(summary_table(shown, axes, f"{out.name}: {len(frame)} runs"))
     return done
 
 
 def sweep_report(directory: Path, metrics: Sequence[str], console: Console) -> Path:
-    """Show the summary of a sweep, complete or not, and write its figures; returns their folder.
+    """Show the summary of a sweep, complete or not, and write ``summary.csv``; returns its folder, ``figures``.
+
+    Args:
+        directory: The sweep's folder.
+        metrics: Which metrics are shown; the best known ones if none are given. The file has these, or all.
+        console: Where to show them.
 
     Raises:
         InputError: No sweep in the folder, or a metric that it does not have.
         DataError: No run has finished yet.
     """
     need_extra("sweep", "scipy")
-    need_extra("report", "matplotlib")
     found = Sweep(directory)
     frame = found.frame()
     axes = [axis.path for axis in found.manifest.design.axes]
     title = f"{directory.name}: {len(frame)} of {found.total} runs"
-    console.print(summary_table(summarise(frame, metrics or None), axes, title))
-    return write_figures(found, metrics or None)
+    summary = summarise(frame, metrics or None)
+    shown = summary[summary["metric"].isin(list(metrics) or main_metrics(summary))]
+    console.print(summary_table(shown, axes, title))
+    folder = make_folder(own_folder(directory, "figures"))
+    write_file(folder / "summary.csv", summary.to_csv(index=False).encode("utf-8", "backslashreplace"))
+    return folder
 
 
 def _read_source(source: str) -> tuple[SweepFile, str]:

@@ -125,6 +125,53 @@ def maps(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str]) -> pd
     return pd.concat(parts)[columns] if parts else pd.DataFrame({column: [] for column in columns})
 
 
+def differences(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str]) -> pd.DataFrame:
+    """What each value of each axis of a grid adds to the first one, under common random numbers.
+
+    Differences are formed seed by seed, after averaging over the other axes; the interval is over seeds. Seeds of which
+    a run has no value at either are left out.
+
+    Returns:
+        ``axis``, ``value``, ``against`` (the first value), ``metric``, ``difference``, ``low``, ``high``, ``n`` seeds.
+    """
+    done = _finished(frame, metrics)
+    rows = []
+    for axis, metric in itertools.product(axes, metrics):
+        means = {
+            value: group.groupby("seed")[metric].mean()
+            for value, group in _along(done.dropna(subset=[metric]), axis, sampled=False)
+        }
+        if not means:
+            continue
+        against, base = next(iter(means.items()))
+        for value, own in list(means.items())[1:]:
+            pairs = (own - base).dropna().to_numpy()
+            found = bootstrap(pairs) if pairs.size else Estimate(np.nan, np.nan, np.nan, 0, 0.95)
+            rows.append((axis, value, against, metric, found.value, found.low, found.high, found.n))
+    return pd.DataFrame(rows, columns=["axis", "value", "against", "metric", "difference", "low", "high", "n"])
+
+
+_CONTAINERS = frozenset({"agents", "instruments", "params", "balance_sheet", "policy"})
+
+
+def short_paths(paths: Sequence[str]) -> dict[str, str]:
+    """Paths of a scenario as short as they can be while no two are alike: ``agents.dealer.count`` is ``dealer.count``.
+
+    The words that only say where a member is found are left out, and of the others as many of the last ones kept as it
+    takes, two at least; where that does not tell two paths apart they stay whole.
+    """
+    words = {path: [word for word in path.split(".") if word not in _CONTAINERS] or [path] for path in paths}
+    short = {}
+    for path, own in words.items():
+        others = [other for key, other in words.items() if key != path]
+        lengths = range(min(2, len(own)), len(own) + 1)
+        distinct = (n for n in lengths if all(own[-n:] != other[-n:] for other in others))
+        n = next(distinct, 0)
+        short[path] = ".".join(own[-n:]) if n else path
+    # A shortened path may be another's whole one.
+    return short if len(set(short.values())) == len(short) else {path: path for path in paths}
+
+
 def notes(sweep: Sweep, frame: pd.DataFrame) -> list[str]:
     """What was swept, and how far it is, in sentences."""
     manifest = sweep.manifest

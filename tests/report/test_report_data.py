@@ -83,13 +83,11 @@ def market_of(prices: list[tuple[int, int]], values: list[tuple[int, float]]) ->
     """A log of one instrument: lit trades (second, ticks) and fair values (second, ticks)."""
     header = crisis().header
     recorder = MemoryRecorder()
-    rows: list[tuple[int, Event]] = [
-        (second, FairValue(second * NS_PER_S, 0, ticks, False)) for second, ticks in values
-    ]
-    rows += [
-        (second, Trade(second * NS_PER_S, 0, k + 1, ticks, 1, Side.BUY, 1, 2))
-        for k, (second, ticks) in enumerate(prices)
-    ]
+    rows: list[tuple[int, Event]] = []
+    for second, value in values:
+        rows.append((second, FairValue(second * NS_PER_S, 0, value, False)))
+    for k, (second, ticks) in enumerate(prices):
+        rows.append((second, Trade(second * NS_PER_S, 0, k + 1, ticks, 1, Side.BUY, 1, 2)))
     for _, message in sorted(rows, key=lambda row: row[0]):
         recorder.record(message)
     return run_in_memory(recorder, msgspec.structs.replace(header, instruments=header.instruments[:1]))

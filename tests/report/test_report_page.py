@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import lob_sim
 from lob_sim import Run, open_run, run
+from lob_sim.analysis.metric_names import metric_text
 from lob_sim.analysis.summary import crisis_metrics
 from lob_sim.cli.app import app
 from lob_sim.cli.reporting import run_names, write_report
@@ -31,9 +32,11 @@ from lob_sim.report.data.timeline import timeline
 from lob_sim.report.formatting import money_text, time_text
 from lob_sim.report.panels.figure import compact, ms
 from lob_sim.report.render import embed, write_page
-from lob_sim.report.results_page import Case, Claim, sweep_page, validation_page
+from lob_sim.report.results_page import Case, Claim, validation_page
 from lob_sim.report.run_page import run_page
+from lob_sim.report.sweep_page import SweepTables, sweep_page
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
+from lob_sim.sweep import bootstrap, compare_groups
 from lob_sim.sweep.folder import Sweep
 
 EVIL = "</script><script>alert(1)</script>\"><img src=x onerror='alert(2)'>&\u2028"
@@ -214,11 +217,16 @@ def evil_scenario(tmp_path: Path) -> Scenario:
 def pages_of_evil(tmp_path: Path) -> Iterator[str]:
     finished = run(evil_scenario(tmp_path))
     yield run_page(finished, f"folder{EVIL}")
-    yield compare_page({f"a{EVIL}": finished, f"b{EVIL}": finished}, {f"a{EVIL}": EVIL}, EVIL, EVIL)
-    table = pd.DataFrame({EVIL: [1.0, 2.0], "metric": EVIL, "mean": 1.0, "low": 0.5, "high": 1.5, "n": 2, "failed": 0})
+    pair = {f"a{EVIL}": finished, f"b{EVIL}": finished}
+    yield compare_page(pair, {f"a{EVIL}": EVIL}, EVIL, EVIL)
+    seeds = {name: pd.DataFrame([crisis_metrics(finished)], index=[1]) for name in pair}
+    yield compare_page(pair, {}, seeds=seeds, table=compare_groups(seeds))
+    ends = {"metric": EVIL, "low": 0.5, "high": 1.5, "n": 2}
+    table = pd.DataFrame({"point": [0, 1], EVIL: [1.0, 2.0], "mean": 1.0, "failed": 0, **ends})
+    added = pd.DataFrame({"axis": [EVIL], "value": [EVIL], "against": EVIL, "difference": 1.0, **ends})
     curves = pd.DataFrame({"axis": EVIL, "value": [EVIL, "x"], "metric": EVIL, "mean": 1.0, "low": 0.5, "high": 1.5})
     maps = pd.DataFrame({"x_axis": EVIL, "y_axis": EVIL, "x": [EVIL, "1"], "y": EVIL, "metric": EVIL, "mean": 1.0})
-    yield sweep_page(EVIL, [EVIL], table, curves, maps, {EVIL: 3})
+    yield sweep_page(SweepTables(EVIL, [EVIL], {EVIL: EVIL}, table, curves, maps, added, {EVIL: 3}))
     claim = Claim(EVIL, 1.0, 1.0, 0.1, "=", 0.0, "holds", EVIL)
     yield validation_page([Case(EVIL, EVIL, [claim], [], EVIL, [])], tmp_path)
 
@@ -262,6 +270,55 @@ def test_a_comparison_shows_the_metrics_of_each_and_shares_axes() -> None:
         low, high = figure["layout"]["yaxis"]["range"]
         drawn = [y for t in figure["data"] if t.get("yaxis", "y") == "y" for y in t["y"] if y is not None]
         assert low < min(drawn) <= max(drawn) < high
+
+
+def test_one_seeds_differences_say_that_they_are_one_seeds() -> None:
+    same = compare_page({"a": crisis(), "b": crisis()}, {})
+    assert "of one seed" in same
+    assert "the differences are that seed's" in same
+    other = compare_page({"a": crisis(), "b": run(SPIRAL, 2, overrides=[*BRIEF, "horizon=90s"])}, {})
+    assert "have different seeds" in other
+
+
+def test_runs_with_one_label_are_seeds_of_a_group(tmp_path: Path) -> None:
+    """Means and paired differences over seeds, with Student's intervals, from the metrics of each run."""
+    brief = ["horizon=90s", "shocks.0.at=20s"]
+    paths, labels, found = [], [], {}
+    for label, size in (("mild", -0.02), ("hard", -0.06)):
+        for seed in (1, 2, 3):
+            paths.append(tmp_path / f"{label}{seed}")
+            labels.append(label)
+            done = run(SPIRAL, seed, out=paths[-1], overrides=[*brief, f"shocks.0.size={size}"])
+            found[label, seed] = crisis_metrics(done)["mark_dispersion_pct"]
+    text = write_report(paths, tmp_path / "c.html", labels).read_text(encoding="utf-8")
+    row = text[text.index('data-metric="mark_dispersion_pct"') :].partition("</tr>")[0]
+    shown = re.findall(r">([^<>\s][^<>]*)</?(?:small|b|td)", row.partition("</td>")[2])
+    mild, hard = (np.array([found[label, seed] for seed in (1, 2, 3)]) for label in ("mild", "hard"))
+    for values, form in ((mild, ".3f"), (hard, ".3f"), (hard - mild, "+.3f")):
+        expected = bootstrap(values)
+        assert format(expected.value, form) in shown
+        assert f"{format(expected.low, form)} to {format(expected.high, form)}" in shown
+    assert text.count("n = 3") == 2
+    assert "of one seed" not in text
+    drawn = payload(text)["panels"]["over-seeds"]["variants"]["disagreement of marks (% of value)"][0]["data"]
+    assert [trace["y"] for trace in drawn[:3]] == [pytest.approx(list(pair)) for pair in zip(mild, hard, strict=True)]
+    # What is no group is refused.
+    for chosen, given, said in (
+        ([paths[0], paths[0].parent / "mild1b"], ["x", "x"], "has seed 1 like another"),
+        ([paths[0], paths[4]], ["x", "x"], "another scenario"),
+        ([paths[0], paths[4]], ["x"], "expected one for each"),
+    ):
+        if "mild1b" in str(chosen[1]):
+            shutil.copytree(paths[0], chosen[1])
+        with pytest.raises(InputError, match=said):
+            write_report(chosen, tmp_path / "none.html", given)
+    assert not (tmp_path / "none.html").exists()
+
+
+def test_a_label_is_the_heading(folder: Path, tmp_path: Path) -> None:
+    arguments = ["report", str(folder), "--label", "Base case", "--out", str(tmp_path / "p.html")]
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    assert "<h1>Base case</h1>" in (tmp_path / "p.html").read_text(encoding="utf-8")
 
 
 def test_runs_are_named_by_as_much_of_their_paths_as_it_takes(tmp_path: Path) -> None:
@@ -355,8 +412,9 @@ def test_a_sweep_has_a_page_with_its_means(tmp_path: Path) -> None:
     text = write_report([tmp_path / "sweep"]).read_text(encoding="utf-8")
     assert "4 of 4 runs are there, 0 failed" in text
     frame = Sweep(tmp_path / "sweep").frame()
-    figure = payload(text)["panels"]["curve-0"]["variants"]["spread_pct"][0]
+    figure = payload(text)["panels"]["curve-0"]["variants"][metric_text("spread_pct")][0]
     mean = next(t for t in figure["data"] if t["name"] == "mean")
+    assert mean["mode"] == "markers"  # Nothing was run between two levels.
     assert mean["x"] == ["20s", "30s"]
     assert mean["y"] == pytest.approx(frame.groupby("horizon")["spread_pct"].mean().to_list())
 

@@ -8,11 +8,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from sweep_tasks import failing, noisy
+from typer.testing import CliRunner
 
+from lob_sim.analysis.metric_names import main_metrics
+from lob_sim.cli.app import app
+from lob_sim.cli.reporting import sweep_tables
 from lob_sim.errors import InputError
+from lob_sim.report.sweep_page import write_sweep_figures
 from lob_sim.sweep import Axis, Design, Serial, SweepPlan, TaskSpec, bootstrap, parse_axis, run_sweep
-from lob_sim.sweep.report import curve, heat_map, summary_table, write_figures
-from lob_sim.sweep.tables import summarise
+from lob_sim.sweep.report import summary_table
+from lob_sim.sweep.tables import short_paths, summarise
 
 
 def swept(tmp_path, axes, task=noisy, kind="grid", n=0, seeds=6):
@@ -56,53 +61,102 @@ def test_many_metrics_get_a_row_each() -> None:
 def test_unknown_metric_is_refused_with_the_nearest(tmp_path) -> None:
     sweep = swept(tmp_path, [Axis("x", (1, 5))])
     with pytest.raises(InputError, match=r"no metric 'nois', did you mean 'noise'"):
-        write_figures(sweep, ["nois"])
+        sweep_tables(sweep.directory, ["nois"])
 
 
-def test_curve_shows_the_means_at_the_values_of_the_axis(tmp_path) -> None:
-    frame = swept(tmp_path, [Axis("x", (1, 2, 4)), Axis("w", (0, 1))]).frame()
-    line = curve(frame, "y", "x", sampled=False).axes[0].lines[0]
-    assert np.asarray(line.get_xdata()).tolist() == [1, 2, 4]
-    assert np.allclose(line.get_ydata(), frame.groupby("x")["y"].mean())
+def test_a_metric_has_its_meaning_beside_it() -> None:
+    rows = [{"point": 0, "x": 7, "metric": "spread_pct", "mean": 1.5, "low": 1.0, "high": 2.0, "n": 3, "failed": 0}]
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(summary_table(pd.DataFrame(rows), ["x"]))
+    assert "spread_pct: mean spread of the lit books (% of fair value)" in " ".join(console.export_text().split())
 
 
-def test_curve_over_names_is_labelled(tmp_path) -> None:
-    frame = swept(tmp_path, [Axis("mode", ("slow", "fast"))]).frame()
-    labels = [t.get_text() for t in curve(frame, "y", "mode", sampled=False).axes[0].get_xticklabels()]
-    assert labels == ["fast", "slow"]
+def test_a_few_metrics_are_told_unless_others_are_asked_for() -> None:
+    def told(**means: tuple[float, float]) -> list[str]:
+        return main_metrics(pd.DataFrame([(m, v) for m, vs in means.items() for v in vs], columns=["metric", "mean"]))
+
+    assert told(forced_lots=(0.0, 0.0), spread_pct=(1.0, 2.0), a=(1.0, 2.0)) == ["spread_pct"]
+    assert told(forced_lots=(0.0, 0.0)) == ["forced_lots"]
+    assert told(**dict.fromkeys("abcdefgh", (1.0, 2.0))) == list("abcdef")
+
+
+def test_curves_are_the_means_at_the_values_of_the_axis(tmp_path) -> None:
+    sweep = swept(tmp_path, [Axis("x", (1, 2, 4)), Axis("w", (0, 1))])
+    frame, found = sweep.frame(), sweep_tables(sweep.directory).curves
+    own = found[(found["axis"] == "x") & (found["metric"] == "y")]
+    assert own["value"].tolist() == [1, 2, 4]
+    assert np.allclose(own["mean"], frame.groupby("x")["y"].mean())
 
 
 def test_curve_of_a_sample_is_binned_over_points(tmp_path) -> None:
-    frame = swept(tmp_path, [Axis("x", (), 0, 1), Axis("w", (), 0, 1)], kind="sobol", n=64, seeds=2).frame()
-    line = curve(frame, "y", "x", sampled=True).axes[0].lines[0]
-    assert len(np.asarray(line.get_xdata())) == 8
+    sweep = swept(tmp_path, [Axis("x", (), 0, 1), Axis("w", (), 0, 1)], kind="sobol", n=64, seeds=2)
+    tables = sweep_tables(sweep.directory)
+    assert tables.is_sampled
+    own = tables.curves.query("axis == 'x' and metric == 'y'")
     # Eight bins of a sample of [0, 1]: their centres, to within half a bin.
-    assert np.allclose(np.asarray(line.get_xdata()), (np.arange(8) + 0.5) / 8, atol=1 / 16)
-    slope = np.polyfit(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), 1)[0]
+    assert np.allclose(own["value"].to_numpy(float), (np.arange(8) + 0.5) / 8, atol=1 / 16)
+    slope = np.polyfit(own["value"].to_numpy(float), own["mean"].to_numpy(float), 1)[0]
     assert slope == pytest.approx(2.0, abs=1e-6)  # Common random numbers: the noise is the same everywhere.
+    assert not len(tables.differences)
 
 
-def test_heat_map_has_each_mean_in_its_cell(tmp_path) -> None:
-    frame = swept(tmp_path, [Axis("x", (1, 2, 4)), Axis("w", (0, 1))]).frame()
-    image = np.asarray(heat_map(frame, "y", "x", "w", sampled=False).axes[0].images[0].get_array())
-    assert image.shape == (2, 3)
-    assert np.allclose(image, frame.groupby(["w", "x"])["y"].mean().unstack("x"))
+def test_a_map_has_each_mean_in_its_cell(tmp_path) -> None:
+    sweep = swept(tmp_path, [Axis("x", (1, 2, 4)), Axis("w", (0, 1))])
+    found = sweep_tables(sweep.directory).maps.query("metric == 'y'").pivot(index="y", columns="x", values="mean")
+    assert np.allclose(found, sweep.frame().groupby(["w", "x"])["y"].mean().unstack("x"))
 
 
-def test_figures_of_every_metric_and_axis_and_a_table(tmp_path) -> None:
+def test_differences_are_paired_by_seed(tmp_path) -> None:
+    """What the seed does to both sides cancels: y is 2 x and noise, and the interval of the difference has no width."""
+    sweep = swept(tmp_path, [Axis("x", (1, 3)), Axis("w", (0, 1))])
+    frame, found = sweep.frame(), sweep_tables(sweep.directory).differences
+    row = found.query("axis == 'x' and metric == 'y'").iloc[0]
+    by_seed = frame.groupby(["x", "seed"])["y"].mean().unstack("x")
+    expected = bootstrap((by_seed[3] - by_seed[1]).to_numpy())
+    assert (row["difference"], row["low"], row["high"]) == (expected.value, expected.low, expected.high)
+    assert (row["against"], row["value"], row["n"]) == (1, 3, 6)
+    # Control: of unpaired samples it would be far wider.
+    unpaired = bootstrap(by_seed[3].to_numpy()).high - bootstrap(by_seed[3].to_numpy()).low
+    assert row["high"] - row["low"] < unpaired / 100
+
+
+@pytest.mark.parametrize(
+    ("paths", "short"),
+    [
+        (["agents.dealer.count", "horizon"], ["dealer.count", "horizon"]),
+        (["agents.dealer.params.prior_alpha"], ["dealer.prior_alpha"]),
+        (["agents.a.params.belief.sd", "agents.b.params.belief.sd"], ["a.belief.sd", "b.belief.sd"]),
+        (["agents.x.count", "x.count"], ["agents.x.count", "x.count"]),
+    ],
+)
+def test_shortened_paths_stay_distinct(paths: list[str], short: list[str]) -> None:
+    assert list(short_paths(paths).values()) == short
+    assert len(set(short)) == len(paths)
+
+
+def test_the_command_writes_figures_of_every_metric_and_axis_and_a_table(tmp_path) -> None:
     sweep = swept(tmp_path, [parse_axis("x=1,2,3"), parse_axis("w=a,b")], failing)
-    folder = write_figures(sweep)
-    files = {path.name for path in folder.glob("*.png")}
-    assert files == {f"{k}.png" for k in ("curve-y-x", "curve-y-w", "map-y-x-w")} | {
-        f"{k}.png" for k in ("curve-noise-x", "curve-noise-w", "map-noise-x-w")
+    asked = ["--metric", "y", "--metric", "noise"]  # The noise is the same at every point, and would not be told.
+    done = CliRunner().invoke(app, ["sweep-report", str(sweep.directory), *asked], catch_exceptions=False)
+    assert done.exit_code == 0
+    folder = sweep.directory / "figures"
+    stems = {f"{kind}-{metric}-{axes}" for metric in ("y", "noise") for kind, axes in KINDS}
+    assert {path.name for path in folder.iterdir()} == {"summary.csv"} | {
+        f"{stem}.{form}" for stem in stems for form in ("pdf", "svg", "png")
     }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
+    assert all(path.read_bytes().startswith(b"%PDF") for path in folder.glob("*.pdf"))
     assert len(pd.read_csv(folder / "summary.csv")) == 6 * 2
+    assert (sweep.directory / "report.html").is_file()
+
+
+KINDS = (("curve", "x"), ("curve", "w"), ("map", "x-w"))
 
 
 def test_one_point_has_a_table_and_no_figure(tmp_path) -> None:
-    folder = write_figures(swept(tmp_path, [], seeds=1))
-    assert [path.name for path in folder.iterdir()] == ["summary.csv"]
+    tables = sweep_tables(swept(tmp_path, [], seeds=1).directory)
+    assert write_sweep_figures(tables, tmp_path) == []
+    assert len(tables.summary) == 2
 
 
 def nothing(spec: TaskSpec) -> dict[str, float]:
@@ -110,12 +164,6 @@ def nothing(spec: TaskSpec) -> dict[str, float]:
 
 
 def test_what_no_run_has_a_value_of_has_a_row_and_no_figure(tmp_path) -> None:
-    folder = write_figures(swept(tmp_path, [parse_axis("x=1,2"), parse_axis("w=a,b")], nothing))
-    assert {path.name.split("-")[1] for path in folder.glob("*.png")} == {"found"}
-    assert set(pd.read_csv(folder / "summary.csv")["metric"]) == {"found", "missing", "endless"}
-
-
-def test_the_same_sweep_gives_the_same_figures(tmp_path) -> None:
-    sweep = swept(tmp_path, [parse_axis("x=1,2,3")])
-    first, again = (write_figures(sweep, ["y"], tmp_path / name) / "curve-y-x.png" for name in ("a", "b"))
-    assert first.read_bytes() == again.read_bytes()
+    tables = sweep_tables(swept(tmp_path, [parse_axis("x=1,2"), parse_axis("w=a,b")], nothing).directory)
+    assert {path.name.split("-")[1] for path in write_sweep_figures(tables, tmp_path)} == {"found"}
+    assert set(tables.summary["metric"]) == {"found", "missing", "endless"}
