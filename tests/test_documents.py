@@ -186,8 +186,11 @@ def make_what_the_report_page_speaks_of(folder: Path) -> None:
     """Runs of a market with balance sheets, a sweep and a validation, under the names of that document."""
     (folder / "crisis.toml").write_text(next(b.text for b in blocks(MARKET) if b.title), encoding="utf-8")
     assert lob_sim(["run", "crisis.toml", "--set", "horizon=3min", "--out", "RUN"]) == 0
-    for name in ("RUN_A", "RUN_B", "RUN_C"):
-        shutil.copytree(folder / "RUN", folder / name)
+    # Two seeds of two markets, which differ by what money is called.
+    shutil.copytree(folder / "RUN", folder / "RUN_A")
+    for name, seed, currency in (("RUN_B", "2", "$"), ("RUN_C", "1", "EUR"), ("RUN_D", "2", "EUR")):
+        changes = ["--seed", seed, "--set", "horizon=3min", "--set", f"currency={currency}"]
+        assert lob_sim(["run", "crisis.toml", *changes, "--out", name]) == 0
     short = ["--set", "horizon=2min", "--seeds", "2", "--workers", "1"]
     assert lob_sim(["sweep", "dealer_market", "--over", "agents.dealer.count=2,3", *short, "--out", "SWEEP_DIR"]) == 0
     (folder / "calm.json").write_text("{}", encoding="utf-8")

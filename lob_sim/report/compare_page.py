@@ -164,11 +164,17 @@ def group_rows(table: pd.DataFrame, currency: str = "$") -> list[MetricRow]:
 
 
 def _text(value: float, form: str) -> str:
-    return "–" if math.isnan(value) else format(value, form)
+    return "–" if math.isnan(value) else _number(value, form)
 
 
 def _interval(low: float, high: float, form: str) -> str:
-    return "" if math.isnan(low) else f"{format(low, form)} to {format(high, form)}"
+    return "" if math.isnan(low) else f"{_number(low, form)} to {_number(high, form)}"
+
+
+def _number(value: float, form: str) -> str:
+    """A number in a format of :data:`SHOWN`; what is rounded to nothing has no minus."""
+    sign, rest = ("+", form[1:]) if form.startswith("+") else ("", form)
+    return format(value, f"{sign}z{rest}").replace("-", "−")
 
 
 def _over_seeds(seeds: Mapping[str, pd.DataFrame], table: pd.DataFrame, currency: str) -> Panel:
@@ -187,7 +193,7 @@ def _over_seeds(seeds: Mapping[str, pd.DataFrame], table: pd.DataFrame, currency
                 "name": label(f"seed {seed}"),
                 "x": names,
                 "y": compact([factor * _value(frame, seed, metric) for frame in seeds.values()]),
-                "line": {"color": "@none", "width": 1},
+                "line": {"color": "@7", "width": 1},
                 "marker": {"color": "@muted", "size": 4},
                 "showlegend": False,
                 "hovertemplate": label(f"seed {seed}") + ": %{y:.4~g}",

@@ -41,6 +41,8 @@ _NOTABLE_PCT = 0.25
 """Smallest distance from fair value, in per cent, that a headline names."""
 _NOTABLE_NS: Ns = 10 * NS_PER_S
 """Shortest time for which a price must have stood away from fair value to be more than a shock that arrives."""
+_WORTH_TELLING = 0.25
+"""Share of the worst drama that a second one must be of to be told with it."""
 _SIDES = {1: "above", -1: "below"}
 
 
@@ -164,7 +166,8 @@ def _price_clause(run: Run) -> str:
         return "nothing was traded"
     if not len(run.table("fair_value")):
         return ""
-    worst = drama(run)[:2]
+    told = drama(run)
+    worst = [one for one in told[:2] if one.area_pct_min >= _WORTH_TELLING * told[0].area_pct_min]
     if worst:
         return list_text([_stood(run, one, k) for k, one in enumerate(worst)])
     start_ns = window_ns(run)[0]

@@ -180,7 +180,7 @@ def _differences(tables: SweepTables, metrics: Sequence[str]) -> list[Cells]:
                 cells.append(("–", "", False))
                 continue
             clear = bool(row.low > 0 or row.high < 0)
-            cells.append((f"{row.difference:+.4g}", _ends(row.low, row.high), clear))
+            cells.append((f"{row.difference:+.4g}".replace("-", "−"), _ends(row.low, row.high), clear))
         name = tables.names.get(str(axis), str(axis))
         rows.append(Cells([name, f"{_cell(value)} less {_cell(against)}", str(own["n"].max())], cells))
     return rows
@@ -188,9 +188,9 @@ def _differences(tables: SweepTables, metrics: Sequence[str]) -> list[Cells]:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "–" if np.isnan(value) else f"{value:.4g}"
+        return "–" if np.isnan(value) else f"{value:.4g}".replace("-", "−")
     return str(value)
 
 
 def _ends(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f"{low:.3g} to {high:.3g}"
+    return "" if np.isnan(low) else f"{low:.3g} to {high:.3g}".replace("-", "−")

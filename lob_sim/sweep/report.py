@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _TABLE_ROWS = 200
-_METRIC_COLUMNS = 4
+_METRIC_COLUMNS = 2
 
 
 def summary_table(summary: pd.DataFrame, axes: Sequence[str], title: str = "") -> Table:

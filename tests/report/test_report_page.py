@@ -260,7 +260,7 @@ def test_a_comparison_shows_the_metrics_of_each_and_shares_axes() -> None:
     row = next(row for row in metric_rows(metrics) if row.name == "overshoot_pct")
     values = [m["overshoot_pct"] for m in metrics]
     assert row.values == [f"{value:.2f}" for value in values]
-    assert row.differences == [f"{values[1] - values[0]:+.2f}"]
+    assert row.differences == [f"{values[1] - values[0]:+.2f}".replace("-", "−")]
     assert set(SHOWN) <= set(metrics[1])
     assert 'href="c/report.html"' in text
     figures = payload(text)["panels"]["price"]["variants"]["treasury"]
@@ -296,8 +296,8 @@ def test_runs_with_one_label_are_seeds_of_a_group(tmp_path: Path) -> None:
     mild, hard = (np.array([found[label, seed] for seed in (1, 2, 3)]) for label in ("mild", "hard"))
     for values, form in ((mild, ".3f"), (hard, ".3f"), (hard - mild, "+.3f")):
         expected = bootstrap(values)
-        assert format(expected.value, form) in shown
-        assert f"{format(expected.low, form)} to {format(expected.high, form)}" in shown
+        value, low, high = (format(x, form).replace("-", "−") for x in (expected.value, expected.low, expected.high))
+        assert {value, f"{low} to {high}"} <= set(shown)
     assert text.count("n = 3") == 2
     assert "of one seed" not in text
     drawn = payload(text)["panels"]["over-seeds"]["variants"]["disagreement of marks (% of value)"][0]["data"]
