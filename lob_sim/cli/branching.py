@@ -64,7 +64,8 @@ def branch_command(
             raise InputError(f"is beyond the horizon, {format_time(horizon_ns)}", f"--at {at}")
         entry = BranchEntry(at_ns, False, changes, seed)
         branches = (*header.branches, entry) if entry.changes or seed is not None else header.branches
-        simulation = Simulation.again(msgspec.structs.replace(header, branches=branches), folder)
+        parent = path if branches != header.branches else None
+        simulation = Simulation.again(msgspec.structs.replace(header, branches=branches), folder, parent)
     with simulation:
         simulation.finish()
     echo_lines([str(folder)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from heapq import heappop, heappush
@@ -13,7 +14,7 @@ import msgspec
 
 from lob_sim.account.injection import say
 from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
-from lob_sim.errors import InputError, StrategyError
+from lob_sim.errors import DataError, InputError, StrategyError
 from lob_sim.files import safe_names
 from lob_sim.interactive.branching import Turn, apply_turn, turn_of
 from lob_sim.interactive.opening import dry_run, header_of
@@ -28,6 +29,7 @@ from lob_sim.interactive.readings import (
 )
 from lob_sim.interactive.state import KeptState, keep, reseeded
 from lob_sim.log import BranchEntry, DirectoryRecorder, MemoryRecorder, Run, RunHeader, open_run, run_in_memory
+from lob_sim.log.source import lies_beside
 from lob_sim.messages import AgentCommand
 from lob_sim.rng import checked_seed
 from lob_sim.scenario import Scenario, errors_name, load_scenario, parse_scenario
@@ -89,13 +91,14 @@ class Simulation:
         branches: tuple[BranchEntry, ...] = (),
         *,
         held: bool = False,
+        parent: Path | None = None,
     ) -> None:
         if out is not None:
             dry_run(scenario)
         plan = MarketPlan(scenario)
         chosen = scenario.seed if seed is None else seed
         header = msgspec.structs.replace(header_of(plan, chosen), branches=branches)
-        recorder = MemoryRecorder() if out is None else DirectoryRecorder(out, header)
+        recorder = MemoryRecorder() if out is None else DirectoryRecorder(out, header, parent)
         self._begin(World(plan, chosen, recorder), recorder, header, is_after=False)
         self._is_held = True
         if not held:
@@ -165,7 +168,7 @@ class Simulation:
             with suppress(StrategyError):
                 apply_turn(state.trial(), turn)
             header = msgspec.structs.replace(known.run, branches=(*known.run.branches, entry))
-            world, recorder, header = state.restore(out, header)
+            world, recorder, header = state.restore(out, header, refers=True)
         simulation = Simulation.__new__(Simulation)
         simulation._begin(world, recorder, header, is_after=known.is_after)
         if turn is not None:
@@ -173,16 +176,19 @@ class Simulation:
         return simulation
 
     @staticmethod
-    def again(header: RunHeader, out: str | Path | None = None) -> Simulation:
+    def again(header: RunHeader, out: str | Path | None = None, parent: Path | None = None) -> Simulation:
         """A run from its beginning once more, branches and all: at the instant of the last, or at 0.
 
         Args:
             header: What is known of the run; what somebody injected is not in it.
             out: Directory for the log, new or empty; without it the log is kept in memory.
+            parent: Directory of the run that the last branch leaves: the log refers to it for the rows up to there,
+                if it lies beside ``out``.
 
         Raises:
             ScenarioError: The scenario or a branch does not hold; nothing has been written then.
             InputError: A branch is beyond the horizon, or before another.
+            DataError: The run again is not the parent's.
             OutputError: ``out`` is not empty or cannot be written.
             StrategyError: A strategy raised.
         """
@@ -195,13 +201,27 @@ class Simulation:
         if at_ns != sorted(at_ns) or any(ts_ns > scenario.horizon for ts_ns in at_ns):
             raise InputError("are beyond the horizon or not in order of time", "branches")
         simulation = Simulation.__new__(Simulation)
-        simulation._open(scenario, header.seed_entropy, out, header.branches)
-        for turn in turns:
+        beside = parent if parent is not None and out is not None and lies_beside(parent, Path(out)) else None
+        simulation._open(scenario, header.seed_entropy, out, header.branches, parent=beside)
+        for i, turn in enumerate(turns, 1):
             simulation.run_until(turn.entry.at_ns)
             if turn.entry.is_after:
                 simulation.step()
+            if i == len(turns):
+                simulation._cut()
             simulation._turn(turn)
         return simulation
+
+    def _cut(self) -> None:
+        """What follows is on this run's log alone; a log whose past is not the parent's is taken back."""
+        if not isinstance(self._recorder, DirectoryRecorder):
+            return
+        try:
+            with self._going():
+                self._recorder.cut()
+        except DataError:
+            shutil.rmtree(self._recorder.path, ignore_errors=True)
+            raise
 
     def _turn(self, turn: Turn) -> None:
         with self._going():

@@ -146,13 +146,14 @@ class KeptState(NamedTuple):
             )
 
     def restore(
-        self, out: str | Path | None = None, header: RunHeader | None = None
+        self, out: str | Path | None = None, header: RunHeader | None = None, *, refers: bool = False
     ) -> tuple[World, MemoryRecorder | DirectoryRecorder, RunHeader]:
         """The market and its log, made again.
 
         Args:
             out: The new run directory; to be given where the log so far is in one.
             header: What is known of the run that goes on; that of the state if left out.
+            refers: Whether the log so far may stay in its folder alone, if the new one lies beside it.
 
         Raises:
             DataError: What it refers to is not there, or is not what it was.
@@ -172,7 +173,7 @@ class KeptState(NamedTuple):
             memory = MemoryRecorder.going_on_from(kept)
             return self._load(self.world, memory), memory, known
         if in_folder:
-            directory = DirectoryRecorder.going_on_from(kept, out, known)
+            directory = DirectoryRecorder.going_on_from(kept, out, known, refers=refers)
         else:
             directory = DirectoryRecorder(out, known)
             directory.take_up(kept)

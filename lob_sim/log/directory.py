@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import threading
 from bisect import bisect_left
@@ -15,8 +16,9 @@ from typing import Any, NamedTuple
 
 from lob_sim.errors import LobSimError
 from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, KeptRows, Rows, n_encodable
-from lob_sim.log.manifest import COMPLETE, EVENTS, FAILED, INTERRUPTED, Manifest, RunHeader
+from lob_sim.log.manifest import COMPLETE, EVENTS, FAILED, INTERRUPTED, Manifest, RunHeader, read_manifest
 from lob_sim.log.parts import ChunkWriter, KeptChunks, claim_folder, unchanged_bytes
+from lob_sim.log.source import lies_beside, require_same_past
 from lob_sim.messages import Message
 from lob_sim.units import Ns
 
@@ -62,19 +64,24 @@ class DirectoryRecorder(HotRecorder):
     Args:
         path: The directory: new or empty.
         header: What is known of the run before it begins.
+        parent: The directory of a run that has the rows to come, up to :meth:`cut`, if it lies beside this one; they
+            are then not written again.
 
     Raises:
+        DataError: The parent is not a run directory.
         OutputError: The directory cannot be made or is not empty; from later calls: it cannot be written.
         InputError: From later calls: a command holds a value that the log cannot.
         InvariantError: From later calls: an event does.
     """
 
-    def __init__(self, path: str | Path, header: RunHeader) -> None:
+    def __init__(self, path: str | Path, header: RunHeader, parent: Path | None = None) -> None:
         super().__init__(SLICE_ROWS)
         self.path = Path(path)
+        self._parent = parent
+        known = None if parent is None else (parent.absolute().name, read_manifest(parent))
         claim_folder(self.path)
         try:
-            self._chunks = ChunkWriter(self.path, header)
+            self._chunks = ChunkWriter(self.path, header, known)
         except LobSimError:
             with suppress(OSError):
                 (self.path / EVENTS).rmdir()
@@ -141,14 +148,35 @@ class DirectoryRecorder(HotRecorder):
         place = (self._next_seq, self._cause_seq, self._last_ts_ns)
         return KeptDirectory(self.path.absolute(), chunks, self._builder, rows, *place)
 
+    def cut(self) -> None:
+        """From here on the run is another than its parent, and what is logged is its own.
+
+        Raises:
+            DataError: The rows up to here are not those of the parent.
+            LobSimError: What was logged before cannot be written.
+        """
+        if self._parent is None:
+            return
+        while self._rows:
+            self._take_slice()
+        self._drain(0)
+        # Columns that have given out what they hold cannot grow any more.
+        begun = copy.deepcopy(self._builder).build()
+        require_same_past(self._parent, self._chunks.blocks, begun, self.rows)
+        self._chunks.cut({name: batch.num_rows for name, batch in begun.items()})
+
     @staticmethod
-    def going_on_from(kept: KeptDirectory, path: str | Path, header: RunHeader) -> DirectoryRecorder:
+    def going_on_from(
+        kept: KeptDirectory, path: str | Path, header: RunHeader, *, refers: bool = False
+    ) -> DirectoryRecorder:
         """A recorder into a new directory, which begins as the kept one was.
 
         Args:
             kept: What it goes on from; its directory may have gone on otherwise since.
             path: The new directory.
             header: What is known of the new run.
+            refers: Whether rows that are on disk in the kept directory may stay there alone, if the new one lies
+                beside it.
 
         Raises:
             OutputError: The directory cannot be made, is not empty or cannot be written.
@@ -156,11 +184,14 @@ class DirectoryRecorder(HotRecorder):
         """
         for part in kept.chunks.manifest.parts:
             unchanged_bytes(kept.folder, part)
-        recorder = DirectoryRecorder(path, header)
+        rows = kept.next_seq - 1 + len(kept.rows.rows)
+        is_parent = refers and lies_beside(kept.folder, Path(path)) and read_manifest(kept.folder).rows >= rows
+        recorder = DirectoryRecorder(path, header, kept.folder if is_parent else None)
         recorder._chunks.go_on_from(kept.folder, kept.chunks)
         recorder._builder = kept.builder
         recorder._next_seq, recorder._cause_seq, recorder._last_ts_ns = kept.next_seq, kept.cause_seq, kept.last_ts_ns
         recorder.take_up(kept.rows)
+        recorder.cut()
         return recorder
 
     def request_stop(self) -> None:

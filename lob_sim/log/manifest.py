@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from lob_sim.errors import DataError, InputError
-from lob_sim.files import read_ordinary, write_file
+from lob_sim.files import read_ordinary, safe_name, write_file
 from lob_sim.log.blocks import BLOCK_ROWS, chain_digest
 from lob_sim.log.schema import SCHEMA_VERSION, message_types
 from lob_sim.units import MOST_NS, Instrument, Ns
@@ -129,6 +129,22 @@ class LogPart(msgspec.Struct, frozen=True):
         return f"{EVENTS}/{self.dataset}/{part_name(self.first_seq, self.last_seq)}"
 
 
+class ParentEntry(msgspec.Struct, frozen=True):
+    """Rows that a branch has in common with another run, in whose folder they are.
+
+    Attributes:
+        folder: Name of the other run's folder, which lies beside this run's.
+        rows: Number of the last row that is there; they begin after those of the entry before this one.
+        counts: Rows by dataset.
+        parts: The other run's files that hold them, and maybe more.
+    """
+
+    folder: str
+    rows: int
+    counts: dict[str, int]
+    parts: tuple[LogPart, ...]
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """The content of ``manifest.json``.
 
@@ -138,13 +154,14 @@ class Manifest(msgspec.Struct, frozen=True):
         error: What a failed run failed of.
         traceback: How it came to that: the calls that led there, for the author of a strategy.
         packages: Versions of Python and of the packages that results may depend on.
-        rows: Rows in the listed parts; also the number of the last one.
+        rows: Rows in the listed parts and in parents' folders; also the number of the last one.
         last_ts_ns: Time of the last of them.
         counts: Rows by dataset.
         digest: The run digest: a SHA-256 chain over ``blocks``.
         blocks: SHA-256 of each block of ``block_rows`` rows, the last one shorter; see
             :mod:`lob_sim.log.blocks`.
         parts: Every finished part.
+        parents: Of a branch, where its first rows are, in order of ``seq``; ``parts`` do not repeat them.
         block_rows: Rows per block.
         schema_version: Version of the format.
     """
@@ -160,6 +177,7 @@ class Manifest(msgspec.Struct, frozen=True):
     digest: str = chain_digest(())
     blocks: tuple[str, ...] = ()
     parts: tuple[LogPart, ...] = ()
+    parents: tuple[ParentEntry, ...] = ()
     block_rows: int = BLOCK_ROWS
     schema_version: int = SCHEMA_VERSION
 
@@ -191,6 +209,31 @@ class Manifest(msgspec.Struct, frozen=True):
             blocks=blocks,
             parts=(*self.parts, *parts),
         )
+
+
+def parents_of(folder: str, parent: Manifest, rows: int, counts: Mapping[str, int]) -> tuple[ParentEntry, ...]:
+    """Where the first rows of a branch are.
+
+    Args:
+        folder: Name of the folder of the run that it leaves.
+        parent: The manifest of that run, which has these rows.
+        rows: Number of the last row that both have.
+        counts: Rows up to there, by dataset.
+    """
+    found: list[ParentEntry] = []
+    left = Counter(counts)
+    for entry in (*parent.parents, ParentEntry(folder, parent.rows, dict(counts), parent.parts)):
+        before = found[-1].rows if found else 0
+        if entry.rows >= rows:
+            parts = tuple(p for p in entry.parts if p.first_seq <= rows and p.last_seq > before)
+            return (
+                (*found, ParentEntry(entry.folder, rows, dict(sorted((+left).items())), parts))
+                if rows > before
+                else tuple(found)
+            )
+        found.append(entry)
+        left.subtract(entry.counts)
+    raise DataError(f"has {parent.rows} rows; expected {rows} or more", folder)
 
 
 def part_name(first_seq: int, last_seq: int) -> str:
@@ -276,24 +319,46 @@ def _wrong(manifest: Manifest) -> Iterator[tuple[str, str]]:
         if not 0 <= getattr(manifest, field) < 2**63:
             yield field, f"expected a number from 0 to 2^63 - 1, got {getattr(manifest, field)}"
     yield from _wrong_in_header(manifest.header)
-    datasets = {*message_types(), *(part.dataset for part in manifest.parts)}
+    parts = [*manifest.parts, *(part for entry in manifest.parents for part in entry.parts)]
+    datasets = {*message_types(), *(part.dataset for part in parts)}
     for name, rows in manifest.counts.items():
         if name not in datasets or not 0 <= rows < 2**63:
             yield f"counts.{name}", "expected a dataset and a number of rows"
     for field, digests in (("digest", (manifest.digest,)), ("blocks", manifest.blocks)):
         if not all(_SHA256.fullmatch(digest) for digest in digests):
             yield field, "expected SHA-256 in hexadecimal"
-    for i, part in enumerate(manifest.parts):
+    yield from _wrong_in_parts(manifest.parts, "")
+    yield from _wrong_in_parents(manifest)
+
+
+def _wrong_in_parts(parts: Sequence[LogPart], where: str) -> Iterator[tuple[str, str]]:
+    for i, part in enumerate(parts):
         # A part's place follows from its dataset: what could be no name might lead out of the folder. A name that is
         # not known may be that of a venue of somebody's own, which is not loaded for reading.
         if not _DATASET.fullmatch(part.dataset):
-            yield f"parts[{i}].dataset", f"expected a dataset, got {part.dataset!r}"
+            yield f"{where}parts[{i}].dataset", f"expected a dataset, got {part.dataset!r}"
         if not is_chunk(part.first_seq, part.last_seq) or not 0 <= part.rows <= part.last_seq - part.first_seq + 1:
-            yield f"parts[{i}]", f"no part has {part.rows} rows from {part.first_seq} to {part.last_seq}"
+            yield f"{where}parts[{i}]", f"no part has {part.rows} rows from {part.first_seq} to {part.last_seq}"
         if not _SHA256.fullmatch(part.sha256):
-            yield f"parts[{i}].sha256", "expected a SHA-256 in hexadecimal"
-    if len({part.path for part in manifest.parts}) < len(manifest.parts):
-        yield "parts", "lists a part twice"
+            yield f"{where}parts[{i}].sha256", "expected a SHA-256 in hexadecimal"
+    if len({part.path for part in parts}) < len(parts):
+        yield f"{where}parts", "lists a part twice"
+
+
+def _wrong_in_parents(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    before = 0
+    for i, entry in enumerate(manifest.parents):
+        where = f"parents[{i}]"
+        # A name and no path: a run can refer to what lies beside it, and to nothing else.
+        if entry.folder in ("", ".", "..") or safe_name(entry.folder) != entry.folder:
+            yield f"{where}.folder", f"expected the name of a folder beside this one, got {entry.folder!r}"
+        if not before < entry.rows <= manifest.rows:
+            yield f"{where}.rows", f"expected a number from {before + 1} to {manifest.rows}, got {entry.rows}"
+        yield from _wrong_in_parts(entry.parts, f"{where}.")
+        known = {part.dataset for part in entry.parts}
+        if any(name not in known or not 0 < n < 2**63 for name, n in entry.counts.items()):
+            yield f"{where}.counts", "expected datasets of its parts, and numbers of rows"
+        before = entry.rows
 
 
 def _wrong_in_header(header: RunHeader) -> Iterator[tuple[str, str]]:

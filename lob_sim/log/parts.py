@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,6 +26,7 @@ from lob_sim.log.manifest import (
     LogPart,
     Manifest,
     RunHeader,
+    parents_of,
     write_manifest,
 )
 from lob_sim.log.schema import dataset_named
@@ -58,14 +62,18 @@ class ChunkWriter:
     Args:
         folder: The run directory, which exists.
         header: What is known of the run.
+        parent: The manifest of a run beside this one that has the rows to come, up to :meth:`cut`, and its folder's
+            name: they are not written again.
 
     Raises:
         OutputError: From every method: the directory cannot be written. What was written before stays
             readable, the chunk that could not be written whole is taken back, and all later calls fail too.
     """
 
-    def __init__(self, folder: Path, header: RunHeader) -> None:
+    def __init__(self, folder: Path, header: RunHeader, parent: tuple[str, Manifest] | None = None) -> None:
         self.folder = folder
+        self._parent = parent
+        self._first_own_seq = 1 if parent is None else sys.maxsize
         self.manifest = Manifest.of(header, RUNNING)
         self._failure: OutputError | None = None
         self._begin_chunk()
@@ -84,17 +92,49 @@ class ChunkWriter:
             DataError: A part is not what it was then.
             OutputError: This directory cannot be written.
         """
-        for part in kept.manifest.parts:
+        parts = kept.manifest.parts if self._parent is None else ()
+        for part in parts:
             path = self.folder / part.path
             make_folder(path.parent)
             write_file(path, unchanged_bytes(folder, part))
-        self.manifest = msgspec.structs.replace(kept.manifest, header=self.manifest.header)
+        self.manifest = msgspec.structs.replace(kept.manifest, header=self.manifest.header, parts=parts)
+        if self._parent is not None:
+            self.manifest = self._referring(self.manifest)
         self._begin_chunk()
         self._blocks += kept.blocks
         self._digests += kept.digests
         self._counts.update(kept.counts)
         self._last_ts_ns = kept.last_ts_ns
         write_manifest(self.folder, self.manifest)
+
+    def cut(self, counts: Mapping[str, int]) -> None:
+        """What comes from here on the parent has not.
+
+        Args:
+            counts: Rows up to here beyond those of whole blocks, by dataset.
+        """
+        assert self._parent is not None
+        total = Counter(self.manifest.counts) + self._counts + Counter(counts)
+        self._first_own_seq = total.total() + 1
+        entries = parents_of(*self._parent, total.total(), total)
+        self.manifest = msgspec.structs.replace(self.manifest, parents=entries)
+
+    @property
+    def blocks(self) -> list[str]:
+        """Digests of all whole blocks so far."""
+        return [*self.manifest.blocks, *(digest.hex() for digest in self._digests)]
+
+    def _referring(self, manifest: Manifest) -> Manifest:
+        """A manifest whose rows are all the parent's."""
+        assert self._parent is not None
+        return msgspec.structs.replace(
+            manifest, parents=parents_of(*self._parent, manifest.rows, manifest.counts) if manifest.rows else ()
+        )
+
+    def _own(self, table: pa.Table) -> pa.Table:
+        if self._first_own_seq == 1:
+            return table
+        return table.slice(int(np.searchsorted(table["seq"].to_numpy(), self._first_own_seq)))
 
     def _begin_chunk(self) -> None:
         self._blocks: list[Batches] = []
@@ -125,8 +165,12 @@ class ChunkWriter:
         try:
             for name in sorted(self._counts):
                 table = pa.Table.from_batches([batches[name] for batches in self._blocks if name in batches])
-                written.append(write_part(self.folder, name, first_seq, last_seq, table))
+                table = self._own(table)
+                if table.num_rows:
+                    written.append(write_part(self.folder, name, first_seq, last_seq, table))
             manifest = self.manifest.with_rows(self._last_ts_ns, self._counts, self._digests, written)
+            if self._first_own_seq > last_seq and self._parent is not None:
+                manifest = self._referring(manifest)
             # An error may quote what UTF-8 cannot say.
             error, traceback = (text.encode("utf-8", "backslashreplace").decode() for text in (error, traceback))
             manifest = msgspec.structs.replace(manifest, status=status, error=error, traceback=traceback)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,16 +15,18 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lob_sim.errors import DataError
-from lob_sim.files import within
-from lob_sim.log.blocks import BLOCK_ROWS, Batches
+from lob_sim.files import safe_name, within
+from lob_sim.log.blocks import BLOCK_ROWS, Batches, digest_block
 from lob_sim.log.manifest import (
     EVENTS,
     RUNNING,
     LogPart,
     Manifest,
+    ParentEntry,
     RunHeader,
     chunk_of,
     is_chunk,
@@ -145,8 +148,9 @@ class DirectorySource:
         self._folder = path
         self.manifest = read_manifest(path)
         problems: list[Problem] = []
-        self._parts: list[LogPart] = []
         self._is_checked = True
+        self._parts: list[LogPart] = []
+        self._pasts = [_past_of(path, entry) for entry in self.manifest.parents]
         for part in self.manifest.parts:
             if part.dataset not in message_types():
                 problems.append(Problem(part.path, "is of no known dataset; it is not read"))
@@ -156,9 +160,9 @@ class DirectorySource:
                 problems.append(Problem(part.path, wrong))
             if not wrong or wrong.startswith("has "):
                 self._parts.append(part)
-        listed = {part.path for part in self.manifest.parts}
+        own = {part.path for part in self.manifest.parts}
         for file in sorted(path.glob(f"{EVENTS}/*/part-*.parquet")):
-            if within(path, file) not in listed:
+            if within(path, file) not in own:
                 problems.append(self._take_unlisted(file))
         self.problems = tuple(problems)
         self._parts.sort(key=lambda part: (part.first_seq, part.dataset))
@@ -192,13 +196,20 @@ class DirectorySource:
         return source
 
     @property
-    def parts(self) -> tuple[LogPart, ...]:
-        """The parts that are read, in order of ``seq``."""
-        return tuple(self._parts)
+    def parts(self) -> tuple[tuple[Path, LogPart], ...]:
+        """The parts that are read, each with the run directory that it is in; parents' first."""
+        return (
+            *((past.folder, part) for past in self._pasts for part in past.parts),
+            *((self._folder, part) for part in self._parts),
+        )
 
     def counts(self) -> dict[str, int]:
         """Rows by dataset."""
         counts: defaultdict[str, int] = defaultdict(int)
+        for past in self._pasts:
+            present = {part.dataset for part in past.parts}
+            for name, rows in past.entry.counts.items():
+                counts[name] += rows if name in present else 0
         for part in self._parts:
             counts[part.dataset] += part.rows
         return dict(sorted(counts.items()))
@@ -221,14 +232,31 @@ class DirectorySource:
         return self._read(name)
 
     def _read(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        tables = [self._part(part, columns) for part in self._parts if part.dataset == name]
+        tables = [
+            self._part(stretch, part, columns)
+            for stretch in self._stretches()
+            for part in stretch.parts
+            if part.dataset == name
+        ]
         if tables:
             return pa.concat_tables(tables)
         table = dataset_named(name).schema.empty_table()
         return table.select(columns) if columns else table
 
-    def _part(self, part: LogPart, columns: list[str] | None = None) -> pa.Table:
-        return read_part(self._folder, part, columns, self._is_checked)
+    def _stretches(self) -> list[_Stretch]:
+        """Where the rows are, in order of ``seq``: in parents' folders, and in this one."""
+        found, first_seq = [], 1
+        for past in self._pasts:
+            found.append(_Stretch(past.folder, past.parts, first_seq, past.entry.rows))
+            first_seq = past.entry.rows + 1
+        return [*found, _Stretch(self._folder, self._parts, first_seq, sys.maxsize)]
+
+    def _part(self, stretch: _Stretch, part: LogPart, columns: list[str] | None = None) -> pa.Table:
+        table = read_part(stretch.folder, part, columns, self._is_checked)
+        if stretch.first_seq <= part.first_seq and part.last_seq <= stretch.last_seq:
+            return table
+        start, stop = np.searchsorted(table["seq"].to_numpy(), (stretch.first_seq, stretch.last_seq + 1))
+        return table.slice(start, stop - start)
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
         """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names.
@@ -236,17 +264,111 @@ class DirectorySource:
         Raises:
             DataError: A part cannot be read.
         """
+        found: tuple[int, Batches] | None = None
+        for stretch in self._stretches():
+            for block_seq, batches in self._blocks_in(stretch, names, from_seq):
+                if found is not None and found[0] == block_seq:
+                    # The block in which a branch has left its parent is in two folders.
+                    found = block_seq, _joined(found[1], batches)
+                    continue
+                if found is not None:
+                    yield found
+                found = block_seq, batches
+        if found is not None:
+            yield found
+
+    def _blocks_in(self, stretch: _Stretch, names: Collection[str], from_seq: int) -> Iterator[tuple[int, Batches]]:
         chunks: defaultdict[tuple[int, int], list[LogPart]] = defaultdict(list)
-        for part in self._parts:
+        for part in stretch.parts:
             chunks[part.first_seq, part.last_seq].append(part)
+        from_seq = max(from_seq, stretch.first_seq)
         for (first_seq, last_seq), parts in chunks.items():
+            last_seq = min(last_seq, stretch.last_seq)
             if last_seq < from_seq:
                 continue
-            tables = {part.dataset: self._part(part) for part in parts if part.dataset in names}
+            tables = {part.dataset: self._part(stretch, part) for part in parts if part.dataset in names}
             seqs = {name: table["seq"].to_numpy() for name, table in tables.items()}
             for block_seq in range(first_seq, last_seq + 1, BLOCK_ROWS):
                 if block_seq + BLOCK_ROWS > from_seq:
                     yield block_seq, _slice(tables, seqs, block_seq, block_seq + BLOCK_ROWS)
+
+
+class _Past(NamedTuple):
+    """Rows in the folder of another run: the folder, what the manifest says of it, and the parts that can be read."""
+
+    folder: Path
+    entry: ParentEntry
+    parts: list[LogPart]
+
+
+class _Stretch(NamedTuple):
+    """Consecutive rows that are in one folder, whose parts may hold others too."""
+
+    folder: Path
+    parts: list[LogPart]
+    first_seq: int
+    last_seq: int
+
+
+def _past_of(path: Path, entry: ParentEntry) -> _Past:
+    """Where the first rows of a branch are.
+
+    Raises:
+        DataError: The folder beside it is not there, is a link, or can be seen to hold another run.
+    """
+    folder = path.absolute().parent / entry.folder
+    if folder.is_symlink() or not folder.is_dir():
+        why = "is a link" if folder.is_symlink() else "is missing"
+        raise DataError(f"{why}: the first {entry.rows} rows of the branch {path} are in it", str(folder))
+    parts = [part for part in entry.parts if part.dataset in message_types()]
+    for part in parts:
+        wrong = _what_is_wrong(folder, part)
+        if wrong:
+            raise DataError(f"is not what it was when the branch {path} left it: {part.path} {wrong}", str(folder))
+    return _Past(folder, entry, parts)
+
+
+def lies_beside(parent: Path, path: Path) -> bool:
+    """Whether a run directory may refer to another: both are in one folder, under plain names, and no link."""
+    parent, path = parent.absolute(), path.absolute()
+    return parent.parent == path.parent and safe_name(parent.name) == parent.name and not parent.is_symlink()
+
+
+def require_same_past(folder: Path, blocks: list[str], begun: Batches, rows: int) -> None:
+    """Make sure that the first rows of a branch are those of its parent.
+
+    Args:
+        folder: The parent.
+        blocks: Digests of the branch's whole blocks.
+        begun: The rows after those.
+        rows: How many there are in all.
+
+    Raises:
+        DataError: They are not, or the parent cannot be read.
+    """
+    parent = DirectorySource(folder)
+    first_seq = len(blocks) * BLOCK_ROWS + 1
+    same = parent.manifest.rows >= rows and list(parent.manifest.blocks[: len(blocks)]) == blocks
+    if same and begun:
+        _, there = next(iter(parent.blocks(list(parent.counts()), first_seq)), (0, {}))
+        there = {name: batch.filter(pc.less_equal(batch.column("seq"), rows)) for name, batch in there.items()}
+        same = digest_block(first_seq, there) == digest_block(first_seq, begun)
+    if not same:
+        raise DataError(
+            f"is not the past of this branch: its first {rows} rows are others (was it run by another version?)",
+            str(folder),
+        )
+
+
+def _joined(first: Batches, second: Batches) -> Batches:
+    """Two sets of rows, the second after the first."""
+    found = dict(first)
+    for name, batch in second.items():
+        if name in found:
+            table = pa.Table.from_batches([found[name], batch]).combine_chunks()
+            batch = table.to_batches()[0]
+        found[name] = batch
+    return found
 
 
 def _what_is_wrong(folder: Path, part: LogPart) -> str:

@@ -114,10 +114,10 @@ class _Replay:
         source = self._run.source
         if not isinstance(source, DirectorySource):
             return
-        assert source.path is not None
-        for part in source.parts:
-            if part.sha256 and hashlib.sha256(part_bytes(source.path, part)).hexdigest() != part.sha256:
-                self._problems.append(Problem(part.path, "is not the file that was written: its SHA-256 differs"))
+        for folder, part in source.parts:
+            if part.sha256 and hashlib.sha256(part_bytes(folder, part)).hexdigest() != part.sha256:
+                where = part.path if folder == source.path else f"../{folder.name}/{part.path}"
+                self._problems.append(Problem(where, "is not the file that was written: its SHA-256 differs"))
 
     def _check_digest(self, first_seq: int, batches: Batches) -> None:
         if self._run.path is None:
