@@ -22,8 +22,12 @@ GOLDEN = ROOT / "tests/golden/market.toml"
 FLAGSHIP = ROOT / "experiments/information_spiral.toml"
 
 STRATEGIES = find_plugins("strategies", Strategy)
-_REQUIRED = {"RepoLending": {"schedules": {"bond": {"base": 0.02}}}, "StandingRepoFacility": {"schedules": {}}}
-"""What a lender lends against has no default."""
+_REQUIRED = {
+    "LdiFund": {"liabilities": {"bond": 100.0}},
+    "RepoLending": {"schedules": {"bond": {"base": 0.02}}},
+    "StandingRepoFacility": {"schedules": {}},
+}
+"""What a lender lends against has no default, nor has what a fund is to hedge."""
 
 _FINISH = """
 import json, sys

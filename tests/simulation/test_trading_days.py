@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sim_helpers import Idle, MemoryLog, Quoter, S, group, instrument, latency, run, scenario, strategy_of
 
+from lob_sim import Simulation
 from lob_sim import run as run_logged
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
@@ -256,6 +258,22 @@ def test_net_asset_value_is_struck_at_the_close_and_redemptions_are_due_at_the_n
     assert [r.ts_event_ns / S for r in log.of(Redemption)] == [45]
     log, _ = run(with_days([fund(0.0), maker], 3))
     assert log.of(Redemption) == []
+
+
+def test_a_state_kept_at_night_goes_on_in_the_morning_as_the_run_did(tmp_path: Path) -> None:
+    spec = with_days([*funded({"refuse_above_leverage": 2.0}), fund()], 3)
+    kept = ["day 1 close", "day 1 0:01:30", "day 2 open", "day 2 0:01:39.999"]
+    with Simulation(spec, seed=3) as simulation:
+        states = []
+        for i, at in enumerate(kept):
+            simulation.run_until(at)
+            states.append(tmp_path / f"{i}.state")
+            simulation.state().save(states[-1])
+        whole = simulation.finish()
+    assert whole.digest == run_logged(spec, seed=3).digest
+    for path in states:
+        with Simulation.load(path) as again:
+            assert again.finish().digest == whole.digest
 
 
 def test_cash_and_securities_are_conserved_and_the_log_replays_across_nights() -> None:
