@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test browser validate bench coverage dist docs lint format clean
+.PHONY: demo test browser validate map bench coverage dist docs lint format clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m experiments.information_spiral demo --out out/demo
@@ -47,6 +47,12 @@ test: lint browser
 validate: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal -m validate
 	$(BIN)/python -m experiments.validation.report
+
+# Where fear and limits feed each other: calibrations with a calm in order, then the factorial on each. Takes hours; what is
+# done stays done in out/history and out/map.
+map: $(INSTALLED)
+	$(BIN)/python -m experiments.history_matching out/history --points 256 $(if $(wildcard out/history/yardstick),--resume)
+	$(BIN)/python -m experiments.information_spiral publish-map --history out/history --out out/map
 
 # A target of its own: counting lines takes three times as long as the tests do.
 coverage: $(INSTALLED)

@@ -134,12 +134,14 @@ class CalmTask(msgspec.Struct, frozen=True):
     def __call__(self, spec: TaskSpec) -> TaskResult:
         """Do one run."""
         base = parse_scenario(msgspec.to_builtins(self.scenario), "history matching: ")
-        number = int(spec.overrides[_CALIBRATION])
+        number = int(spec.overrides[CALIBRATION])
         return measure_calm(base if number == _ITSELF else at(base, self.points[number]), spec.seed, spec.out)
 
 
-_CALIBRATION, _ITSELF = "calibration", -1
+CALIBRATION, _ITSELF = "calibration", -1
 """Name of the override, and the number that stands for the scenario as it is."""
+CLOSER = "wave2"
+"""Folder of the wave whose runs are long enough to measure a calm by."""
 
 
 def sobol(points: int) -> Design:
@@ -154,7 +156,7 @@ def plan(scenario: Scenario, design: Design, numbers: Sequence[int], seeds: int,
     described = {key: value for key, value in plain.items() if key != "folder"} | {
         "points": msgspec.to_builtins(design)
     }
-    chosen = Design((Axis(_CALIBRATION, tuple(numbers)),))
+    chosen = Design((Axis(CALIBRATION, tuple(numbers)),))
     return SweepPlan(task=CalmTask(plain, design.points()), design=chosen, seeds=seeds, scenario=described)
 
 
@@ -223,7 +225,7 @@ def closer_look(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> Break
 
 def _by_point(frame: pd.DataFrame, judged: Callable[[pd.DataFrame], list[str]]) -> Breaks:
     found: Breaks = {}
-    for number, rows in frame.groupby(_CALIBRATION, sort=True):
+    for number, rows in frame.groupby(CALIBRATION, sort=True):
         fine = bool((rows["status"] == "ok").all())
         found[int(str(number))] = judged(rows.reset_index(drop=True)) if fine else ["a run failed"]
     return found
@@ -276,7 +278,7 @@ def history_matching(
     waves, left = [wave(first)], [number for number, found in first.items() if not found]
     kept: dict[int, Point] = {}
     if left:
-        second = closer_look(swept("wave2", left, seeds, horizon), base.instruments)
+        second = closer_look(swept(CLOSER, left, seeds, horizon), base.instruments)
         waves.append(wave(second))
         kept = {number: made[number] for number, found in second.items() if not found}
     result = Kept(kept, points, waves)
@@ -289,7 +291,7 @@ def history_matching(
 
 
 def _scenario_of(base: Scenario, points: list[Point], point: Point) -> Scenario:
-    number = int(point[_CALIBRATION])
+    number = int(point[CALIBRATION])
     return base if number == _ITSELF else at(base, points[number])
 
 

@@ -1,7 +1,7 @@
 """Does it damp or feed the spiral to publish RFQ trades at once, later or never, and for whom?
 
-The crisis of the flagship, everything on, with one change: prints of RFQ trades in every instrument are never public,
-public after ``--delay``, or public at once. A print reaches dealers' beliefs and their marks.
+The crisis of the first market, everything on, with one change: prints of RFQ trades in every instrument are never
+public, public after ``--delay``, or public at once. A print reaches dealers' beliefs and their marks.
 
 Expected, before the first run. Marks: with prints, dealers who are left without a lit price mark at what was dealt
 and not at what each believes, so that marks disagree less (Asquith, Covert and Pathak 2013 on TRACE: the dispersion of
@@ -85,7 +85,7 @@ def run(
     delay: Annotated[str, typer.Option(help="Delay of delayed prints.")] = "15min",
 ) -> Outcome:
     """Run the crisis under each regime, and compare with no transparency seed by seed."""
-    scenarios = regimes(cells.flagship(), parse_duration_ns(delay))
+    scenarios = regimes(cells.first_market(), parse_duration_ns(delay))
     frames = cells.run_scenarios(scenarios, seeds, "transparency", measure_transparency)
     # Who never trades pays nothing, whatever is published.
     paid = [

@@ -215,10 +215,18 @@ def run_cells(
         InputError: A scenario that the points make is not one.
         LobSimError: A run failed; shows the first.
     """
-    workers = _workers.get()
     bar = nullcontext(None) if title is None else progress_bar(title)
-    with bar as progress, Serial() if workers == 1 else Processes(workers) as executor:
-        frame = run_many(task, points, range(first_seed, first_seed + seeds), executor, progress)
+    with bar as progress, processes() as executor:
+        return require_ok(run_many(task, points, range(first_seed, first_seed + seeds), executor, progress))
+
+
+def require_ok(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table of results, of which every run has ended well.
+
+    Raises:
+        InputError: A scenario that the points make is not one.
+        LobSimError: A run failed; shows the first.
+    """
     failed = frame[frame["status"] != "ok"]
     if len(failed):
         first = failed.iloc[0]
@@ -228,6 +236,12 @@ def run_cells(
         told = f"{len(failed)} of {len(frame)} runs failed; the first: {first['error']}"
         raise LobSimError(f"{told}\n{first['trace']}")
     return frame
+
+
+def processes() -> Serial | Processes:
+    """Where runs are to be done: in as many processes as :func:`in_processes` says."""
+    workers = _workers.get()
+    return Serial() if workers == 1 else Processes(workers)
 
 
 @contextmanager

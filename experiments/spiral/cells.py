@@ -1,4 +1,4 @@
-"""The cells of the flagship: its scenario with mechanisms switched, shocks and capital scaled, members left out.
+"""The cells of the flagship: the whole system with mechanisms switched, shocks and capital scaled, members left out.
 
 A cell is a complete scenario. All cells share their seeds, and no switch touches a random stream, so that cells are
 compared seed by seed.
@@ -16,8 +16,9 @@ import msgspec
 import pandas as pd
 
 from experiments.spiral.measure import measure_spiral
+from experiments.validation.fingerprint import fingerprint
 from lob_sim.errors import InputError
-from lob_sim.experiment import run_cells
+from lob_sim.experiment import processes, require_ok, run_cells
 from lob_sim.scenario import (
     AgentGroupSpec,
     BalanceSheetSpec,
@@ -27,11 +28,15 @@ from lob_sim.scenario import (
     parse_scenario,
     scenario_to_dict,
 )
+from lob_sim.sweep import Axis, Design, SweepPlan, progress_bar, run_sweep
 from lob_sim.sweep.scenario_task import Measure
-from lob_sim.sweep.task import TaskResult, TaskSpec
+from lob_sim.sweep.task import Task, TaskResult, TaskSpec
 from lob_sim.units import exact_text
 
-SCENARIO = Path(__file__).parent.parent / "information_spiral.toml"
+SCENARIO = Path(__file__).parent.parent / "whole_system.toml"
+FIRST_MARKET = Path(__file__).parent.parent / "first_market.toml"
+"""The market with which this program began. Its calm is not in order, so that no claim about a crisis rests on it; what
+is asked of a dealer's parts is asked in it."""
 INFORMATION = ("toxicity", "retreat", "prudent_marks")
 """The switches of the information feedback."""
 CONSTRAINTS = ("slr", "var", "funding")
@@ -43,6 +48,11 @@ NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH = ("neither", "information a
 def flagship(overrides: Sequence[str] = ()) -> Scenario:
     """The flagship's scenario, with changes as ``"path=value"``."""
     return load_scenario(SCENARIO, overrides)
+
+
+def first_market(overrides: Sequence[str] = ()) -> Scenario:
+    """The scenario of the first market, with changes as ``"path=value"``."""
+    return load_scenario(FIRST_MARKET, overrides)
 
 
 # --- scenarios from scenarios --------------------------------------------------------------------------------
@@ -236,16 +246,78 @@ def cell_task(cells: Mapping[str, Scenario], measure: Measure = measure_spiral) 
     return CellTask({name: scenario_to_dict(scenario) for name, scenario in cells.items()}, measure)
 
 
+class Runs(msgspec.Struct, frozen=True):
+    """How many runs there are of each cell, and where their results are kept.
+
+    Attributes:
+        seeds: Number of seeds.
+        first: The first of them; they are in a row.
+        folder: A sweep's folder, in which what is done stays done if the command is stopped and given again. None: no
+            results are kept.
+    """
+
+    seeds: int
+    first: int = 1
+    folder: Path | None = None
+
+
 def run_scenarios(
-    cells: Mapping[str, Scenario], seeds: int, title: str, measure: Measure = measure_spiral
+    cells: Mapping[str, Scenario], runs: Runs | int, title: str, measure: Measure = measure_spiral
 ) -> dict[str, pd.DataFrame]:
-    """Run every cell with seeds 1 .. n, and show how far it is.
+    """Run every cell with some seeds in a row, or with seeds 1 .. n, and show how far it is.
 
     Returns:
         Metrics of each cell, a row a seed, indexed by seed.
 
     Raises:
         LobSimError: A run failed.
+        InputError: The folder holds the results of something else.
     """
-    frame = run_cells(cell_task(cells, measure), [{"cell": name} for name in cells], seeds, title)
+    asked = runs if isinstance(runs, Runs) else Runs(runs)
+    task = cell_task(cells, measure)
+    frame = run_axes(task, [Axis("cell", tuple(cells))], asked, title, [task.cells, fingerprint(measure.__module__)])
     return {name: frame[frame["cell"] == name].set_index("seed") for name in cells}
+
+
+def run_axes(task: Task, axes: Sequence[Axis], runs: Runs, title: str, described: Any) -> pd.DataFrame:
+    """Do a task at every point of a grid with some seeds in a row: a row a run, with the point and ``seed``.
+
+    Args:
+        task: The task.
+        axes: The grid's axes.
+        runs: How many, and where they are kept.
+        title: What is shown while they run.
+        described: As plain data, all that results depend on but the package: a folder whose is another is refused.
+
+    Raises:
+        LobSimError: A run failed.
+        InputError: The folder holds the results of something else.
+    """
+    if runs.folder is None:
+        return run_cells(task, Design(tuple(axes)).points(), runs.seeds, title, runs.first)
+    numbers = Axis(_NUMBER, tuple(range(runs.first, runs.first + runs.seeds)))
+    plan = SweepPlan(
+        task=_Numbered(task),
+        design=Design((*axes, numbers)),
+        seeds=1,
+        scenario=described,
+    )
+    with progress_bar(title) as progress, processes() as executor:
+        resume = (runs.folder / "sweep.json").is_file()
+        sweep = run_sweep(plan, runs.folder, executor=executor, resume=resume, progress=progress)
+    frame = require_ok(sweep.frame())
+    return frame.drop(columns="seed").rename(columns={_NUMBER: "seed"})
+
+
+_NUMBER = "number"
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    """A task whose seed is a parameter: a sweep chooses its seeds itself, and these are to be in a row."""
+
+    task: Any
+
+    def __call__(self, spec: TaskSpec) -> TaskResult:
+        point = {name: value for name, value in spec.overrides.items() if name != _NUMBER}
+        found: TaskResult = self.task(TaskSpec(point, int(spec.overrides[_NUMBER]), spec.out))
+        return found

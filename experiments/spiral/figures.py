@@ -2,161 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.drawing import COLOURS, new_figure, save
-from lob_sim.balance.constraints import SlrConstraint
+from lob_sim.analysis.summary import horizon_ns, of
+from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
+from lob_sim.messages import WithdrawalCause
 from lob_sim.report import data
 from lob_sim.report import static_panels as panels
 from lob_sim.report import static_sheets as sheets
+from lob_sim.report.static_style import BLACK, BLUE, ORANGE, VERMILION
 from lob_sim.sweep import Estimate
 
 _SHOWN_BEFORE_MIN = 5.0
 """Minutes before the shock that are drawn."""
+_AWAY = (("for fear", ORANGE, "////"), ("for limits", BLUE, ""), ("failed", BLACK, ""))
+_SELLERS = ("dealers", "leveraged funds", "asset managers")
+_BN = 1e9
+_BINS, _LOOKS = 120, 20
+"""Bins of time in which absences are averaged, and how often each is looked at."""
 
 
-def side_by_side(path: Path, runs: Mapping[str, Run]) -> None:
-    """The same crisis, same seed, in several cells: prices, who quotes, spread, forced sales.
+def crises(path: Path, runs: Mapping[str, Run], heading: str = "") -> None:
+    """The same crisis, same seed, in several cells, a column each.
+
+    From above: price against value where no shock hits, then where it does; the shocked bond's quoted spread; how many
+    dealers have left its lit book, for fear and for limits; and what each class has sold under a constraint.
 
     Args:
         path: File to write.
-        runs: Title → run; the last decides whose quotes are shown.
+        runs: Title → run.
+        heading: Stands over all.
     """
-    first, last = next(iter(runs.values())), list(runs.values())[-1]
-    shown = panels.worst_instrument(last)
+    first = next(iter(runs.values()))
     names = [i.name for i in first.header.instruments]
-    rows = len(names) + 3
+    hit = shocked(first)
+    order = [*(i for i in range(len(names)) if i != hit), hit]
+    rows = len(order) + 3
     figure, axes = new_figure(rows, len(runs), sharex=True, sharey="row")
-    figure.set_size_inches(6.4 * len(runs), 2.3 * rows)
+    figure.set_size_inches(4.6 * len(runs), 1.9 * rows + 0.6)
     for column, (title, run) in enumerate(runs.items()):
         axis = axes[:, column]
-        axis[0].set_title(title, fontweight="bold")
-        for i in range(len(names)):
-            panels.price(axis[i], run, i)
-        panels.quotes(axis[len(names)], run, shown)
-        panels.quoted_spread(axis[-2], run)
-        sheets.forced_volume(axis[-1], run)
+        axis[0].set_title(title, fontweight="bold", fontsize="medium")
+        for k, i in enumerate(order):
+            panels.price(axis[k], run, i)
+        _spread(axis[-3], run, hit)
+        _away(axis[-2], run, hit)
+        _sold(axis[-1], run)
         panels.time_axis(run, axis[-1])
     axes[-1, 0].set_xlim(left=-_SHOWN_BEFORE_MIN)
     left = axes[:, 0]
-    for i, name in enumerate(names):
-        left[i].set_ylabel(f"{name}\nprice (points)")
-    left[len(names)].set_ylabel(f"dealers' lit quotes\nin {names[shown]}")
-    left[-2].set_ylabel("quoted spread\n(basis points)")
-    left[-1].set_ylabel("forced sales\n(lots, cumulated)")
+    for k, i in enumerate(order):
+        left[k].set_ylabel(f"{names[i]}\nprice (points)")
+    left[-3].set_ylabel(f"{names[hit]}: quoted\nspread (bp)")
+    left[-2].set_ylabel(f"{names[hit]}: dealers\naway from the book")
+    left[-1].set_ylabel("sold under a\nconstraint (bn)")
     for panel in (left[0], left[-2], left[-1]):
-        panel.legend(fontsize="x-small")
-    _name_states(axes[len(names), -1])
-    figure.align_ylabels(axes[:, 0])
+        panel.legend(fontsize="x-small", loc="best")
+    figure.align_ylabels(left)
+    if heading:
+        figure.suptitle(heading, fontsize="medium")
     save(figure, path)
 
 
-def one_run(path: Path, run: Run) -> None:
-    """Everything about one crisis: prices, spread and its parts, quotes, α and s, headroom, forced sales, marks."""
-    shown = panels.worst_instrument(run)
-    names = [i.name for i in run.header.instruments]
-    room = data.headroom(run)
-    leverage = room[room["constraint"] == SlrConstraint.name]
-    parts: list[tuple[str, Callable[[Any], None]]] = [
-        *((f"{name}: price (points)", partial(panels.price, run=run, instrument_id=i)) for i, name in enumerate(names)),
-        (f"who quotes where: {names[shown]}", partial(panels.quotes, run=run, instrument_id=shown)),
-        ("quoted spread of the lit book (basis points)", partial(panels.quoted_spread, run=run)),
-        (
-            f"parts of a dealer's lit spread in {names[shown]} (ticks)",
-            partial(panels.spread_parts, run=run, instrument_id=shown),
-        ),
-        (
-            f"α, perceived share of informed flow in {names[shown]}",
-            partial(panels.belief, run=run, instrument_id=shown, column="alpha"),
-        ),
-        (
-            f"s of the belief in {names[shown]} (points)",
-            partial(panels.belief, run=run, instrument_id=shown, column="sd"),
-        ),
-        ("headroom under the leverage limit", partial(sheets.headroom, run=run, table=leverage)),
-        ("forced sales (lots, cumulated)", partial(sheets.forced_volume, run=run)),
-        (
-            f"prudent marks less fair value in {names[shown]} (%)",
-            partial(sheets.marks, run=run, instrument_id=shown),
-        ),
-    ]
-    rows = -(-len(parts) // 2)
-    figure, axes = new_figure(rows, 2, sharex=True)
-    figure.set_size_inches(14, 2.7 * rows)
-    for axis, (title, draw) in zip(axes.ravel(), parts, strict=False):
-        draw(axis)
-        axis.set_title(title)
-        if axis.get_legend_handles_labels()[1]:
-            axis.legend(fontsize="x-small", ncols=2)
-    _name_states(axes.ravel()[len(names)])
-    for axis in axes.ravel()[len(parts) :]:
-        axis.set_visible(False)
-    for axis in axes[-1]:
-        panels.time_axis(run, axis)
-    axes[-1, 0].set_xlim(left=-_SHOWN_BEFORE_MIN)
-    save(figure, path)
+def shocked(run: Run) -> int:
+    """The first instrument that a shock hits."""
+    fair = run.table("fair_value")
+    return int(fair[fair["is_shock"]]["instrument_id"].iloc[0])
 
 
-def bars(path: Path, groups: Mapping[str, Mapping[str, Estimate]], what: str) -> None:
-    """Estimates with intervals, a panel a metric.
+def _spread(axis: Any, run: Run, instrument_id: int) -> None:
+    table, times = data.quoted_spread(run, instrument_id), panels.grid(run)
+    axis.plot(panels.minutes(run, times), value_at(ints(table, "ts_event_ns"), floats(table, "spread_bp"), times))
+    panels.log_scale(axis)
 
-    Args:
-        path: File to write.
-        groups: Metric → name → estimate.
-        what: What is estimated of each metric.
+
+def away(run: Run, instrument_id: int, times_ns: Ints) -> Floats:
+    """How many dealers are away from an instrument's lit book at each time: for fear, for limits, and failed.
+
+    Returns:
+        Shape (3, times).
     """
-    figure, axes = new_figure(1, len(groups))
-    figure.set_size_inches(3.3 * len(groups), 3.6)
-    for axis, (metric, estimates) in zip(np.atleast_1d(axes), groups.items(), strict=True):
-        for k, (_, found) in enumerate(estimates.items()):
-            axis.bar(k, found.value, color=COLOURS[k % len(COLOURS)])
-            if np.isfinite([found.low, found.high]).all():
-                reach = [[found.value - found.low], [found.high - found.value]]
-                axis.errorbar(k, found.value, reach, color="black", capsize=4)
-        axis.set_xticks(range(len(estimates)), list(estimates), rotation=30, ha="right", fontsize="small")
-        axis.axhline(0.0, color="black", linewidth=0.8)
-        axis.set_title(metric, fontsize="small")
-        if not any(found.value for found in estimates.values()):
-            axis.set(ylim=(-1, 1), yticks=[0])
-            axis.text(0.5, 0.56, "0 throughout", transform=axis.transAxes, ha="center", fontsize="small")
-    figure.supylabel(f"{what} (95% intervals)", fontsize="small")
-    save(figure, path)
-
-
-def heat_map(path: Path, sizes: list[float], factors: list[float], mean: np.ndarray[Any, Any]) -> None:
-    """Overshoot against shock size and capital headroom.
-
-    Args:
-        path: File to write.
-        sizes: Shock sizes, as positive fractions.
-        factors: Multiples of the scenario's headroom.
-        mean: Mean overshoot in per cent, shape (factors, sizes).
-    """
-    figure, (left, right) = new_figure(1, 2)
-    figure.set_size_inches(12, 4.2)
-    left.grid(visible=False)
-    image = left.imshow(mean, origin="lower", aspect="auto", cmap="inferno")
-    left.set_xticks(range(len(sizes)), [f"{100 * size:g}" for size in sizes])
-    left.set_yticks(range(len(factors)), [f"{factor:g}" for factor in factors])
-    left.set(xlabel="fall of fair value (%)", ylabel="headroom (multiple of the scenario's)")
-    for (row, column), value in np.ndenumerate(mean):
-        dark = value < 0.6 * mean.max()
-        left.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize="x-small", color="w" if dark else "k")
-    figure.colorbar(image, ax=left, label="overshoot below fair value (%)")
-    for k, (factor, curve) in enumerate(zip(factors, mean, strict=True)):
-        right.plot(
-            [100 * s for s in sizes], curve, "o-", color=COLOURS[k % len(COLOURS)], label=f"headroom × {factor:g}"
+    retreats = of(run.table("retreat"), instrument_id).assign(back=False)
+    returns = of(run.table("return"), instrument_id).assign(back=True)
+    failed = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
+    count: Floats = np.zeros((3, times_ns.size))
+    columns = ["seq", "ts_event_ns", "agent_id", "cause", "back"]
+    moves = np.concatenate([table[columns].to_numpy(dtype=np.int64) for table in (retreats, returns)])
+    moves = moves[moves[:, 0].argsort()]
+    for agent_id in run.header.dealer_ids or ():
+        own = moves[moves[:, 2] == agent_id]
+        state = np.where(own[:, 4] == 1, 0, np.where(own[:, 3] <= WithdrawalCause.RISK_APPETITE, 1, 2)).astype(
+            np.float64
         )
-    right.set(xlabel="fall of fair value (%)", ylabel="overshoot below fair value (%)")
-    right.legend(fontsize="small")
+        path = np.nan_to_num(value_at(own[:, 1], state, times_ns)) if len(own) else np.zeros(times_ns.size)
+        path = np.where(times_ns >= failed.get(agent_id, np.iinfo(np.int64).max), 3, path)
+        count += np.array([path == k for k in (1, 2, 3)])
+    return count
+
+
+def _away(axis: Any, run: Run, instrument_id: int) -> None:
+    """Means over bins of time, because dealers come and go within seconds."""
+    edges = np.linspace(0, horizon_ns(run), _BINS + 1).astype(np.int64)
+    looks = np.linspace(0, horizon_ns(run), _BINS * _LOOKS + 1).astype(np.int64)[:-1]
+    counts = away(run, instrument_id, looks).reshape(len(_AWAY), _BINS, _LOOKS).mean(axis=2)
+    below: Floats = np.zeros(_BINS)
+    for number, (label, colour, hatch) in zip(counts, _AWAY, strict=True):
+        if label != "failed" or number.any():
+            panels.bars(axis, panels.minutes(run, edges), below, below + number, colour, hatch, label)
+        below = below + number
+    axis.set_ylim(0, len(run.header.dealer_ids or ()))
+
+
+def _sold(axis: Any, run: Run) -> None:
+    sales = data.forced_sales(run)
+    lot = np.array([float(i.lot_size) / float(i.price_per) for i in run.header.instruments])
+    worth = floats(sales, "lots") * floats(sales, "price") * (lot[ints(sales, "instrument_id")] if len(sales) else 1.0)
+    who = np.array([seller(run, int(agent_id)) for agent_id in sales["agent_id"]])
+    for k, name in enumerate(_SELLERS):
+        own = who == name
+        style = panels.line_style(k)
+        sheets.steps(axis, run, ints(sales, "ts_event_ns")[own], worth[own] / _BN, label=name, **style)
+
+
+def seller(run: Run, agent_id: int) -> str:
+    """The class of whoever sells under a constraint."""
+    if agent_id in (run.header.dealer_ids or ()):
+        return _SELLERS[0]
+    return _SELLERS[1] if "leveraged" in run.header.agents[agent_id].group else _SELLERS[2]
+
+
+def bars(path: Path, estimates: Mapping[str, Estimate], what: str) -> None:
+    """Estimates with their intervals.
+
+    Args:
+        path: File to write.
+        estimates: By name.
+        what: What is estimated.
+    """
+    figure, axis = new_figure()
+    for k, found in enumerate(estimates.values()):
+        axis.bar(k, found.value, color=COLOURS[k % len(COLOURS)])
+        if np.isfinite([found.low, found.high]).all():
+            reach = [[found.value - found.low], [found.high - found.value]]
+            axis.errorbar(k, found.value, reach, color="black", capsize=4)
+    axis.set_xticks(range(len(estimates)), list(estimates))
+    axis.axhline(0.0, color=VERMILION, linewidth=0.8)
+    axis.set_ylabel(f"{what} (95% intervals)", fontsize="small")
     save(figure, path)
-
-
-def _name_states(axis: Any) -> None:
-    axis.legend(handles=panels.state_patches(), loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="x-small")

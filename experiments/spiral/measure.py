@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lob_sim.analysis.calm import rms_distance, warm_up
 from lob_sim.analysis.liquidity import lit_state, sale_impact_ticks, spread_parts
 from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import kyle_lambda
@@ -37,7 +38,7 @@ SMALL_SALE_LOTS: Lots = 5
 _IMPACT_NS: Ns = 10 * NS_PER_S
 _DEPTH_LEVELS = 10
 _DISCOVERY_STEP_S = 10
-_FEWEST_PRICES = 40
+_FEWEST_PRICES = 70
 
 
 def measure_spiral(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
@@ -78,6 +79,31 @@ def spiral_metrics(run: Run) -> dict[str, float]:
     return metrics
 
 
+def measure_threshold(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
+    """Run the scenario and measure it: :func:`threshold_metrics`."""
+    finished = run(scenario, seed, out)
+    return TaskResult(threshold_metrics(finished), finished.digest)
+
+
+def threshold_metrics(run: Run) -> dict[str, float]:
+    """For each instrument the worst price below value, its own spread, and the root mean square of mid less value.
+
+    ``worst_pct.NAME``, ``own_spread_pct.NAME`` and ``rms_pct.NAME`` are in per cent of value, the first two over the
+    time after the shock, the last after the warm-up.
+    """
+    metrics = crisis_metrics(run)
+    end_ns = horizon_ns(run)
+    grid = np.arange(warm_up(end_ns), end_ns, NS_PER_S, dtype=np.int64)
+    found: dict[str, float] = {}
+    for instrument in run.header.instruments:
+        i, name = instrument.instrument_id, instrument.name
+        value = fair_values(run, i, grid)
+        found[f"worst_pct.{name}"] = metrics[f"overshoot_pct.{name}"]
+        found[f"own_spread_pct.{name}"] = _spread_pct(run, i, shock_ns(run), end_ns)
+        found[f"rms_pct.{name}"] = 100 * rms_distance(mids(run, i, grid) / value, np.ones_like(value))
+    return found
+
+
 # --- prices --------------------------------------------------------------------------------------------------
 
 
@@ -114,8 +140,8 @@ def _price_metrics(run: Run, overshoots: dict[str, float]) -> dict[str, float]:
     for i in range(len(run.header.instruments)):
         deviation = _deviations(run, i, seconds)
         residual.append(-float(deviation[seconds >= end_ns - LAST_NS].mean()))
-        half_life.append(_half_life_s(deviation[seconds >= start_ns + SETTLING_NS]))
-        lit.append(_lit_discovery(run, i, seconds[seconds >= start_ns + SETTLING_NS]))
+        half_life.append(_half_life_s(deviation[seconds >= _settled(start_ns, end_ns)]))
+        lit.append(_lit_discovery(run, i, seconds[seconds >= _settled(start_ns, end_ns)]))
     spared = [overshoots[f"overshoot_pct.{run.header.instruments[i].name}"] for i in _spared(run)]
     return {
         "contagion_pct": max(spared, default=0.0),
@@ -123,6 +149,11 @@ def _price_metrics(run: Run, overshoots: dict[str, float]) -> dict[str, float]:
         "half_life_s": max(half_life),
         "lit_discovery": float(np.mean(lit)),
     }
+
+
+def _settled(start_ns: Ns, end_ns: Ns) -> Ns:
+    """When prices after a shock move by themselves: a minute later, or a quarter of a short run."""
+    return start_ns + min(SETTLING_NS, (end_ns - start_ns) // 4)
 
 
 def _lit_discovery(run: Run, instrument_id: int, seconds: Ints) -> float:
@@ -216,7 +247,7 @@ def _liquidity_metrics(run: Run) -> dict[str, float]:
         parts = spread_parts(lit_quotes(run, i), start_ns, end_ns)
         rows.append(
             {
-                "impact_bp_per_lot": _impact_bp(run, i, start_ns + SETTLING_NS, end_ns) if i in spared else np.nan,
+                "impact_bp_per_lot": _impact_bp(run, i, _settled(start_ns, end_ns), end_ns) if i in spared else np.nan,
                 "small_sale_bp": _small_sale_bp(run, i, depth),
                 "no_dealer_quotes": _no_dealer_quotes(run, i, start_ns, end_ns),
                 "bid_depth_lots": _bid_depth(run, i, depth),
@@ -285,7 +316,7 @@ def trading_costs_bp(run: Run) -> dict[str, float]:
     ``cost_bp.GROUP`` for every group that traded, as volume-weighted mean over buying and selling; a negative cost is a
     gain. ``cost_bp.forced`` is of sales under a constraint, 0 without any.
     """
-    flows = _flows(run)
+    flows = all_flows(run, shock_ns(run))
     group_of = {a.agent_id: a.group for a in run.header.agents}
     costs = {f"cost_bp.{group}": 0.0 for group in dict.fromkeys(group_of.values())}
     for group, rows in flows.groupby(flows["agent_id"].map(group_of), sort=True):
@@ -299,8 +330,12 @@ def _mean_cost(rows: pd.DataFrame) -> float:
     return float(floats(rows, "cost_bp") @ lots / lots.sum()) if lots.sum() else 0.0
 
 
-def _flows(run: Run) -> pd.DataFrame:
-    """Every agent's trades after the shock: a row for each side of each trade."""
+def all_flows(run: Run, start_ns: Ns) -> pd.DataFrame:
+    """Every agent's trades from a time on: a row for each side of each trade.
+
+    ``cost_bp`` is what it cost beyond fair value at that moment, in basis points; ``forced`` whether it was a sale
+    under a constraint.
+    """
     columns = ["ts_event_ns", "instrument_id", "agent_id", "side", "price_ticks", "qty_lots"]
     parents = run.table("parent_order_opened")[["agent_id", "parent_order_id"]].drop_duplicates()
     keys = set(zip(parents["agent_id"], parents["parent_order_id"], strict=True))
@@ -317,7 +352,7 @@ def _flows(run: Run) -> pd.DataFrame:
     asked["forced"] = [pair in keys for pair in zip(rfq["agent_id"], rfq["parent_order_id"], strict=True)]
     answered = rfq[columns].assign(agent_id=rfq["dealer_id"], side=-rfq["side"].astype(int), forced=False)
     flows = pd.concat([lit, asked, answered]).sort_values("ts_event_ns", kind="stable")
-    flows = flows[flows["ts_event_ns"] >= shock_ns(run)]
+    flows = flows[flows["ts_event_ns"] >= start_ns]
     whole = []
     for i, rows in flows.groupby("instrument_id", sort=True):
         fair = fair_values(run, int(str(i)), ints(rows, "ts_event_ns"))

@@ -1,6 +1,6 @@
 """Does illiquidity exceed what volatility explains, and only where dealers' capacity is nearly used up?
 
-The flagship without a shock, and with its shock to corporates at half and at full size, each with dealers of half,
+The first market without a shock, and with its shock to corporates at half and at full size, each with dealers of half,
 all and twice the headroom of Tier 1. Treasuries are measured, which no shock hits. For each window of ``--window``
 seconds after a warm-up: *utilisation* of all dealers' balance sheets together, 1 - headroom / capacity, where capacity
 is the leverage exposure that their Tier 1 can carry at the minimum ratio; *volatility*, realised, of the lit mid's
@@ -87,7 +87,7 @@ def scenarios() -> dict[str, tuple[str, Scenario]]:
     found = {}
     for size in SHOCKS:
         for factor in HEADROOMS:
-            base = cells.with_headroom(cells.flagship(), factor)
+            base = cells.with_headroom(cells.first_market(), factor)
             base = cells.shocked(base, size) if size else cells.calm(base)
             found[f"shock {size:g}, headroom x {factor:g}, {LIMITED}"] = (LIMITED, base)
             # Without limits more headroom changes nothing but the measure of utilisation.

@@ -39,7 +39,7 @@ def _counts(path: Path) -> bool:
 
 
 def _experiment_files(module: str) -> list[Path]:
-    """The module, all that it imports from ``experiments``, directly or not, and the scenarios of their names."""
+    """The module, all that it imports from ``experiments``, directly or not, and the scenarios that these name."""
     found: set[str] = set()
     waiting = [module]
     while waiting:
@@ -47,8 +47,8 @@ def _experiment_files(module: str) -> list[Path]:
         if name not in found and _source(name).is_file():
             found.add(name)
             waiting += _imports(_source(name))
-    files = [path for name in found for path in (_source(name), _source(name).with_suffix(".toml")) if path.is_file()]
-    return sorted(files)
+    files = {_source(name) for name in found}
+    return sorted(files | {path for source in files for path in _scenarios(source)})
 
 
 def _source(module: str) -> Path:
@@ -60,6 +60,17 @@ def _imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "experiments":
             yield str(node.module)
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _scenarios(path: Path) -> Iterator[Path]:
+    """The scenario of a module's own name, and those beside ``experiments``' modules whose names it says."""
+    said = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".toml")
+    }
+    places = [path.with_suffix(".toml"), *(ROOT / "experiments" / name for name in said)]
+    yield from (place for place in places if place.is_file())
 
 
 @functools.cache

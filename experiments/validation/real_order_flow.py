@@ -1,8 +1,8 @@
 """How far is the order flow of our calm markets from that of a stock exchange?
 
 Descriptive statistics of the sample days of LOBSTER (NASDAQ: Amazon, and the first minute of Apple) beside those of our
-calm markets: both instruments of the flagship without its shock, Treasuries of the packaged ``dealer_market``, and a
-Poisson market of zero intelligence, whose statistics are known and which so tests the measures. Runs of ours are
+calm markets: both instruments of the first market without its shock, Treasuries of the packaged ``dealer_market``, and
+a Poisson market of zero intelligence, whose statistics are known and which so tests the measures. Runs of ours are
 exported as LOBSTER files and read back, so that one function measures both sides, at the touch. A real day gives one
 value for each of ``--blocks`` equal parts of its time, a market of ours one for each seed; tables show means and
 standard errors of these.
@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from experiments.spiral.cells import calm, cell_task, flagship
+from experiments.spiral.cells import calm, cell_task, first_market
 from experiments.validation.common import group, market, new_figure, save
 from experiments.validation.flow_statistics import (
     SIGN_LAGS,
@@ -122,7 +122,7 @@ def by_block(day: LobsterDay, blocks: int) -> pd.DataFrame:
 def scenarios(minutes: float) -> dict[str, Scenario]:
     """Our calm markets, by name."""
     horizon_ns = round(minutes * 60 * NS_PER_S)
-    # Rates of the order of those of the flagship's Treasuries; the statistics that are claimed do not depend on them.
+    # Rates of the order of those of the first market's Treasuries; what is claimed does not depend on them.
     poisson = market(
         horizon_ns,
         [
@@ -138,7 +138,7 @@ def scenarios(minutes: float) -> dict[str, Scenario]:
         tick="0.01",
         initial="100",
     )
-    found = {FLAGSHIP: calm(flagship()), PACKAGED: load_scenario("dealer_market"), POISSON: poisson}
+    found = {FLAGSHIP: calm(first_market()), PACKAGED: load_scenario("dealer_market"), POISSON: poisson}
     return {name: msgspec.structs.replace(scenario, horizon=horizon_ns) for name, scenario in found.items()}
 
 

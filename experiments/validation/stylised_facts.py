@@ -1,8 +1,8 @@
-"""Stylised facts of markets: which of them does the flagship show, and does Poisson order flow fail where it must?
+"""Stylised facts of markets: which of them does the first market show, and does Poisson order flow fail where it must?
 
-Three markets. *Calm*: the flagship without its shock, with agents that split metaorders of Pareto(α) size in Treasuries
-(Lillo, Mike and Farmer's theory of long memory is one of order splitting). *Crisis*: the flagship as it is. *Zero*:
-Poisson zero intelligence, the negative control. In the first two Treasuries are measured, whose fair value is a
+Three markets. *Calm*: the first market without its shock, with agents that split metaorders of Pareto(α) size in
+Treasuries (Lillo, Mike and Farmer's theory of long memory is one of order splitting). *Crisis*: the first market as it
+is. *Zero*: Poisson zero intelligence, the negative control. In the first two Treasuries are measured, whose value is a
 Gaussian diffusion of constant volatility that nothing shocks: heavy tails and clusters of volatility in their price are
 the market's own making. Returns are of the lit mid over ten seconds. Besides, the splitters against a wall of orders
 (*wall*: nothing but the mechanism), and metaorders worked by TWAP at one rate (*impact*), each against the same seed
@@ -50,7 +50,7 @@ import typer
 from matplotlib.axes import Axes
 
 from experiments.drawing import COLOURS, new_figure, save
-from experiments.spiral.cells import calm, cell_task, flagship
+from experiments.spiral.cells import calm, cell_task, first_market
 from experiments.validation.order_splitting import FAR, exponent, fitted_exponent, jackknife, sign_memory
 from experiments.validation.stylised_markets import (
     CALM,
@@ -131,7 +131,7 @@ def run(
         rows += judge_constant_impact(impacts_of(constant_impact_market(), 2))
     impacts = None
     if part in (Part.impact, Part.all):
-        impacts = impacts_of(calm(flagship()), seeds, first_seed)
+        impacts = impacts_of(calm(first_market()), seeds, first_seed)
         rows += judge_impact(impacts)
         tables.append(impact_table(impacts))
     return Outcome(rows, lambda path: _draw(path, frames, impacts, tail_exponent), tables)

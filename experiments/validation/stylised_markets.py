@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from experiments.spiral.cells import calm, flagship
+from experiments.spiral.cells import calm, first_market
 from experiments.spiral.measure import fair_values, mids
 from experiments.validation.common import group, market, seconds
 from experiments.validation.flow_statistics import autocorrelation
@@ -56,15 +56,15 @@ def with_agents(scenario: Scenario, *more: AgentGroupSpec) -> Scenario:
 
 
 def flagship_markets(tail_exponent: float) -> dict[str, Scenario]:
-    """The flagship in calm, with splitters, and in its crisis, as it is."""
+    """The first market in calm, with splitters, and in its crisis, as it is."""
     return {
-        CALM: with_agents(calm(flagship()), splitters(MEASURED, tail_exponent, _INTERVAL_S)),
-        CRISIS: flagship(),
+        CALM: with_agents(calm(first_market()), splitters(MEASURED, tail_exponent, _INTERVAL_S)),
+        CRISIS: first_market(),
     }
 
 
 def zero_market(minutes: float) -> Scenario:
-    """Poisson zero intelligence, with about as many trades as the flagship's Treasuries; an order lives ten seconds."""
+    """Poisson zero intelligence, about as many trades as the first market's Treasuries; an order lives ten seconds."""
     zero = group(
         "zero",
         "strategies.zero_intelligence:ZeroIntelligenceTrader",

@@ -6,9 +6,9 @@ turned out to cost, and must find the zero-profit half-spread s k(alpha). ``quot
 this package, who knows s and alpha, meets one such trader; over many markets its trades must earn nothing once value
 is known, so that all of the effective spread is adverse selection.
 
-``flagship``: the dealers of the flagship's calm market, without limits, learn alpha from the flow alone, as far as it
+``flagship``: the dealers of the first market in calm, without limits, learn alpha from the flow alone, as far as it
 is two standard errors from noise. With nobody informed they must stay in the lit book and earn on their trades. With
-nobody but the informed, arriving four times as often and without the position limit that keeps the flagship's from
+nobody but the informed, arriving four times as often and without the position limit that keeps the first market's from
 trading on, every dealer must leave the lit book for fear of them, and lose on what it has dealt. They do not stay away
 for good: without trades evidence ages, they come back, and learn it again.
 
@@ -148,12 +148,12 @@ def judge_trades(frame: pd.DataFrame, alpha: float) -> list[Row]:
     ]
 
 
-# --- the flagship's dealers -----------------------------------------------------------------------------------
+# --- the first market's dealers -----------------------------------------------------------------------------------
 
 
 def flagship_market(informed: bool) -> Scenario:
-    """The flagship's calm market without limits, and with nobody informed or nobody else."""
-    scenario = cells.without(cells.calm(cells.flagship()), *cells.CONSTRAINTS)
+    """The first market's calm market without limits, and with nobody informed or nobody else."""
+    scenario = cells.without(cells.calm(cells.first_market()), *cells.CONSTRAINTS)
     dealer = next(member for member in scenario.agents if cells.class_of(member) == "SpiralDealer")
     toxicity = dealer.params["toxicity"]
     imbalance = {**toxicity["imbalance"], "noise_margin_se": _SURE_SE}
@@ -170,7 +170,7 @@ def flagship_market(informed: bool) -> Scenario:
 
 
 class FlagshipTask(msgspec.Struct, frozen=True):
-    """A run of one of the flagship's markets.
+    """A run of one of the first market's markets.
 
     Attributes:
         scenarios: By name.

@@ -81,7 +81,7 @@ def test_signs_of_split_orders_are_alike_in_a_row_and_of_single_ones_are_not() -
 
 @pytest.fixture(scope="module")
 def quiet() -> Run:
-    return run(cells.flagship(["shocks=[]", "horizon=6min"]), 1)
+    return run(cells.first_market(["shocks=[]", "horizon=6min"]), 1)
 
 
 def test_the_parts_of_a_run_add_up(quiet: Run) -> None:

@@ -28,15 +28,14 @@ MOST_OF_REPLAY = 5.0
 MOST_RUN_S = 4.0
 MOST_VERSION_S = 0.3
 MOST_IMPORT_S = 1.0
-FLAGSHIP = "experiments/information_spiral.toml"
-WHOLE_SYSTEM = "experiments/whole_system.toml"
-CRISES = {"the flagship crisis": FLAGSHIP, "whole_system": WHOLE_SYSTEM, "dealer_market": "dealer_market"}
+FLAGSHIP = "experiments/whole_system.toml"
+CRISES = {"the flagship crisis": FLAGSHIP, "dealer_market": "dealer_market"}
 STARTS = {
     "lob-sim --version": ([str(Path(sys.executable).with_name("lob-sim")), "--version"], MOST_VERSION_S),
     "import lob_sim; lob_sim.run": ([sys.executable, "-c", "import lob_sim; lob_sim.run"], MOST_IMPORT_S),
 }
 CROWD = "10,000 traders"
-MOST_MEGABYTES = {FLAGSHIP: 165, WHOLE_SYSTEM: 165, CROWD: 195}
+MOST_MEGABYTES = {FLAGSHIP: 165, CROWD: 195}
 """What was measured first, 157, 158 and 187, and up to a twentieth for what differs between machines."""
 
 
@@ -92,7 +91,7 @@ def main() -> list[dict[str, object]]:
                 ratio <= MOST_OF_REPLAY,
             )
         )
-        if name == WHOLE_SYSTEM:
+        if name == FLAGSHIP:
             rows.append(
                 bench_simulation.row(
                     f"processor time of a run of {title}, log on disk",
@@ -106,7 +105,6 @@ def main() -> list[dict[str, object]]:
         rows.append(bench_simulation.row(title, f"{seconds:.2f} s", f"< {most_s} s", seconds < most_s))
     for title, name in (
         ("the flagship crisis", FLAGSHIP),
-        ("whole_system", WHOLE_SYSTEM),
         (f"{CROWD}, each a process", CROWD),
     ):
         megabytes, most = peak_megabytes(name), MOST_MEGABYTES[name]

@@ -18,7 +18,7 @@ from lob_sim import Simulation, load_scenario
 from tests.bench.bench_simulation import row
 
 ROUNDS = 3
-FLAGSHIP = "experiments/information_spiral.toml"
+FLAGSHIP = "experiments/whole_system.toml"
 BRANCHES = {
     "none": [],
     "no leverage limit": ["switches.slr=false"],

@@ -17,7 +17,7 @@ from lob_sim.simulation.world import World
 from tests.bench.bench_simulation import ROUNDS, row
 
 MOST_SLOWDOWN = 0.10
-_SCENARIO = Path(__file__).parents[2] / "experiments" / "information_spiral.toml"
+_SCENARIO = Path(__file__).parents[2] / "experiments" / "first_market.toml"
 
 
 def plain_s(scenario: Scenario) -> float:

@@ -60,7 +60,7 @@ class Report(NamedTuple):
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("report") / "short_crisis"
-    scenario = ROOT / "experiments" / "information_spiral.toml"
+    scenario = ROOT / "experiments" / "first_market.toml"
     log = run(scenario, out=folder, overrides=["shocks.0.at=1min", "horizon=6min"])
     return Report(log, write_report([folder]))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import lob_sim
 
-FLAGSHIP = str(Path(__file__).parents[2] / "experiments/information_spiral.toml")
+FLAGSHIP = str(Path(__file__).parents[2] / "experiments/first_market.toml")
 MARKET = """
 name = "m"
 horizon = "1s"

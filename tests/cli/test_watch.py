@@ -44,7 +44,7 @@ from lob_sim.simulation.runner import advance
 from lob_sim.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
-CRISIS = str(ROOT / "experiments" / "information_spiral.toml")
+CRISIS = str(ROOT / "experiments" / "first_market.toml")
 # The shock comes early and is large, so that everything there is to show happens in the first minutes.
 EARLY = ["horizon=4min", "shocks.0.at=1min", "shocks.0.size=-0.05"]
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")

@@ -118,7 +118,7 @@ def test_spreads_are_read_and_misreadings_named() -> None:
 
 def test_control_a_price_that_does_not_follow_value_fails() -> None:
     """Three informed traders who hold at most five lots each cannot keep this market's price at value."""
-    outcome = calm_facts.run(cells.SCENARIO, seeds=5, horizon="20min")
+    outcome = calm_facts.run(cells.FIRST_MARKET, seeds=5, horizon="20min")
     found = {row.claim: row for row in outcome.rows}
     far = found["treasury: mid less value (root mean square, half-spreads)"]
     apart = found["treasury: correlation of 300 s changes of mid and value"]
@@ -187,9 +187,9 @@ def test_a_verdict_is_kept_for_pages(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["no_such.toml"], "no_such.toml"),
-        ([str(cells.SCENARIO), "--horizon", "soon"], "soon"),
-        ([str(cells.SCENARIO), "--switch-off", "fear"], "fear"),
-        ([str(cells.SCENARIO), "--spreads", "treasury"], "name=low:high"),
+        ([str(cells.FIRST_MARKET), "--horizon", "soon"], "soon"),
+        ([str(cells.FIRST_MARKET), "--switch-off", "fear"], "fear"),
+        ([str(cells.FIRST_MARKET), "--spreads", "treasury"], "name=low:high"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(

@@ -5,38 +5,31 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
-from experiments import information_spiral
-from experiments.spiral import (
-    attribution,
-    cells,
-    claims,
-    controls,
-    demo,
-    factorial,
-    measure,
-    robustness,
-    tipping,
-)
+from experiments import history_matching, information_spiral
+from experiments.spiral import attribution, cells, claims, complements, controls, demo, figures, measure, record, thesis
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from experiments.spiral.measure import measure_threshold
 from lob_sim.analysis.summary import crisis_metrics
-from lob_sim.errors import InputError
-from lob_sim.experiment import Outcome, in_processes
+from lob_sim.errors import DataError, InputError
+from lob_sim.experiment import Outcome
 from lob_sim.log import Run
 from lob_sim.messages import SheetCause
 from lob_sim.report.data import forced_sales, presence
 from lob_sim.report.static_panels import worst_instrument
 from lob_sim.running import run
 from lob_sim.scenario import Scenario, open_market
-from lob_sim.sweep import all_coalitions
+from lob_sim.sweep import Serial, all_coalitions, run_sweep
 
 CALM = ["shocks=[]", "horizon=3min"]
-SHORT = ["shocks.0.at=4min", "horizon=20min"]
+SHORT = ["shocks.0.at=2min", "horizon=10min", "shocks.0.size=-0.08"]
 SEEDS = 4
 
 
@@ -122,12 +115,20 @@ def test_a_switch_that_nobody_has_gets_no_runs_of_its_own_and_changes_no_byte(sc
 
 def test_nothing_in_common_keeps_every_balance_sheet_as_large(scenario: Scenario) -> None:
     apart = controls.nothing_in_common(scenario)
-    shocked_names = {shock.instrument for shock in scenario.shocks}
-    spared = controls.thickest(scenario)
+    hit = {shock.instrument for shock in scenario.shocks}
+    was = cells.leverage_groups(scenario)
     for name, group in cells.leverage_groups(apart).items():
-        was = cells.capital(scenario, cells.leverage_groups(scenario)[name])
-        assert cells.capital(apart, group).headroom == was.headroom
-        assert {i for i, held in group.holdings.items() if held}.isdisjoint(shocked_names) == (name == spared)
+        now, before = cells.capital(apart, group), cells.capital(scenario, was[name])
+        assert (now.assets, now.headroom) == (before.assets, before.headroom)
+    held: dict[bool, set[str]] = {True: set(), False: set()}
+    for group in apart.agents:
+        if group.balance_sheet is not None:
+            names = {name for name, amount in group.holdings.items() if amount}
+            assert len({name in hit for name in names}) == 1
+            assert set(group.balance_sheet.repo) <= names
+            held[names <= hit].add(cells.class_of(group))
+    # Of dealers and of leveraged funds some can be hit, and others have what is not.
+    assert held[True] == {"SpiralDealer", "LeveragedFund"} < held[False]
 
 
 # --- measures ----------------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ def test_nothing_in_common_keeps_every_balance_sheet_as_large(scenario: Scenario
 
 def test_every_metric_is_a_number_in_calm_and_in_a_crisis(crisis: Run) -> None:
     for metrics in (measure.spiral_metrics(crisis), measure.spiral_metrics(run(cells.flagship(CALM), 1))):
-        wanted = [*factorial.OUTCOMES, *(c.metric for c in factorial.CHARACTERISTICS)]
+        wanted = [*thesis.OUTCOMES, *(c.metric for c in thesis.CHARACTERISTICS)]
         assert all(np.isfinite(metrics[name]) for name in wanted)
 
 
@@ -158,7 +159,7 @@ def test_what_dealers_buy_is_what_the_others_sell(crisis: Run) -> None:
 
 def test_flow_is_what_trades_say_and_knows_who_started_it(crisis: Run) -> None:
     forced = forced_sales(crisis)
-    taken = forced[~forced["is_maker"]]
+    taken = forced[~forced["is_maker"] & forced["agent_id"].isin(crisis.header.dealer_ids or ())]
     assert len(taken) > 0
     for i in range(len(crisis.header.instruments)):
         times, lots, by_dealer = measure.started_flow(crisis, i)
@@ -166,13 +167,13 @@ def test_flow_is_what_trades_say_and_knows_who_started_it(crisis: Run) -> None:
         on_tape = (lit["aggressor_side"] * lit["qty_lots"]).sum() + (rfq["side"] * rfq["qty_lots"]).sum()
         assert lots.sum() == on_tape
         assert (np.diff(times) >= 0).all()
-        # Only dealers sell under a constraint here: what they sell so, and as takers, is among what they started.
+        # What dealers sell under a constraint, and as takers, is among what they started.
         sold = taken.loc[taken["instrument_id"] == i, "lots"].sum()
         assert sold <= -lots[by_dealer & (lots < 0)].sum()
 
 
 def test_costs_beyond_value_are_a_zero_sum_within_each_trade(crisis: Run) -> None:
-    flows = measure._flows(crisis)
+    flows = measure.all_flows(crisis, 0)
     assert float((flows["cost_bp"] * flows["qty_lots"]).sum()) == pytest.approx(0.0, abs=1e-6)
 
 
@@ -202,119 +203,143 @@ def test_verdicts_rest_on_the_whole_interval() -> None:
     assert not claims.share("", sample > 1, 0.95, "").holds
 
 
-def test_a_kink_is_found_and_a_line_has_none() -> None:
-    x = np.array([0.5, 1, 2, 3, 4, 5, 6])
-    kinked = 0.1 * x + 0.9 * np.maximum(0, x - 3)
-    found = tipping.fit_hinge(x, kinked)
-    assert (found.at, found.before, found.after) == pytest.approx((3.0, 0.1, 1.0))
-    noise = np.random.default_rng(1).normal(0, 0.02, (4, 20, x.size))
-    curves = np.array([kinked, 0.5 * x, 0.005 * x**3, 0.05 * x])[:, None] + noise
-    grid = tipping.Tipping([v / 100 for v in x], [1.0, 2.0, 3.0], curves[:3].swapaxes(1, 2), curves[3].T)
-    table, rows = tipping.tipping_rows(grid)
-    # A cube passes for a threshold, as the docstring says; a line does not, with or without its control.
-    assert [row.holds for row in rows] == [True, True, False, False, True, True]
-    assert [line[0] for line in table.rows] == ["× 1", "× 2", "× 3", "nothing on"]
-
-
-def test_a_threshold_needs_the_mechanisms() -> None:
-    x = np.array(tipping.SIZES)
-    noise = np.random.default_rng(2).normal(0, 0.02, (2, x.size, 20))
-    kinked = (10 * x + 90 * np.maximum(0, x - 0.03))[:, None] + noise
-    _, (alone, beyond_control) = tipping.tipping_rows(tipping.Tipping(list(x), [1.0], kinked[:1], kinked[1]))
-    assert alone.holds
-    assert not beyond_control.holds
-
-
-def _cells(interaction: float) -> dict[str, pd.DataFrame]:
-    """Four cells in which everything that should be worse is, with an interaction of a given size."""
+def _cells() -> dict[str, pd.DataFrame]:
+    """Two cells of which everything is more in the second."""
     rng = np.random.default_rng(0)
     common = rng.normal(0, 1, 30)
-    values = {NEITHER: 1.0, INFORMATION_ALONE: 1.5, CONSTRAINTS_ALONE: 1.5, BOTH: 2.0 + interaction}
-    names = [*factorial.OUTCOMES, *(c.metric for c in factorial.CHARACTERISTICS)]
-    found = {}
-    for cell, value in values.items():
-        noisy = 5 + value + common + rng.normal(0, 0.05, 30)
-        found[cell] = pd.DataFrame(dict.fromkeys(names, noisy))
-    return found
+    names = [*thesis.OUTCOMES, *(c.metric for c in thesis.CHARACTERISTICS)]
+    return {
+        cell: pd.DataFrame(dict.fromkeys(names, 5 + value + common + rng.normal(0, 0.05, 30)))
+        for cell, value in {NEITHER: 1.0, BOTH: 2.0}.items()
+    }
 
 
-def test_an_interaction_is_claimed_only_where_there_is_one() -> None:
-    for size, expected in ((1.0, True), (0.0, False), (-1.0, False)):
-        rows = factorial.factorial_rows(_cells(size))
-        assert {row.holds for row in rows if "interaction" in row.claim} == {expected}
-    table, rows = factorial.thesis_table(_cells(1.0))
-    expected_signs = [c.stressed == "higher" for c in factorial.CHARACTERISTICS if c.stressed != "either"]
+def test_a_characteristic_is_claimed_only_where_its_sign_is_as_the_thesis_has_it() -> None:
+    table, rows = thesis.thesis_table(_cells())
+    expected_signs = [c.stressed == "higher" for c in thesis.CHARACTERISTICS if c.stressed != "either"]
     assert [row.holds for row in rows] == expected_signs
-    assert len(table.rows) == len(factorial.CHARACTERISTICS)
+    assert len(table.rows) == len(thesis.CHARACTERISTICS)
+
+
+def test_what_is_left_of_a_shock_is_judged_by_its_size() -> None:
+    rng = np.random.default_rng(3)
+    left = {NEITHER: 0.1, BOTH: 1.0, thesis.SMALL: 0.01}
+    frames = {
+        name: pd.DataFrame({"residual_pct": value + rng.normal(0, 0.005, 30), "failures": 0.0})
+        for name, value in left.items()
+    }
+    assert all(row.holds for row in thesis.absorbed_rows(frames, 0.05))
+    # Control: stressed and functioning alike, or a small shock of which a half is left.
+    alike = frames | {BOTH: frames[NEITHER]}
+    assert [row.holds for row in thesis.absorbed_rows(alike, 0.05)].count(False) == 1
+    small = frames | {thesis.SMALL: frames[thesis.SMALL] + 0.25}
+    assert not thesis.absorbed_rows(small, 0.05)[0].holds
 
 
 def test_the_outcome_is_one_json_object_with_intervals() -> None:
-    by_cell = _cells(1.0)
-    outcome = Outcome(factorial.factorial_rows(by_cell), None, [factorial.factorial_table(by_cell)])
-    document = json.loads(information_spiral.EXPERIMENT.to_json({"part": "factorial"}, outcome))
+    table, rows = thesis.thesis_table(_cells())
+    document = json.loads(information_spiral.EXPERIMENT.to_json({"part": "table"}, Outcome(rows, None, [table])))
     assert document["rows"][0]["low"] < document["rows"][0]["measured"] < document["rows"][0]["high"]
-    assert document["tables"][0]["rows"][0][1].keys() >= {"value", "low", "high", "n"}
+    assert document["tables"][0]["rows"][0][2].keys() >= {"value", "low", "high", "n"}
 
 
-# --- robustness ---------------------------------------------------------------------------------------------------
+def test_shapley_values_are_those_of_the_areas(monkeypatch: pytest.MonkeyPatch, scenario: Scenario) -> None:
+    """Limits lower every threshold by one each, and information by one more once there is a limit."""
+
+    def constructed(names: dict[str, Scenario], runs: object, title: str, measure: object) -> dict[str, pd.DataFrame]:
+        found = {}
+        for name in names:
+            on, _, size = name.partition(" | ")
+            limits = sum(limit not in on for limit in ("slr", "var", "funding"))
+            threshold = 8.0 - limits - (limits > 0 and "toxicity" not in on)
+            worst = 5.0 if size and float(size) > threshold else 0.0
+            found[name] = pd.DataFrame({"worst_pct.treasury": worst, "rms_pct.treasury": 0.01}, index=range(4))
+        return found
+
+    monkeypatch.setattr(attribution.cells, "run_scenarios", constructed)
+    sizes = np.linspace(3, 9, 61).tolist()
+    shares, (values, curves), rows = attribution.attribute(scenario, sizes, cells.Runs(4))
+    assert [row.holds for row in rows] == [True, True, True]
+    # Of the one that information adds it has half in 12 of 24 orders, and so on: 3/4, and limits a twelfth more each.
+    assert shares["information"].value == pytest.approx(0.75, abs=0.1)
+    assert shares["SLR"].value == pytest.approx(1 + 1 / 12, abs=0.1)
+    assert len(curves.rows) == 16
+    assert values.columns == list(attribution.GROUPS)
 
 
-@pytest.mark.parametrize(
-    ("value", "scaled"), [("12s", "9000000000ns"), (4, 3), (2, 1), (1, 1), (2.0, 1.5), ("2min", "90000000000ns")]
-)
-def test_parameters_are_scaled_in_their_own_units(value: str | float, scaled: str | float) -> None:
-    assert robustness.scaled(value, 0.75) == scaled
+# --- the map -------------------------------------------------------------------------------------------------------
 
 
-def test_every_free_parameter_makes_a_valid_and_different_scenario(scenario: Scenario) -> None:
-    parameters = robustness.free_parameters(scenario)
-    assert len(parameters) > 15
-    for label, change in parameters.items():
-        # A share that is already whole cannot grow, and one lot cannot shrink; nothing may be stuck both ways.
-        assert any(change(scenario, factor) != scenario for factor in (0.75, 1.25)), label
-    assert {robustness.HEADROOM, robustness.SHOCK, *robustness.FREE} == set(parameters)
+def mapped(interaction: NDArray[np.float64]) -> complements.Mapped:
+    """Sixteen calibrations on a grid of headroom and capital, with an interaction of each that all seeds agree on."""
+    points = [(headroom, capital) for headroom in (0.5, 1.0, 2.0, 3.0) for capital in (0.5, 1.0, 1.5, 2.0)]
+    found = [
+        complements.Calibration(k, {complements.HEADROOM: h, complements.CAPITAL: c}, 0.2 + 0.01 * (k % 3), 0.01)
+        for k, (h, c) in enumerate(points)
+    ]
+    return complements.Mapped("", [5.0, 6.0], found, np.repeat(interaction[:, None], 3, axis=1).tolist(), [True] * 16)
 
 
-def test_a_free_parameter_that_the_scenario_does_not_set_is_named(scenario: Scenario) -> None:
-    without = cells.with_group(scenario, "slow_capital", None)
-    with pytest.raises(InputError, match="SlowCapital: margin_ticks"):
-        robustness.free_parameters(without)
+def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
+    headroom = np.repeat([0.5, 1.0, 2.0, 3.0], 4)
+    found = mapped(1.5 - headroom)
+    halves, slopes, each = complements.map_tables(found)
+    shares = {line[0]: line[3] for line in halves.rows}
+    assert shares["all"] == 0.5
+    assert (shares["dealers: headroom (factor): up to 1.5"], shares["dealers: headroom (factor): above 1.5"]) == (1, 0)
+    by_axis = dict(zip(slopes.columns, slopes.rows[0], strict=True))
+    assert by_axis[complements.HEADROOM].high < 0
+    assert by_axis[complements.CAPITAL].value == pytest.approx(0, abs=1e-9)
+    assert len(each.rows) == 16
+    complements.draw_map(tmp_path / "map.png", found)
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    assert [row.holds for row in complements.map_rows(found)] == [True]
+    # Control: where fear protects nearly everywhere, the claim fails, and what tells nothing claims nothing.
+    assert [row.holds for row in complements.map_rows(mapped(-np.ones(16)))] == [False]
+    silent = msgspec.structs.replace(found, telling=[False] * 16)
+    assert complements.map_rows(silent) == []
 
 
-@pytest.mark.parametrize(
-    ("read_by", "unread_in"), [("constraints", cells.INFORMATION_ALONE), ("information", cells.CONSTRAINTS_ALONE)]
-)
-def test_parameters_of_a_mechanism_are_not_read_without_it(scenario: Scenario, read_by: str, unread_in: str) -> None:
-    changed = short = cells.shocked(cells.flagship(["horizon=14min", "shocks.0.at=2min"]), -0.04)
-    for label, change in robustness.free_parameters(short).items():
-        if robustness.FREE.get(label) == read_by or (label, read_by) == (robustness.HEADROOM, "constraints"):
-            changed = change(changed, 0.75)
-    trades = {
-        (cell, name): run(cells.factorial(market)[cell], 1).trades[["ts_event_ns", "price_ticks", "qty_lots"]]
-        for cell in (unread_in, BOTH)
-        for name, market in (("as it is", short), ("changed", changed))
-    }
-    assert trades[unread_in, "as it is"].equals(trades[unread_in, "changed"])
-    assert not trades[BOTH, "as it is"].equals(trades[BOTH, "changed"])
-
-
-@pytest.mark.parametrize("fatal", [None, "SlowCapital: mean_interval × 0.75"])
-def test_a_change_that_takes_the_interaction_away_is_told(monkeypatch: pytest.MonkeyPatch, fatal: str | None) -> None:
-    def constructed(scenarios: dict[str, Scenario], seeds: int, title: str, measure: object) -> dict[str, pd.DataFrame]:
-        worst = {
-            name: 2.0 if name.endswith(f"| {BOTH}") and fatal not in name.split(" | ") else 0.5 for name in scenarios
-        }
-        return {name: pd.DataFrame({"overshoot_pct": value + np.arange(seeds)}) for name, value in worst.items()}
-
-    monkeypatch.setattr(robustness.cells, "run_scenarios", constructed)
-    table, (row,) = robustness.robustness_rows(5)
-    assert [line[0] for line in table.rows if line[2] == "lost"] == ([fatal] if fatal else [])
-    assert row.holds is (fatal is None)
-    assert row.reference - row.measured == (fatal is not None)
-    assert table.rows[0][0] == robustness.AS_IT_IS
-    assert len(table.rows) == row.reference + 1
-    # What seeds have in common cancels: comparisons are paired.
-    assert all(line[1].low == line[1].value == line[1].high for line in table.rows)
+def test_the_map_of_what_history_matching_has_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = cells.flagship()
+    folder = tmp_path / "history"
+    design = history_matching.sobol(2)
+    matched = history_matching.plan(base, design, [1], 3, "40s")
+    with Serial() as executor:
+        run_sweep(matched, folder / history_matching.CLOSER, executor=executor)
+    point = design.points()[1]
+    kept = history_matching.Kept({1: point}, 2, [])
+    (folder / "kept.json").write_bytes(msgspec.json.encode(kept))
+    (first,) = complements.kept_calibrations(folder, base, 1)
+    assert (first.number, first.point) == (1, point)
+    assert 0 < first.informed < 1
+    assert 0 < first.calm_rms_pct < 0.5
+    options = [
+        "--part",
+        "map",
+        "--history",
+        str(folder),
+        "--quick",
+        "--horizon",
+        "40s",
+        "--calibrations",
+        "1",
+        "--workers",
+        "1",
+    ]
+    for _ in range(2):
+        with pytest.raises(SystemExit) as ended:
+            information_spiral.main([*options, "--out", str(tmp_path / "map"), "--json"])
+        assert ended.value.code in (0, 1)
+    once, again = capsys.readouterr().out.split("\n}\n")[:2]
+    assert once == again
+    for where, told in ((tmp_path, "kept.json"), (folder, "no calibration")):
+        (folder / "kept.json").write_bytes(msgspec.json.encode(history_matching.Kept({}, 2, [])))
+        with pytest.raises(InputError, match=told):
+            complements.kept_calibrations(where, base, 1)
+    (folder / "kept.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(DataError, match="history_matching"):
+        complements.kept_calibrations(folder, base, 1)
 
 
 # --- the market itself ---------------------------------------------------------------------------------------------
@@ -333,15 +358,67 @@ def test_the_log_depends_on_the_seed_and_on_no_order() -> None:
 
 
 def test_both_together_are_worse_than_neither() -> None:
-    scenarios = cells.factorial(cells.flagship(SHORT))
-    with in_processes(2):
-        frames = cells.run_scenarios({cell: scenarios[cell] for cell in (NEITHER, BOTH)}, SEEDS, "test")
-    worse = {m: frames[BOTH][m] - frames[NEITHER][m] for m in ("overshoot_pct", "spread_pct", "quote_absence")}
-    assert all(sample.mean() > 0 for sample in worse.values())
-    assert (worse["quote_absence"] > 0).all()
-    # The negative control: without limits nobody is forced to sell, with them somebody is.
-    assert (frames[NEITHER]["forced_lots"] == 0).all()
-    assert frames[BOTH]["forced_lots"].sum() > 0
+    four = cells.factorial(cells.flagship(SHORT))
+    frames = {cell: measure.measure_spiral(four[cell], 1, None).metrics for cell in (NEITHER, BOTH)}
+    for metric in ("overshoot_pct", "spread_pct", "quote_absence", "forced_lots"):
+        assert frames[BOTH][metric] > frames[NEITHER][metric], metric
+    # The negative control: without limits no dealer is forced to sell, and funds only for what investors redeem.
+    forced = {cell: sum(v for k, v in f.items() if k.startswith("forced_sellers.")) for cell, f in frames.items()}
+    assert forced[NEITHER] == 0 < forced[BOTH]
+    assert frames[NEITHER]["forced_lots"] < frames[BOTH]["forced_lots"] / 10
+
+
+def test_nothing_in_common_starts_nothing_and_neither_does_infinite_depth() -> None:
+    crisis = cells.flagship(SHORT)
+    worst = {
+        name: measure_threshold(scenario, 1, None).metrics["worst_pct.treasury"]
+        for name, scenario in {
+            "as it is": crisis,
+            "apart": controls.nothing_in_common(crisis),
+            "deep": controls.infinitely_deep(crisis),
+        }.items()
+    }
+    assert worst["apart"] < worst["as it is"]
+    assert worst["deep"] < worst["as it is"] / 4
+
+
+def test_runs_in_a_folder_are_those_without_one_and_are_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = {"calm": cells.flagship(["shocks=[]", "horizon=20s"])}
+    loose = cells.run_scenarios(brief, cells.Runs(2, 101), "test", measure_threshold)["calm"]
+    kept = cells.Runs(2, 101, tmp_path / "kept")
+    first = cells.run_scenarios(brief, kept, "test", measure_threshold)["calm"]
+    assert list(first.index) == list(loose.index) == [101, 102]
+    assert first["rms_pct.treasury"].tolist() == loose["rms_pct.treasury"].tolist()
+    monkeypatch.setattr(cells, "processes", Refusing)
+    again = cells.run_scenarios(brief, kept, "test", measure_threshold)["calm"]
+    assert again["rms_pct.treasury"].tolist() == first["rms_pct.treasury"].tolist()
+    with pytest.raises(InputError, match="holds another sweep"):
+        cells.run_scenarios({"calm": cells.flagship(["shocks=[]", "horizon=21s"])}, kept, "test", measure_threshold)
+
+
+class Refusing(Serial):
+    """An executor that does nothing."""
+
+    def submit(self, *args: object, **kwargs: object) -> NoReturn:
+        raise AssertionError("a run is done again")
+
+
+def test_who_is_away_is_away_for_the_cause_that_is_logged(crisis: Run) -> None:
+    at_ns = crisis.manifest.last_ts_ns // 4
+    times = np.array([at_ns], dtype=np.int64)
+    fear, limits, failed = figures.away(crisis, 0, times)[:, 0]
+    retreats = crisis.table("retreat").assign(kind="away")
+    returns = crisis.table("return").assign(kind="back")
+    columns = ["seq", "ts_event_ns", "agent_id", "instrument_id", "cause", "kind"]
+    moves = pd.concat([retreats[columns], returns[columns]]).sort_values("seq")
+    moves = moves[(moves["instrument_id"] == 0) & (moves["ts_event_ns"] <= at_ns)]
+    last = moves.groupby("agent_id").last()
+    gone = last[last["kind"] == "away"]["cause"]
+    assert failed == 0
+    assert (fear, limits) == ((gone <= 2).sum(), (gone > 2).sum())
+    assert fear + limits > 0
 
 
 def test_the_demo_leaves_pages_a_figure_a_table_and_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,11 +426,13 @@ def test_the_demo_leaves_pages_a_figure_a_table_and_logs(tmp_path: Path, monkeyp
     monkeypatch.setattr(cells, "flagship", lambda: brief)
     (tmp_path / "demo" / "runs" / "both" / "from an earlier demo").mkdir(parents=True)
     (tmp_path / "demo" / "runs" / "somebody's own").mkdir()
-    demo.demo(tmp_path / "demo", seeds=2, workers=2)
+    demo.demo(tmp_path / "demo", workers=2)
     assert (tmp_path / "demo" / "spiral.png").stat().st_size > 10_000
-    assert "interaction" in (tmp_path / "demo" / "table.txt").read_text(encoding="utf-8")
+    found = record.load_record()
+    assert f"Seed {found.median_seed()}" in (tmp_path / "demo" / "table.txt").read_text(encoding="utf-8")
     result = json.loads((tmp_path / "demo" / "result.json").read_text(encoding="utf-8"))
     assert set(result["cells"]) == {NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH}
+    assert result["seed"] == found.median_seed()
     folders = ["both", "constraints_alone", "information_alone", "neither"]
     assert sorted(p.name for p in (tmp_path / "demo" / "runs").iterdir()) == [*folders, "somebody's own"]
     assert not (tmp_path / "demo" / "runs" / "both" / "from an earlier demo").exists()

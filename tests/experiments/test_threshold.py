@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from experiments import threshold
+from experiments import information_spiral
+from experiments.spiral import record, threshold
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from lob_sim.errors import DataError, InputError
 from lob_sim.experiment import Row
 
 SIZES = np.array([4.5, 5.0, 5.5, 6.0, 6.5])
@@ -65,8 +70,14 @@ def spirals(**cells: NDArray[np.bool_]) -> threshold.Spirals:
         BOTH: SIZES[:, None] > 5.2 + spread,
     }
     changed = {name.replace("_", " "): value for name, value in cells.items() if name != "calm"}
-    calm = cells.get("calm", np.zeros(SEEDS, dtype=bool))
-    return threshold.Spirals(SIZES, np.linspace(0.009, 0.011, SEEDS), started | changed, calm)
+    # Of two runs in which a spiral starts, or in which none does, the later seed has the worse price.
+    worst = {
+        cell: (np.where(found, 5.0, 0.03) + 1e-4 * np.arange(SEEDS)).tolist()
+        for cell, found in (started | changed).items()
+    }
+    calm = np.where(cells.get("calm", np.zeros(SEEDS, dtype=bool)), 5.0, 0.03).tolist()
+    rms = np.linspace(0.009, 0.011, SEEDS).tolist()
+    return threshold.Spirals("", 5.0, SIZES.tolist(), 101, rms, worst, calm)
 
 
 def failing(found: threshold.Spirals) -> set[str]:
@@ -82,12 +93,12 @@ def test_a_shift_is_told_and_measured() -> None:
 
 
 def test_controls_each_claim_fails_without_its_cause() -> None:
-    as_much = spirals().started[CONSTRAINTS_ALONE]
+    as_much = spirals().started(CONSTRAINTS_ALONE)
     none = np.zeros((5, SEEDS), dtype=bool)
     one = np.arange(SEEDS) == 0
     assert failing(spirals(both=as_much)) == {"information, where limits are on", "interaction"}
     # Fear that does by itself what it does beside limits is no interaction, and no calm is one with a spiral.
-    added = spirals().started[BOTH] & ~as_much
+    added = spirals().started(BOTH) & ~as_much
     assert failing(spirals(information_alone=added)) == {
         "interaction",
         "no spiral at any size while nothing is constrained",
@@ -105,21 +116,92 @@ def test_no_size_is_told_to_do_what_a_default_shock_should_unless_it_does() -> N
     assert told(spirals(both=always, constraints_alone=never)) == ["yes"] * 5
 
 
+def test_the_seed_that_is_drawn_is_the_median_of_its_cell() -> None:
+    found = spirals()
+    worst = np.array(found.worst_pct[BOTH][1])
+    drawn = worst[found.median_seed() - 101]
+    assert (worst > drawn).sum() == SEEDS // 2 - 1
+    assert found.median_seed() == threshold.threshold_tables(found)[3].rows[0][0]
+    # All alike but for their number: of forty the twenty-first.
+    assert found.median_seed(NEITHER) == 101 + SEEDS // 2
+
+
+def test_a_shift_is_told_by_other_definitions_of_a_spiral() -> None:
+    found = spirals()
+    shifts = threshold.shifts_by_definition(found)
+    assert all(row.measured == pytest.approx(0.3, abs=0.03) for row in shifts.values())
+    # Where prices of one cell stop at 1.2 % below value, it depends on the word whether fear does anything.
+    between = np.where(found.started(BOTH) & ~found.started(CONSTRAINTS_ALONE), 1.2, np.array(found.worst_pct[BOTH]))
+    unclear = msgspec.structs.replace(found, worst_pct=found.worst_pct | {BOTH: between.tolist()})
+    shifts = threshold.shifts_by_definition(unclear)
+    assert shifts[100.0].measured == pytest.approx(0.3, abs=0.03)
+    assert shifts[150.0].measured == pytest.approx(0.0, abs=0.01)
+
+
+def test_the_record_is_what_readme_says(tmp_path: Path) -> None:
+    found = record.load_record()
+    readme = (record.ROOT / "README.md").read_text(encoding="utf-8")
+    assert record.with_block(readme, record.readme_block(found)) == readme
+    # What README says above its table in words of its own.
+    assert "fear alone makes none" in readme
+    assert not found.started(NEITHER).any()
+    assert not found.started(INFORMATION_ALONE).any()
+    assert found.started(CONSTRAINTS_ALONE).any()
+    # Control: another run would say something else.
+    other = msgspec.structs.replace(found, worst_pct=found.worst_pct | {BOTH: found.worst_pct[NEITHER]})
+    assert record.with_block(readme, record.readme_block(other)) != readme
+    with pytest.raises(DataError, match="no place"):
+        record.with_block("no marks", "")
+    with pytest.raises(InputError, match="publish"):
+        record.load_record(tmp_path)
+
+
+def test_what_is_published_is_the_record_its_figures_and_readmes_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "draw_median_seed", lambda path, found: path.write_bytes(b"drawn"))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text(f"before\n{record._BEGIN}\nformer\n{record._END}\nafter\n", encoding="utf-8")
+    found = spirals()
+    written = record.publish(found, tmp_path)
+    assert all(path.stat().st_size for path in written)
+    assert record.load_record(tmp_path) == found
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "former" not in text
+    assert f"{threshold.midpoints(found)[BOTH].value:.2f}% [" in text
+    assert f"{threshold.threshold_rows(found)[0].measured:.2f} points" in text
+    assert "none of these sizes" in text
+
+
+def test_what_seeds_do_not_tell_is_said() -> None:
+    def told(**changed: NDArray[np.bool_]) -> str:
+        return " ".join(record.readme_block(spirals(**changed)).split())
+
+    assert "do not tell" in told(both=spirals().started(CONSTRAINTS_ALONE))
+    assert "do not tell" not in told()
+    assert "At no size" in told()
+    always, never = np.ones((5, SEEDS), dtype=bool), np.zeros((5, SEEDS), dtype=bool)
+    assert "At 4.5%, 5%" in told(both=always, constraints_alone=never)
+
+
 def test_a_short_run_measures_every_cell_at_every_size() -> None:
-    outcome = threshold.EXPERIMENT.run(**threshold.EXPERIMENT.quick)
+    outcome = information_spiral.EXPERIMENT.run(**information_spiral.EXPERIMENT.quick)
     assert len(outcome.rows) == 5
     assert [row.holds for row in outcome.rows[3:]] == [True, True]
-    shares, asked = outcome.tables
+    shares, asked, _, drawn = outcome.tables
     assert [line[0] for line in shares.rows] == list(threshold.ORDER)
     assert len(asked.rows) == 2
+    assert drawn.rows[0][0] in (101, 102)
     # A market whose price follows value is off by some ticks of 0.004 %, not by hundreds.
     assert 0.002 < float(shares.title.split("errors of ")[1].split(" ")[0]) < 0.1
 
 
-@pytest.mark.parametrize("sizes", ["", "5", "5,4", "5,x", "0,5", "5,100", "5,5"])
+@pytest.mark.parametrize("sizes", ["x", "5", "5,4", "5,x", "0,5", "5,100", "5,5"])
 def test_bad_sizes_are_one_line_and_exit_code_two(sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        threshold.EXPERIMENT.main(["--sizes", sizes])
+        information_spiral.main(["--sizes", sizes])
     assert stopped.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: --sizes")

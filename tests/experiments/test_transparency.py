@@ -18,7 +18,7 @@ S = 10**9
 
 
 def test_transparency_changes_what_is_published_and_nothing_before_the_first_print() -> None:
-    calm = cells.flagship(["shocks=[]", "horizon=3min"])
+    calm = cells.first_market(["shocks=[]", "horizon=3min"])
     found = {name: run(s, 1) for name, s in transparency.regimes(calm, 60 * 10**9).items()}
     prints = {name: finished.table("rfq_print") for name, finished in found.items()}
     assert len(prints["none"]) == 0

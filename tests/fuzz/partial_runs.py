@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lob_sim import Run, run
 from lob_sim.log.source import LogSource
 
-SPIRAL = Path(__file__).parents[2] / "experiments" / "information_spiral.toml"
+SPIRAL = Path(__file__).parents[2] / "experiments" / "first_market.toml"
 _MOST_ROWS = 30
 Mask = Callable[[int], np.ndarray[Any, np.dtype[np.bool_]]]
 

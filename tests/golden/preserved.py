@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.spiral.cells import factorial, flagship
+from experiments.spiral.cells import factorial, first_market, flagship
 from lob_sim import Run, Scenario, load_scenario, run
 from lob_sim.log.schema import message_types
 from lob_sim.messages import Command
@@ -40,16 +40,17 @@ Digests = Mapping[str, Mapping[str, str]]
 
 
 def _cell(name: str) -> Scenario:
-    return factorial(flagship())[name]
+    return factorial(first_market())[name]
 
 
 def cases() -> dict[str, Callable[[], Scenario]]:
     """The scenarios that are compared, by name; each is made when it is asked for."""
-    cells = {f"information_spiral: {name}": name for name in factorial(flagship())}
+    cells = {f"first_market: {name}": name for name in factorial(first_market())}
     return {
         "golden": golden_scenario,
         "dealer_market": lambda: load_scenario("dealer_market"),
         **{title: partial(_cell, name) for title, name in cells.items()},
+        "whole_system": flagship,
     }
 
 

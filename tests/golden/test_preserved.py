@@ -9,7 +9,7 @@ import pytest
 from lob_sim import load_scenario, run
 from tests.golden.preserved import KEPT, cases, compare, differences, digests_of
 
-QUICK = ("golden", "dealer_market", "information_spiral: both")
+QUICK = ("golden", "dealer_market", "whole_system")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def crisis() -> Run:
 
 @pytest.fixture(scope="session")
 def failing() -> Run:
-    return of_experiment("information_spiral", FAILURES)
+    return of_experiment("first_market", FAILURES)
 
 
 @pytest.fixture(scope="session")

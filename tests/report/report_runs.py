@@ -13,7 +13,7 @@ from typing import Any
 from lob_sim import Run, run
 
 ROOT = Path(__file__).parents[2]
-SPIRAL = ROOT / "experiments" / "information_spiral.toml"
+SPIRAL = ROOT / "experiments" / "first_market.toml"
 BRIEF = ("shocks.0.at=1min", "shocks.0.size=-0.06", "horizon=5min")
 
 

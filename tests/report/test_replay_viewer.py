@@ -67,7 +67,7 @@ def _watched(overrides: list[str]) -> Watched:
     def observe(world: World, ts_ns: Ns) -> None:
         seen[ts_ns] = {host.agent_id: said for host in world.hosts for said in _desks_of(host.components)}
 
-    return Watched(run(ROOT / "experiments" / "information_spiral.toml", overrides=overrides, observer=observe), seen)
+    return Watched(run(ROOT / "experiments" / "first_market.toml", overrides=overrides, observer=observe), seen)
 
 
 def _desks_of(components: tuple[Any, ...]) -> Iterator[dict[str, Any]]:

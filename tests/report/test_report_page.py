@@ -337,7 +337,7 @@ def test_the_command_writes_a_page_into_the_run(folder: Path, tmp_path: Path) ->
     assert result.output.strip() == str(folder / "report.html")
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert open_run(folder).digest in text
-    assert "<h1>information_spiral</h1>" in text
+    assert "<h1>first_market</h1>" in text
     target = tmp_path / "new" / "page.html"
     assert write_report([folder], target) == target
     assert target.read_text(encoding="utf-8") == text

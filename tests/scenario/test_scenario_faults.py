@@ -21,7 +21,7 @@ from lob_sim.simulation.opening import opening_sheets
 from lob_sim.simulation.world import World
 from lob_sim.units import Instrument, cash_unit_of, exact_text, parse_duration_ns, tick_lot_value
 
-FLAGSHIP = Path(__file__).parents[2] / "experiments/information_spiral.toml"
+FLAGSHIP = Path(__file__).parents[2] / "experiments/first_market.toml"
 DEALER = "strategies.buy_and_hold:BuyAndHold"
 
 

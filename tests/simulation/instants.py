@@ -19,7 +19,7 @@ from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden/market.toml"
-FLAGSHIP = ROOT / "experiments/information_spiral.toml"
+FLAGSHIP = ROOT / "experiments/first_market.toml"
 
 STRATEGIES = find_plugins("strategies", Strategy)
 _REQUIRED = {

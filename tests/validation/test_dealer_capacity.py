@@ -123,7 +123,7 @@ def test_what_is_not_displayed_costs_as_the_last_price_and_an_empty_side_has_no_
 
 
 def test_utilisation_at_the_opening_is_that_of_the_balance_sheets() -> None:
-    scenario = msgspec.structs.replace(cells.calm(cells.flagship()), horizon=2 * NS_PER_S)
+    scenario = msgspec.structs.replace(cells.calm(cells.first_market()), horizon=2 * NS_PER_S)
     groups = cells.leverage_groups(scenario).values()
     held = [(cells.capital(scenario, group), group.count) for group in groups]
     headroom = sum((capital.headroom * n for capital, n in held), Decimal(0))
@@ -134,12 +134,12 @@ def test_utilisation_at_the_opening_is_that_of_the_balance_sheets() -> None:
 
 
 def test_without_headroom_all_of_the_capacity_is_used() -> None:
-    scenario = msgspec.structs.replace(cells.with_headroom(cells.calm(cells.flagship()), 0.0), horizon=2 * NS_PER_S)
+    scenario = msgspec.structs.replace(cells.with_headroom(cells.calm(cells.first_market()), 0.0), horizon=2 * NS_PER_S)
     assert utilisation(run_once(scenario, 1), minimum_ratio(scenario), np.array([0]))[0] == pytest.approx(1, abs=1e-6)
 
 
 def test_a_short_calm_run_gives_whole_windows_and_a_panel() -> None:
-    scenario = msgspec.structs.replace(cells.calm(cells.flagship()), horizon=370 * NS_PER_S)
+    scenario = msgspec.structs.replace(cells.calm(cells.first_market()), horizon=370 * NS_PER_S)
     table = windows(run_once(scenario, 1), minimum_ratio(scenario), 30 * NS_PER_S)
     assert len(table) == 2
     assert np.isfinite(table.to_numpy()).all()

@@ -21,7 +21,9 @@ FILES = {
     "experiments/a.py": "from experiments.b import half\nfrom experiments.parts import c\n",
     "experiments/a.toml": "horizon = 1\n",
     "experiments/b.py": "half = 0.5\n",
-    "experiments/parts/c.py": "third = 1 / 3\n",
+    "experiments/parts/c.py": "third = 1 / 3\nscenario = 'e.toml'\n",
+    "experiments/e.toml": "horizon = 3\n",
+    "experiments/f.toml": "horizon = 4\n",
     "experiments/d.py": "fifth = 0.2\n",
 }
 
@@ -59,6 +61,7 @@ def after(tree: Path, name: str, text: str) -> str:
         ("experiments/a.toml", "horizon = 2\n"),
         ("experiments/b.py", "half = 0.4\n"),
         ("experiments/parts/c.py", "third = 0.3\n"),
+        ("experiments/e.toml", "horizon = 2\n"),
     ],
 )
 def test_what_results_depend_on_changes_it(tree: Path, name: str, text: str) -> None:
@@ -75,6 +78,7 @@ def test_what_results_depend_on_changes_it(tree: Path, name: str, text: str) -> 
         ),
         ("lob_sim/report/page.py", "colour = 2\n"),
         ("experiments/d.py", "fifth = 0.3\n"),
+        ("experiments/f.toml", "horizon = 2\n"),
         ("experiments/b.py", FILES["experiments/b.py"] + "\n\ndef _draw(path):\n    return path\n"),
         ("lob_sim/readme.md", "x"),
     ],

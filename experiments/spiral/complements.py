@@ -1,0 +1,266 @@
+"""Where do fear and limits feed each other, and where does fear damp? A map over calibrations whose calm is in order.
+
+Every calibration that :mod:`experiments.history_matching` has kept is run in the four cells of the factorial at a few
+sizes of shock. Its *interaction* is the area between the curves of the share of spirals: by how much the two kinds of
+mechanism together lower the mean threshold, within the sizes, beyond what each does alone, in per cent of value.
+Positive: they are complements, and fear lowers what limits withstand. Negative: substitutes, and fear protects.
+
+The map has three axes. *Informed share*: what of the lit book is taken by those who know value, as measured in the calm
+runs of the calibration (it is an outcome of several parameters). *Dealers' headroom* over their leverage limit and
+*arbitrage capital*, the size of the funds' balance sheets, are two of the design's own axes. A linear regression on the
+three, each in units of its standard deviation, says which way the interaction leans, with Student's intervals over
+calibrations; halves of each axis say it without a model.
+
+Expected, before the first run. Positive in most calibrations that tell (in which some runs with limits spiral and some
+do not), about 0.3 in the mean as at the default. Larger where dealers have little headroom, because there a dealer in
+retreat leaves weak ones alone with what is sold. Smaller or negative where arbitrage capital is large: funds are then
+who sells, and dealers who stay out keep their capital. Of the informed share the sign is open: more of it makes fear
+larger, and makes it right as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from experiments import history_matching
+from experiments.drawing import new_figure, save
+from experiments.spiral import cells
+from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, Runs
+from experiments.spiral.claims import share
+from experiments.spiral.measure import measure_threshold
+from experiments.spiral.threshold import ORDER, SPIRAL_RMS, interaction_area, spared_instrument
+from experiments.validation.fingerprint import fingerprint
+from lob_sim.analysis.tables import Bools, Floats
+from lob_sim.errors import DataError, InputError
+from lob_sim.experiment import ResultTable, Row
+from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
+from lob_sim.sweep import Axis, Estimate, Sweep, bootstrap
+from lob_sim.sweep.design import Point
+from lob_sim.sweep.statistics import t_half_width
+from lob_sim.sweep.task import TaskResult, TaskSpec
+
+HEADROOM, CAPITAL = "dealers: headroom (factor)", "funds: capital (factor)"
+INFORMED = "informed share"
+AXES = (INFORMED, HEADROOM, CAPITAL)
+_MOST = 0.5
+"""Of the calibrations that tell, so many should have a positive interaction."""
+_FEWEST = len(AXES) + 3
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """A calibration whose calm is in order.
+
+    Attributes:
+        number: In the design of the history matching.
+        point: Its free parameters.
+        informed: Informed share in calm, mean over instruments and seeds.
+        calm_rms_pct: Calm error of the instrument that no shock hits, mean over seeds.
+    """
+
+    number: int
+    point: Point
+    informed: float
+    calm_rms_pct: float
+
+
+class MapTask(msgspec.Struct, frozen=True):
+    """A calibration in one cell at one size; its parameters are ``calibration``, ``cell`` and ``size`` (per cent)."""
+
+    scenario: dict[str, Any]
+    points: dict[str, Point]
+
+    def __call__(self, spec: TaskSpec) -> TaskResult:
+        """Do one run."""
+        base = parse_scenario(msgspec.to_builtins(self.scenario), "map: ")
+        there = history_matching.at(base, self.points[str(spec.overrides["calibration"])])
+        cell = cells.factorial(there)[str(spec.overrides["cell"])]
+        size = float(spec.overrides["size"])
+        return measure_threshold(cells.shocked(cell, -size / 100), spec.seed, spec.out)
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """What was found.
+
+    Attributes:
+        program: Fingerprint of the program that gave it.
+        sizes: Falls of value in per cent.
+        calibrations: In order.
+        by_seed: Interaction of each, seed by seed, in per cent of value.
+        telling: Whether some of its runs with limits spiral and some do not.
+    """
+
+    program: str
+    sizes: list[float]
+    calibrations: list[Calibration]
+    by_seed: list[list[float]]
+    telling: list[bool]
+
+    @property
+    def interaction(self) -> Floats:
+        """Of each calibration by seed, shape (calibrations, seeds)."""
+        return np.array(self.by_seed)
+
+    @property
+    def tells(self) -> Bools:
+        """Which calibrations tell."""
+        return np.array(self.telling, dtype=bool)
+
+
+def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> list[Calibration]:
+    """What a history matching has kept, with what its calm runs measured.
+
+    Args:
+        folder: Of ``experiments.history_matching``.
+        scenario: The scenario that was matched.
+        at_most: So many of them, the first of the design.
+
+    Raises:
+        InputError: There is no history matching in the folder, or it has kept nothing.
+        DataError: ``kept.json`` is something else.
+    """
+    path = folder / "kept.json"
+    if not path.is_file():
+        raise InputError("holds no kept.json: expected a folder of experiments.history_matching", str(folder))
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=history_matching.Kept)
+    except msgspec.DecodeError as error:
+        raise DataError(f"is not what experiments.history_matching writes: {error}", str(path)) from None
+    if not kept.points:
+        raise InputError("has kept no calibration", str(path))
+    calm = Sweep(folder / history_matching.CLOSER).frame()
+    calm = calm[calm["status"] == "ok"]
+    spared = next(spec for spec in scenario.instruments if spec.name == spared_instrument(scenario))
+    in_pct = 100 * float(spared.tick_size / spared.initial_price)
+    informed = [f"informed_lots.{spec.name}" for spec in scenario.instruments]
+    taken = [f"taken_lots.{spec.name}" for spec in scenario.instruments]
+    found = []
+    for number, point in list(kept.points.items())[:at_most]:
+        rows = calm[calm[history_matching.CALIBRATION] == number]
+        who = float(np.mean([rows[a].sum() / rows[b].sum() for a, b in zip(informed, taken, strict=True)]))
+        found.append(Calibration(number, point, who, in_pct * float(rows[f"rms_ticks.{spared.name}"].mean())))
+    return found
+
+
+def run_map(scenario: Scenario, calibrations: Sequence[Calibration], sizes: Sequence[float], runs: Runs) -> Mapped:
+    """Run the factorial on every calibration at every size."""
+    task = MapTask(scenario_to_dict(scenario), {str(c.number): c.point for c in calibrations})
+    axes = [
+        Axis("calibration", tuple(c.number for c in calibrations)),
+        Axis("cell", ORDER),
+        Axis("size", tuple(float(size) for size in sizes)),
+    ]
+    frame = cells.run_axes(task, axes, runs, "map", [task.scenario, task.points, _program()])
+    spared = spared_instrument(scenario)
+    x = np.array(sizes)
+    areas, tells = [], []
+    for c in calibrations:
+        own = frame[frame["calibration"] == c.number]
+        started = {cell: _by_size(own[own["cell"] == cell], spared, sizes, c.calm_rms_pct) for cell in ORDER}
+        areas.append(interaction_area(x, started))
+        limited = np.concatenate([started[CONSTRAINTS_ALONE], started[BOTH]])
+        tells.append(bool(limited.any() and not limited.all()))
+    return Mapped(_program(), list(sizes), list(calibrations), [a.tolist() for a in areas], tells)
+
+
+def _program() -> str:
+    """Fingerprint of what the runs depend on, and not of what is made of them."""
+    return fingerprint(history_matching.__name__)
+
+
+def _by_size(rows: pd.DataFrame, spared: str, sizes: Sequence[float], rms: float) -> Any:
+    worst = [rows[rows["size"] == size].sort_values("seed")[f"worst_pct.{spared}"].to_numpy() for size in sizes]
+    return np.array(worst) > SPIRAL_RMS * rms
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+
+def coordinates(found: Mapped) -> dict[str, Floats]:
+    """Where each calibration lies on the map."""
+    return {
+        INFORMED: np.array([c.informed for c in found.calibrations]),
+        HEADROOM: np.array([float(c.point[HEADROOM]) for c in found.calibrations]),
+        CAPITAL: np.array([float(c.point[CAPITAL]) for c in found.calibrations]),
+    }
+
+
+def map_rows(found: Mapped) -> list[Row]:
+    """What is claimed of the map."""
+    mean = found.interaction.mean(axis=1)[found.tells]
+    claim = "fear and limits are complements (share of the calibrations that tell)"
+    return [share(claim, mean > 0, _MOST, "the thesis")] if mean.size else []
+
+
+def map_tables(found: Mapped) -> list[ResultTable]:
+    """Where the interaction is positive: on the whole, by halves of each axis, by regression, and one by one."""
+    mean, at = found.interaction.mean(axis=1), coordinates(found)
+    lines: list[list[Any]] = [["all", *_told(mean), int(found.tells.sum())]]
+    for axis, values in at.items():
+        middle = float(np.median(values))
+        for side, chosen in ((f"up to {middle:.3g}", values <= middle), (f"above {middle:.3g}", values > middle)):
+            lines.append([f"{axis}: {side}", *_told(mean[chosen]), int(found.tells[chosen].sum())])
+    halves = ResultTable(
+        "Interaction, both less either alone plus neither: area between curves (% of value), over kept calibrations",
+        ["where", "calibrations", "mean", "positive (share)", "negative (share)", "that tell"],
+        lines,
+    )
+    each = [
+        [c.number, *(float(values[k]) for values in at.values()), bootstrap(found.interaction[k]), bool(found.tells[k])]
+        for k, c in enumerate(found.calibrations)
+    ]
+    one_by_one = ResultTable("Every kept calibration", ["number", *AXES, "interaction", "tells"], each)
+    return [halves, *regression(mean, at), one_by_one]
+
+
+def _told(sample: Floats) -> list[Any]:
+    if not sample.size:
+        return [0, "", "", ""]
+    mean = bootstrap(sample) if sample.size > 1 else float(sample[0])
+    return [sample.size, mean, float((sample > 0).mean()), float((sample < 0).mean())]
+
+
+def regression(mean: Floats, at: Mapping[str, Floats]) -> list[ResultTable]:
+    """Ordinary least squares of the interaction on the axes, each in its standard deviations; nothing from too few."""
+    columns = np.column_stack(list(at.values()))
+    if len(mean) < _FEWEST or not columns.std(axis=0).all():
+        return []
+    x = np.column_stack([np.ones(len(mean)), (columns - columns.mean(axis=0)) / columns.std(axis=0)])
+    slopes, *_ = np.linalg.lstsq(x, mean)
+    rest = mean - x @ slopes
+    free = len(mean) - x.shape[1]
+    errors = np.sqrt(np.diag(np.linalg.inv(x.T @ x)) * float(rest @ rest) / free)
+    estimates: list[Any] = []
+    for slope, error in zip(slopes.tolist(), errors.tolist(), strict=True):
+        half = t_half_width(error, free + 1)
+        estimates.append(Estimate(slope, slope - half, slope + half, len(mean), 0.95))
+    title = "Linear regression of the interaction on the axes (% of value for a standard deviation)"
+    return [ResultTable(title, ["level", *at], [estimates])]
+
+
+def draw_map(path: Path, found: Mapped) -> None:
+    """The map in its three planes: a point a calibration, coloured by its interaction; a small one does not tell."""
+    at, mean = coordinates(found), found.interaction.mean(axis=1)
+    figure, axes = new_figure(1, 3)
+    figure.set_size_inches(13, 4.2)
+    most = max(1e-9, float(np.abs(mean).max()))
+    for axis, (across, up) in zip(axes, ((INFORMED, HEADROOM), (INFORMED, CAPITAL), (HEADROOM, CAPITAL)), strict=True):
+        dots = axis.scatter(
+            at[across],
+            at[up],
+            s=np.where(found.tells, 60, 15),
+            c=mean,
+            cmap="PuOr",
+            vmin=-most,
+            vmax=most,
+            edgecolor="#333333",
+            linewidth=0.5,
+        )
+        axis.set(xlabel=across, ylabel=up)
+    figure.colorbar(dots, ax=axes[-1], label="interaction (% of value); positive: complements")
+    save(figure, path)

@@ -1,0 +1,184 @@
+"""What is kept of the threshold's full run, and what README and figures say by it.
+
+``docs/spirals.json`` holds the worst prices of every run, with the fingerprint of the program that gave them: shares,
+midpoints and the seed that is drawn come from it, here and in ``make demo``. Tests compare README with it.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from pathlib import Path
+
+import msgspec
+
+from experiments.spiral import cells, figures
+from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from experiments.spiral.complements import Mapped, draw_map
+from experiments.spiral.threshold import (
+    FEW,
+    MANY,
+    ORDER,
+    SHOWN,
+    SPIRAL_RMS,
+    Spirals,
+    draw_curves,
+    midpoints,
+    shifts_by_definition,
+    threshold_rows,
+    told_shift,
+)
+from lob_sim.errors import DataError, InputError
+from lob_sim.files import write_file
+from lob_sim.running import run
+from lob_sim.sweep import Estimate
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD, MAP = "docs/spirals.json", "docs/map.json"
+PUBLISH = "python -m experiments.information_spiral publish"
+DRAWN = (NEITHER, CONSTRAINTS_ALONE, BOTH)
+_WIDTH = 120
+_BEGIN, _END = "<!-- written by `experiments.information_spiral publish` -->", "<!-- until here -->"
+
+
+def load_record(root: Path = ROOT) -> Spirals:
+    """What is kept.
+
+    Raises:
+        InputError: Nothing is.
+        DataError: It is something else.
+    """
+    path = root / RECORD
+    if not path.is_file():
+        raise InputError(f"is not there: {PUBLISH} makes it", str(path))
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Spirals)
+    except msgspec.DecodeError as error:
+        raise DataError(f"is not a record of spirals: {error}", str(path)) from None
+
+
+def likeness(found: Spirals, cell: str) -> str:
+    """In words, in how many seeds of a cell a spiral starts at the scenario's own shock."""
+    started = found.at_own_size(cell) > found.bound_pct
+    return f"{int(started.sum())} of {started.size} seeds spiral"
+
+
+def heading(found: Spirals) -> str:
+    """What stands over the picture of one seed."""
+    return (
+        f"Corporate bonds lose {found.at_pct:g}%. Seed {found.median_seed()}: with everything on, the median of "
+        f"{len(found.calm_rms_pct)} by its worst Treasury price"
+    )
+
+
+def draw_median_seed(path: Path, found: Spirals) -> None:
+    """Draw the seed that is the median with everything on: the same crisis in three cells."""
+    four = cells.factorial(cells.flagship())
+    drawn = {title(found, cell): run(four[cell], found.median_seed()) for cell in DRAWN}
+    figures.crises(path, drawn, heading(found))
+
+
+def title(found: Spirals, cell: str) -> str:
+    """What stands over a cell's column."""
+    return f"{SHOWN[cell]}: {likeness(found, cell)}"
+
+
+def publish_map(found: Mapped, root: Path = ROOT) -> list[Path]:
+    """Write the map and its figure; returns what was written."""
+    written = [root / MAP, root / "docs/figures/map.png"]
+    write_file(written[0], msgspec.json.encode(found) + b"\n")
+    draw_map(written[1], found)
+    return written
+
+
+# --- README --------------------------------------------------------------------------------------------------------
+
+
+def readme_block(found: Spirals) -> str:
+    """What README says of the threshold: a table, and what it shows in words."""
+    n, middles = len(found.calm_rms_pct), midpoints(found)
+    low, high = 2 * found.sizes[0] - found.sizes[1], 2 * found.sizes[-1] - found.sizes[-2]
+    head = ["on", *(f"{size:g}%" for size in found.sizes), "half of the seeds at"]
+    lines = [head, ["---"] * len(head)]
+    for cell in ORDER:
+        shares = found.started(cell).mean(axis=1)
+        lines.append([SHOWN[cell], *(f"{share:.0%}" for share in shares), _middle(middles[cell], low, high)])
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return (
+        f"Share of {n} seeds in which Treasuries, to which nothing happened, trade more than {found.bound_pct:.2f}% "
+        f"below value\n({SPIRAL_RMS:g} times their calm error), by the fall of corporate bonds' value:\n\n{table}\n\n"
+        f"{_in_words(found)}\n"
+    )
+
+
+def _middle(found: Estimate, low: float, high: float) -> str:
+    if not low < found.value < high:
+        return "none of these sizes"
+    return f"{found.value:.2f}% [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _in_words(found: Spirals) -> str:
+    fear, _, together, unlimited, _ = threshold_rows(found)
+    assert fear.low is not None
+    assert fear.high is not None
+    told = "" if fear.low > 0 else ", which these seeds do not tell from nothing"
+    first = (
+        f"Where limits are on, fear lowers the threshold by {fear.measured:.2f} points "
+        f"[{fear.low:.2f}, {fear.high:.2f}] (95% interval){told}; "
+        f"the interaction of the two, as an area between curves, is {together.measured:.2f} "
+        f"[{together.low:.2f}, {together.high:.2f}]. {_by_other_definitions(found)}"
+    )
+    alone = (
+        "Without limits no seed spirals at any of these sizes, in fear or not."
+        if unlimited.measured == 1
+        else f"Without limits {1 - unlimited.measured:.0%} of the seeds spiral at one of these sizes."
+    )
+    shares = {cell: found.started(cell).mean(axis=1) for cell in ORDER}
+    does = [
+        f"{size:g}%"
+        for k, size in enumerate(found.sizes)
+        if shares[BOTH][k] >= MANY and max(shares[CONSTRAINTS_ALONE][k], shares[INFORMATION_ALONE][k]) <= FEW
+    ]
+    size = (
+        f"At {', '.join(does)} at least {MANY:.0%} spiral with both and at most {FEW:.0%} with either alone."
+        if does
+        else f"At no size do {MANY:.0%} spiral with both and at most {FEW:.0%} with either alone."
+    )
+    return textwrap.fill(f"{first} {alone} {size}", _WIDTH, break_on_hyphens=False, break_long_words=False)
+
+
+def _by_other_definitions(found: Spirals) -> str:
+    told = [
+        f"{told_shift(row)} by {found.bound_pct * errors / SPIRAL_RMS:.1f}%"
+        for errors, row in shifts_by_definition(found).items()
+        if errors != SPIRAL_RMS
+    ]
+    return f"By other words for a spiral the shift is {', '.join(told)}."
+
+
+def with_block(text: str, block: str) -> str:
+    """A text with what stands between the two marks replaced.
+
+    Raises:
+        DataError: The marks are not there.
+    """
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise DataError(f"has no place for the table: expected {_BEGIN} and {_END}", "README.md")
+    return f"{before}{begin}\n\n{block}\n{end}{after}"
+
+
+def publish(found: Spirals, root: Path = ROOT) -> list[Path]:
+    """Write the record, both figures and README's part; returns what was written."""
+    if not math.isfinite(found.bound_pct):
+        raise DataError("has no calm error: prices were not measured", RECORD)
+    written = [root / RECORD, root / "docs/figures/threshold.png", root / "docs/figures/spiral.png", root / "README.md"]
+    block = readme_block(found)
+    with_block(written[3].read_text(encoding="utf-8"), block)
+    write_file(written[0], msgspec.json.encode(found) + b"\n")
+    draw_curves(written[1], found)
+    draw_median_seed(written[2], found)
+    # Drawing takes minutes, in which somebody may have edited what stands around the block.
+    write_file(written[3], with_block(written[3].read_text(encoding="utf-8"), block).encode())
+    return written
