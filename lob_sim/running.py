@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TypeAlias
 
 from lob_sim.interactive.opening import dry_run, header_of
 from lob_sim.interactive.simulation import Simulation
@@ -12,7 +15,21 @@ from lob_sim.rng import checked_seed
 from lob_sim.scenario import Scenario, errors_name, load_scenario
 from lob_sim.simulation.runner import PROGRESS_STEPS, Observer
 
-__all__ = ["dry_run", "header_of", "run"]
+__all__ = ["dry_run", "header_of", "opened_by", "run"]
+
+Opening: TypeAlias = Callable[[Scenario, int | None, str | Path | None], Simulation]
+"""Of a scenario, a seed and a folder for the log: the simulation that :func:`run` takes to its horizon."""
+_opening: ContextVar[Opening] = ContextVar("opening", default=Simulation)
+
+
+@contextmanager
+def opened_by(opening: Opening) -> Iterator[None]:
+    """Let :func:`run` begin with another simulation: a branch, which has its past behind it."""
+    token = _opening.set(opening)
+    try:
+        yield
+    finally:
+        _opening.reset(token)
 
 
 def run(
@@ -47,10 +64,10 @@ def run(
     if not isinstance(scenario, Scenario):
         with errors_name(scenario):
             return run(load_scenario(scenario, overrides, overlays=overlays), seed, out, observer=observer)
-    with Simulation(scenario, seed, out) as simulation:
+    with _opening.get()(scenario, seed, out) as simulation:
         steps = 1 if observer is None else PROGRESS_STEPS
         for step in range(1, steps + 1):
-            simulation.run_until(scenario.horizon * step // steps)
+            simulation.run_until(max(simulation.now, scenario.horizon * step // steps))
             if observer is not None:
                 observer(simulation.world, simulation.now)
         return simulation.finish()

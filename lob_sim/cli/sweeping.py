@@ -50,6 +50,10 @@ def sweep_command(
     run_megabytes: Annotated[
         float | None, typer.Option(help="Memory of a run's process, past which it is ended and counts as failed.")
     ] = None,
+    branch_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Points differ from this instant on: the past is run once for each seed."),
+    ] = None,
     measure: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="What to measure in each run.")] = MEASURE,
 ) -> None:
     """Run a scenario at many points of its parameter space, with many seeds at each; exit code 1 if a run failed."""
@@ -68,6 +72,7 @@ def sweep_command(
         keep_logs=keep_logs,
         run_seconds=run_seconds,
         run_megabytes=run_megabytes,
+        branch_at=branch_at,
     )
     # A user's own measure lies where the user is, as it would for python -m; worker processes inherit the path.
     here = str(Path.cwd())

@@ -164,9 +164,10 @@ class Simulation:
         else:
             entry = BranchEntry(known.now_ns, known.is_after, tuple(changes), seed)
             turn = turn_of(known.run, entry)
-            # Once for nothing, so that a limit that does not hold leaves nothing half-written.
-            with suppress(StrategyError):
-                apply_turn(state.trial(), turn)
+            if out is not None:
+                # Once for nothing, so that a limit that does not hold leaves nothing half-written.
+                with suppress(StrategyError):
+                    apply_turn(state.trial(), turn)
             header = msgspec.structs.replace(known.run, branches=(*known.run.branches, entry))
             world, recorder, header = state.restore(out, header, refers=True)
         simulation = Simulation.__new__(Simulation)

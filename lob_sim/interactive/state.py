@@ -23,6 +23,7 @@ from lob_sim.errors import DataError, InputError, LobSimError
 from lob_sim.files import open_ordinary, write_file
 from lob_sim.fingerprint import digest_files, state_versions
 from lob_sim.log import DirectoryRecorder, MemoryRecorder, NullRecorder, RunHeader
+from lob_sim.log.blocks import KeptRows
 from lob_sim.messages.recorder import Recorder
 from lob_sim.plugins import FILE_MODULE, load_file_again, loaded_files
 from lob_sim.rng import Stream, restored_stream
@@ -50,7 +51,7 @@ class StateHeader(msgspec.Struct, frozen=True):
         modules: Digests of the source of further modules that its agents are made of.
         plugins: Files that its agents are made of: by the module's name, the file and the folder it was named in.
         world_bytes: Length of the market.
-        log_bytes: Length of the log.
+        log_bytes: Length of the log in a file.
         format: Version of the file's form.
     """
 
@@ -73,12 +74,12 @@ class KeptState(NamedTuple):
     Attributes:
         header: What it says of itself.
         world: The market, as a pickle.
-        log: Its log so far, as a pickle.
+        log: Its log so far: as it is where it is in memory, for its messages never change, else as a pickle.
     """
 
     header: StateHeader
     world: bytes
-    log: bytes
+    log: bytes | KeptRows
 
     def __repr__(self) -> str:
         known = self.header
@@ -90,7 +91,9 @@ class KeptState(NamedTuple):
         Raises:
             OutputError: The file cannot be written.
         """
-        content = b"".join((msgspec.json.encode(self.header), b"\n", self.world, self.log))
+        log = pickle.dumps(self.log, pickle.HIGHEST_PROTOCOL) if isinstance(self.log, KeptRows) else self.log
+        header = msgspec.structs.replace(self.header, log_bytes=len(log))
+        content = b"".join((msgspec.json.encode(header), b"\n", self.world, log))
         write_file(Path(path), b"".join((_MAGIC, hashlib.sha256(content).hexdigest().encode(), b"\n", content)))
 
     @classmethod
@@ -166,9 +169,11 @@ class KeptState(NamedTuple):
             raise InputError(
                 f"the log of this state is in {self.header.log_folder}: going on needs a folder for the new one", "out"
             )
-        # The market first: one that cannot be loaded must leave nothing half-written.
-        self.trial()
-        kept = self._load(self.log, None)
+        if out is not None:
+            # The market first: one that cannot be loaded must leave nothing half-written.
+            self.trial()
+        self._load_plugins()
+        kept: Any = self.log if isinstance(self.log, KeptRows) else self._load(self.log, None)
         if out is None:
             memory = MemoryRecorder.going_on_from(kept)
             return self._load(self.world, memory), memory, known
@@ -185,9 +190,12 @@ class KeptState(NamedTuple):
         Raises:
             DataError: It cannot be loaded.
         """
+        self._load_plugins()
+        return cast(World, self._load(self.world, NullRecorder()))
+
+    def _load_plugins(self) -> None:
         for name, (path, folder) in self.header.plugins.items():
             load_file_again(name, path, folder)
-        return cast(World, self._load(self.world, NullRecorder()))
 
     def _load(self, content: bytes, recorder: Recorder | None) -> Any:
         try:
@@ -214,7 +222,8 @@ def keep(world: World, recorder: MemoryRecorder | DirectoryRecorder, run: RunHea
         market = _pickled(world, recorder)
     except _CANNOT as error:
         raise InputError(f"cannot be kept: {error}{_culprit(world)}", "state") from error
-    log = pickle.dumps(recorder.kept(), pickle.HIGHEST_PROTOCOL)
+    kept = recorder.kept()
+    log = kept if isinstance(kept, KeptRows) else pickle.dumps(kept, pickle.HIGHEST_PROTOCOL)
     foreign = _foreign_modules(world)
     header = StateHeader(
         world.kernel.now_ns,
@@ -226,7 +235,7 @@ def keep(world: World, recorder: MemoryRecorder | DirectoryRecorder, run: RunHea
         {name: _module_digest(name) for name in foreign},
         {name: place for name, place in loaded_files().items() if name.encode() in market},
         len(market),
-        len(log),
+        0 if isinstance(log, KeptRows) else len(log),
     )
     return KeptState(header, market, log)
 

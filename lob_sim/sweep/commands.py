@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -14,15 +16,17 @@ from lob_sim.errors import InputError
 from lob_sim.extras import need_extra
 from lob_sim.files import make_folder, own_folder, write_file
 from lob_sim.scenario import find_scenario, load_scenario
+from lob_sim.sweep.branch_task import BranchTask
 from lob_sim.sweep.design import Design, DesignKind, SweepFile, load_sweep_file, parse_axis, read_toml
 from lob_sim.sweep.executors import open_executor
-from lob_sim.sweep.folder import Sweep, run_sweep
+from lob_sim.sweep.folder import Sweep, SweepPlan, run_sweep
 from lob_sim.sweep.limits import Limits
 from lob_sim.sweep.progress import progress_bar
 from lob_sim.sweep.report import summary_table
 from lob_sim.sweep.runner import refuse_limits_on_cluster
-from lob_sim.sweep.scenario_task import Measure, plan_scenario_sweep
+from lob_sim.sweep.scenario_task import Measure, ScenarioTask, plan_scenario_sweep
 from lob_sim.sweep.tables import summarise
+from lob_sim.units import parse_duration_ns
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,6 +50,7 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
         keep_logs: Keep the event log of every run.
         run_seconds: Wall time of a run, past which it is ended and counts as failed.
         run_megabytes: Resident memory of its process, in 10**6 bytes, past which it is.
+        branch_at: The instant up to which all points are one market, run once for each seed, such as ``10min``.
     """
 
     over: Sequence[str] = ()
@@ -62,6 +67,7 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     keep_logs: bool = False
     run_seconds: float | None = None
     run_megabytes: float | None = None
+    branch_at: str | None = None
 
 
 def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure, console: Console) -> Sweep:
@@ -85,12 +91,16 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
     scenario = load_scenario(scenario_source, options.overrides, overlays=options.overlays)
     seeds = options.seeds if options.seeds is not None else file.seeds
     plan, task = plan_scenario_sweep(scenario, design, seeds, measure, options.keep_logs)
-    for point in design.points():
-        task.validate(point)  # Before a cluster is asked for, which may take longer than the refusal.
-    with (
-        open_executor(options.cluster, options.workers) as executor,
-        progress_bar(f"sweep {out.name}", console) as bar,
-    ):
+    branch_at = options.branch_at if options.branch_at is not None else file.branch_at
+    if branch_at is not None and options.cluster is not None:
+        told = "the past is kept on this machine, where a cluster does not see it: expected processes of this machine"
+        raise InputError(told, f"--branch-at {branch_at}")
+    with ExitStack() as stack:
+        # New, and of this user alone: states are programs as much as data.
+        pasts = stack.enter_context(TemporaryDirectory(prefix="lob_sim-")) if branch_at is not None else ""
+        plan = _checked(plan, task, branch_at, pasts)
+        executor = stack.enter_context(open_executor(options.cluster, options.workers))
+        bar = stack.enter_context(progress_bar(f"sweep {out.name}", console))
         done = run_sweep(
             plan,
             out,
@@ -106,6 +116,18 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
     shown = summary[summary["metric"].isin(main_metrics(summary))]
     console.print(summary_table(shown, axes, f"{out.name}: {len(frame)} runs"))
     return done
+
+
+def _checked(plan: SweepPlan, task: ScenarioTask, branch_at: str | None, pasts: str) -> SweepPlan:
+    """The plan, with points that are branches if so, once every point has been checked."""
+    found: ScenarioTask | BranchTask = task
+    if branch_at is not None:
+        at_ns = parse_duration_ns(branch_at)
+        found = BranchTask(task.scenario, task.measure, at_ns, pasts)
+        plan = msgspec.structs.replace(plan, task=found, scenario={**plan.scenario, "branch at": at_ns})
+    for point in plan.design.points():
+        found.validate(point)  # Before a cluster is asked for, which may take longer than the refusal.
+    return plan
 
 
 def sweep_report(directory: Path, metrics: Sequence[str], console: Console) -> Path:

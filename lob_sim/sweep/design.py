@@ -282,6 +282,7 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         fixed: Path → value for every point.
         run_seconds: Wall time of a run, past which it is ended and counts as failed.
         run_megabytes: Resident memory of a run's process, in 10**6 bytes, past which it is.
+        branch_at: The instant up to which all points are one market, such as ``"10min"``.
     """
 
     scenario: str
@@ -293,6 +294,7 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     fixed: dict[str, Value] = {}
     run_seconds: float | None = None
     run_megabytes: float | None = None
+    branch_at: str | None = None
 
     def to_design(self) -> Design:
         """The design that the file describes."""

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lob_sim import Simulation
 from lob_sim.agents.strategy import Strategy
@@ -80,8 +79,10 @@ def random_market_with(strategy: str, number: int) -> Scenario:
     bond["rfq"] = dice.choice([{}, {"transparency": "immediate"}, {"transparency": "delayed", "delay": "9s"}])
     for group in raw["agents"]:
         median = f"{dice.randrange(1, 400)}ms"
-        kind: dict[str, Any] = dice.choice([{"distribution": "constant"}, {"distribution": "lognormal", "sigma": 0.7}])
-        group["connection"] = {"to_venue": {"median": median, **kind}, "from_venue": {"median": median, **kind}}
+        latency: dict[str, object] = {"median": median, "distribution": "constant"}
+        if dice.random() < 0.5:
+            latency |= {"distribution": "lognormal", "sigma": 0.7}
+        group["connection"] = {"to_venue": latency, "from_venue": latency}
         group["count"] = dice.randrange(1, 4)
     if dice.random() < 0.5:
         raw["shocks"] = [{"instrument": "bond", "at": f"{dice.randrange(5, 50)}s", "size": dice.uniform(-0.2, 0.1)}]
