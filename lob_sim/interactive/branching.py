@@ -14,7 +14,7 @@ from lob_sim.errors import InputError, ScenarioError
 from lob_sim.log import BranchEntry, Run, RunHeader
 from lob_sim.log.schema import message_types
 from lob_sim.messages import AgentCommand
-from lob_sim.scenario import Scenario, apply_overrides, instrument_specs, parse_scenario, scenario_to_dict
+from lob_sim.scenario import Scenario, apply_overrides, change_venues, parse_scenario, scenario_to_dict
 from lob_sim.simulation.exogenous import jumps_of
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World, desk_builder
@@ -40,6 +40,7 @@ _SHEET = {
 MAY_CHANGE = (
     f"switches.{{{','.join(_SWITCHES)}}}",
     "instruments.NAME.lit.halt",
+    "instruments.NAME.rfq",
     "agents.GROUP.strategy",
     "agents.GROUP.params",
     f"agents.GROUP.balance_sheet.{{{','.join(_SHEET)}}}",
@@ -102,9 +103,7 @@ def apply_turn(world: World, turn: Turn) -> None:
         world.data.switches = scenario.switches
         for host in world.hosts:
             host.see_switches(scenario.switches)
-    for engine, spec in zip(world.market.venues.books, instrument_specs(scenario), strict=True):
-        if ("instruments", spec.name, "lit", "halt") in paths:
-            engine.change_halt(turn.entry.from_ns, spec.lit.halt)
+    change_venues(world.market.venues, turn.entry.from_ns, scenario)
     _remake_desks(world, turn, switched)
     if any(path[0] == "shocks" for path in paths):
         world.exogenous.reschedule(jumps_of(scenario, plan.outside), turn.entry.from_ns)
@@ -145,7 +144,7 @@ def _require_changeable(path: tuple[str, ...], old: Scenario, new: Scenario, fro
             return
         case ("switches", name):
             why = "is settled when the market opens"
-        case ("instruments", _, "lit", "halt"):
+        case ("instruments", _, "lit", "halt") | ("instruments", _, "rfq", *_):
             return
         case ("agents", _, "strategy") | ("agents", _, "params", *_):
             return

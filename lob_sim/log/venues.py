@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from lob_sim.log.manifest import RunHeader
-from lob_sim.scenario import Scenario, apply_overrides, instrument_specs, open_venues, parse_scenario
+from lob_sim.scenario import Scenario, apply_overrides, change_venues, open_venues, parse_scenario
 from lob_sim.units import Ns
 from lob_sim.venue.matching import MatchingEngine
 from lob_sim.venue.rfq import RfqVenue
@@ -40,8 +40,7 @@ def venues_of(header: RunHeader, *, plugins: bool = False) -> Venues:
     scenarios = scenarios_of(header)
     venues = open_venues(scenarios[0][1], header.dealer_ids or (), plugins=plugins)
     for from_ns, scenario in scenarios[1:]:
-        for engine, spec in zip(venues.books, instrument_specs(scenario), strict=True):
-            engine.change_halt(from_ns, spec.lit.halt)
+        change_venues(venues, from_ns, scenario)
     return venues
 
 

@@ -42,7 +42,7 @@ from lob_sim.scenario.specs import (
     VenueSpec,
 )
 from lob_sim.scenario.toml_text import toml_document
-from lob_sim.scenario.venues import open_venues, opening_phase
+from lob_sim.scenario.venues import change_venues, open_venues, opening_phase
 
 __all__ = [
     "AgentGroupSpec",
@@ -71,6 +71,7 @@ __all__ = [
     "apply_overrides",
     "calendar_in",
     "calendar_of",
+    "change_venues",
     "changed_scenario",
     "check_scenario",
     "errors_name",

@@ -11,7 +11,7 @@ from lob_sim.messages import Phase
 from lob_sim.plugins import build_params, load_class
 from lob_sim.scenario.loading import instrument_specs, open_market
 from lob_sim.scenario.specs import InstrumentSpec, LitSpec, Scenario, VenueSpec
-from lob_sim.units import Ticks
+from lob_sim.units import Ns, Ticks
 from lob_sim.venue.bands import PriceBand
 from lob_sim.venue.base import Venue
 from lob_sim.venue.matching import MatchingEngine
@@ -112,5 +112,15 @@ def _lit_book(instrument_id: int, spec: InstrumentSpec, initial_ticks: Ticks, ti
 
 
 def _rfq_venue(instrument_id: int, spec: InstrumentSpec, dealer_ids: Collection[int]) -> RfqVenue:
-    regime = TransparencyRegime(Transparency[spec.rfq.transparency.upper()], spec.rfq.delay)
-    return RfqVenue(instrument_id, transparency=regime, known_dealers=dealer_ids)
+    return RfqVenue(instrument_id, transparency=_regime(spec), known_dealers=dealer_ids)
+
+
+def _regime(spec: InstrumentSpec) -> TransparencyRegime:
+    return TransparencyRegime(Transparency[spec.rfq.transparency.upper()], spec.rfq.delay)
+
+
+def change_venues(venues: Venues, from_ns: Ns, scenario: Scenario) -> None:
+    """Let venues follow the rules of another scenario from some time on, as far as they can: a branch's."""
+    for engine, rfq, spec in zip(venues.books, venues.rfqs, instrument_specs(scenario), strict=True):
+        engine.change_halt(from_ns, spec.lit.halt)
+        rfq.change_transparency(from_ns, _regime(spec))

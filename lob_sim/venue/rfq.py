@@ -140,6 +140,10 @@ class RfqVenue(Venue):
             SetRfqSession: self._set_session,
         }
 
+    def change_transparency(self, from_ns: Ns, transparency: TransparencyRegime) -> None:
+        """From some time on trades are published otherwise; those made before, as they were to be."""
+        self._prints.change(from_ns, transparency)
+
     def process(self, command: Command, ts_ns: Ns) -> list[Event]:
         """Process one command that arrives at ``ts_ns``.
 

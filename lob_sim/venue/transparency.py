@@ -52,34 +52,48 @@ class PrintQueue:
     no secret from the reader of a log, is there in any case.
 
     A print names no agents. One delay for all trades keeps the queue in order of time, so every operation
-    takes constant time per trade.
+    takes constant time per trade, unless the regime has changed.
     """
 
-    __slots__ = ("_held", "_regime")
+    __slots__ = ("_held", "_later", "_regime")
 
     def __init__(self, regime: TransparencyRegime) -> None:
         self._regime = regime
+        self._later: tuple[tuple[Ns, TransparencyRegime], ...] = ()
         self._held: deque[RfqTraded] = deque()
+
+    def change(self, from_ns: Ns, regime: TransparencyRegime) -> None:
+        """From some time on trades are made under another regime; those made before are published as was due."""
+        self._later = (*self._later, (from_ns, regime))
+
+    def _regime_of(self, trade: RfqTraded) -> TransparencyRegime:
+        return next((r for from_ns, r in reversed(self._later) if trade.ts_event_ns >= from_ns), self._regime)
+
+    def _due_ns(self, trade: RfqTraded) -> Ns:
+        return trade.ts_event_ns + self._regime_of(trade).delay_ns
 
     def add(self, trade: RfqTraded) -> list[RfqPrint]:
         """Take in a trade; returns its print if it is to be published at once."""
-        if self._regime.kind is Transparency.IMMEDIATE:
+        kind = self._regime_of(trade).kind
+        if kind is Transparency.IMMEDIATE:
             return [_print_of(trade, trade.ts_event_ns)]
-        if self._regime.kind is Transparency.DELAYED:
+        if kind is Transparency.DELAYED:
             self._held.append(trade)
+            if self._later:
+                # Under a shorter delay it may be due before some that were made earlier.
+                self._held = deque(sorted(self._held, key=self._due_ns))
         return []
 
     def due(self, ts_ns: Ns) -> list[RfqPrint]:
-        """Release, in order of trading, everything that is to be public by ``ts_ns`` (inclusive)."""
-        latest_ns = ts_ns - self._regime.delay_ns
+        """Release, in the order in which it is due, everything that is to be public by ``ts_ns`` (inclusive)."""
         released = []
-        while self._held and self._held[0].ts_event_ns <= latest_ns:
+        while self._held and self._due_ns(self._held[0]) <= ts_ns:
             released.append(_print_of(self._held.popleft(), ts_ns))
         return released
 
     def next_due_ns(self) -> Ns | None:
         """When the next held print is to be published; ``None`` if none is held."""
-        return self._held[0].ts_event_ns + self._regime.delay_ns if self._held else None
+        return self._due_ns(self._held[0]) if self._held else None
 
     def check(self) -> None:
         """Assert the invariants; O(held prints).
@@ -87,11 +101,13 @@ class PrintQueue:
         Raises:
             InvariantError: Prints are held out of order, or under a regime that holds none.
         """
-        times = [trade.ts_event_ns for trade in self._held]
+        times = [self._due_ns(trade) for trade in self._held]
         if times != sorted(times):
             raise InvariantError("RFQ prints are held out of order of time")
-        if times and self._regime.kind is not Transparency.DELAYED:
-            raise InvariantError(f"RFQ prints are held under transparency {self._regime.kind.name}")
+        for trade in self._held:
+            kind = self._regime_of(trade).kind
+            if kind is not Transparency.DELAYED:
+                raise InvariantError(f"RFQ prints are held under transparency {kind.name}")
 
 
 def _print_of(trade: RfqTraded, ts_ns: Ns) -> RfqPrint:

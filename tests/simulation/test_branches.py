@@ -49,6 +49,7 @@ def _is_child(child: Run, parent: Run, at_ns: int = AT_NS) -> bool:
 
 CHANGES = {
     "halt": ["instruments.corporate.lit.halt=40s"],
+    "prints": ["instruments.treasury.rfq={transparency='delayed', delay='4s'}"],
     "slr": ["switches.slr=false"],
     "retreat": ["switches.retreat=false"],
     "marks": ["switches.prudent_marks=false", "agents.dealer_a.balance_sheet.marking_params.lit_fresh=1s"],
@@ -160,6 +161,34 @@ def test_a_new_strategy_starts_at_the_instant_and_its_predecessor_is_never_woken
     assert len(orders)
     # What had left before the instant still arrives: it is milliseconds on its way.
     assert orders["ts_sent_ns"].max() < AT_NS
+
+
+@pytest.mark.parametrize("regime", ["{transparency='none'}", "{transparency='immediate'}", "{}"])
+def test_rfq_trades_are_published_as_the_regime_was_when_they_were_made(regime: str) -> None:
+    simulation = Simulation(load_scenario(GOLDEN, ["instruments.treasury.rfq={transparency='delayed', delay='20s'}"]))
+    simulation.run_until(AT_NS)
+    state = simulation.state()
+    changes = {
+        "other": [f"instruments.treasury.rfq={regime}"],
+        "sooner": ["instruments.treasury.rfq={transparency='delayed', delay='1s'}"],
+    }
+    logs = {name: branch.finish() for name, branch in state.branch(changes).items()}
+    horizon_ns = simulation.horizon
+    expected = {"other": 0 if "immediate" in regime else None, "sooner": NS_PER_S}
+    for name, log in logs.items():
+        assert verify(log).ok
+        trades = log.table("rfq_traded").query("instrument_id == 1").set_index("trade_id")["ts_event_ns"]
+        prints = log.table("rfq_print").query("instrument_id == 1").set_index("trade_id")["ts_event_ns"]
+        later = expected[name]
+        due = {
+            trade: ts_ns + (20 * NS_PER_S if ts_ns < AT_NS else later)
+            for trade, ts_ns in trades.items()
+            if ts_ns < AT_NS or later is not None
+        }
+        assert prints.to_dict() == {trade: ts_ns for trade, ts_ns in due.items() if ts_ns < horizon_ns}
+        assert any(trades < AT_NS)
+        assert any(trades >= AT_NS)
+        assert prints.is_monotonic_increasing
 
 
 def test_forgotten_calls_come_to_nothing_and_others_do() -> None:
