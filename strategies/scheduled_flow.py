@@ -35,6 +35,8 @@ _LOOK = 0
 class FlowStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From some time on, until the next step of the same instrument, so much is bought.
 
+    Source: a choice of this program.
+
     Attributes:
         at: From when on.
         instrument: Name of the instrument.
