@@ -203,8 +203,9 @@ def _table(frames: Mapping[str, pd.DataFrame]) -> ResultTable:
 
 def _draw(path: Path) -> None:
     figure, axis = new_figure()
+    scenario = load_scenario(SCENARIO)
     for seed in range(1, 4):
-        grid, off = off_value(run_once(load_scenario(SCENARIO), seed), _CALM_NS, START_NS + 2 * WINDOW_NS)
+        grid, off = off_value(run_once(scenario, seed), _CALM_NS, scenario.horizon)
         axis.plot((grid - START_NS) / (60 * NS_PER_S), off, color=COLOURS[seed - 1], linewidth=1, label=f"seed {seed}")
     axis.axvspan(0, WINDOW_NS / (60 * NS_PER_S), color="black", alpha=0.06)
     axis.set_xlabel("minutes from the first purchase")
