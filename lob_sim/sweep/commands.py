@@ -88,7 +88,7 @@ def sweep(source: str, out: Path, options: SweepOptions, measure: str | Measure,
     design = merge_design(file, options)
     limits = merge_limits(file, options)
     refuse_limits_on_cluster(limits, options.cluster is not None)
-    scenario = load_scenario(scenario_source, options.overrides, overlays=options.overlays)
+    scenario = load_scenario(scenario_source, options.overrides, overlays=(*file.overlays, *options.overlays))
     seeds = options.seeds if options.seeds is not None else file.seeds
     plan, task = plan_scenario_sweep(scenario, design, seeds, measure, options.keep_logs)
     branch_at = options.branch_at if options.branch_at is not None else file.branch_at
@@ -161,8 +161,12 @@ def _read_source(source: str) -> tuple[SweepFile, str]:
     if "scenario" not in read_toml(path):
         return SweepFile(scenario=source), source
     file = load_sweep_file(path)
-    beside = path.parent / file.scenario
-    return file, str(beside) if beside.is_file() else file.scenario
+
+    def found(name: str) -> str:
+        beside = path.parent / name
+        return str(beside) if beside.is_file() else name
+
+    return msgspec.structs.replace(file, overlays=[found(name) for name in file.overlays]), found(file.scenario)
 
 
 def merge_limits(file: SweepFile, options: SweepOptions) -> Limits:

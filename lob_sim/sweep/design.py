@@ -283,6 +283,7 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         run_seconds: Wall time of a run, past which it is ended and counts as failed.
         run_megabytes: Resident memory of a run's process, in 10**6 bytes, past which it is.
         branch_at: The instant up to which all points are one market, such as ``"10min"``.
+        overlays: Overlays over it at every point: paths relative to the sweep file, or names of packaged ones.
     """
 
     scenario: str
@@ -295,6 +296,7 @@ class SweepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     run_seconds: float | None = None
     run_megabytes: float | None = None
     branch_at: str | None = None
+    overlays: list[str] = []
 
     def to_design(self) -> Design:
         """The design that the file describes."""

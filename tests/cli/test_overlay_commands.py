@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from typer.testing import CliRunner
 from lob_sim import open_run
 from lob_sim.cli.app import app
 from lob_sim.errors import InputError
-from lob_sim.scenario import load_scenario, packaged_overlays
+from lob_sim.scenario import load_scenario, packaged_overlays, packaged_scenarios
 from lob_sim.sweep.folder import Sweep
 
 SHORT = ["--set", "horizon=70s"]
@@ -52,6 +54,39 @@ def test_a_sweep_takes_overlays_at_every_point(tmp_path: Path) -> None:
     options = ["--over", "agents.dealer.count=2,3", "--seeds", "1", "--workers", "1", *SHORT]
     lob_sim("sweep", "dealer_market", "--with", "transparency", "--out", "s", *options)
     assert Sweep(tmp_path / "s").manifest.scenario["overlays"] == ["transparency"]
+
+
+def test_a_sweep_file_may_name_overlays(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "mine.toml").write_text(packaged_overlays()["all_to_all"].read_text())
+    text = 'scenario = "dealer_market"\noverlays = ["mine.toml"]\n[over]\n"agents.dealer.count" = [2]\n'
+    (tmp_path / "files" / "sweep.toml").write_text(text)
+    options = ["--seeds", "1", "--workers", "1", "--with", "transparency", *SHORT]
+    lob_sim("sweep", "files/sweep.toml", "--out", "s", *options)
+    assert Sweep(tmp_path / "s").manifest.scenario["overlays"] == ["mine", "transparency"]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("check", "dealer_market", "--with", "swing_pricing"), "error: swing_pricing: set[0].path: "),
+        (("run", "outside.toml", "--out", "run"), "error: outside.toml: bad.csv:3: time: is before the row above it"),
+        (("import", "sheets", "bad.csv", "--out", "market.toml"), "error: bad.csv:1: unknown column 'time'"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(
+    command: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.csv").write_text("time,instrument,size\n2s,treasury,0.1\n1s,treasury,0.1\n")
+    market = packaged_scenarios()["dealer_market"].read_text()
+    (tmp_path / "outside.toml").write_text(market + '\n[[files]]\nkind = "jumps"\npath = "bad.csv"\n')
+    words = [sys.executable, "-m", "lob_sim.cli", *command]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "market.toml").exists()
 
 
 def test_check_names_the_overlay_that_fits_nothing(tmp_path: Path) -> None:
