@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -46,7 +46,7 @@ _MOST_MEMBERS = 1_000_000
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """One row: a balance sheet in currency units that adds up. Funding and repo, less assets, is what Tier 1 is not.
+    """One row: a balance sheet in currency units that adds up.
 
     Attributes:
         row: Where it stands, for errors.
@@ -120,58 +120,65 @@ def scenario_of_sheets(
         DataError: A sheet names a group or an instrument that the market does not have, or borrows more than it holds.
         ScenarioError: The market itself does not hold.
     """
-    market = parse_scenario(base, f"{into}: ")
-    instruments, unit, initial_ticks = open_market(market)
-    lot_values = {
-        i.name: Fraction(i.value(ticks, 1)) * unit.size for i, ticks in zip(instruments, initial_ticks, strict=True)
+    instruments, unit, initial_ticks = open_market(parse_scenario(base, f"{into}: "))
+    lots = {
+        i.name: _Lot(Fraction(i.value(ticks, 1)) * unit.size, Fraction(i.lot_size))
+        for i, ticks in zip(instruments, initial_ticks, strict=True)
     }
-    lot_sizes = {i.name: Fraction(i.lot_size) for i in instruments}
     models = {group["name"]: group for group in base["agents"] if "balance_sheet" in group}
     if not models:
         raise ScenarioError("has no group with a balance sheet that others could be like", into)
+    kept = [group for group in base["agents"] if group["name"] not in models]
     groups, notes = [], []
     for sheet in sheets:
-        _check_names(sheet, models, lot_values)
-        lots = {k: value * Fraction(scale) // lot_values[k] for k, value in sheet.holdings.items()}
-        held = {k: n * lot_values[k] for k, n in lots.items()}
-        repo = {k: _rounded(loan * Fraction(scale), unit.size) for k, loan in sheet.repo.items()}
-        for instrument, loan in repo.items():
-            if loan > held.get(instrument, 0):
-                raise sheet.row.error(
-                    f"expected at most what it holds of it in whole lots, {_money(held.get(instrument, Fraction(0)))}, "
-                    f"got {_money(loan)}",
-                    f"repo.{instrument}",
-                )
-        cash, funding, tier1 = (
-            _rounded(amount * Fraction(scale), unit.size)
-            for amount in (sheet.cash, sheet.short_term_funding, sheet.tier1)
-        )
-        other = tier1 + funding + sum(repo.values()) - cash - sum(held.values())
-        stated = sheet.other_assets * Fraction(scale)
-        if other < 0:
-            raise sheet.row.error(f"rounding to whole units of cash makes it {_money(other)}", "other_assets")
-        if other != stated:
-            notes.append(f"{sheet.row.where}: {sheet.name}: other assets take {_money(other - stated)} by rounding")
-        own: dict[str, Any] = {
-            "name": sheet.name,
-            "count": sheet.count,
-            "cash": _number(cash),
-            "holdings": {k: _number(n * lot_sizes[k]) for k, n in lots.items()},
-        }
-        own["balance_sheet"] = {
+        _check_names(sheet, models, lots)
+        if any(group["name"] == sheet.name for group in kept):
+            raise sheet.row.error(f"{into} has a group without a sheet of this name", "name")
+        own, rounding = _on_the_grid(sheet, Fraction(scale), lots, unit.size)
+        if rounding:
+            notes.append(f"{sheet.row.where}: {sheet.name}: other assets take {_money(rounding)} by rounding")
+        groups.append(_group(models[sheet.like], own, sheet, scale))
+    return {**copy.deepcopy(dict(base)), "name": name, "agents": [*groups, *kept]}, notes
+
+
+class _Lot(NamedTuple):
+    """One lot of an instrument: its value at the opening price, in currency units, and its amount."""
+
+    value: Fraction
+    size: Fraction
+
+
+def _on_the_grid(
+    sheet: Sheet, scale: Fraction, lots: Mapping[str, _Lot], cash_unit: Fraction
+) -> tuple[dict[str, Any], Fraction]:
+    """What a group says of its own with this sheet, and by how much its other assets are not what was stated."""
+    numbers = {name: value * scale // lots[name].value for name, value in sheet.holdings.items()}
+    held = {name: n * lots[name].value for name, n in numbers.items()}
+    repo = {name: round(loan * scale / cash_unit) * cash_unit for name, loan in sheet.repo.items()}
+    for name, loan in repo.items():
+        most = held.get(name, Fraction(0))
+        if loan > most:
+            told = f"expected at most what it holds of it in whole lots, {_money(most)}, got {_money(loan)}"
+            raise sheet.row.error(told, f"repo.{name}")
+    cash, funding, tier1 = (
+        round(amount * scale / cash_unit) * cash_unit for amount in (sheet.cash, sheet.short_term_funding, sheet.tier1)
+    )
+    other = tier1 + funding + sum(repo.values()) - cash - sum(held.values())
+    if other < 0:
+        raise sheet.row.error(f"rounding to whole units of cash makes it {_money(other)}", "other_assets")
+    own = {
+        "name": sheet.name,
+        "count": sheet.count,
+        "cash": _number(cash),
+        "holdings": {name: _number(n * lots[name].size) for name, n in numbers.items()},
+        "balance_sheet": {
             "other_assets": _number(other),
             "short_term_funding": _number(funding),
             "tier1": _number(tier1),
-            "repo": {k: _number(loan) for k, loan in repo.items()},
-        }
-        groups.append(_group(models[sheet.like], own, sheet, scale))
-    taken = {sheet.name for sheet in sheets}
-    kept = [group for group in base["agents"] if group["name"] not in models]
-    for group in kept:
-        if group["name"] in taken:
-            named = next(sheet for sheet in sheets if sheet.name == group["name"])
-            raise named.row.error(f"{into} has a group without a sheet of this name", "name")
-    return {**copy.deepcopy(dict(base)), "name": name, "agents": [*groups, *kept]}, notes
+            "repo": {name: _number(loan) for name, loan in repo.items()},
+        },
+    }
+    return own, other - sheet.other_assets * scale
 
 
 def _sheet(row: Row, columns: Sequence[str]) -> Sheet:
@@ -257,7 +264,7 @@ def _limits(row: Row, columns: Sequence[str], unit: Fraction) -> dict[str, Mappi
     return found
 
 
-def _check_names(sheet: Sheet, models: Mapping[str, Any], lot_values: Mapping[str, Fraction]) -> None:
+def _check_names(sheet: Sheet, models: Mapping[str, Any], instruments: Mapping[str, object]) -> None:
     if sheet.like not in models:
         near = did_you_mean(sheet.like, models)
         told = f"no group with a balance sheet named {sheet.like!r}{near}; there are: {', '.join(models)}"
@@ -265,9 +272,9 @@ def _check_names(sheet: Sheet, models: Mapping[str, Any], lot_values: Mapping[st
     named = {"holdings": sheet.holdings, "repo": sheet.repo, "haircut": sheet.haircuts or {}}
     for prefix, amounts in named.items():
         for name in amounts:
-            if name not in lot_values:
-                near = did_you_mean(name, lot_values)
-                told = f"no instrument named {name!r}{near}; there are: {', '.join(lot_values)}"
+            if name not in instruments:
+                near = did_you_mean(name, instruments)
+                told = f"no instrument named {name!r}{near}; there are: {', '.join(instruments)}"
                 raise sheet.row.error(told, f"{prefix}.{name}")
 
 
@@ -291,10 +298,6 @@ def _group(model: Mapping[str, Any], own: dict[str, Any], sheet: Sheet, scale: D
     if constraints or "constraints" in stripped["balance_sheet"]:
         stripped["balance_sheet"]["constraints"] = constraints
     return merged(stripped, own)
-
-
-def _rounded(amount: Fraction, unit: Fraction) -> Fraction:
-    return round(amount / unit) * unit
 
 
 def _number(amount: Fraction) -> int | Decimal:
