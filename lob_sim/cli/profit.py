@@ -42,7 +42,7 @@ def pnl_command(
     run = open_run(path)
     table = run.pnl([key.strip() for key in by.split(",")], agent=agent, at=at, settle=settle)
     if csv:
-        typer.echo(table.to_csv(lineterminator="\n"), nl=False)
+        typer.echo(table.rename(index=printable).to_csv(lineterminator="\n"), nl=False)
         return
     console = Console()
     if not console.is_terminal:

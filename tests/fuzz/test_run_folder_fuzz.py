@@ -76,6 +76,10 @@ READERS: dict[str, Callable[[Run, Path], object]] = {
     "parquet": lambda found, out: export_run(found, out, "parquet"),
     "lobster": lambda found, out: [export_lobster(found, out, i) for i in range(len(found.header.instruments))],
     "diff": lambda found, _: diff(found, found),
+    "pnl": lambda found, _: [len(found.pnl("agent")), len(found.pnl(("group", "role"), at="mid"))],
+    "fills": lambda found, _: [len(found.fills), len(found.positions)],
+    "html": lambda found, _: found._repr_html_(),
+    "repr": lambda found, _: repr(found),
     "figure": lambda found, out: write_figures(found, out, "png", ["headroom"]),
     "page": lambda found, _: run_page(found, "x"),
 }

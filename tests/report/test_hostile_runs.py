@@ -91,6 +91,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 READING = [
+    ["pnl", "{run}"],
     ["report", "{run}"],
     ["report", "{run}", "{again}", "--out", "{top}/comparison.html"],
     ["figures", "{run}"],
