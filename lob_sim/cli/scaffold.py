@@ -45,7 +45,9 @@ KINDS = {
         ".py",
         (
             "lob-sim list strategies NAME.py:CLASS",
-            "lob-sim run dealer_market --set agents.dealer.strategy=NAME:CLASS --out out/NAME",
+            # The parameters there are those of another strategy.
+            "lob-sim run dealer_market --set agents.dealer.strategy=NAME:CLASS --set agents.dealer.params={} "
+            "--out out/NAME",
             "lob-sim pnl out/NAME",
         ),
     ),

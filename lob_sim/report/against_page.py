@@ -46,17 +46,19 @@ def _page(run: Any, traded: TradedAgainst, name: str) -> str:
     makers = [market.prices] if len(run.table("fair_value")) else []
     makers += [market.book, market.book_spread, market.presence, *([market.venues] if len(run.rfq_trades) else [])]
     shown: list[Panel] = [newcomer.dealing(traded), *(maker(run) for maker in makers)]
+    drawn = [panel for panel in shown if panel.variants]
     fills = traded.fills
     dealt_in = list(fills["instrument"].value_counts().index)
     chosen = settings(run)
     return page(
         "against.html.j2",
-        [panel for panel in shown if panel.variants],
+        drawn,
         {**chosen, "instrument": dealt_in[0] if dealt_in else chosen["instrument"]},
         name=name,
         title=traded.newcomer.kind,
         description=run.header.scenario.get("description", ""),
         problems=[] if run.status == COMPLETE else run.condition(),
+        sections=[("made", "What it made"), ("history", "History"), *([("market", "The market")] if drawn else [])],
         told=describe_newcomer(traded),
         history=describe_flow(traded.report),
         marked_at=traded.pnl().attrs["at"],

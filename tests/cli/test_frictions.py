@@ -94,7 +94,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         r"agents\.market_maker\.params\.half_spred_ticks: unknown key .*did you mean 'half_spread_ticks'\?",
     ),
     "a side in words": (
-        lambda: run("dealer_market", overrides=["agents.dealer.strategy=buyer:Buyer", "horizon=2min"]),
+        lambda: run("dealer_market", overrides=["agents.dealer.strategy=buyer:Buyer", "agents.dealer.params={}"]),
         r"^agent 'dealer-1' failed in on_wake at t=1\.0+ s: TypeError: side is 'buy'; "
         r"expected one of Side\.\{BUY, SELL\} \(buyer\.py:13\)$",
     ),

@@ -55,7 +55,8 @@ def test_they_are_clean(folder: Path) -> None:
 
 
 def test_the_packaged_market_finds_my_file_where_i_stand(folder: Path) -> None:
-    mine = ["--set", "agents.dealer.strategy=first_strategy:FirstStrategy", "--set", "horizon=2min"]
+    mine = ["--set", "agents.dealer.strategy=first_strategy:FirstStrategy", "--set", "agents.dealer.params={}"]
+    mine += ["--set", "horizon=2min"]
     done = lob_sim("run", "dealer_market", *mine, "--out", "o", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert lob_sim("rerun", "o", "--out", "again", cwd=folder).returncode == 0

@@ -87,7 +87,7 @@ def test_a_run_shows_what_is_on_its_log(logged: Run) -> None:
         at = rows.index(instrument.name)
         lots = trades["qty_lots"].sum() + rfq["qty_lots"].sum()
         assert rows[at + 1 : at + 4] == [f"{len(trades):,}", f"{len(rfq):,}", f"{lots:,}"]
-        assert rows[at + 4] == f"{instrument.price(trades['price_ticks'].iloc[-1]):,.2f}"
+        assert rows[at + 4] == f"{instrument.price(trades['price_ticks'].iloc[-1]):,.{instrument.price_decimals}f}"
     assert "seed 7" in found
     assert repr(logged).startswith("Run('dealer_market', seed 7, complete, ")
 
@@ -106,8 +106,9 @@ def test_a_book_shows_its_best_levels(logged: Run) -> None:
     rows = cells(shown(book))
     best = rows.index("bid")
     ticks, lots, orders = book.bids[0]
-    assert rows[best + 1 : best + 4] == [f"{book.instrument.price(ticks):,.2f}", str(lots), str(orders)]
-    assert rows[best - 4 : best - 2] == ["ask", f"{book.instrument.price(book.asks[0][0]):,.2f}"]
+    bid, ask = (f"{book.instrument.price(t):,.{book.instrument.price_decimals}f}" for t in (ticks, book.asks[0][0]))
+    assert rows[best + 1 : best + 4] == [bid, str(lots), str(orders)]
+    assert rows[best - 4 : best - 2] == ["ask", ask]
 
 
 def test_an_outcome_shows_its_claims() -> None:
