@@ -17,6 +17,11 @@ import msgspec
 
 from lob_sim.units import Cash, Lots, Ticks
 
+CENTRAL = -1
+"""In place of a counterparty: the central counterparty of the market."""
+OUTSIDE = -2
+"""In place of a counterparty: a clearing house outside the market, which nobody's failure reaches."""
+
 
 class InitialMargin(msgspec.Struct, frozen=True):
     """Initial margin as a share of a position's value: base + slope × volatility above its reference, capped.
@@ -47,36 +52,44 @@ class DerivativePosition(msgspec.Struct):
         margin: Its initial margin.
         hedge_ratio: Lots that it changes by with each lot bought of the instrument; 0 where it stays what it is, -1 of
             a future sold against a bond.
+        counterparty_id: The agent that is the other side, or :data:`CENTRAL` or :data:`OUTSIDE`.
         rate: The rate of initial margin that was last set.
         posted_cash: Initial margin that is posted.
+        accrued_cash: Gained since the last settlement, signed.
+        struck_cash: What of that had accrued at the close, and is settled next; None where there was none.
     """
 
     instrument_id: int
     lots: Lots
     margin: InitialMargin
     hedge_ratio: float = 0.0
+    counterparty_id: int = OUTSIDE
     rate: float = 0.0
     posted_cash: Cash = 0
+    accrued_cash: Cash = 0
+    struck_cash: Cash | None = None
 
 
 class Derivatives:
     """All derivatives of one balance sheet.
 
     Args:
-        positions: At most one on each instrument.
+        positions: At most one on each instrument with each counterparty, and one that hedges.
         settlement_ticks: Opening settlement price of every instrument.
         tick_values: Cash per tick and lot, by instrument.
-
-    Attributes:
-        accrued_cash: Gained since the last settlement, signed.
+        fund_cash: Contribution to the default fund of a central counterparty.
     """
 
     def __init__(
-        self, positions: Sequence[DerivativePosition], settlement_ticks: Sequence[Ticks], tick_values: Sequence[Cash]
+        self,
+        positions: Sequence[DerivativePosition],
+        settlement_ticks: Sequence[Ticks],
+        tick_values: Sequence[Cash],
+        fund_cash: Cash = 0,
     ) -> None:
         self.positions = tuple(positions)
         self.settlement_ticks = list(settlement_ticks)
-        self.accrued_cash: Cash = 0
+        self.fund_cash = fund_cash
         self._tick_values = list(tick_values)
         self._n = len(self._tick_values)
         for position in self.positions:
@@ -88,11 +101,16 @@ class Derivatives:
         """Initial margin that is posted, an asset."""
         return sum(position.posted_cash for position in self.positions)
 
+    @property
+    def accrued_cash(self) -> Cash:
+        """Gained since the last settlement, signed."""
+        return sum(position.accrued_cash for position in self.positions)
+
     # --- what a sheet shows of them ----------------------------------------------------------------------------
     @property
     def assets_cash(self) -> Cash:
-        """Margin posted, and gains that are not settled yet."""
-        return self.posted_cash + max(0, self.accrued_cash)
+        """Margin posted, the contribution to a default fund, and gains that are not settled yet."""
+        return self.posted_cash + self.fund_cash + max(0, self.accrued_cash)
 
     @property
     def liabilities_cash(self) -> Cash:
@@ -110,8 +128,10 @@ class Derivatives:
         lots, ratios, margins = ([0.0] * self._n for _ in range(3))
         for position in self.positions:
             i = position.instrument_id
-            lots[i], ratios[i] = float(position.lots), position.hedge_ratio
-            margins[i] = position.rate * self.settlement_ticks[i] * self._tick_values[i]
+            lots[i] += position.lots
+            if position.hedge_ratio:
+                ratios[i] = position.hedge_ratio
+                margins[i] = position.rate * self.settlement_ticks[i] * self._tick_values[i]
         return lots, ratios, margins
 
     # --- what happens to them ----------------------------------------------------------------------------------
@@ -120,16 +140,26 @@ class Derivatives:
         gained = 0
         for position in self.positions:
             i = position.instrument_id
-            move = settlement_ticks[i] - self.settlement_ticks[i]
-            gained += position.lots * move * self._tick_values[i]
+            gain = position.lots * (settlement_ticks[i] - self.settlement_ticks[i]) * self._tick_values[i]
+            position.accrued_cash += gain
+            gained += gain
         self.settlement_ticks = list(settlement_ticks)
-        self.accrued_cash += gained
         return gained
 
-    def settle(self, amount_cash: Cash) -> Cash:
-        """Turn a gain (or loss, negative) that has accrued into cash; returns it."""
-        self.accrued_cash -= amount_cash
-        return amount_cash
+    def strike(self) -> None:
+        """The close: what has accrued by now is settled next."""
+        for position in self.positions:
+            position.struck_cash = position.accrued_cash
+
+    def settle(self) -> Cash:
+        """Turn what has accrued, by the close if there was one, into cash; returns it, negative where it is paid."""
+        settled = 0
+        for position in self.positions:
+            amount = position.accrued_cash if position.struck_cash is None else position.struck_cash
+            position.accrued_cash -= amount
+            position.struck_cash = None
+            settled += amount
+        return settled
 
     def margin_call(self, volatilities: Sequence[float]) -> Cash:
         """Set initial margins anew.
@@ -160,12 +190,25 @@ class Derivatives:
         return self.posted_cash - before
 
     def close(self) -> Cash:
-        """Close everything out; returns the cash that comes back, negative where losses exceed the margin."""
-        returned = self.posted_cash + self.accrued_cash
-        self.accrued_cash = 0
-        for position in self.positions:
-            position.lots = position.posted_cash = 0
+        """Close everything out; returns what comes back, negative where losses exceed margin and contribution."""
+        returned = self.posted_cash + self.fund_cash + self.accrued_cash
+        self.fund_cash = 0
+        self.positions = ()
         return returned
+
+    def owed(self) -> dict[int, Cash]:
+        """What each counterparty loses by a failure now: what has accrued to it beyond the margin that it holds."""
+        owed: dict[int, Cash] = {}
+        for position in self.positions:
+            key = position.counterparty_id
+            owed[key] = owed.get(key, 0) - position.accrued_cash - position.posted_cash
+        return {key: amount for key, amount in sorted(owed.items()) if amount > 0}
+
+    def end_with(self, counterparty_id: int) -> Cash:
+        """End what there is with one counterparty; returns margin and gains that come back."""
+        ended = [position for position in self.positions if position.counterparty_id == counterparty_id]
+        self.positions = tuple(position for position in self.positions if position.counterparty_id != counterparty_id)
+        return sum(position.posted_cash + position.accrued_cash for position in ended)
 
     def _required(self, position: DerivativePosition) -> Cash:
         i = position.instrument_id

@@ -88,7 +88,7 @@ class BalanceSheet:
         n = len(instruments)
         self._tick_values = [i.cash_per_tick_lot for i in instruments]
         self.derivatives = derivatives
-        self.cash = cash - (derivatives.posted_cash if derivatives is not None else 0)
+        self.cash = cash - (derivatives.assets_cash if derivatives is not None else 0)
         self.cash_target = self.cash
         self.lots = list(lots)
         self.marks_ticks = list(marks_ticks)
@@ -298,6 +298,13 @@ class BalanceSheet:
         self.due_cash += amount_cash
         self.tier1_cash -= amount_cash
 
+    def claim_margin(self, returned_cash: Cash) -> Cash:
+        """Receive what a close-out returns or, negative, owe it; returns what is owed, which is due."""
+        owed = max(0, -returned_cash)
+        self.cash += returned_cash + owed
+        self.due_cash += owed
+        return owed
+
     def receive_capital(self, amount_cash: Cash) -> None:
         """Owners pay capital in; cash works at a level that is higher by it."""
         _not_negative(amount_cash)
@@ -323,6 +330,22 @@ class BalanceSheet:
         """Derivatives that hedge a position follow it; their margin moves at once."""
         if self.derivatives is not None:
             self.take_margin(-self.derivatives.follow(instrument_id, bought_lots))
+
+    def lose_contribution(self, loss_cash: Cash) -> None:
+        """A default fund has used some of what was paid into it."""
+        if self.derivatives is not None:
+            self.derivatives.fund_cash -= loss_cash
+            self.tier1_cash -= loss_cash
+
+    def lose_claim(self, claim_cash: Cash, loss_cash: Cash) -> None:
+        """Swaps have ended, margin and gains of which come back but for a loss."""
+        self.tier1_cash -= loss_cash
+        self.take_margin(claim_cash - loss_cash)
+
+    def pay_assessment(self, amount_cash: Cash) -> None:
+        """Pay for a loss that a default fund did not cover."""
+        self.tier1_cash -= amount_cash
+        self.take_margin(-amount_cash)
 
     def borrow_for_due(self) -> None:
         """Raise what is due beyond cash by repo on what is free, at the haircuts of the sheet, and pay it."""

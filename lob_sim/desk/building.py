@@ -37,6 +37,7 @@ from lob_sim.desk.forced_sale import ForcedSales
 from lob_sim.desk.fund import FundDesk
 from lob_sim.desk.margining import Margining
 from lob_sim.desk.sponsored import SponsoredDesk, SponsorRule
+from lob_sim.desk.swaps import Swaps
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
 from lob_sim.scenario import BalanceSheetSpec, SponsorSpec, SwitchSpec
@@ -82,6 +83,7 @@ class DeskBuilder:
         switches: Mechanisms that are on.
         folder: Where a user's own plug-ins are looked for.
         lenders: Repo lenders by ``agent_id``: their group, and what borrowers know of them.
+        swaps: Swaps between agents.
     """
 
     def __init__(
@@ -91,24 +93,35 @@ class DeskBuilder:
         switches: SwitchSpec,
         folder: str,
         lenders: Mapping[int, tuple[str, LenderTerms]],
+        swaps: Swaps | None = None,
     ) -> None:
         self._context = context
         self._marks_ticks = marks_ticks
         self._switches = switches
         self._folder = Path(folder) if folder else None
         self._lenders = lenders
+        self._swaps = swaps
 
-    def build(self, spec: BalanceSheetSpec, cash: Cash, lots: tuple[Lots, ...], strategy: Strategy, where: str) -> Desk:
+    def build(
+        self,
+        spec: BalanceSheetSpec,
+        cash: Cash,
+        lots: tuple[Lots, ...],
+        strategy: Strategy,
+        where: str,
+        agent_id: int = -1,
+    ) -> Desk:
         """One agent's desk.
 
         Raises:
             ScenarioError: Names the field that does not hold.
         """
         try:
-            derivatives = self._derivatives(spec, cash, where)
+            derivatives = self._derivatives(spec, cash, where, agent_id)
+            house = None if self._swaps is None else self._swaps.house
             parts = (
                 self._sheet(spec, cash, lots, derivatives),
-                self._risk_manager(spec, where),
+                self._risk_manager(spec, where, derivatives is not None),
                 self._marking(spec, where),
                 self._volatility(spec),
                 ForcedSales(
@@ -124,7 +137,7 @@ class DeskBuilder:
                 spec.mark_tolerance,
                 spec.disclosure_interval,
                 self._borrower(spec, where),
-                None if derivatives is None else Margining(derivatives, spec.variation_interval),
+                None if derivatives is None else Margining(derivatives, spec.variation_interval, house),
             )
             if spec.sponsor is not None:
                 return SponsoredDesk(*parts, rule=self._sponsor(spec.sponsor))
@@ -150,14 +163,14 @@ class DeskBuilder:
             ScenarioError: Names the field that does not hold.
         """
         if "limits" in parts:
-            desk.risk = self._risk_manager(spec, where)
+            desk.risk = self._risk_manager(spec, where, desk.margining is not None)
         if "marking" in parts:
             desk.marking = self._marking(spec, where)
         if "liquidation" in parts:
             desk.sales.strategy = self._liquidation(spec, where)
         desk.ask_anew()
 
-    def _derivatives(self, spec: BalanceSheetSpec, cash: Cash, where: str) -> Derivatives | None:
+    def _derivatives(self, spec: BalanceSheetSpec, cash: Cash, where: str, agent_id: int) -> Derivatives | None:
         """Its swaps and futures, ``None`` without any.
 
         Raises:
@@ -176,15 +189,18 @@ class DeskBuilder:
                 entry.initial_margin, entry.per_volatility, entry.reference_volatility, entry.maximum_margin
             )
             positions.append(DerivativePosition(instrument.instrument_id, lots, margin, entry.hedge_ratio))
-        if not positions:
+        swaps = [] if self._swaps is None else self._swaps.positions(agent_id)
+        if not positions and not swaps:
             return None
         values = [instrument.cash_per_tick_lot for instrument in self._context.instruments]
-        derivatives = Derivatives(positions, self._marks_ticks, values)
-        if derivatives.posted_cash > cash:
+        derivatives = Derivatives([*positions, *swaps], self._marks_ticks, values)
+        if swaps and self._swaps is not None:
+            derivatives.fund_cash = self._swaps.contribute(agent_id, sum(swap.posted_cash for swap in swaps))
+        if derivatives.assets_cash > cash:
             money = self._context.cash_unit.money
             raise ScenarioError(
-                f"expected cash of at least the initial margin, {money(derivatives.posted_cash):,.0f}, "
-                f"got {money(cash):,.0f}",
+                f"expected cash of at least the initial margin, {money(derivatives.assets_cash):,.0f} with the "
+                f"contribution to a default fund, got {money(cash):,.0f}",
                 f"{where}.derivatives",
             )
         return derivatives
@@ -207,7 +223,7 @@ class DeskBuilder:
             derivatives=derivatives,
         )
 
-    def _risk_manager(self, spec: BalanceSheetSpec, where: str) -> RiskManager:
+    def _risk_manager(self, spec: BalanceSheetSpec, where: str, margined: bool) -> RiskManager:
         constraints: list[Constraint] = []
         for i, entry in enumerate(spec.constraints):
             if not getattr(self._switches, _SWITCHED.get(entry.kind, ""), True):
@@ -220,7 +236,7 @@ class DeskBuilder:
             except InputError as error:
                 raise ScenarioError(f"{error.where}: {error.message}", f"{place}.params") from error
         funded = any(type(constraint) is FundingConstraint for constraint in constraints)
-        if spec.redemptions is not None or (spec.derivatives and not funded):
+        if spec.redemptions is not None or (margined and not funded):
             # What leaving investors are owed and what margin is called must be paid, whatever lenders do.
             constraints.append(FundingConstraint(FundingConstraint.Params(), self._context))
         order = self._plugin(

@@ -28,6 +28,7 @@ from lob_sim.desk.ports import DeskContext
 from lob_sim.messages import (
     ConstraintBreached,
     ConstraintCured,
+    CounterpartyFailed,
     Event,
     FundingMessage,
     HeadroomRecord,
@@ -165,7 +166,7 @@ class Desk(Component[DeskContext]):
         """The day's last marks; they stand until the next open, and lenders know by then how leveraged it is."""
         self._mark_all(ctx)
         if self.margining is not None:
-            self.margining.strike()
+            self.margining.derivatives.strike()
         ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.CLOSE))
         if self.borrower is not None:
             self.borrower.disclose(ctx, self.sheet)
@@ -179,6 +180,10 @@ class Desk(Component[DeskContext]):
         self._assess(ctx)
 
     def on_message(self, ctx: DeskContext, event: Event) -> None:
+        if isinstance(event, CounterpartyFailed) and self.margining is not None and not self.defaulted:
+            self.margining.on_failure(ctx, self.sheet, event)
+            self._settle_funding(ctx, SheetCause.MARGIN)
+            self._assess(ctx)
         if not isinstance(event, FundingMessage) or self.borrower is None:
             return
         if isinstance(event, MarginCalled):
@@ -257,7 +262,7 @@ class Desk(Component[DeskContext]):
 
     def _settle_margin(self, ctx: DeskContext) -> None:
         """Margin moves; what cash does not cover is borrowed where there are no lenders to ask, as far as they lend."""
-        if self.margining is None or self.defaulted:
+        if self.margining is None or self.defaulted or self.fails:
             return
         self.margining.settle(ctx, self.sheet, self.volatility)
         if self.borrower is None:

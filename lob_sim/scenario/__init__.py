@@ -1,6 +1,9 @@
 """Scenarios: what a market consists of, read from TOML and checked."""
 
+from lob_sim.scenario.base import Spec
+from lob_sim.scenario.calendar_spec import CalendarSpec
 from lob_sim.scenario.checks import check_scenario
+from lob_sim.scenario.derivative_specs import ClearingSpec, DerivativeSpec, SponsorSpec, SwapSpec
 from lob_sim.scenario.foreign import without_foreign
 from lob_sim.scenario.inherit import merged
 from lob_sim.scenario.loading import (
@@ -23,10 +26,8 @@ from lob_sim.scenario.overrides import apply_overrides, parse_value, set_path
 from lob_sim.scenario.specs import (
     AgentGroupSpec,
     BalanceSheetSpec,
-    CalendarSpec,
     ConnectionSpec,
     ConstraintSpec,
-    DerivativeSpec,
     FairValueSpec,
     FileSpec,
     InstrumentSpec,
@@ -36,8 +37,6 @@ from lob_sim.scenario.specs import (
     RfqSpec,
     Scenario,
     ShockSpec,
-    Spec,
-    SponsorSpec,
     SwitchSpec,
     VenueSpec,
 )
@@ -48,6 +47,7 @@ __all__ = [
     "AgentGroupSpec",
     "BalanceSheetSpec",
     "CalendarSpec",
+    "ClearingSpec",
     "ConnectionSpec",
     "ConstraintSpec",
     "DerivativeSpec",
@@ -65,6 +65,7 @@ __all__ = [
     "ShockSpec",
     "Spec",
     "SponsorSpec",
+    "SwapSpec",
     "SwitchSpec",
     "VenueSpec",
     "apply_overlays",

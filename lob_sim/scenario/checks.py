@@ -41,6 +41,7 @@ def check_scenario(
     for spec in scenario.instruments:
         _check_rules(spec, scenario, f"{where}instruments.{spec.name}")
     _check_days(scenario, where)
+    _check_swaps(scenario, names, where)
     for group in scenario.agents:
         _check_group(group, names, f"{where}agents.{group.name}")
         _check_amounts(group, instruments, lot_values, unit, f"{where}agents.{group.name}")
@@ -89,6 +90,20 @@ def _check_rules(spec: InstrumentSpec, scenario: Scenario, where: str) -> None:
         raise ScenarioError(
             "expected a positive duration with delayed transparency, and none otherwise", f"{where}.rfq.delay"
         )
+
+
+def _check_swaps(scenario: Scenario, instruments: Sequence[str], where: str) -> None:
+    holders = [f"{g.name}-{i}" for g in scenario.agents if g.balance_sheet for i in range(1, g.count + 1)]
+    margins: dict[str, tuple[float, ...]] = {}
+    for n, swap in enumerate(scenario.swaps):
+        place = f"{where}swaps[{n}]"
+        known_name(swap.instrument, instruments, "instrument", f"{place}.instrument")
+        known_name(swap.long, holders, "agent with a balance sheet", f"{place}.long")
+        known_name(swap.short, holders, "agent with a balance sheet", f"{place}.short")
+        if margins.setdefault(swap.instrument, swap.margin) != swap.margin:
+            raise ScenarioError(f"expected the margin of the other swaps on {swap.instrument}", place)
+    if scenario.clearing is not None and not scenario.swaps:
+        raise ScenarioError("expected swaps, which it is to clear", f"{where}clearing")
 
 
 def _check_days(scenario: Scenario, where: str) -> None:

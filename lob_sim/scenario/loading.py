@@ -16,15 +16,19 @@ from lob_sim.calendar import TradingCalendar, without_days
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, refuse_depth, struct_fields
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import SHIPPED, lies_with_shipped
+from lob_sim.scenario.base import Spec
+from lob_sim.scenario.calendar_spec import CalendarSpec
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
 from lob_sim.scenario.outside import with_checksums
 from lob_sim.scenario.overlays import apply_overlays, load_overlay
 from lob_sim.scenario.overrides import apply_overrides, unreadable
-from lob_sim.scenario.specs import CalendarSpec, InstrumentSpec, Scenario, Spec
+from lob_sim.scenario.specs import InstrumentSpec, Scenario
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_value
 
-_UNSAID = frozenset({"calendar", "derivatives", "files", "overlays", "sponsor", "variation_interval"})
+_UNSAID = frozenset(
+    {"calendar", "clearing", "derivatives", "files", "overlays", "sponsor", "swaps", "variation_interval"}
+)
 """Keys that plain data leave out where they are at their default, so that what says nothing of them stays as it was."""
 _PACKAGED = resources.files("lob_sim") / "scenarios"
 
@@ -186,7 +190,7 @@ class _Days(Spec, frozen=True, kw_only=True):
 def calendar_of(scenario: Scenario) -> TradingCalendar | None:
     """The scenario's trading days; ``None`` where the market trades through."""
     spec = scenario.calendar
-    return None if spec is None else TradingCalendar(spec.day, spec.session, tuple(spec.dates))
+    return None if spec is None else TradingCalendar(spec.day, spec.session, spec.dates)
 
 
 def calendar_in(raw: object, where: str = "") -> TradingCalendar | None:
@@ -198,7 +202,7 @@ def calendar_in(raw: object, where: str = "") -> TradingCalendar | None:
     if not isinstance(raw, dict) or raw.get("calendar") is None:
         return None
     spec = convert_strict({"calendar": raw["calendar"]}, _Days, where, ScenarioError).calendar
-    return TradingCalendar(spec.day, spec.session, tuple(spec.dates))
+    return TradingCalendar(spec.day, spec.session, spec.dates)
 
 
 def _in_time(raw: object, where: str) -> object:

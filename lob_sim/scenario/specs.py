@@ -4,31 +4,25 @@ A scenario gives endowments, behaviour parameters and exogenous shocks, and noth
 withdrawal can be set in it. Everything is checked before anything runs, and an error names the file, the
 field and what was expected.
 """
+# msgspec copies defaults that are empty, which the linter cannot know of a base in another file.
+# ruff: noqa: RUF012
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from lob_sim.errors import shown
 from lob_sim.notebook import heading, note, table
+from lob_sim.scenario.base import Spec
+from lob_sim.scenario.base import require as _require
+from lob_sim.scenario.calendar_spec import CalendarSpec
+from lob_sim.scenario.derivative_specs import ClearingSpec, DerivativeSpec, SponsorSpec, SwapSpec
 from lob_sim.units import Duration, format_time
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
-
-
-class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The root of everything that a scenario is made of: immutable, and unknown keys are refused."""
-
-
-def _require(holds: bool, field: str, expected: str, value: object) -> None:
-    """msgspec turns a ValueError from ``__post_init__`` into an error that says where the struct stands."""
-    if not holds:
-        raise ValueError(f"{field}: expected {expected}, got {shown(value)}")
 
 
 def _require_name(name: str) -> None:
@@ -201,66 +195,6 @@ class RedemptionSpec(Spec, frozen=True, kw_only=True):
     interval: Annotated[Duration, msgspec.Meta(gt=0)] = 600_000_000_000
     swing_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     swing_factor: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
-
-
-class DerivativeSpec(Spec, frozen=True, kw_only=True):
-    """A swap or a future on an instrument, with a clearing house outside the market.
-
-    It settles at fair value, whatever is paid for the instrument itself in a hurry. Gains and losses are in Tier 1 at
-    once, and in cash at the next settlement.
-
-    Source: Murphy, Vasios and Vause (2014), "An investigation into the procyclicality of risk-based initial margin
-    models", Bank of England Financial Stability Paper 29.
-
-    Attributes:
-        instrument: What its price follows; at most one derivative on each.
-        amount (shares, or currency units of face value): Exposure: positive gains when the price rises (a swap that
-            receives fixed, a future bought), negative when it falls.
-        initial_margin (fraction): Initial margin in calm, as a share of its value, paid out of the group's cash.
-        per_volatility (1/return): Rate of initial margin added per unit of the holder's measured volatility above the
-            reference.
-        reference_volatility (return): Volatility in calm, per interval of the holder's estimator.
-        maximum_margin (fraction): Largest rate.
-        hedge_ratio (lots per lot): Lots that it changes by with each lot of the instrument that is bought, the opposite
-            with each that is sold: -1 of a future sold against a bond; 0 where it stays what it is.
-    """
-
-    instrument: str
-    amount: Decimal
-    initial_margin: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
-    per_volatility: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.0
-    reference_volatility: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0
-    maximum_margin: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    hedge_ratio: Annotated[float, msgspec.Meta(ge=-10, le=10)] = 0.0
-
-    def __post_init__(self) -> None:
-        _require(self.amount.is_finite(), "amount", "a finite number", self.amount)
-        _require(
-            self.initial_margin <= self.maximum_margin, "initial_margin", "at most maximum_margin", self.initial_margin
-        )
-
-
-class SponsorSpec(Spec, frozen=True, kw_only=True):
-    """Who pays capital into a leveraged fund when its leverage is high: the pension scheme behind an LDI fund.
-
-    Source: Bank of England (2022), *Financial Stability Report*, December, section 5: pooled funds could not call
-    capital from their schemes as fast as they lost it.
-
-    Attributes:
-        leverage (exposure over Tier 1): Exposure, by bonds and derivatives, over net assets above which capital is
-            called.
-        target_leverage (exposure over Tier 1): What the capital is to restore; at most that.
-        lag: How long it takes to come; where there is a calendar and it is a day or more, at an open.
-        most (currency units): The most that comes in all.
-    """
-
-    leverage: Annotated[float, msgspec.Meta(gt=0, le=1000)]
-    target_leverage: Annotated[float, msgspec.Meta(gt=0, le=1000)]
-    lag: Annotated[Duration, msgspec.Meta(gt=0)] = 3_600_000_000_000
-    most: Annotated[float, msgspec.Meta(ge=0, le=1e15)] = 1e15
-
-    def __post_init__(self) -> None:
-        _require(self.target_leverage <= self.leverage, "target_leverage", "at most leverage", self.target_leverage)
 
 
 class BalanceSheetSpec(Spec, frozen=True, kw_only=True):
@@ -454,44 +388,6 @@ class ShockSpec(Spec, frozen=True, kw_only=True):
         _require(self.announced or not self.noise, "noise", "0 where nothing is announced", self.noise)
 
 
-class CalendarSpec(Spec, frozen=True, kw_only=True):
-    """Trading days, and nights in which time passes without trading.
-
-    Each day opens with the lit books' opening auctions and closes with their closing auctions. A night is the rest of a
-    day: fair values move on, what has been sent arrives, and nobody trades or looks. Rates per day are per day of this
-    length, so that a night has its share of a day's variance.
-
-    Source: French and Roll (1986), "Stock Return Variances: The Arrival of Information and the Reaction of Traders",
-    who find that a night has a small share of it.
-
-    Attributes:
-        day: From one open to the next, any length of simulated time.
-        session: From a day's open to its close, its auctions included; less than the day.
-        dates: What the days are called, as ``"2020-03-09"``, in order; none, or at least one for every day of
-            the horizon.
-    """
-
-    day: Annotated[Duration, msgspec.Meta(gt=0)]
-    session: Annotated[Duration, msgspec.Meta(gt=0)]
-    dates: list[str] = []
-
-    def __post_init__(self) -> None:
-        day = format_time(self.day)
-        _require(self.session < self.day, "session", f"less than the day, {day}", format_time(self.session))
-        last = ""
-        for i, text in enumerate(self.dates):
-            _require(_is_date(text), f"dates[{i}]", 'a date such as "2020-03-09"', text)
-            _require(text > last, f"dates[{i}]", f"a date after {last}", text)
-            last = text
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
 class FileSpec(Spec, frozen=True, kw_only=True):
     """A file beside the scenario that says what the world outside does.
 
@@ -536,6 +432,8 @@ class Scenario(Spec, frozen=True, kw_only=True):
         instruments: What is traded.
         venues: Further venues, beside every instrument's lit book and requests for quote.
         agents: Who trades.
+        swaps: Swaps between agents.
+        clearing: A central counterparty for them; without one each is between the two.
         shocks: Scheduled jumps of fair value.
         files: Files that say more of fair values, and what classes of agents buy and sell.
         switches: Mechanisms that are on.
@@ -553,6 +451,8 @@ class Scenario(Spec, frozen=True, kw_only=True):
     instruments: Annotated[list[InstrumentSpec], msgspec.Meta(min_length=1)]
     venues: list[VenueSpec] = []
     agents: list[AgentGroupSpec] = []
+    swaps: list[SwapSpec] = []
+    clearing: ClearingSpec | None = None
     shocks: list[ShockSpec] = []
     files: list[FileSpec] = []
     switches: SwitchSpec = SwitchSpec()

@@ -9,9 +9,13 @@ from typing import Any
 from lob_sim.account.account import AgentAccount
 from lob_sim.account.pre_trade import PreTradePolicy
 from lob_sim.agents.strategy import Component
+from lob_sim.balance.clearing import CentralCounterparty, SwapTrade
+from lob_sim.balance.derivatives import InitialMargin
 from lob_sim.balance.view import SheetContext
 from lob_sim.desk.building import DeskBuilder
 from lob_sim.desk.desk import Desk
+from lob_sim.desk.swaps import Swaps
+from lob_sim.errors import InputError, ScenarioError
 from lob_sim.messages.recorder import Recorder
 from lob_sim.rng import Stream, checked_seed
 from lob_sim.scenario import Scenario, instrument_specs, open_venues
@@ -111,7 +115,7 @@ class World:
             return (strategy,)
         where = f"agents.{group.name}.balance_sheet"
         # The desk comes first: it books a fill before the strategy hears of it.
-        desk = self._builder.build(group.balance_sheet, member.cash, member.lots, strategy, where)
+        desk = self._builder.build(group.balance_sheet, member.cash, member.lots, strategy, where, agent_id)
         self.desks[agent_id] = desk
         return (desk, strategy)
 
@@ -166,7 +170,34 @@ def desk_builder(plan: MarketPlan) -> DeskBuilder:
     """What makes the desks of a plan."""
     context = SheetContext(plan.instruments, plan.cash_unit)
     scenario = plan.scenario
-    return DeskBuilder(context, plan.initial_ticks, scenario.switches, scenario.folder, plan.lenders)
+    swaps = swaps_of(plan)
+    return DeskBuilder(context, plan.initial_ticks, scenario.switches, scenario.folder, plan.lenders, swaps)
+
+
+def swaps_of(plan: MarketPlan) -> Swaps | None:
+    """The swaps between the agents of a plan, ``None`` without any.
+
+    Raises:
+        ScenarioError: An amount is off the grid.
+    """
+    if not plan.scenario.swaps:
+        return None
+    agents = {member.name: agent_id for agent_id, member in enumerate(plan.members)}
+    instruments = {instrument.name: instrument for instrument in plan.instruments}
+    trades, margins = [], {}
+    for n, spec in enumerate(plan.scenario.swaps):
+        instrument = instruments[spec.instrument]
+        try:
+            lots = instrument.to_lots(spec.amount)
+        except InputError as error:
+            raise ScenarioError(error.message, f"swaps[{n}].amount") from None
+        trades.append(SwapTrade(instrument.instrument_id, agents[spec.long], agents[spec.short], lots))
+        margins[instrument.instrument_id] = InitialMargin(*spec.margin)
+    clearing = plan.scenario.clearing
+    if clearing is None:
+        return Swaps(trades, margins, None, 0.0)
+    capital = int(clearing.own_capital / float(plan.cash_unit.size))
+    return Swaps(trades, margins, CentralCounterparty(capital, clearing.assessment), clearing.default_fund)
 
 
 def roles(components: Sequence[Component[Any]]) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_loss_is_in_tier_1_at_once_and_in_cash_when_it_is_settled() -> None:
     assert held.mark_derivatives([PAR - 200, PAR, PAR]) == -20_000
     assert (held.tier1_cash, held.cash, held.short_cash) == (980_000, 1_000_000, 20_000)
     held.check()
-    assert held.take_margin(derivatives.settle(-20_000)) == 0
+    assert held.take_margin(derivatives.settle()) == 0
     assert (held.tier1_cash, held.cash, held.short_cash) == (980_000, 980_000, 0)
     held.check()
     # The control: what is sold short gains as much.
@@ -51,7 +51,7 @@ def test_what_cash_does_not_cover_is_due() -> None:
     derivatives = book(100)
     held = sheet(derivatives, cash=5_000)
     held.mark_derivatives([PAR - 200, PAR, PAR])
-    assert held.take_margin(derivatives.settle(-20_000)) == 15_000
+    assert held.take_margin(derivatives.settle()) == 15_000
     assert (held.cash, held.due_cash, held.tier1_cash) == (0, 15_000, -15_000)
     held.check()
 
@@ -81,7 +81,7 @@ def test_the_sheet_balances_and_settlements_add_up_to_the_moves(path: list[tuple
         gained += lots * (mark - price)
         price = mark
         held.mark_derivatives([mark, PAR, PAR])
-        held.take_margin(derivatives.settle(derivatives.accrued_cash) - derivatives.margin_call([volatility] * 3))
+        held.take_margin(derivatives.settle() - derivatives.margin_call([volatility] * 3))
         if bought > 0:
             held.buy(BOND, bought, PAR)
         else:
