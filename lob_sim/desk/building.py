@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from lob_sim.desk.swaps import Swaps
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.plugins import build_params, load_class
 from lob_sim.scenario import BalanceSheetSpec, SponsorSpec, SwitchSpec
-from lob_sim.units import Cash, Lots, Ticks
+from lob_sim.units import Cash, Lots, Ticks, bounded_cash
 
 CONSTRAINTS: Mapping[str, type[Constraint]] = {
     c.name: c
@@ -140,7 +141,7 @@ class DeskBuilder:
                 None if derivatives is None else Margining(derivatives, spec.variation_interval, house),
             )
             if spec.sponsor is not None:
-                return SponsoredDesk(*parts, rule=self._sponsor(spec.sponsor))
+                return SponsoredDesk(*parts, rule=self._sponsor(spec.sponsor, spec.scale))
             if spec.redemptions is None:
                 return Desk(*parts)
             flow = FlowRule(spec.redemptions.beta, spec.redemptions.swing_threshold, spec.redemptions.swing_factor)
@@ -245,8 +246,9 @@ class DeskBuilder:
         params = build_params(order, {}, f"{where}.liquidation_sequence")
         return RiskManager(constraints, order(params, self._context))
 
-    def _sponsor(self, spec: SponsorSpec) -> SponsorRule:
-        return SponsorRule(spec.leverage, spec.target_leverage, spec.lag, int(self._context.cash(spec.most)))
+    def _sponsor(self, spec: SponsorSpec, scale: Decimal) -> SponsorRule:
+        most_cash = bounded_cash(self._context.cash(spec.most) * float(scale))
+        return SponsorRule(spec.leverage, spec.target_leverage, spec.lag, most_cash)
 
     def _marking(self, spec: BalanceSheetSpec, where: str) -> MarkingPolicy:
         cls = self._plugin(spec.marking, MARKINGS, MarkingPolicy, f"{where}.marking")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
+from lob_sim.calendar import TradingCalendar
 from lob_sim.desk.desk import Desk
 from lob_sim.errors import printable
 from lob_sim.messages import (
@@ -91,7 +92,8 @@ class Screen:
         share = now_ns / horizon_ns
         line = Text(no_wrap=True, overflow=self._overflow)
         line.append_text(self._name(self._world.scenario.name, 24))
-        line.append(f" seed {self._world.seed}  {clock_text(now_ns)} of {clock_text(horizon_ns)} ")
+        days = self._world.plan.calendar
+        line.append(f" seed {self._world.seed}  {clock_text(now_ns, days)} of {clock_text(horizon_ns)} ")
         line.append(self._bar(share, 12), "cyan")
         line.append(f" {100 * share:.0f}%")
         if elapsed_s > 0:
@@ -328,8 +330,10 @@ def plural(n: int, unit: str) -> str:
     return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
 
 
-def clock_text(ts_ns: Ns) -> str:
-    """A simulated time as ``h:mm:ss``."""
+def clock_text(ts_ns: Ns, days: TradingCalendar | None = None) -> str:
+    """A simulated time as ``h:mm:ss``; where there are days, ``day 3 h:mm:ss``."""
+    if days is not None:
+        return f"day {days.day_of(ts_ns)} {clock_text(ts_ns % days.day_ns)}"
     minutes, seconds = divmod(ts_ns // NS_PER_S, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -50,7 +50,13 @@ window.lobReport.replay = (async (root) => {
     return series[1][lastAtOrBefore(series[0], state.frame)];
   }
 
+  /* Where the run has days, a time is that of a day. */
   function timeText(ns) {
+    const length = data.day_ns || 0;
+    return length ? "day " + (Math.floor(ns / length) + 1) + " " + clockText(ns % length) : clockText(ns);
+  }
+
+  function clockText(ns) {
     const us = Math.floor(ns / 1000);
     const pad = (n, width) => String(n).padStart(width, "0");
     const seconds = Math.floor(us / 1e6), minutes = Math.floor(seconds / 60);
