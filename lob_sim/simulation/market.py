@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lob_sim.agents.context import TopOfBook
 from lob_sim.errors import InvariantError
-from lob_sim.messages import AgentMessage, Command, Event, PhaseChanged, Trade
+from lob_sim.messages import AgentMessage, Command, Event, Phase, PhaseChanged, Trade
 from lob_sim.messages.recorder import Recorder
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.ledger import EXTERNAL, Ledger
@@ -154,7 +154,10 @@ class Market:
 
     def _tick(self, instrument_id: int, venue: Venue) -> bool:
         """Let a venue's clock act; returns whether there was something to do."""
-        command = venue.clock_command(self.kernel.now_ns, self.venues.books[instrument_id].book.top())
+        lit = self.venues.books[instrument_id]
+        # What rests in a closed book is no price at which anything else may deal.
+        top = lit.book.top() if lit.phase is not Phase.CLOSED else (0, 0, 0, 0)
+        command = venue.clock_command(self.kernel.now_ns, top)
         if command is not None:
             self.execute(command)
         return command is not None

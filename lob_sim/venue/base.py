@@ -52,7 +52,7 @@ class Venue(ABC):
 
         Args:
             ts_ns: The time.
-            top: What the lit book of the instrument displays at that time.
+            top: What the lit book of the instrument displays at that time; nothing while it is closed.
         """
         return None
 

@@ -16,6 +16,8 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     BalanceSheetRecord,
+    CrossFilled,
+    EnterCross,
     FairValue,
     LoanBorrowed,
     LoanRefused,
@@ -142,6 +144,28 @@ def test_control_the_same_orders_and_requests_deal_where_there_is_no_night() -> 
     log, _ = run(scenario(agents, horizon="200s"))
     assert len(log.of(RfqTraded)) == 1
     assert len(log.of(Trade)) == 1
+
+
+class Crosses(Quoter):
+    """Quotes, and has a buy and a sale wait in the cross from shortly before the close on."""
+
+    def on_start(self, ctx: Context) -> None:
+        super().on_start(ctx)
+        ctx.wake_in(75 * S)
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        side = Side.BUY if ctx.name.endswith("1") else Side.SELL
+        ctx.send(EnterCross(0, ctx.agent_id, ctx.take_id(), side, 5))
+
+
+def test_other_venues_deal_at_no_price_of_a_closed_book() -> None:
+    venues = [{"kind": "midpoint_cross", "params": {"interval": "10s"}}]
+    agents = [group("x", Crosses, count=2)]
+    log, _ = run(with_days(agents, 2, venues=venues))
+    assert {fill.ts_event_ns / S for fill in log.of(CrossFilled)} == {100}
+    # The control: without a night they cross at the next opportunity.
+    log, _ = run(scenario(agents, horizon="200s", venues=venues))
+    assert {fill.ts_event_ns / S for fill in log.of(CrossFilled)} == {80}
 
 
 def test_a_night_has_its_share_of_a_days_variance_in_one_step() -> None:
