@@ -54,7 +54,8 @@ def test_expected_exposure_is_that_of_duffie_and_zhu() -> None:
     # One class of trades, independent normal, between N dealers: bilateral (N - 1)·σ·φ(0), cleared √(N - 1)·σ·φ(0).
     n, runs, sd = 10, 4_000, 1_000.0
     lots = np.random.default_rng(5).normal(0, sd, (runs, n - 1)).round().astype(int)
-    bilateral, cleared = [], []
+    bilateral: list[int] = []
+    cleared: list[int] = []
     for row in lots:
         trades = [
             SwapTrade(0, 0, k + 1, abs(q)) if q > 0 else SwapTrade(0, k + 1, 0, abs(q)) for k, q in enumerate(row)
