@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from lob_sim.agents.context import Context
@@ -58,6 +56,12 @@ class DrivenQuotes(FormulaQuotes):
         """The terms that hold now; away before any are set."""
         return self.terms.get(instrument_id, _AWAY)
 
+    def set_terms(
+        self, instrument_id: int, half_spread_ticks: float, skew_ticks_per_lot: float, size_lots: Lots, stays: bool
+    ) -> None:
+        """Deal on these :class:`Terms` from the dealer's next look at the market on."""
+        self.terms[instrument_id] = Terms(half_spread_ticks, skew_ticks_per_lot, size_lots, stays)
+
     def formula(self, ctx: Context, situation: Situation) -> tuple[float, float]:
         """The same distance on either side."""
         terms = self.terms_of(situation.instrument_id)
@@ -100,10 +104,3 @@ class DrivenDealer(Dealer):
 
     params: Params
     is_outside = True
-
-    def set_terms(
-        self, instrument_id: int, half_spread_ticks: float, skew_ticks_per_lot: float, size_lots: Lots, stays: bool
-    ) -> None:
-        """Deal on these :class:`Terms` from its next look at the market on."""
-        policy: Any = self.lit_policy
-        policy.terms[instrument_id] = Terms(half_spread_ticks, skew_ticks_per_lot, size_lots, stays)

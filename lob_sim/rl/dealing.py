@@ -99,7 +99,7 @@ class DealerEnv(MarketEnv):
 
     def _act(self, strategy: Any, action: Floats) -> None:
         for i, (half_spread, skew, size, stay) in zip(self._quoted, action.tolist(), strict=True):
-            strategy.set_terms(i, half_spread, skew, round(size), stay >= 0.5)
+            strategy.lit_policy.set_terms(i, half_spread, skew, round(size), stay >= 0.5)
 
     def _observe(self, episode: Episode) -> list[float]:
         if episode.step == 0:
