@@ -247,7 +247,7 @@ def unfold(page: Page) -> None:
 def cut_off(page: Page) -> list[str]:
     """What reaches beyond the right of the window, and is not in something that scrolls by itself."""
     found: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll('main *')].filter((e) => {
+        """() => [...document.querySelectorAll('main *, .bar *')].filter((e) => {
           const box = e.getBoundingClientRect();
           return box.width > 0 && box.right > document.documentElement.clientWidth + 1
             && !e.closest('.wrap, .replay-scroll, svg, pre');
