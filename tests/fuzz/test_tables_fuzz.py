@@ -82,6 +82,10 @@ def spreads_of_run() -> pd.DataFrame:
 
 # What a parameter of this name is given; a name with a function before it is meant for that one alone.
 RECIPES: dict[str, st.SearchStrategy[Any]] = {
+    "metric_names.metric_text.name": st.text(),
+    "metric_names.main_metrics.summary": st.lists(
+        st.tuples(st.sampled_from(["spread_pct", "failures", "a", ""]), number), max_size=8
+    ).map(lambda rows: pd.DataFrame(rows, columns=["metric", "mean"])),
     "prices": rows_of("trade"),
     "trades": rows_of("trade"),
     "rfq_trades": rows_of("rfq_traded"),
