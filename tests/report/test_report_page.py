@@ -294,7 +294,7 @@ def test_runs_with_one_label_are_seeds_of_a_group(tmp_path: Path) -> None:
     row = text[text.index('data-metric="mark_dispersion_pct"') :].partition("</tr>")[0]
     shown = re.findall(r">([^<>\s][^<>]*)</?(?:small|b|td)", row.partition("</td>")[2])
     mild, hard = (np.array([found[label, seed] for seed in (1, 2, 3)]) for label in ("mild", "hard"))
-    for values, form in ((mild, ".3f"), (hard, ".3f"), (hard - mild, "+.3f")):
+    for values, form in ((mild, "z.3f"), (hard, "z.3f"), (hard - mild, "+z.3f")):
         expected = bootstrap(values)
         value, low, high = (format(x, form).replace("-", "−") for x in (expected.value, expected.low, expected.high))
         assert {value, f"{low} to {high}"} <= set(shown)

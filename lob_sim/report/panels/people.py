@@ -79,6 +79,7 @@ def balance_sheets(run: Run) -> Panel:
     for agent_id, own in sheets.groupby("agent_id", sort=True):
         own = own.drop_duplicates("ts_event_ns", keep="last").reset_index(drop=True)
         variants[looks[int(str(agent_id))].name] = [Cell(_sheet(run, own))]
+    left = sheets.groupby("agent_id")["tier1"].agg(lambda own: own.min() / own.iloc[0] if own.iloc[0] > 0 else 1.0)
     return Panel(
         key="sheet",
         title="Balance sheet",
@@ -88,6 +89,7 @@ def balance_sheets(run: Run) -> Panel:
         how="balance_sheets(run)",
         choice="agent",
         variants=variants,
+        first=looks[int(str(left.idxmin()))].name if len(left) else "",
         height=360,
         empty="Nobody in this run has a balance sheet.",
     )
