@@ -71,7 +71,7 @@ class AgentContext:
     """
 
     __slots__ = (
-        "_account", "_clock", "_component", "_limits", "_mailbox", "_n_instruments", "_orders", "_outbox", "_requests",
+        "_account", "_check", "_clock", "_component", "_mailbox", "_n_instruments", "_orders", "_outbox", "_requests",
         "_view", "agent_id", "instruments", "name", "random",
     )  # fmt: skip
 
@@ -90,7 +90,7 @@ class AgentContext:
         self._clock = clock
         self._view = view
         self._mailbox = mailbox
-        self._limits = account.limits
+        self._check = account.limits.check
         self._outbox = account.outbox
         self._orders = account.orders_of(component)
         self._requests = account.requests_of(component)
@@ -343,7 +343,7 @@ class AgentContext:
     # --- parts ----------------------------------------------------------------------------------------------
     def _send(self, command: AgentCommand) -> bool:
         """Let a command out if the limits allow it, and log what they refuse."""
-        may_leave, refused = self._limits.check(command)
+        may_leave, refused = self._check(command)
         for refusal in refused:
             self._refuse(refusal)
         if may_leave is None:
@@ -370,13 +370,23 @@ class ManagerContext(AgentContext):
     from what the desk forbids.
     """
 
-    __slots__ = ()
+    __slots__ = ("_risk",)
 
-    @property
-    def _risk(self) -> PreTradeRisk:
-        limits = self._limits
+    def __init__(
+        self,
+        account: AgentAccount,
+        component: int,
+        name: str,
+        clock: Clock,
+        view: MarketView,
+        mailbox: Mailbox,
+        random: Stream,
+    ) -> None:
+        super().__init__(account, component, name, clock, view, mailbox, random)
+        limits = account.limits
         assert isinstance(limits, PreTradeRisk)
-        return limits
+        self._risk = limits
+        self._check = limits.check_of_manager
 
     def log(self, event: Event) -> None:
         # It says what it is made to say, thousands of times.
@@ -385,8 +395,8 @@ class ManagerContext(AgentContext):
     def free_lots(self, instrument_id: int) -> Lots:
         return self._risk.free_lots(instrument_id)
 
-    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
-        self._risk.earmarked[instrument_id] = qty_lots
+    def set_aside(self, instrument_id: int, qty_lots: Lots) -> None:
+        self._risk.set_aside(instrument_id, qty_lots)
 
     def settlement_ticks(self, instrument_id: int) -> Ticks:
         return self._view.settlement_ticks(instrument_id)

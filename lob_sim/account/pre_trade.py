@@ -2,7 +2,8 @@
 
 What a working order, an open request or a standing quote may still take is reserved until its owner knows
 that it has ended. The owner's knowledge lags the venue's, always in the safe direction: a fill that is still
-under way is both in the known position and in the reservation.
+under way is both in the known position and in the reservation. What a desk has yet to sell by force is reserved
+too, and what it sends is taken out of that.
 """
 
 from __future__ import annotations
@@ -104,15 +105,14 @@ class PreTradeRisk:
         holdings: What the agent knows it has.
 
     Attributes:
-        lots: By instrument, lots that commitments may still sell.
+        lots: By instrument, lots that commitments may still sell, and those set aside for forced sales.
         cash: Cash units that commitments may still cost.
-        earmarked: By instrument, lots set aside for forced sales: nothing else may be sold out of them.
         buying_forbidden: Whether a constraint forbids to buy.
     """
 
     __slots__ = (
         "_answers", "_asked", "_checks", "_holdings", "_policy", "_quoted", "_reserved", "_unanswered",
-        "buying_forbidden", "cash", "earmarked", "lots",
+        "buying_forbidden", "cash", "lots",
     )  # fmt: skip
 
     def __init__(self, policy: PreTradePolicy, holdings: Holdings) -> None:
@@ -128,7 +128,6 @@ class PreTradeRisk:
         self._quoted: dict[tuple[int, int], dict[int, Ticks]] = {}
         n_instruments = len(holdings.positions)
         self.lots: list[Lots] = [0] * n_instruments
-        self.earmarked: list[Lots] = [0] * n_instruments
         self.cash: Cash = 0
         self.buying_forbidden = False
         self._checks: dict[type[AgentCommand], Callable[[Any], Verdict]] = {
@@ -176,8 +175,27 @@ class PreTradeRisk:
         return kind in self._answers or kind.releases is not Event.releases
 
     def free_lots(self, instrument_id: int) -> Lots:
-        """Lots held that no commitment may still sell."""
-        return self._holdings.positions[instrument_id] - self.lots[instrument_id]
+        """Lots held that no commitment may still sell, those set aside for forced sales among them."""
+        set_aside, _ = self.reserved(_set_aside_for_sale(instrument_id))
+        return self._holdings.positions[instrument_id] - self.lots[instrument_id] + set_aside
+
+    # --- forced sales ---------------------------------------------------------------------------------------
+    def set_aside(self, instrument_id: int, lots: Lots) -> None:
+        """Keep lots for forced sales (in place of those kept so far): nothing else may be sold out of them."""
+        self.reserve(_set_aside_for_sale(instrument_id), instrument_id, lots, 0)
+
+    def check_of_manager(self, command: AgentCommand) -> Verdict:
+        """Judge a command of whoever manages the agent: what it sells comes out of what is set aside."""
+        instrument_id = command.instrument_id
+        key = _set_aside_for_sale(instrument_id)
+        set_aside, _ = self.reserved(key)
+        if not set_aside:
+            return self.check(command)
+        self._release(key)
+        before = self.lots[instrument_id]
+        verdict = self.check(command)
+        self.set_aside(instrument_id, max(0, set_aside - (self.lots[instrument_id] - before)))
+        return verdict
 
     # --- what may leave -------------------------------------------------------------------------------------
     def _check_order(self, command: NewOrder) -> Verdict:
@@ -295,8 +313,8 @@ class PreTradeRisk:
     def _fits(self, instrument_id: int, side: Side, more_lots: Lots, more_cash: Cash | None) -> bool:
         """Whether a commitment may grow by so much; no bound on the cost of a purchase is ``None``."""
         if side is _SELL:
-            committed = self.lots[instrument_id] + self.earmarked[instrument_id]
-            return self._policy.may_short or committed + more_lots <= self._holdings.positions[instrument_id]
+            held = self._holdings.positions[instrument_id]
+            return self._policy.may_short or self.lots[instrument_id] + more_lots <= held
         if self.buying_forbidden:
             return False
         return self._policy.may_overdraw or (more_cash is not None and self.cash + more_cash <= self._holdings.cash)
@@ -404,3 +422,8 @@ class PreTradeRisk:
         elif event.reason in (RejectReason.UNKNOWN_RFQ, RejectReason.NOT_ASKED):
             # The request is over, or this agent is out of it. Any other refusal lets an earlier quote stand.
             self._release(("quote", event.instrument_id, event.rfq_id))
+
+
+def _set_aside_for_sale(instrument_id: int) -> Hashable:
+    """The key under which lots are set aside for forced sales of an instrument."""
+    return ("forced sale", instrument_id)

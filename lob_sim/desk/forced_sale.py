@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -49,6 +49,7 @@ class Parent(msgspec.Struct):
 class WorkingChild(msgspec.Struct):
     """Lots in one child order or request that is not known to have ended."""
 
+    venue: ChildVenue
     instrument_id: int
     parent_order_id: int
     qty_lots: Lots
@@ -83,8 +84,8 @@ class ForcedSales:
         self._rfq_dealers = rfq_dealers
         self._rfq_patience_ns = rfq_patience_ns
         self._inquiries = Inquiries()
-        self._children: dict[int, WorkingChild] = {}
-        self._requests: dict[int, WorkingChild] = {}
+        # Child orders and requests by client id, which they share, oldest first.
+        self._out: dict[int, WorkingChild] = {}
         self._marks: Sequence[Ticks] = ()
         self._volume: dict[int, Lots] = {}
         self._last_parent_id = 0
@@ -159,26 +160,26 @@ class ForcedSales:
 
     def on_fill(self, fill: OrderFilled) -> bool:
         """An own order traded; returns whether it was a child order."""
-        child = self._children.get(fill.client_order_id)
+        child = self._out.get(fill.client_order_id)
         if child is None:
             return False
         self._sold(child, fill.qty_lots)
         if fill.leaves_qty_lots == 0:
-            del self._children[fill.client_order_id]
+            del self._out[fill.client_order_id]
         return True
 
     def on_cancel(self, event: OrderCanceled) -> None:
         """What was not sold is due again."""
         if event.leaves_qty_lots == 0:
-            self._children.pop(event.client_order_id, None)
+            self._out.pop(event.client_order_id, None)
 
     def on_reject(self, ctx: DeskContext, event: OrderRejected | RfqRejected) -> None:
         """A child order or a request was refused."""
         if isinstance(event, RfqRejected):
             self._inquiries.on_close(ctx, event)
-            self._requests.pop(event.client_rfq_id, None)
+            self._out.pop(event.client_rfq_id, None)
         else:
-            self._children.pop(event.client_order_id, None)
+            self._out.pop(event.client_order_id, None)
 
     def on_rfq_quote(self, ctx: DeskContext, quote: RfqQuoted) -> None:
         """A dealer answered."""
@@ -190,20 +191,20 @@ class ForcedSales:
 
     def on_rfq_trade(self, trade: RfqTraded) -> bool:
         """An own request dealt; returns whether it was for a parent order."""
-        for client_rfq_id, request in self._requests.items():
-            inquiry = self._inquiries.open.get(client_rfq_id)
+        for client_id, request in self._out.items():
+            inquiry = self._inquiries.open.get(client_id)
             # Every instrument has a venue of its own, and each counts its requests from 1.
             numbers = None if inquiry is None else (inquiry.instrument_id, inquiry.rfq_id)
             if numbers == (trade.instrument_id, trade.rfq_id):
                 self._sold(request, trade.qty_lots)
-                del self._requests[client_rfq_id]
+                del self._out[client_id]
                 return True
         return False
 
     def on_rfq_close(self, ctx: DeskContext, event: RfqClosed) -> None:
         """A request ended: what it did not sell is due again."""
         if self._inquiries.on_close(ctx, event) and event.end is not RfqEnd.DEALT:
-            self._requests.pop(event.client_rfq_id, None)
+            self._out.pop(event.client_rfq_id, None)
 
     # --- parent orders ------------------------------------------------------------------------------------
     def _open(self, ctx: DeskContext, instrument_id: int, lots: Lots, reasons: str) -> None:
@@ -241,7 +242,7 @@ class ForcedSales:
     def _close(self, ctx: DeskContext, instrument_id: int, end: ParentEnd) -> None:
         parent = self.parents.pop(instrument_id)
         self._withdraw(ctx, instrument_id, self._out_lots(instrument_id))
-        ctx.earmark(instrument_id, 0)
+        ctx.set_aside(instrument_id, 0)
         left = parent.state.remaining_lots
         ctx.log(ParentOrderClosed(ctx.now_ns, ctx.agent_id, instrument_id, parent.parent_order_id, left, end))
 
@@ -251,18 +252,19 @@ class ForcedSales:
         Child orders are immediate-or-cancel: they have ended before a cancel could arrive, but where an auction
         collects them.
         """
-        for client_rfq_id, request in reversed(self._requests.items()):
+        newest_first = [(n, out) for n, out in reversed(self._out.items()) if out.instrument_id == instrument_id]
+        for client_rfq_id, request in newest_first:
             if too_many_lots <= 0:
                 return
-            if request.instrument_id == instrument_id and self._inquiries.withdraw(ctx, client_rfq_id):
+            if self._inquiries.withdraw(ctx, client_rfq_id):
                 too_many_lots -= request.qty_lots
         if is_continuous(ctx, instrument_id):
             return
-        for client_order_id, child in reversed(self._children.items()):
+        for client_order_id, child in newest_first:
             if too_many_lots <= 0:
                 return
             order = ctx.orders(instrument_id).get(client_order_id)
-            if child.instrument_id == instrument_id and order is not None and not order.cancel_sent:
+            if order is not None and not order.cancel_sent:
                 ctx.cancel(instrument_id, client_order_id)
                 too_many_lots -= child.qty_lots
 
@@ -299,17 +301,15 @@ class ForcedSales:
             self._marks[instrument_id],
             self._volume.get(instrument_id, 0),
             not is_continuous(ctx, instrument_id),
-            sum(child.qty_lots for child in self._children.values() if child.instrument_id == instrument_id),
+            self._out_lots(instrument_id, (ChildVenue.LIT,)),
         )
 
     def _send(self, ctx: DeskContext, parent: Parent, intent: ChildIntent) -> None:
         """Send one child order or request, of what no other order may still sell."""
         instrument_id, parent_id = parent.state.instrument_id, parent.parent_order_id
-        ctx.earmark(instrument_id, 0)
         qty = min(intent.qty_lots, ctx.free_lots(instrument_id))
         if qty <= 0:
             return
-        out = WorkingChild(instrument_id, parent_id, qty)
         if intent.venue is ChildVenue.LIT:
             sent = ctx.place(
                 instrument_id,
@@ -319,8 +319,6 @@ class ForcedSales:
                 time_in_force=TimeInForce.IOC,
                 parent_order_id=parent_id,
             )
-            if sent:
-                self._children[sent] = out
         else:
             sent = self._inquiries.ask(
                 ctx,
@@ -332,24 +330,22 @@ class ForcedSales:
                 patience_ns=self._rfq_patience_ns,
                 parent_order_id=parent_id,
             )
-            if sent:
-                self._requests[sent] = out
         if sent:
-            parent.state.working_lots += qty
+            self._out[sent] = WorkingChild(intent.venue, instrument_id, parent_id, qty)
 
     def _set_aside(self, ctx: DeskContext, parent: Parent) -> None:
         """Keep what is still to be sold from the agent's own quotes, which give way if they must."""
         instrument_id = parent.state.instrument_id
-        needed = max(0, parent.state.remaining_lots - parent.state.working_lots)
+        needed = max(0, parent.state.remaining_lots - self._out_lots(instrument_id))
         if ctx.free_lots(instrument_id) < needed:
             for order in list(ctx.orders(instrument_id).values()):
                 if order.side is Side.SELL and not order.parent_order_id and not order.cancel_sent:
                     ctx.cancel(instrument_id, order.client_order_id)
-        ctx.earmark(instrument_id, needed)
+        ctx.set_aside(instrument_id, needed)
 
-    def _out_lots(self, instrument_id: int) -> Lots:
-        outs = (*self._children.values(), *self._requests.values())
-        return sum(out.qty_lots for out in outs if out.instrument_id == instrument_id)
+    def _out_lots(self, instrument_id: int, venues: Container[ChildVenue] = tuple(ChildVenue)) -> Lots:
+        outs = self._out.values()
+        return sum(out.qty_lots for out in outs if out.instrument_id == instrument_id and out.venue in venues)
 
     def _sold(self, out: WorkingChild, lots: Lots) -> None:
         out.qty_lots -= lots

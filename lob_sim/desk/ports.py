@@ -15,8 +15,8 @@ class InventoryPort(Protocol):
     def free_lots(self, instrument_id: int) -> Lots:
         """Lots held that no working order, request or quote may still sell."""
 
-    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
-        """Set lots aside, so that nothing but forced sales takes them."""
+    def set_aside(self, instrument_id: int, qty_lots: Lots) -> None:
+        """Keep lots (in place of those kept so far) that nothing but forced sales takes."""
 
 
 class AgentPort(Protocol):

@@ -193,7 +193,8 @@ class RecordingContext(AgentContext):
             self.market.fair_values = None
         account = _Account(agent_id, traded, [0] * len(traded), 10**12, PreTradePolicy())
         super().__init__(account, 0, name, self.market, self.market, self.market, Stream(seed, name))
-        self._limits: _Refusing = _Refusing()
+        self._limits = _Refusing()
+        self._check = self._limits.check
         self.committed = [0] * len(traded)
         self.earmarked = [0] * len(traded)
 
@@ -235,7 +236,7 @@ class RecordingContext(AgentContext):
         """Lots held that are neither committed nor set aside."""
         return self.positions[instrument_id] - self.committed[instrument_id]
 
-    def earmark(self, instrument_id: int, qty_lots: Lots) -> None:
+    def set_aside(self, instrument_id: int, qty_lots: Lots) -> None:
         """Set lots aside."""
         self.earmarked[instrument_id] = qty_lots
 

@@ -99,6 +99,20 @@ def test_buys_are_admitted_up_to_the_cash_and_never_without_a_bound_on_their_pri
     assert len(log.of(OrderRefused)) == 3
 
 
+def test_what_is_set_aside_for_a_forced_sale_is_sold_by_the_manager_alone() -> None:
+    _, world = play(lambda ctx: ctx.place(0, SELL, 2, 100))
+    limits = world.hosts[0].account.limits
+    assert isinstance(limits, PreTradeRisk)
+    limits.set_aside(0, 7)
+    assert (limits.lots[0], limits.free_lots(0)) == (9, 8)
+    assert limits.check(NewOrder(0, 0, 101, SELL, 2, 100)).command is None
+    # Lots go from what is set aside to the order that sells them, and are never counted twice.
+    assert limits.check_of_manager(NewOrder(0, 0, 102, SELL, 5, 100)).command is not None
+    assert (limits.lots[0], limits.free_lots(0)) == (9, 3)
+    assert limits.check_of_manager(NewOrder(0, 0, 103, SELL, 4, 100)).command is None
+    assert limits.check(NewOrder(0, 0, 104, SELL, 1, 100)).command is not None
+
+
 def test_an_unguarded_agent_is_refused_nothing() -> None:
     log, _ = play(
         lambda ctx: ctx.place(0, SELL, 500, 100),
