@@ -176,22 +176,25 @@ class PreTradeRisk:
 
     def free_lots(self, instrument_id: int) -> Lots:
         """Lots held that no commitment may still sell, those set aside for forced sales among them."""
-        set_aside, _ = self.reserved(_set_aside_for_sale(instrument_id))
-        return self._holdings.positions[instrument_id] - self.lots[instrument_id] + set_aside
+        uncommitted = self._holdings.positions[instrument_id] - self.lots[instrument_id]
+        return uncommitted + self.lots_set_aside(instrument_id)
 
     # --- forced sales ---------------------------------------------------------------------------------------
     def set_aside(self, instrument_id: int, lots: Lots) -> None:
         """Keep lots for forced sales (in place of those kept so far): nothing else may be sold out of them."""
         self.reserve(_set_aside_for_sale(instrument_id), instrument_id, lots, 0)
 
+    def lots_set_aside(self, instrument_id: int) -> Lots:
+        """Lots that are kept for forced sales."""
+        return self.reserved(_set_aside_for_sale(instrument_id))[0]
+
     def check_of_manager(self, command: AgentCommand) -> Verdict:
         """Judge a command of whoever manages the agent: what it sells comes out of what is set aside."""
         instrument_id = command.instrument_id
-        key = _set_aside_for_sale(instrument_id)
-        set_aside, _ = self.reserved(key)
+        set_aside = self.lots_set_aside(instrument_id)
         if not set_aside:
             return self.check(command)
-        self._release(key)
+        self.set_aside(instrument_id, 0)
         before = self.lots[instrument_id]
         verdict = self.check(command)
         self.set_aside(instrument_id, max(0, set_aside - (self.lots[instrument_id] - before)))

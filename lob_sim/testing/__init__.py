@@ -5,6 +5,7 @@ needs Hypothesis and is imported by its own name.
 """
 
 from lob_sim.testing.contract import StrategyContract
+from lob_sim.testing.crowd import Conditions
 from lob_sim.testing.part_contracts import (
     BeliefContract,
     InventoryPolicyContract,
@@ -13,8 +14,8 @@ from lob_sim.testing.part_contracts import (
     RfqPolicyContract,
     ToxicityContract,
 )
-from lob_sim.testing.recording import RecordingContext, make_instrument
-from lob_sim.testing.scripted import Conditions, ScriptedMarket
+from lob_sim.testing.recording import RecordingContext, RecordingDeskContext, make_instrument
+from lob_sim.testing.scripted import ScriptedMarket
 from lob_sim.testing.validity import CommandChecker
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LitPolicyContract",
     "PartContract",
     "RecordingContext",
+    "RecordingDeskContext",
     "RfqPolicyContract",
     "ScriptedMarket",
     "StrategyContract",

@@ -17,8 +17,9 @@ from lob_sim.plugins import build_params, describe, load_class, params_type
 from lob_sim.scenario import AgentGroupSpec, FairValueSpec, InstrumentSpec, Scenario
 from lob_sim.simulation.hooks import hook_fault
 from lob_sim.simulation.runner import simulate
+from lob_sim.testing.crowd import Conditions
 from lob_sim.testing.recording import RecordingContext, make_instrument
-from lob_sim.testing.scripted import Conditions, ScriptedMarket
+from lob_sim.testing.scripted import ScriptedMarket
 from lob_sim.units import NS_PER_S, Ns
 
 _STEPS = 150

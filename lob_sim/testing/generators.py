@@ -29,7 +29,7 @@ from lob_sim.messages import (
     TimeInForce,
 )
 from lob_sim.scenario import AgentGroupSpec, FairValueSpec, InstrumentSpec, Scenario, ShockSpec
-from lob_sim.testing.scripted import Conditions
+from lob_sim.testing.crowd import Conditions
 from lob_sim.units import NS_PER_S
 
 _CENTRE_TICKS = 100

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar, cast
 
 from lob_sim.account.account import AgentAccount
-from lob_sim.account.context import AgentContext
-from lob_sim.account.pre_trade import NoLimits, PreTradePolicy, Verdict
+from lob_sim.account.context import AgentContext, ManagerContext
+from lob_sim.account.pre_trade import NoLimits, PreTradePolicy, PreTradeRisk, Verdict
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
 from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     AgentCommand,
     AgentMessage,
     CancelOrder,
+    CancelReason,
     Event,
     NewOrder,
+    OrderCanceled,
+    OrderReplaced,
     Phase,
     ReduceOrder,
     ReplaceOrder,
@@ -117,17 +120,6 @@ class ManualMarket:
         """Nobody else is there."""
 
 
-class _Account(AgentAccount):
-    """Orders are accepted as soon as they are sent."""
-
-    __slots__ = ()
-
-    def keep_order(self, component: int, instrument_id: int, order: WorkingOrder) -> None:
-        """An order has been sent."""
-        order.is_accepted = True
-        super().keep_order(component, instrument_id, order)
-
-
 class _Refusing(NoLimits):
     """Limits that refuse every order and request while they are told to."""
 
@@ -160,10 +152,11 @@ class _Of(Generic[T]):
 class RecordingContext(AgentContext):
     """The context of :class:`~lob_sim.account.context.AgentContext` for unit tests of strategies.
 
-    What the strategy sees is set by hand: assign ``tops``, ``phases``, ``last_trades``, ``fair_values``,
-    ``positions``, ``cash``, ``headroom``, ``switches``, ``now_ns``, or use the short methods. What it does is
-    recorded and nothing else happens, except that its working orders are kept as if every command took effect
-    at once. It serves desks too: lots are set aside in ``earmarked``, and what is ``committed`` is set by hand.
+    It is that context over that account, in a market by hand. What the strategy sees is set: assign ``tops``,
+    ``phases``, ``last_trades``, ``fair_values``, ``positions``, ``cash``, ``headroom``, ``switches``, ``now_ns``, or
+    use the short methods. What it does is recorded and nothing else happens, except that its cancels, reductions and
+    replacements take effect at once; what a venue would say, :meth:`receive` says. In a
+    :class:`~lob_sim.testing.scripted.ScriptedMarket` real venues answer.
 
     Attributes:
         market: The market by hand.
@@ -172,9 +165,9 @@ class RecordingContext(AgentContext):
         logged: Every observation put on the log.
         told: Every message to another agent, with the agent it went to.
         refuse_orders: Whether the agent's own pre-trade limits refuse every order and request.
-        committed: By instrument, lots that other orders may still sell.
-        earmarked: By instrument, lots set aside for forced sales.
     """
+
+    policy: ClassVar[PreTradePolicy] = PreTradePolicy()
 
     def __init__(
         self,
@@ -191,12 +184,12 @@ class RecordingContext(AgentContext):
         self.market = ManualMarket(name, traded, dealers, initial_ticks)
         if not sees_fair_value:
             self.market.fair_values = None
-        account = _Account(agent_id, traded, [0] * len(traded), 10**12, PreTradePolicy())
+        account = AgentAccount(agent_id, traded, [0] * len(traded), 10**12, self.policy)
+        if isinstance(account.limits, NoLimits):
+            account.limits = _Refusing()
         super().__init__(account, 0, name, self.market, self.market, self.market, Stream(seed, name))
-        self._limits = _Refusing()
-        self._check = self._limits.check
-        self.committed = [0] * len(traded)
-        self.earmarked = [0] * len(traded)
+        self._limits = account.limits
+        self._at_once = True
 
     # --- by hand --------------------------------------------------------------------------------------------
     def set_top(
@@ -227,36 +220,17 @@ class RecordingContext(AgentContext):
         self.now_ns = max(self.now_ns, due)
         return due, tag
 
+    def receive(self, event: Event) -> None:
+        """A venue says something: the agent's account takes note, and no hook is called."""
+        self._account.on_event(event)
+
     def end_order(self, instrument_id: int, client_order_id: int) -> None:
         """Forget a working order: it was filled, cancelled or refused."""
-        self._orders[instrument_id].pop(client_order_id, None)
+        self._leave(instrument_id, client_order_id, 0)
 
-    # --- what a desk asks of its context ----------------------------------------------------------------------
-    def free_lots(self, instrument_id: int) -> Lots:
-        """Lots held that are neither committed nor set aside."""
-        return self.positions[instrument_id] - self.committed[instrument_id]
-
-    def set_aside(self, instrument_id: int, qty_lots: Lots) -> None:
-        """Set lots aside."""
-        self.earmarked[instrument_id] = qty_lots
-
-    def draw_funding(self, amount: Cash) -> None:
-        """Cash from the world outside arrives at once."""
-        self._account.cash += amount
-
-    def settlement_ticks(self, instrument_id: int) -> Ticks:
-        """As the market has it."""
-        return self.market.settlement_ticks(instrument_id)
-
-    def forbid_buying(self, forbidden: bool) -> None:
-        """Nothing is bought here but by a strategy's own will."""
-
-    def show_headroom(self, headroom: Headroom | Callable[[], Headroom]) -> None:
-        """What ``headroom`` is from now on."""
-        self._account.headroom = headroom
-
-    def silence(self) -> None:
-        """Nobody else is there."""
+    def answers_come(self) -> None:
+        """From now on nothing takes effect before :meth:`receive` says so."""
+        self._at_once = False
 
     # --- the market and the account, by short names -----------------------------------------------------------
     actions = _Of[list[AgentCommand]]("_account", "outbox")
@@ -282,14 +256,34 @@ class RecordingContext(AgentContext):
     def _send(self, command: AgentCommand) -> bool:
         if not super()._send(command):
             return False
-        if isinstance(command, CancelOrder | ReduceOrder | ReplaceOrder):
+        if self._at_once and isinstance(command, CancelOrder | ReduceOrder | ReplaceOrder):
             order = self._orders[command.instrument_id].get(command.client_order_id)
-            if isinstance(command, CancelOrder):
-                self.end_order(command.instrument_id, command.client_order_id)
-            elif order is not None and isinstance(command, ReplaceOrder):
-                order.leaves_lots, order.price_ticks = command.qty_lots, command.price_ticks
-            elif order is not None:
-                order.leaves_lots -= command.qty_lots
-                if order.leaves_lots <= 0:
-                    self.end_order(command.instrument_id, command.client_order_id)
+            if order is not None:
+                self._change(command, order)
         return True
+
+    def _change(self, command: CancelOrder | ReduceOrder | ReplaceOrder, order: WorkingOrder) -> None:
+        i, number = command.instrument_id, command.client_order_id
+        if isinstance(command, ReplaceOrder):
+            price, qty = command.price_ticks, command.qty_lots
+            self.receive(OrderReplaced(self.now_ns, i, self.agent_id, number, 0, order.side, price, qty, True))
+        else:
+            reduced = command.qty_lots if isinstance(command, ReduceOrder) else order.leaves_lots
+            self._leave(i, number, max(0, order.leaves_lots - reduced))
+
+    def _leave(self, instrument_id: int, client_order_id: int, lots: Lots) -> None:
+        order = self._orders[instrument_id].get(client_order_id)
+        gone = order.leaves_lots - lots if order is not None else 0
+        reason = CancelReason.BY_OWNER
+        self.receive(OrderCanceled(self.now_ns, instrument_id, self.agent_id, client_order_id, 0, gone, lots, reason))
+
+
+class RecordingDeskContext(RecordingContext, ManagerContext):
+    """The same for a desk: its agent cannot sell what it does not hold, and ``limits`` says what is reserved."""
+
+    policy = PreTradePolicy(may_short=False)
+
+    @property
+    def limits(self) -> PreTradeRisk:
+        """The agent's pre-trade limits."""
+        return self._risk

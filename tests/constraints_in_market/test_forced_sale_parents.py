@@ -24,15 +24,15 @@ from lob_sim.messages import (
     WalkAway,
 )
 from lob_sim.messages import CancelReason as Reason
-from lob_sim.testing import RecordingContext, make_instrument
+from lob_sim.testing import RecordingDeskContext, make_instrument
 
 S = 1_000_000_000
 MARK = [10_000]
 
 
-def sales(free: int = 100) -> tuple[ForcedSales, RecordingContext]:
-    ctx = RecordingContext()
-    ctx.positions, ctx.committed = [100], [100 - free]
+def sales() -> tuple[ForcedSales, RecordingDeskContext]:
+    ctx = RecordingDeskContext()
+    ctx.positions = [100]
     forced = ForcedSales(Immediate(Immediate.Params()), ResolutionPolicy(), S, 60 * S, 3, S)
     return forced, ctx
 
@@ -45,7 +45,7 @@ def quote(number: int, bid: int) -> RfqQuoted:
     return RfqQuoted(0, 0, 55, 1, 0, 1, bid, 0, 10**12, number)
 
 
-def request_out(forced: ForcedSales, ctx: RecordingContext, lots: int) -> RequestQuote:
+def request_out(forced: ForcedSales, ctx: RecordingDeskContext, lots: int) -> RequestQuote:
     """Open a parent order in a dark book: all of it is asked for."""
     forced.follow(ctx, change(ChangeKind.OPEN, lots), True, 0.0, MARK)
     (request,) = ctx.take_actions()
@@ -83,7 +83,7 @@ def test_a_cancelled_parent_withdraws_its_requests_even_before_anybody_answers()
     assert [type(a) for a in ctx.take_actions()] == [WalkAway]
     (closed,) = [e for e in ctx.logged if isinstance(e, ParentOrderClosed)]
     assert (closed.end, closed.leaves_qty_lots) == (ParentEnd.NO_LONGER_NEEDED, 20)
-    assert ctx.earmarked[0] == 0
+    assert ctx.limits.lots_set_aside(0) == 0
 
 
 def test_children_of_a_closed_parent_count_until_they_have_ended() -> None:
@@ -109,7 +109,7 @@ def test_children_of_a_closed_parent_count_until_they_have_ended() -> None:
 
 
 def test_it_sends_no_more_than_is_free_cancels_its_quotes_and_sets_the_rest_aside() -> None:
-    forced, ctx = sales(free=5)
+    forced, ctx = sales()
     quoted = ctx.place(0, Side.SELL, 95, 10_100)
     ctx.take_actions()
     ctx.set_top(9_999, 10_001, bid_lots=500)
@@ -118,7 +118,7 @@ def test_it_sends_no_more_than_is_free_cancels_its_quotes_and_sets_the_rest_asid
     assert isinstance(order, NewOrder)
     assert order.qty_lots == 5
     assert cancel.client_order_id == quoted  # type: ignore[attr-defined]
-    assert ctx.earmarked[0] == 55
+    assert ctx.limits.lots_set_aside(0) == 55
 
 
 def test_waiting_makes_a_sale_urgent() -> None:
@@ -153,10 +153,10 @@ def test_ends_of_a_parent_order() -> None:
         assert closed.end is end
 
 
-def both_asked() -> tuple[ForcedSales, RecordingContext]:
+def both_asked() -> tuple[ForcedSales, RecordingDeskContext]:
     """Parent orders in two instruments, one request out for each, and both venues call theirs number 7."""
     forced = ForcedSales(Immediate(Immediate.Params()), ResolutionPolicy(), S, 60 * S, 3, S)
-    ctx = RecordingContext(instruments=[make_instrument(0, "a"), make_instrument(1, "b")])
+    ctx = RecordingDeskContext(instruments=[make_instrument(0, "a"), make_instrument(1, "b")])
     ctx.positions = [100, 100]
     opened = [ParentChange(ChangeKind.OPEN, i, 20, ("slr",)) for i in (0, 1)]
     forced.follow(ctx, opened, True, 0.0, MARK * 2)
