@@ -1,11 +1,13 @@
 """Scenarios: what a market consists of, read from TOML and checked."""
 
+from lob_sim.scenario.agent_specs import AgentGroupSpec, ConnectionSpec, LatencySpec
 from lob_sim.scenario.base import Spec
 from lob_sim.scenario.calendar_spec import CalendarSpec
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.derivative_specs import ClearingSpec, DerivativeSpec, SponsorSpec, SwapSpec
 from lob_sim.scenario.foreign import without_foreign
 from lob_sim.scenario.inherit import merged
+from lob_sim.scenario.instrument_specs import FairValueSpec, InstrumentSpec, LitSpec, RfqSpec, VenueSpec
 from lob_sim.scenario.loading import (
     calendar_in,
     calendar_of,
@@ -21,25 +23,11 @@ from lob_sim.scenario.loading import (
     scenario_to_dict,
 )
 from lob_sim.scenario.outside import Outside, OutsideRow, read_outside, with_checksums
+from lob_sim.scenario.outside_specs import FileSpec, ShockSpec
 from lob_sim.scenario.overlays import Overlay, apply_overlays, load_overlay, overlay_changes, packaged_overlays
 from lob_sim.scenario.overrides import apply_overrides, parse_value, set_path
-from lob_sim.scenario.specs import (
-    AgentGroupSpec,
-    BalanceSheetSpec,
-    ConnectionSpec,
-    ConstraintSpec,
-    FairValueSpec,
-    FileSpec,
-    InstrumentSpec,
-    LatencySpec,
-    LitSpec,
-    RedemptionSpec,
-    RfqSpec,
-    Scenario,
-    ShockSpec,
-    SwitchSpec,
-    VenueSpec,
-)
+from lob_sim.scenario.sheet_specs import BalanceSheetSpec, ConstraintSpec, RedemptionSpec
+from lob_sim.scenario.specs import Scenario, SwitchSpec
 from lob_sim.scenario.toml_text import toml_document
 from lob_sim.scenario.venues import change_venues, open_venues, opening_phase
 

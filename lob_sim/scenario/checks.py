@@ -9,7 +9,10 @@ from fractions import Fraction
 from lob_sim.book import MAX_PRICE_TICKS
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, ScenarioError
-from lob_sim.scenario.specs import AgentGroupSpec, BalanceSheetSpec, InstrumentSpec, Scenario
+from lob_sim.scenario.agent_specs import AgentGroupSpec
+from lob_sim.scenario.instrument_specs import InstrumentSpec
+from lob_sim.scenario.sheet_specs import BalanceSheetSpec
+from lob_sim.scenario.specs import Scenario
 from lob_sim.units import MOST_CASH, NS_PER_MS, Cash, CashUnit, Instrument, Ticks, exact_text
 
 

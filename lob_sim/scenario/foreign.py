@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 
 from lob_sim.plugins import is_shipped
-from lob_sim.scenario.specs import AgentGroupSpec, BalanceSheetSpec, Scenario
+from lob_sim.scenario.agent_specs import AgentGroupSpec
+from lob_sim.scenario.sheet_specs import BalanceSheetSpec
+from lob_sim.scenario.specs import Scenario
 
 _STAND_IN = "strategies.buy_and_hold:BuyAndHold"
 _POLICIES = {"liquidation_sequence": "", "liquidation": "liquidation_params", "marking": "marking_params"}

@@ -20,10 +20,11 @@ from lob_sim.scenario.base import Spec
 from lob_sim.scenario.calendar_spec import CalendarSpec
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
+from lob_sim.scenario.instrument_specs import InstrumentSpec
 from lob_sim.scenario.outside import with_checksums
 from lob_sim.scenario.overlays import apply_overlays, load_overlay
 from lob_sim.scenario.overrides import apply_overrides, unreadable
-from lob_sim.scenario.specs import InstrumentSpec, Scenario
+from lob_sim.scenario.specs import Scenario
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_value
 
 _UNSAID = frozenset(

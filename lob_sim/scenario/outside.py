@@ -28,7 +28,8 @@ import msgspec
 from lob_sim.calendar import TradingCalendar, parse_time_ns
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InputError, ScenarioError
-from lob_sim.scenario.specs import FileSpec, Scenario
+from lob_sim.scenario.outside_specs import FileSpec
+from lob_sim.scenario.specs import Scenario
 from lob_sim.tabular import Row, read_rows
 from lob_sim.units import Ns
 

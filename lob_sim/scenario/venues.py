@@ -9,8 +9,9 @@ from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.messages import Phase
 from lob_sim.plugins import build_params, load_class
+from lob_sim.scenario.instrument_specs import InstrumentSpec, LitSpec, VenueSpec
 from lob_sim.scenario.loading import instrument_specs, open_market
-from lob_sim.scenario.specs import InstrumentSpec, LitSpec, Scenario, VenueSpec
+from lob_sim.scenario.specs import Scenario
 from lob_sim.units import Ns, Ticks
 from lob_sim.venue.bands import PriceBand
 from lob_sim.venue.base import Venue
