@@ -22,7 +22,7 @@ from lob_sim.agents.dealer import (
 )
 from lob_sim.information.belief import GaussianBelief
 from lob_sim.information.spread import inventory_ticks, zero_profit_k
-from lob_sim.information.toxicity import LearningToxicity
+from lob_sim.information.toxicity_estimators import LearningToxicity
 from lob_sim.messages import Side
 from lob_sim.units import NS_PER_S, Interval, Lots
 

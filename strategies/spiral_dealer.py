@@ -37,7 +37,7 @@ from lob_sim.information.retreat import (
 )
 from lob_sim.information.rfq import DistressParams, DistressSuspicion, RequestTerms, RfqPricing, price_inquiry
 from lob_sim.information.spread import zero_profit_k
-from lob_sim.information.toxicity import LearningToxicity
+from lob_sim.information.toxicity_estimators import LearningToxicity
 from lob_sim.messages import (
     DeclineReason,
     OrderRejected,

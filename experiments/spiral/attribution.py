@@ -26,7 +26,7 @@ from experiments.spiral.threshold import SPIRAL_RMS, area, spared_instrument
 from lob_sim.experiment import ResultTable, Row
 from lob_sim.scenario import Scenario
 from lob_sim.sweep import Estimate, all_coalitions, bootstrap, shapley
-from lob_sim.sweep.statistics import Coalition
+from lob_sim.sweep.coalitions import Coalition
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "SLR": ("slr",),

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from lob_sim.sweep.calibration import Calibration as Calibration
     from lob_sim.sweep.calibration import Target as Target
     from lob_sim.sweep.calibration import calibrate as calibrate
+    from lob_sim.sweep.coalitions import all_coalitions as all_coalitions
+    from lob_sim.sweep.coalitions import coalition_points as coalition_points
+    from lob_sim.sweep.coalitions import coalition_values as coalition_values
+    from lob_sim.sweep.coalitions import contrasts as contrasts
+    from lob_sim.sweep.coalitions import sampled_orders as sampled_orders
+    from lob_sim.sweep.coalitions import shapley as shapley
+    from lob_sim.sweep.coalitions import shapley_sampled as shapley_sampled
     from lob_sim.sweep.design import Axis as Axis
     from lob_sim.sweep.design import Design as Design
     from lob_sim.sweep.design import load_sweep_file as load_sweep_file
@@ -30,25 +37,27 @@ if TYPE_CHECKING:
     from lob_sim.sweep.progress import Progress as Progress
     from lob_sim.sweep.progress import progress_bar as progress_bar
     from lob_sim.sweep.runner import run_many as run_many
+    from lob_sim.sweep.sobol import sobol_indices as sobol_indices
+    from lob_sim.sweep.sobol import sobol_points as sobol_points
     from lob_sim.sweep.statistics import Estimate as Estimate
-    from lob_sim.sweep.statistics import all_coalitions as all_coalitions
     from lob_sim.sweep.statistics import bootstrap as bootstrap
-    from lob_sim.sweep.statistics import coalition_points as coalition_points
-    from lob_sim.sweep.statistics import coalition_values as coalition_values
-    from lob_sim.sweep.statistics import contrasts as contrasts
     from lob_sim.sweep.statistics import paired_difference as paired_difference
     from lob_sim.sweep.statistics import point_means as point_means
-    from lob_sim.sweep.statistics import sampled_orders as sampled_orders
     from lob_sim.sweep.statistics import samples as samples
-    from lob_sim.sweep.statistics import shapley as shapley
-    from lob_sim.sweep.statistics import shapley_sampled as shapley_sampled
-    from lob_sim.sweep.statistics import sobol_indices as sobol_indices
-    from lob_sim.sweep.statistics import sobol_points as sobol_points
     from lob_sim.sweep.task import TaskResult as TaskResult
     from lob_sim.sweep.task import TaskSpec as TaskSpec
 
 _HOMES = {
     "calibration": ("Calibration", "Target", "calibrate"),
+    "coalitions": (
+        "all_coalitions",
+        "coalition_points",
+        "coalition_values",
+        "contrasts",
+        "sampled_orders",
+        "shapley",
+        "shapley_sampled",
+    ),
     "design": ("Axis", "Design", "load_sweep_file", "parse_axis", "run_seeds"),
     "executors": ("Cluster", "Processes", "Serial", "open_executor"),
     "folder": ("Sweep", "SweepPlan", "run_sweep"),
@@ -56,21 +65,13 @@ _HOMES = {
     "limits": ("Limits",),
     "progress": ("Progress", "progress_bar"),
     "runner": ("run_many",),
+    "sobol": ("sobol_indices", "sobol_points"),
     "statistics": (
         "Estimate",
-        "all_coalitions",
         "bootstrap",
-        "coalition_points",
-        "coalition_values",
-        "contrasts",
         "paired_difference",
         "point_means",
-        "sampled_orders",
         "samples",
-        "shapley",
-        "shapley_sampled",
-        "sobol_indices",
-        "sobol_points",
     ),
     "task": ("TaskResult", "TaskSpec"),
 }

@@ -11,16 +11,8 @@ import numpy as np
 import pytest
 
 from lob_sim.errors import InputError
-from lob_sim.information.toxicity import (
-    CombinedToxicity,
-    FixedParams,
-    FixedToxicity,
-    ImbalanceParams,
-    ImbalanceToxicity,
-    MarkoutParams,
-    MarkoutToxicity,
-    ToxicityByClass,
-)
+from lob_sim.information.toxicity import CombinedToxicity, FixedParams, FixedToxicity, ToxicityByClass
+from lob_sim.information.toxicity_estimators import ImbalanceParams, ImbalanceToxicity, MarkoutParams, MarkoutToxicity
 from lob_sim.messages import Side
 from lob_sim.rng import Stream
 from lob_sim.units import NS_PER_S

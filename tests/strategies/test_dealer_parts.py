@@ -27,7 +27,8 @@ from lob_sim.errors import InputError, PluginError, ScenarioError
 from lob_sim.information.belief import Belief, GaussianBelief, MarketPrice
 from lob_sim.information.density_belief import DensityBelief
 from lob_sim.information.retreat import ExponentialReservations, UniformReservations, gaussian_elastic_half_spread
-from lob_sim.information.toxicity import Flow, LearningToxicity, ToxicityEstimator
+from lob_sim.information.toxicity import Flow, ToxicityEstimator
+from lob_sim.information.toxicity_estimators import LearningToxicity
 from lob_sim.log import MemoryRecorder
 from lob_sim.messages import DeclineReason, NewOrder, RfqOpened, RfqPrint, RfqTraded, Side, Trade
 from lob_sim.plugins import build_params, describe, find_plugins, load_class
@@ -305,7 +306,7 @@ def test_naming_the_default_parts_changes_nothing(folder: Path) -> None:
         for place, (kinds, _) in KINDS.items()
     )
     assert digest(folder, named) == plain
-    by_class = 'toxicity = { kind = "lob_sim.information.toxicity:LearningToxicity" }'
+    by_class = 'toxicity = { kind = "lob_sim.information.toxicity_estimators:LearningToxicity" }'
     assert digest(folder, by_class) == plain
 
 

@@ -31,7 +31,7 @@ from lob_sim.sweep import (
     sobol_indices,
     sobol_points,
 )
-from lob_sim.sweep.statistics import coalitions_of
+from lob_sim.sweep.coalitions import coalitions_of
 
 PLAYERS = ("a", "b", "c", "d")
 games = st.lists(st.fractions(-100, 100, max_denominator=50), min_size=16, max_size=16).map(

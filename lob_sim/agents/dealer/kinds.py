@@ -23,9 +23,9 @@ BELIEFS = PartKinds(
 TOXICITIES = PartKinds(
     ToxicityEstimator,
     {
-        "learning": "lob_sim.information.toxicity:LearningToxicity",
-        "imbalance": "lob_sim.information.toxicity:ImbalanceToxicity",
-        "markout": "lob_sim.information.toxicity:MarkoutToxicity",
+        "learning": "lob_sim.information.toxicity_estimators:LearningToxicity",
+        "imbalance": "lob_sim.information.toxicity_estimators:ImbalanceToxicity",
+        "markout": "lob_sim.information.toxicity_estimators:MarkoutToxicity",
         "fixed": "lob_sim.information.toxicity:FixedToxicity",
     },
 )
