@@ -116,30 +116,46 @@ class AgentContext:
         return self._view.dealers
 
     def initial_ticks(self, instrument_id: int) -> Ticks:
+        if instrument_id < 0:
+            instrument_number(instrument_id, self._n_instruments)
         return self._view.initial_ticks(instrument_id)
 
     def top(self, instrument_id: int) -> TopOfBook:
+        if instrument_id < 0:  # A list would take the last instrument for it.
+            instrument_number(instrument_id, self._n_instruments)
         return self._view.top(instrument_id)
 
     def last_trade_ticks(self, instrument_id: int) -> Ticks:
+        if instrument_id < 0:
+            instrument_number(instrument_id, self._n_instruments)
         return self._view.last_trade_ticks(instrument_id)
 
     def phase(self, instrument_id: int) -> Phase:
+        if instrument_id < 0:
+            instrument_number(instrument_id, self._n_instruments)
         return self._view.phase(instrument_id)
 
     def group_of(self, agent_id: int) -> str:
         return self._view.group_of(agent_id)
 
     def fair_value(self, instrument_id: int) -> float:
+        if instrument_id < 0:
+            instrument_number(instrument_id, self._n_instruments)
         return self._view.fair_value(instrument_id)
 
     def position(self, instrument_id: int) -> Lots:
+        if instrument_id < 0:
+            instrument_number(instrument_id, self._n_instruments)
         return self._account.positions[instrument_id]
 
     def orders(self, instrument_id: int) -> Mapping[int, WorkingOrder]:
+        if instrument_id < 0:
+            instrument_number(instrument_id, self._n_instruments)
         return self._orders[instrument_id]
 
     def requests(self, instrument_id: int) -> Mapping[int, RfqOpened]:
+        if instrument_id < 0:
+            instrument_number(instrument_id, self._n_instruments)
         return self._requests[instrument_id]
 
     # --- lit orders -----------------------------------------------------------------------------------------

@@ -525,3 +525,16 @@ def _raise() -> None:
 
 def test_an_error_that_cannot_be_shown_is_named_by_its_class() -> None:
     assert refused(lambda ctx: _raise()).cause == "Unspeakable"
+
+
+@pytest.mark.parametrize(
+    "read", ["top", "last_trade_ticks", "phase", "initial_ticks", "position", "orders", "requests", "fair_value"]
+)
+@pytest.mark.parametrize("number", [-1, 10**6])
+def test_no_instrument_is_counted_from_the_end(read: str, number: int) -> None:
+    error = refused(lambda ctx: getattr(ctx, read)(number))
+    assert "a-1" in str(error)
+    assert "IndexError" in str(error) or "PermissionError" in str(error)
+    # Control: the number that is there is read.
+    if read != "fair_value":
+        acted(lambda ctx: getattr(ctx, read)(0))
