@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from lob_sim.balance.view import SheetContext, SheetView
-from lob_sim.convert import convert_strict
+from lob_sim.convert import convert_strict, did_you_mean
 from lob_sim.errors import DataError
 from lob_sim.units import CashUnit, Instrument
 
@@ -67,6 +67,25 @@ def finite(amount: float, where: str) -> float:
     if not math.isfinite(amount):
         raise DataError(f"expected a finite number, got {amount}", where)
     return amount
+
+
+def amounts_of(held: Mapping[str, float], names: Sequence[str], kind: str, where: str) -> list[float]:
+    """What a bank holds of each of the assets that there are, in the order of ``names``.
+
+    Args:
+        held: By name, as the file says.
+        names: Of all assets.
+        kind: What the file calls one.
+        where: File and field.
+
+    Raises:
+        DataError: There is no asset of a name, or an amount is infinite.
+    """
+    for name, amount in held.items():
+        if name not in names:
+            raise DataError(f"no {kind} named {name!r}{did_you_mean(name, names)}", where)
+        finite(amount, f"{where}.{name}")
+    return [held.get(name, 0.0) for name in names]
 
 
 def scale_of(largest: float) -> float:

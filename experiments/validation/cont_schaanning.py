@@ -31,6 +31,7 @@ import typer
 from experiments.validation.bank_files import (
     Amount,
     PositiveAmount,
+    amounts_of,
     check_names,
     context,
     finite,
@@ -44,7 +45,6 @@ from lob_sim.balance.constraints import Constraint, SlrConstraint, ThresholdLeve
 from lob_sim.balance.liquidation_sequence import ProRata
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.view import SheetContext
-from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InputError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical
 from lob_sim.stress_test.cascade import CascadeMember, CascadeResult, run_cascade
@@ -62,7 +62,7 @@ class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depth: PositiveAmount
 
 
-class Bank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BankWithSecurities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bank at the opening, in any unit of money; debt is the rest."""
 
     name: str
@@ -75,7 +75,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the file says."""
 
     securities: list[Security]
-    banks: list[Bank]
+    banks: list[BankWithSecurities]
 
 
 class System(msgspec.Struct, frozen=True):
@@ -111,11 +111,7 @@ def load(path: Path, floor: float, maximum: float, buffered: float) -> System:
     for k, bank in enumerate(found.banks):
         where = f"{path}: banks[{k}]"
         finite(bank.illiquid, f"{where}.illiquid")
-        for name, amount in bank.securities.items():
-            if name not in names:
-                raise DataError(f"no security named {name!r}{did_you_mean(name, names)}", f"{where}.securities")
-            finite(amount, f"{where}.securities.{name}")
-        rows.append([bank.securities.get(name, 0.0) for name in names])
+        rows.append(amounts_of(bank.securities, names, "security", f"{where}.securities"))
         if bank.equity > bank.illiquid + sum(rows[-1]):
             raise DataError(f"equity of {bank.equity:g} is more than all assets", f"{where} ({bank.name})")
     return System(

@@ -53,7 +53,7 @@ _DECAY = 0.94
 # --- a balance sheet ----------------------------------------------------------------------------------------
 
 
-class Bank:
+class ManagedBank:
     """A bank with one security on the program's balance sheet, that moves to where a limit says.
 
     Args:
@@ -122,7 +122,7 @@ def var_limit(share: float = 1.0) -> Constraint:
 def textbook_rows(assets: float, equity: float, rise: float) -> list[Row]:
     """The worked example, up and down, under a leverage target."""
     leverage, gain = assets / equity, assets * rise
-    bank = Bank(assets, equity, leverage_limit(leverage))
+    bank = ManagedBank(assets, equity, leverage_limit(leverage))
     bank.move(rise)
     up = bank.leverage
     bought = bank.adjust()
@@ -151,7 +151,7 @@ def var_rows(assets: float, equity: float, rise: float, calm: float) -> list[Row
     volatility = 1 / (_Z * leverage)
     rows = []
     for factor in dict.fromkeys((1.0, calm)):
-        bank = Bank(assets, equity, var_limit())
+        bank = ManagedBank(assets, equity, var_limit())
         bank.move(rise)
         bought = bank.adjust((factor * volatility) ** 2)
         boom, most = bank.leverage, bank.assets
@@ -202,7 +202,7 @@ def along_a_path(
     assets: float, equity: float, rule: Constraint | None, returns: list[float], volatility: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Growth of assets and leverage of a bank on the program's balance sheet."""
-    bank = Bank(assets, equity, rule, volatility)
+    bank = ManagedBank(assets, equity, rule, volatility)
     sizes, leverages = [bank.assets], [bank.leverage]
     for k, change in enumerate(returns, 1):
         bank.move(change)
@@ -378,7 +378,7 @@ def run(
 
 
 def _table(assets: float, equity: float, rise: float) -> ResultTable:
-    bank = Bank(assets, equity, leverage_limit(assets / equity))
+    bank = ManagedBank(assets, equity, leverage_limit(assets / equity))
     rows = []
 
     def note(what: str, traded: float) -> None:
@@ -407,7 +407,7 @@ def _draw(
     grid = np.linspace(0.2 * rise, 2 * rise, 40)
     right.plot(100 * grid, grid * assets * (leverage - 1), "k-", lw=1, label="A·r·(A/E - 1)")
     for share in (0.5, 1.0, 1.5, 2.0):
-        bank = Bank(assets, equity, leverage_limit(leverage))
+        bank = ManagedBank(assets, equity, leverage_limit(leverage))
         bank.move(share * rise)
         bought = bank.adjust()
         bank.move(-assets * share * rise / bank.assets)

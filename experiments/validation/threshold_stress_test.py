@@ -9,7 +9,7 @@ that clears, with β = -ln(1-π)/0.05: it falls by π when a twentieth is sold. 
 the new price, and everybody marks to the new one.
 
 Source: the fire-sale part of Farmer, Kleinnijenhuis, Nahai-Williamson and Wetzer (2020), "Foundations of system-wide
-stress testing with heterogeneous institutions", Bank of England Staff Working Paper 861; thresholds of Cont and
+stress testing with heterogeneous institutions", BankWithLoan of England Staff Working Paper 861; thresholds of Cont and
 Schaanning (2017), impact of Cifuentes, Ferrucci and Shin (2005).
 
 Expected, before the first run: the program's sheets, constraint, liquidation sequence and market give, in every step
@@ -55,7 +55,7 @@ class Security(StrEnum):
     GOVERNMENT = "government"
 
 
-class Bank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BankWithLoan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One bank at the opening, in any unit of money; equity is what balances it."""
 
     name: str
@@ -82,7 +82,7 @@ class Bank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Banks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the input file says."""
 
-    banks: list[Bank]
+    banks: list[BankWithLoan]
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -116,7 +116,7 @@ class State(msgspec.Struct, frozen=True):
     defaulted: np.ndarray
 
 
-def load(path: Path) -> list[Bank]:
+def load(path: Path) -> list[BankWithLoan]:
     """Read the banks.
 
     Raises:
@@ -131,7 +131,7 @@ def load(path: Path) -> list[Bank]:
     return banks
 
 
-def largest_of(banks: list[Bank]) -> float:
+def largest_of(banks: list[BankWithLoan]) -> float:
     """Assets of the largest bank; 1 when nobody has any."""
     return max(sum(bank.amounts[:4]) for bank in banks) or 1.0
 
@@ -139,7 +139,7 @@ def largest_of(banks: list[Bank]) -> float:
 # --- the program --------------------------------------------------------------------------------------------
 
 
-def by_program(banks: list[Bank], rules: Rules) -> list[State]:
+def by_program(banks: list[BankWithLoan], rules: Rules) -> list[State]:
     """The stress test on the program's balance sheets."""
     market_context = context(Security)
     solvency = SlrConstraint(SlrConstraint.Params(minimum=rules.minimum), market_context)
@@ -171,7 +171,7 @@ def by_program(banks: list[Bank], rules: Rules) -> list[State]:
     return states
 
 
-def _view(bank: Bank, scale: float) -> SheetView:
+def _view(bank: BankWithLoan, scale: float) -> SheetView:
     """A balance sheet whose lots are worth one unit of cash at the opening."""
     cash, corporate, government, other_assets, loan, other_liabilities = (scale * a for a in bank.amounts)
     lots = [float(round(corporate)), float(round(government))]
@@ -182,7 +182,7 @@ def _view(bank: Bank, scale: float) -> SheetView:
 # --- plain numbers ------------------------------------------------------------------------------------------
 
 
-def by_hand(banks: list[Bank], rules: Rules) -> list[State]:
+def by_hand(banks: list[BankWithLoan], rules: Rules) -> list[State]:
     """The same, worked out with arrays of plain numbers; nothing of the program is used."""
     cash, corporate, government, other, loan, rest = np.array([bank.amounts for bank in banks]).T
     held = np.stack([corporate, government], axis=1)
@@ -277,7 +277,7 @@ def run(
     )
 
 
-def _steps_table(banks: list[Bank], states: list[State]) -> ResultTable:
+def _steps_table(banks: list[BankWithLoan], states: list[State]) -> ResultTable:
     opening = np.array([[bank.corporate, bank.government] for bank in banks]).sum(axis=0)
     rows = []
     for k, state in enumerate(states, 1):
@@ -288,14 +288,14 @@ def _steps_table(banks: list[Bank], states: list[State]) -> ResultTable:
     return ResultTable("the system, step by step (sold: share of opening holdings)", columns, rows)
 
 
-def ratios(banks: list[Bank], state: State) -> np.ndarray:
+def ratios(banks: list[BankWithLoan], state: State) -> np.ndarray:
     """Equity over assets by bank; NaN without assets."""
     assets = state.cash + state.holdings @ np.array(state.prices) + np.array([bank.other_assets for bank in banks])
     found: np.ndarray = np.divide(state.equity, assets, out=np.full(len(banks), np.nan), where=assets > 0)
     return found
 
 
-def opening_state(banks: list[Bank], shocks: tuple[float, float]) -> State:
+def opening_state(banks: list[BankWithLoan], shocks: tuple[float, float]) -> State:
     """The system as the shock leaves it."""
     cash, corporate, government, other, loan, rest = np.array([bank.amounts for bank in banks]).T
     held = np.stack([corporate, government], axis=1)
@@ -304,7 +304,7 @@ def opening_state(banks: list[Bank], shocks: tuple[float, float]) -> State:
     return State(prices, cash, loan, held, equity, np.zeros(len(banks), dtype=bool))
 
 
-def _banks_table(banks: list[Bank], rules: Rules, states: list[State]) -> ResultTable:
+def _banks_table(banks: list[BankWithLoan], rules: Rules, states: list[State]) -> ResultTable:
     before = ratios(banks, opening_state(banks, (0.0, 0.0)))
     shocked = ratios(banks, opening_state(banks, rules.shocks))
     last = ratios(banks, states[-1])
@@ -317,7 +317,7 @@ def _banks_table(banks: list[Bank], rules: Rules, states: list[State]) -> Result
     return ResultTable("the banks", columns, rows)
 
 
-def _draw(path: Path, banks: list[Bank], rules: Rules, found: list[State], expected: list[State]) -> None:
+def _draw(path: Path, banks: list[BankWithLoan], rules: Rules, found: list[State], expected: list[State]) -> None:
     figure, (left, right) = new_figure(2)
     at = np.arange(len(found) + 1)
     for i, (name, colour) in enumerate(zip(Security, ("tab:orange", "tab:blue"), strict=True)):

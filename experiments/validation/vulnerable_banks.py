@@ -32,6 +32,7 @@ import typer
 from experiments.validation.bank_files import (
     Amount,
     PositiveAmount,
+    amounts_of,
     check_names,
     context,
     finite,
@@ -43,7 +44,6 @@ from experiments.validation.common import new_figure, save
 from lob_sim.balance.constraints import SlrConstraint
 from lob_sim.balance.liquidation_sequence import ProRata
 from lob_sim.balance.risk_manager import RiskManager
-from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical
 from lob_sim.stress_test.cascade import CascadeMember, run_cascade
@@ -65,7 +65,7 @@ class Asset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shock: Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class Bank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BankWithHoldings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bank: what it holds of each asset, and its equity; debt is the rest."""
 
     name: str
@@ -77,7 +77,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the file says."""
 
     assets: list[Asset]
-    banks: list[Bank]
+    banks: list[BankWithHoldings]
 
 
 class System(msgspec.Struct, frozen=True):
@@ -111,11 +111,7 @@ def load(path: Path, scale: float) -> System:
     rows = []
     for k, bank in enumerate(found.banks):
         where = f"{path}: banks[{k}]"
-        for name, amount in bank.holdings.items():
-            if name not in names:
-                raise DataError(f"no asset named {name!r}{did_you_mean(name, names)}", f"{where}.holdings")
-            finite(amount, f"{where}.holdings.{name}")
-        rows.append([bank.holdings.get(name, 0.0) for name in names])
+        rows.append(amounts_of(bank.holdings, names, "asset", f"{where}.holdings"))
         if bank.equity > sum(rows[-1]):
             told = f"equity of {bank.equity:g} is more than all assets, {sum(rows[-1]):g}: expected some debt or none"
             raise DataError(told, f"{where} ({bank.name})")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from heapq import heappop, heappush
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
@@ -13,7 +12,6 @@ from typing import TypeAlias
 import msgspec
 
 from lob_sim.account.injection import say
-from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
 from lob_sim.errors import DataError, InputError, StrategyError
 from lob_sim.files import safe_names
 from lob_sim.interactive.branching import Turn, apply_turn, turn_of
@@ -27,6 +25,7 @@ from lob_sim.interactive.readings import (
     read_books,
     read_sheets,
 )
+from lob_sim.interactive.schedule import Looks, instant_ns, span_ns
 from lob_sim.interactive.state import KeptState, keep, reseeded
 from lob_sim.log import BranchEntry, DirectoryRecorder, MemoryRecorder, Run, RunHeader, open_run, run_in_memory
 from lob_sim.log.source import lies_beside
@@ -35,7 +34,7 @@ from lob_sim.rng import checked_seed
 from lob_sim.scenario import Scenario, errors_name, load_scenario, parse_scenario
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World
-from lob_sim.units import Ns, format_time
+from lob_sim.units import Ns
 
 _REFUSALS = (TypeError, ValueError, LookupError, OverflowError)
 """What an agent's context raises at what no strategy may say."""
@@ -116,9 +115,7 @@ class Simulation:
         self._recorder = recorder
         self._header = header
         self._is_after = is_after
-        self._looks: list[tuple[Ns, int, Ns, Look]] = []
-        self._n_looks = 0
-        self._is_looking = False
+        self._looks: Looks[Simulation] = Looks()
         self._is_held = False
         self._end = ""
         self._result: Run | None = None
@@ -254,14 +251,15 @@ class Simulation:
         self._require_open(runs=True)
         at_ns = self._instant(at)
         while True:
-            stop_ns = min(at_ns, self._looks[0][0]) if self._looks else at_ns
+            look_ns = self._looks.next_ns
+            stop_ns = at_ns if look_ns is None else min(at_ns, look_ns)
             if stop_ns > self.now:
                 with self._going():
                     self.world.kernel.run_until(stop_ns)
                 self._is_after = False
-            if not self._looks or self._looks[0][0] > at_ns:
+            if look_ns is None or look_ns > at_ns:
                 return
-            self._look()
+            self._looks.look(self)
 
     def step(self) -> bool:
         """Let everything happen that is due at the next instant at which anything is.
@@ -279,7 +277,8 @@ class Simulation:
             self.run_until(self.horizon)
             return False
         # What looks at an instant looks before that instant happens.
-        if self._looks and self._looks[0][0] <= next_ns:
+        look_ns = self._looks.next_ns
+        if look_ns is not None and look_ns <= next_ns:
             self.run_until(next_ns)
         with self._going():
             happened = self.world.kernel.step_instant(self.horizon)
@@ -303,13 +302,13 @@ class Simulation:
         if (at is None) == (every is None):
             raise InputError("expected either at=... or every=...", "observe")
         if at is not None:
-            self._add_look(self._instant(at), 0, callback)
+            self._looks.add(self._instant(at), 0, callback)
             return
         assert every is not None
-        every_ns = _nanoseconds(every, self.world.plan.calendar)
+        every_ns = span_ns(every, self.world.plan.calendar)
         if every_ns <= 0:
             raise InputError(f"expected a positive interval, got {every!r}", "observe every")
-        self._add_look(self.now + every_ns, every_ns, callback)
+        self._looks.add(self.now + every_ns, every_ns, callback)
 
     def finish(self) -> Run:
         """Run to the horizon, close the market and its log, and return that; again, the same.
@@ -413,35 +412,15 @@ class Simulation:
     # --- parts ----------------------------------------------------------------------------------------------
     def _instant(self, at: Ns | str) -> Ns:
         self._require_open()
-        days = self.world.plan.calendar
-        at_ns = _nanoseconds(at, days)
-        if at_ns < self.now:
-            raise InputError(f"{time_text(at_ns, days)} is past: it is {time_text(self.now, days)}", "instant")
-        if at_ns > self.horizon:
-            raise InputError(f"{time_text(at_ns, days)} is beyond the horizon, {format_time(self.horizon)}", "instant")
-        return at_ns
+        return instant_ns(at, self.now, self.horizon, self.world.plan.calendar)
 
     def _require_open(self, *, runs: bool = False) -> None:
         if self._is_held and not self._end:
             self._start()
         if self._end:
             raise InputError(f"has ended: {self._end}", "simulation")
-        if runs and self._is_looking:
+        if runs and self._looks.is_looking:
             raise InputError("a callback may look, keep and inject: it cannot run the simulation", "observe")
-
-    def _add_look(self, at_ns: Ns, every_ns: Ns, callback: Look) -> None:
-        self._n_looks += 1
-        heappush(self._looks, (at_ns, self._n_looks, every_ns, callback))
-
-    def _look(self) -> None:
-        at_ns, _, every_ns, callback = heappop(self._looks)
-        if every_ns:
-            self._add_look(at_ns + every_ns, every_ns, callback)
-        self._is_looking = True
-        try:
-            callback(self)
-        finally:
-            self._is_looking = False
 
     @contextmanager
     def _going(self, keeps: tuple[type[Exception], ...] = ()) -> Iterator[None]:
@@ -453,14 +432,6 @@ class Simulation:
         except BaseException as error:
             self._abandon(type(error), error, error.__traceback__)
             raise
-
-
-def _nanoseconds(at: Ns | str, days: TradingCalendar | None) -> Ns:
-    if isinstance(at, str):
-        return parse_time_ns(at, days)
-    if type(at) is not int:
-        raise InputError(f'expected nanoseconds as a whole number, or text such as "10min", got {at!r}', "instant")
-    return at
 
 
 class State(KeptState):

@@ -106,7 +106,7 @@ def test_banks_that_stop_at_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_desk_that_forgets_its_target_halfway(monkeypatch: pytest.MonkeyPatch) -> None:
     # Right in one piece, in rounds; wrong where a sale takes many orders and the limit is asked after each.
     right = cont_schaanning.RiskManager.plan
-    monkeypatch.setattr(cont_schaanning.RiskManager, "plan", lambda self, view, pursued=(): right(self, view))
+    monkeypatch.setattr(cont_schaanning.RiskManager, "plan", lambda self, view, *_: right(self, view))
     rows = cont_schaanning.judge(schaanning(), cont_schaanning.Rule.THRESHOLD, 0.02, 10)
     assert failing(rows) == set()
     book, _, _ = cont_schaanning.book_rows(33.0, 31.35)
@@ -133,7 +133,7 @@ def test_cont_schaanning_at_odd_numbers(options: dict[str, float]) -> None:
 # --- the classical stress test -------------------------------------------------------------------------------
 
 
-def random_banks(seed: int) -> list[threshold_stress_test.Bank]:
+def random_banks(seed: int) -> list[threshold_stress_test.BankWithLoan]:
     draw = random.Random(seed)
     banks = []
     for k in range(draw.randint(1, 9)):
@@ -141,11 +141,13 @@ def random_banks(seed: int) -> list[threshold_stress_test.Bank]:
         assets = cash + corporate + government + other
         debt = assets * draw.uniform(0.9, 1.0 if draw.random() < 0.2 else 0.97)
         loan = debt * draw.choice([0.0, 0.05, 0.5, 1.0])
-        banks.append(threshold_stress_test.Bank(f"b{k}", cash, corporate, government, other, loan, debt - loan))
+        banks.append(threshold_stress_test.BankWithLoan(f"b{k}", cash, corporate, government, other, loan, debt - loan))
     return banks
 
 
-def exact_steps(banks: list[threshold_stress_test.Bank], rules: threshold_stress_test.Rules) -> list[dict[str, Any]]:
+def exact_steps(
+    banks: list[threshold_stress_test.BankWithLoan], rules: threshold_stress_test.Rules
+) -> list[dict[str, Any]]:
     """The stress test bank by bank in 40 digits, from its description alone."""
     getcontext().prec = 40
     number = Decimal

@@ -153,7 +153,7 @@ def test_cont_schaanning_with_a_bank_that_has_nothing_to_sell(unit: float, tmp_p
 
 
 def test_views_of_the_stress_test_balance() -> None:
-    bank = threshold_stress_test.Bank(**GOOD_BANK)  # type: ignore[arg-type]
+    bank = threshold_stress_test.BankWithLoan(**GOOD_BANK)  # type: ignore[arg-type]
     view: SheetView = threshold_stress_test._view(bank, 1e6)
     assert view.tier1_cash == pytest.approx(5e6)
     assert view.assets_cash == pytest.approx(100e6)
