@@ -73,18 +73,18 @@ class TradingCalendar(msgspec.Struct, frozen=True):
         """When a loan of so long falls due: at the open of the day it leads to, and of the next one at the earliest."""
         return self.opens_ns(max(self.day_of(now_ns) + 1, self.day_of(now_ns + delay_ns)))
 
-    def text(self, ts_ns: Ns) -> str:
+    def text(self, ts_ns: Ns, decimals: int = 6) -> str:
         """A time as people say it: ``day 3 2:15:00.000000``, counted from the day's open."""
-        return f"day {self.day_of(ts_ns)} {format_time(ts_ns % self.day_ns)}"
+        return f"day {self.day_of(ts_ns)} {format_time(ts_ns % self.day_ns, decimals)}"
 
     def label(self, day: int) -> str:
         """A day's date or, where it has none, its number."""
         return self.dates[day - 1] if day <= len(self.dates) else f"day {day}"
 
 
-def time_text(ts_ns: Ns, calendar: TradingCalendar | None = None) -> str:
+def time_text(ts_ns: Ns, calendar: TradingCalendar | None = None, decimals: int = 6) -> str:
     """A time with its day where there are days."""
-    return format_time(ts_ns) if calendar is None else calendar.text(ts_ns)
+    return format_time(ts_ns, decimals) if calendar is None else calendar.text(ts_ns, decimals)
 
 
 def parse_time_ns(text: str | float, calendar: TradingCalendar | None = None) -> Ns:

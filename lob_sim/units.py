@@ -88,13 +88,12 @@ def parse_clock_ns(text: str) -> Ns | None:
     return whole * NS_PER_S + int((fraction or "0").ljust(9, "0"))
 
 
-def format_time(ts_ns: Ns) -> str:
-    """Write a simulated time as ``h:mm:ss.ffffff`` (microseconds; the log keeps the nanoseconds)."""
-    total_us, _ = divmod(ts_ns, 1_000)
-    seconds, us = divmod(total_us, 1_000_000)
+def format_time(ts_ns: Ns, decimals: int = 6) -> str:
+    """Write a time as ``h:mm:ss.ffffff``, or with fewer decimals of a second, or none; the rest is cut off."""
+    seconds, rest = divmod(ts_ns * 10**decimals // NS_PER_S, 10**decimals)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}.{us:06d}"
+    return f"{hours}:{minutes:02d}:{seconds:02d}" + (f".{rest:0{decimals}d}" if decimals else "")
 
 
 LARGEST_INT: int = 2**63 - 1

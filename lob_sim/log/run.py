@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lob_sim.calendar import TradingCalendar, parse_time_ns
+from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InvariantError, LobSimError
 from lob_sim.log.blocks import chain_digest, digest_block
@@ -34,7 +34,7 @@ from lob_sim.log.tables import in_currency, order_table, with_names
 from lob_sim.messages import Message
 from lob_sim.notebook import frame, heading, note, shows, table
 from lob_sim.scenario import calendar_in
-from lob_sim.units import Ns, format_time, parse_clock_ns
+from lob_sim.units import Ns, parse_clock_ns
 
 DAMAGED = "damaged"
 """Status of a run whose parts are not what its manifest lists."""
@@ -381,9 +381,8 @@ class Run:
 
     def clock(self, ts_ns: Ns) -> str:
         """A time as text: within its trading day where there are days, else of day where known, or since the start."""
-        if self.calendar is not None:
-            return self.calendar.text(ts_ns)
-        return format_time(ts_ns + (self.header.time_of_day_ns or 0))
+        first_ns = 0 if self.calendar is not None else self.header.time_of_day_ns or 0
+        return time_text(ts_ns + first_ns, self.calendar)
 
     def instrument_id(self, instrument: str | int | None) -> int:
         """The number of an instrument that is given by name or number, or of the only one.

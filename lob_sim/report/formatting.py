@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 
 from lob_sim.calendar import TradingCalendar
-from lob_sim.units import NS_PER_S, Ns
+from lob_sim.units import NS_PER_S, Ns, format_time
 
 _SCALES = ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand"))
 
@@ -44,16 +44,12 @@ def count_text(n: int, thing: str) -> str:
     return f"{n or 'no'} {thing}{'' if n == 1 else 's'}"
 
 
-def time_text(ts_ns: Ns, decimals: int = 1, calendar: TradingCalendar | None = None) -> str:
+def short_time(ts_ns: Ns, decimals: int = 1, calendar: TradingCalendar | None = None) -> str:
     """A time since the start as ``min:s``, or ``h:min:s`` from an hour on; where there are days, ``day 3 min:s``."""
     if calendar is not None:
-        return f"day {calendar.day_of(ts_ns)} {time_text(ts_ns % calendar.day_ns, decimals)}"
-    scale = 10**decimals
-    whole = ts_ns * scale // NS_PER_S
-    minutes, rest = divmod(whole, 60 * scale)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest // scale:02d}" + (f".{rest % scale:0{decimals}d}" if decimals else "")
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
+        return f"day {calendar.day_of(ts_ns)} {short_time(ts_ns % calendar.day_ns, decimals)}"
+    hours, _, rest = format_time(ts_ns, decimals).partition(":")
+    return f"{hours}:{rest}" if hours != "0" else rest[rest.startswith("0") :]
 
 
 def duration_text(duration_ns: float) -> str:

@@ -33,7 +33,7 @@ from lob_sim.report.formatting import (
     lots_text,
     money_text,
     number_text,
-    time_text,
+    short_time,
 )
 from lob_sim.units import NS_PER_S, Ns
 
@@ -144,7 +144,7 @@ def _shock_clauses(run: Run) -> Iterator[str]:
     for i, size, ts_ns in shocks(run):
         said = True
         verb = "lost" if size < 0 else "gained"
-        when = time_text(ts_ns, 0, run.calendar)
+        when = short_time(ts_ns, 0, run.calendar)
         yield f"{instrument_name(run, i)} {verb} {abs(100 * size):.1f}% of fair value at {when}"
     if not said:
         yield "No shock was scheduled"
@@ -181,7 +181,7 @@ def _price_clause(run: Run) -> str:
 def _stood(run: Run, one: Dislocation, k: int) -> str:
     where = " in the lit book" if one.venue == "lit" else " in requests for quote"
     name, side = instrument_name(run, one.instrument_id), _SIDES[one.sign]
-    peak = f"up to {one.peak_pct:.2g}%" if k else f"up to {one.peak_pct:.2g}% at {time_text(one.peak_ns, 0)}"
+    peak = f"up to {one.peak_pct:.2g}%" if k else f"up to {one.peak_pct:.2g}% at {short_time(one.peak_ns, 0)}"
     return (
         f"the price of {name}{where} stood more than {one.peak_pct / 2:.2g}% {side} fair value for "
         f"{_about(one.lasted_ns)} ({peak})"
@@ -262,7 +262,7 @@ def _price_facts(run: Run) -> Iterator[Fact]:
         worst = worst_trade(run, i, start_ns, end)
         if worst is None:
             continue
-        when = time_text(int(worst["ts_event_ns"]), calendar=run.calendar)
+        when = short_time(int(worst["ts_event_ns"]), calendar=run.calendar)
         yield _beside(
             run,
             f"worst {instrument.name} trade against fair value, at {when}",
@@ -371,4 +371,4 @@ def _stress_facts(run: Run) -> Iterator[Fact]:
             else ""
         )
         call = "run.table('constraint_breached')['ts_event_ns'].min()"
-        yield Fact(f"first limit breached (min:s){after}", time_text(first, calendar=run.calendar), first, call)
+        yield Fact(f"first limit breached (min:s){after}", short_time(first, calendar=run.calendar), first, call)

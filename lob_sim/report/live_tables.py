@@ -14,7 +14,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from lob_sim.calendar import TradingCalendar
+from lob_sim.calendar import time_text
 from lob_sim.desk.desk import Desk
 from lob_sim.errors import printable
 from lob_sim.messages import (
@@ -31,7 +31,7 @@ from lob_sim.messages import (
 )
 from lob_sim.simulation.host import AgentHost
 from lob_sim.simulation.world import World
-from lob_sim.units import MOST_CASH, NS_PER_S, Cash, Instrument, Ns
+from lob_sim.units import MOST_CASH, NS_PER_S, Cash, Instrument, Ns, format_time
 
 _NAME_CELLS = 14
 _BAR_CELLS = 12
@@ -93,7 +93,7 @@ class Screen:
         line = Text(no_wrap=True, overflow=self._overflow)
         line.append_text(self._name(self._world.scenario.name, 24))
         days = self._world.plan.calendar
-        line.append(f" seed {self._world.seed}  {clock_text(now_ns, days)} of {clock_text(horizon_ns)} ")
+        line.append(f" seed {self._world.seed}  {time_text(now_ns, days, 0)} of {format_time(horizon_ns, 0)} ")
         line.append(self._bar(share, 12), "cyan")
         line.append(f" {100 * share:.0f}%")
         if elapsed_s > 0:
@@ -209,7 +209,7 @@ class Screen:
         lines = [Text(title, "bold")]
         for event in list(events)[max(0, len(events) - n) :] if n > 0 else []:
             words, style = self._words(event)
-            line = Text(f"{clock_text(_time_of(event))} ", "dim", overflow=self._overflow)
+            line = Text(f"{format_time(_time_of(event), 0)} ", "dim", overflow=self._overflow)
             line.append(self._clean(words), style)
             line.truncate(width)
             lines.append(line)
@@ -230,7 +230,7 @@ class Screen:
         if isinstance(event, DealerDefaulted):
             return f"{hosts[event.agent_id].name} FAILS", "bold red"
         if isinstance(event, PhaseChanged):
-            until = f" until {clock_text(event.until_ns)}" if event.until_ns else ""
+            until = f" until {format_time(event.until_ns, 0)}" if event.until_ns else ""
             return f"{self._instrument(event).name}: {_PHASES[event.phase]}{until}", "bold yellow"
         if isinstance(event, RetreatRecord):
             cause = event.cause.name.lower().replace("_", " ")
@@ -328,15 +328,6 @@ def price_text(instrument: Instrument, ticks: int) -> str:
 def plural(n: int, unit: str) -> str:
     """A number of units in words: ``1 tick``, ``2 ticks``."""
     return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
-
-
-def clock_text(ts_ns: Ns, days: TradingCalendar | None = None) -> str:
-    """A simulated time as ``h:mm:ss``; where there are days, ``day 3 h:mm:ss``."""
-    if days is not None:
-        return f"day {days.day_of(ts_ns)} {clock_text(ts_ns % days.day_ns)}"
-    minutes, seconds = divmod(ts_ns // NS_PER_S, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
 
 
 def _time_of(event: Any) -> Ns:

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 import lob_sim
 from lob_sim.files import make_folder, write_file
-from lob_sim.report.formatting import duration_text, time_text
+from lob_sim.report.formatting import duration_text, short_time
 from lob_sim.report.panels.figure import Panel
 from lob_sim.units import Ns
 
@@ -47,7 +47,7 @@ def _environment() -> Environment:
 @pass_context
 def _clock(context: Context, ts_ns: Ns, decimals: int = 1) -> str:
     """A time of the run that a template is about, with its day where it has days."""
-    return time_text(ts_ns, decimals, context.get("calendar"))
+    return short_time(ts_ns, decimals, context.get("calendar"))
 
 
 def embed(value: Any) -> Markup:

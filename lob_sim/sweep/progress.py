@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from lob_sim.units import NS_PER_S, format_time
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -96,8 +98,4 @@ def progress_bar(title: str, console: Console | None = None) -> Iterator[Progres
 
 def format_eta(eta_s: float) -> str:
     """``h:mm:ss``, or ``?`` while nothing is known."""
-    if eta_s == float("inf"):
-        return "?"
-    minutes, seconds = divmod(round(eta_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return "?" if eta_s == float("inf") else format_time(round(eta_s) * NS_PER_S, 0)

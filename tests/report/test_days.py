@@ -7,7 +7,7 @@ import pytest
 from lob_sim import Run, run
 from lob_sim.replay.backtest import trade_against
 from lob_sim.replay.verification import verify
-from lob_sim.report.formatting import time_text
+from lob_sim.report.formatting import short_time
 from lob_sim.report.replay_viewer import replay_viewer
 from lob_sim.report.run_page import run_page
 from lob_sim.report.static_panels import minutes
@@ -60,7 +60,7 @@ def test_the_axis_of_a_figure_is_in_days(with_days: Run) -> None:
     assert set(days.astype(int)) == {1, 2}
     # Nothing trades in the last sixth of a day.
     assert (days % 1 <= 100 / 120).all()
-    assert time_text(150 * S, 0, with_days.calendar) == "day 2 0:30"
+    assert short_time(150 * S, 0, with_days.calendar) == "day 2 0:30"
 
 
 def test_a_newcomer_may_trade_against_days_and_nights_of_the_past(with_days: Run) -> None:

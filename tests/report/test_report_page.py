@@ -29,7 +29,7 @@ from lob_sim.messages import Trade
 from lob_sim.report import data, headline
 from lob_sim.report.compare_page import SHOWN, compare_page, metric_rows
 from lob_sim.report.data.timeline import timeline
-from lob_sim.report.formatting import money_text, time_text
+from lob_sim.report.formatting import money_text, short_time
 from lob_sim.report.panels.figure import compact, ms
 from lob_sim.report.render import embed, write_page
 from lob_sim.report.results_page import Case, Claim, validation_page
@@ -442,6 +442,6 @@ def test_money_is_written_as_people_write_it(amount: float, text: str) -> None:
 
 
 def test_times_are_written_as_minutes_and_seconds() -> None:
-    assert time_text(725_049_000_000) == "12:05.0"
-    assert time_text(725_049_000_000, 3) == "12:05.049"
-    assert time_text(3_725_000_000_000, 0) == "1:02:05"
+    assert short_time(725_049_000_000) == "12:05.0"
+    assert short_time(725_049_000_000, 3) == "12:05.049"
+    assert short_time(3_725_000_000_000, 0) == "1:02:05"
