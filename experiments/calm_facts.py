@@ -44,12 +44,12 @@ import typer
 from scipy.stats import t as student_t
 
 from experiments.spiral import cells
-from experiments.spiral.claims import share
 from lob_sim.analysis.calm import calm_metrics, warm_up
 from lob_sim.analysis.calm_verdict import CalmVerdict, FailedFact, market_fingerprint, save_verdict, sources
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical, run_cells
+from lob_sim.experiment.over_seeds import share
 from lob_sim.running import run as run_once
 from lob_sim.scenario import InstrumentSpec, Scenario, errors_name, load_scenario, scenario_to_dict
 from lob_sim.sweep import Estimate

@@ -33,8 +33,8 @@ import typer
 from numpy.typing import NDArray
 
 from experiments.drawing import COLOURS, new_figure, save
-from experiments.spiral.claims import share
 from lob_sim.experiment import EventCollector, Experiment, Outcome, Row, identical, run_cells
+from lob_sim.experiment.over_seeds import share
 from lob_sim.messages import DealerDefaulted, OrderFilled, ParentOrderOpened, RfqTraded, Side, Trade
 from lob_sim.scenario import Scenario, load_scenario, scenario_to_dict
 from lob_sim.simulation.runner import simulate

@@ -24,9 +24,9 @@ import typer
 
 from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral.cells import run_scenarios
-from experiments.spiral.claims import above, below
 from lob_sim.analysis import floats, ints, lit_state, of, value_at
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
+from lob_sim.experiment.over_seeds import above, below
 from lob_sim.log import Run
 from lob_sim.messages import Side
 from lob_sim.running import run as run_once

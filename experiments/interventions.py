@@ -39,9 +39,9 @@ import typer
 
 from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral import cells
-from experiments.spiral.claims import below
 from experiments.spiral.thesis import OUTCOMES
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
+from lob_sim.experiment.over_seeds import below
 from lob_sim.scenario import Scenario, changed_scenario, scenario_to_dict
 from lob_sim.sweep import bootstrap
 

@@ -37,12 +37,12 @@ import typer
 
 from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral import cells
-from experiments.spiral.claims import curve_above
 from experiments.spiral.measure import fair_values, spiral_metrics
 from lob_sim.analysis.price_discovery import dispersion
 from lob_sim.analysis.summary import horizon_ns, of, shock_ns
 from lob_sim.analysis.tables import Floats
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
+from lob_sim.experiment.over_seeds import curve_above
 from lob_sim.log import Run
 from lob_sim.messages import MarkSource
 from lob_sim.running import run as run_once

@@ -20,10 +20,10 @@ import numpy as np
 
 from experiments.spiral import cells
 from experiments.spiral.cells import Runs
-from experiments.spiral.claims import above, within
 from experiments.spiral.measure import measure_threshold
 from experiments.spiral.threshold import SPIRAL_RMS, area, spared_instrument
 from lob_sim.experiment import ResultTable, Row
+from lob_sim.experiment.over_seeds import above, within
 from lob_sim.scenario import Scenario
 from lob_sim.sweep import Estimate, all_coalitions, bootstrap, shapley
 from lob_sim.sweep.coalitions import Coalition

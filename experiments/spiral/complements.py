@@ -32,13 +32,13 @@ from experiments import history_matching
 from experiments.drawing import new_figure, save
 from experiments.spiral import cells
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, Runs
-from experiments.spiral.claims import share
 from experiments.spiral.measure import measure_threshold
 from experiments.spiral.threshold import ORDER, SPIRAL_RMS, interaction_area, spared_instrument
 from experiments.validation.fingerprint import fingerprint
 from lob_sim.analysis.tables import Bools, Floats
 from lob_sim.errors import DataError, InputError
 from lob_sim.experiment import ResultTable, Row
+from lob_sim.experiment.over_seeds import share
 from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
 from lob_sim.sweep import Axis, Estimate, Sweep, bootstrap
 from lob_sim.sweep.design import Point

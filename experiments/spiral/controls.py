@@ -18,10 +18,10 @@ import pandas as pd
 
 from experiments.spiral import cells
 from experiments.spiral.cells import BOTH, Runs
-from experiments.spiral.claims import below, share
 from experiments.spiral.measure import spiral_metrics, threshold_metrics
 from experiments.spiral.threshold import SPIRAL_RMS, spared_instrument
 from lob_sim.experiment import Row, identical
+from lob_sim.experiment.over_seeds import below, share
 from lob_sim.running import run
 from lob_sim.scenario import AgentGroupSpec, Scenario
 from lob_sim.sweep.task import TaskResult

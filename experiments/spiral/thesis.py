@@ -22,9 +22,9 @@ import pandas as pd
 
 from experiments.spiral import cells
 from experiments.spiral.cells import BOTH, NEITHER
-from experiments.spiral.claims import above, below, share
 from experiments.spiral.measure import DEPTH_WITHIN, SMALL_SALE_LOTS
 from lob_sim.experiment import ResultTable, Row, identical
+from lob_sim.experiment.over_seeds import above, below, share
 from lob_sim.scenario import Scenario
 from lob_sim.sweep import bootstrap
 from lob_sim.sweep.statistics import Floats

@@ -23,12 +23,12 @@ from scipy.stats import binomtest
 from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral import cells
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER, Runs
-from experiments.spiral.claims import above, curve_above, share
 from experiments.spiral.measure import measure_threshold
 from experiments.validation.fingerprint import fingerprint
 from lob_sim.analysis.tables import Bools, Floats
 from lob_sim.errors import InputError
 from lob_sim.experiment import ResultTable, Row
+from lob_sim.experiment.over_seeds import above, curve_above, share
 from lob_sim.scenario import Scenario
 from lob_sim.sweep import Estimate, bootstrap
 

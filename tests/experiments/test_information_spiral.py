@@ -14,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from experiments import history_matching, information_spiral
-from experiments.spiral import attribution, cells, claims, complements, controls, demo, figures, measure, record, thesis
+from experiments.spiral import attribution, cells, complements, controls, demo, figures, measure, record, thesis
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from experiments.spiral.measure import measure_threshold
 from lob_sim.analysis.summary import crisis_metrics
 from lob_sim.errors import DataError, InputError
-from lob_sim.experiment import Outcome
+from lob_sim.experiment import Outcome, over_seeds
 from lob_sim.log import Run
 from lob_sim.messages import SheetCause
 from lob_sim.report.data import forced_sales, presence
@@ -191,16 +191,16 @@ def test_the_strip_shows_dealers_in_both_sides_first_and_withdrawn_in_the_crisis
 
 def test_verdicts_rest_on_the_whole_interval() -> None:
     sample = np.array([0.9, 1.0, 1.1, 1.2, 0.8])
-    assert claims.above("", sample, 0.5, "").holds
-    assert not claims.above("", sample, 1.0, "").holds
-    assert claims.below("", sample, 1.5, "").holds
-    assert not claims.below("", sample, 1.0, "").holds
-    assert claims.within("", sample, 1.0, 0.2, "").holds
+    assert over_seeds.above("", sample, 0.5, "").holds
+    assert not over_seeds.above("", sample, 1.0, "").holds
+    assert over_seeds.below("", sample, 1.5, "").holds
+    assert not over_seeds.below("", sample, 1.0, "").holds
+    assert over_seeds.within("", sample, 1.0, 0.2, "").holds
     # What scatters too much to tell is not shown to be within, nor is what is elsewhere.
-    assert not claims.within("", sample, 1.0, 0.1, "").holds
-    assert not claims.within("", sample, 2.0, 0.2, "").holds
-    assert claims.share("", sample > 0, 0.95, "").holds
-    assert not claims.share("", sample > 1, 0.95, "").holds
+    assert not over_seeds.within("", sample, 1.0, 0.1, "").holds
+    assert not over_seeds.within("", sample, 2.0, 0.2, "").holds
+    assert over_seeds.share("", sample > 0, 0.95, "").holds
+    assert not over_seeds.share("", sample > 1, 0.95, "").holds
 
 
 def _cells() -> dict[str, pd.DataFrame]:

@@ -1,4 +1,7 @@
-"""Verdicts that rest on intervals over seeds."""
+"""Verdicts that rest on intervals over seeds, where those of :mod:`~lob_sim.experiment.verdicts` rest on three errors.
+
+It needs the extra ``sweep``.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from lob_sim.experiment import Relation, Row
-from lob_sim.sweep import Estimate, bootstrap
-from lob_sim.sweep.statistics import t_half_width
+from lob_sim.experiment.verdicts import Relation, Row
+from lob_sim.sweep.statistics import Estimate, bootstrap, t_half_width
 
 
 def above(claim: str, sample: Any, bound: float, source: str) -> Row:
@@ -38,16 +40,8 @@ def share(claim: str, holds: Any, at_least: float, source: str) -> Row:
     seeds = np.asarray(holds, dtype=bool)
     value, n = float(seeds.mean()), seeds.size
     interval = binomtest(int(seeds.sum()), n).proportion_ci(method="wilson")
-    return _row(
-        claim,
-        Estimate(value, float(interval.low), float(interval.high), n, 0.95),
-        at_least,
-        "≥",
-        0.0,
-        value >= at_least,
-        seeds,
-        source,
-    )
+    found = Estimate(value, float(interval.low), float(interval.high), n, 0.95)
+    return _row(claim, found, at_least, "≥", 0.0, value >= at_least, seeds, source)
 
 
 def curve_above(
@@ -72,18 +66,8 @@ def curve_above(
     error = float(np.std(drawn)) * math.sqrt(n / (n - 1)) if n > 1 else math.nan
     value, half = statistic(samples.mean(axis=0)), t_half_width(error, n)
     found = Estimate(value, value - half, value + half, n, 0.95)
-    return Row(
-        claim,
-        found.value,
-        bound,
-        error,
-        ">",
-        0.0,
-        "holds" if found.low > bound else "fails",
-        source,
-        found.low,
-        found.high,
-    )
+    verdict: Literal["holds", "fails"] = "holds" if found.low > bound else "fails"
+    return Row(claim, value, bound, error, ">", 0.0, verdict, source, found.low, found.high)
 
 
 def _row(
