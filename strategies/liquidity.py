@@ -9,10 +9,10 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.execution import OWN_PARENTS
-from lob_sim.agents.inquiries import Inquiries, some_dealers
+from lob_sim.agents.inquiries import AsksForQuotes, Inquiries, some_dealers
 from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments, visible_price_ticks
 from lob_sim.agents.strategy import Strategy
-from lob_sim.messages import OrderRejected, RfqClosed, RfqDeclined, RfqQuoted, RfqRejected, Side, TimeInForce
+from lob_sim.messages import Side, TimeInForce
 from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
 
 _ARRIVAL = 0
@@ -29,7 +29,7 @@ class _Parent(msgspec.Struct):
     premium_ticks: float
 
 
-class LiquidityTraders(Strategy):
+class LiquidityTraders(AsksForQuotes, Strategy):
     """A population of uninformed traders with elastic reservation values, trading at Poisson times.
 
     Each arrival wants to buy or sell, with equal chance, and values immediacy at a private amount, uniform on
@@ -125,19 +125,6 @@ class LiquidityTraders(Strategy):
             self._send_child(ctx, self.begun)
         elif touch and limit > 0 and side * (limit - touch) >= 0 and accepts_orders(ctx, instrument_id):
             ctx.place(instrument_id, side, qty, limit, time_in_force=TimeInForce.IOC)
-
-    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
-        self.inquiries.on_quote(ctx, quote)
-
-    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
-        self.inquiries.on_decline(ctx, event)
-
-    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.inquiries.on_close(ctx, event)
-
-    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
-        if isinstance(event, RfqRejected):
-            self.inquiries.on_close(ctx, event)
 
     def _await_arrival(self, ctx: Context) -> None:
         ctx.wake_in(ctx.random.delay_ns(self.params.mean_interval / self.params.traders), _ARRIVAL)

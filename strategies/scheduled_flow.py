@@ -12,17 +12,12 @@ import msgspec
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.execution import OWN_PARENTS
-from lob_sim.agents.inquiries import Inquiries, some_dealers
+from lob_sim.agents.inquiries import AsksForQuotes, Inquiries, some_dealers
 from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     OrderFilled,
-    OrderRejected,
-    RfqClosed,
-    RfqDeclined,
-    RfqQuoted,
-    RfqRejected,
     RfqTraded,
     Side,
     TimeInForce,
@@ -49,7 +44,7 @@ class FlowStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     amount: Decimal
 
 
-class ScheduledFlow(Strategy):
+class ScheduledFlow(AsksForQuotes, Strategy):
     """Buys and sells at an even pace what a schedule says of each instrument, from the touch of the lit book.
 
     The pace is even over the time in which the market trades: nights do not count. What nobody offers waits for the
@@ -129,23 +124,6 @@ class ScheduledFlow(Strategy):
     def on_rfq_trade(self, ctx: Context, trade: RfqTraded) -> None:
         """Count what is done with dealers."""
         self.done_lots[trade.instrument_id] += trade.side * trade.qty_lots
-
-    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
-        """A dealer has answered."""
-        self.inquiries.on_quote(ctx, quote)
-
-    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
-        """A dealer has declined."""
-        self.inquiries.on_decline(ctx, event)
-
-    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        """A request has ended."""
-        self.inquiries.on_close(ctx, event)
-
-    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
-        """What was refused is still missing at the next look."""
-        if isinstance(event, RfqRejected):
-            self.inquiries.on_close(ctx, event)
 
     def _send(self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots) -> None:
         p = self.params

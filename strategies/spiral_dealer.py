@@ -23,7 +23,7 @@ from lob_sim.agents.dealer import (
     quotes_with_parts,
 )
 from lob_sim.agents.dealer.inventory_policy import NO_LIMIT_LOTS
-from lob_sim.agents.inquiries import Inquiries, some_dealers
+from lob_sim.agents.inquiries import AsksForQuotes, Inquiries, some_dealers
 from lob_sim.information.belief import Belief, GaussianBelief
 from lob_sim.information.retreat import (
     Assessment,
@@ -40,14 +40,10 @@ from lob_sim.information.spread import zero_profit_k
 from lob_sim.information.toxicity_estimators import LearningToxicity
 from lob_sim.messages import (
     DeclineReason,
-    OrderRejected,
     RetreatRecord,
     ReturnRecord,
-    RfqClosed,
     RfqDeclined,
     RfqOpened,
-    RfqQuoted,
-    RfqRejected,
     Side,
     WithdrawalCause,
 )
@@ -271,7 +267,7 @@ class WaryAnswers(RfqPolicy):
         return terms if ctx.switches.retreat else msgspec.structs.replace(terms, max_alpha=1.0, max_distress=1.0)
 
 
-class BalanceSheetInventory(RiskAverseInventory):
+class BalanceSheetInventory(AsksForQuotes, RiskAverseInventory):
     """Buys with free headroom and sells what it holds; offers other dealers what it has taken on beyond a limit.
 
     Source: inventory risk, Stoll (1978); the balance sheet as a dealer's capacity, Duffie and others (2023), "Dealer
@@ -368,23 +364,6 @@ class BalanceSheetInventory(RiskAverseInventory):
     def on_wake(self, ctx: Context, tag: int) -> None:
         """Its patience with an inquiry is over."""
         self.inquiries.on_patience_over(ctx, tag)
-
-    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
-        """A price for what it lays off."""
-        self.inquiries.on_quote(ctx, quote)
-
-    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
-        """None from this dealer."""
-        self.inquiries.on_decline(ctx, event)
-
-    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        """The inquiry has ended."""
-        self.inquiries.on_close(ctx, event)
-
-    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
-        """The inquiry was refused."""
-        if isinstance(event, RfqRejected):
-            self.inquiries.on_close(ctx, event)
 
 
 class SpiralDealer(Dealer):

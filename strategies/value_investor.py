@@ -8,16 +8,11 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.inquiries import Inquiries, some_dealers
+from lob_sim.agents.inquiries import AsksForQuotes, Inquiries, some_dealers
 from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
     Announcement,
-    OrderRejected,
-    RfqClosed,
-    RfqDeclined,
-    RfqQuoted,
-    RfqRejected,
     Side,
     TimeInForce,
 )
@@ -26,7 +21,7 @@ from lob_sim.units import NS_PER_S, Interval, Lots, Ticks
 _LOOK = 0
 
 
-class ValueInvestor(Strategy):
+class ValueInvestor(AsksForQuotes, Strategy):
     """Buys well below its own slow valuation with the cash it has; sells what it holds well above.
 
     At Poisson times it studies one instrument: its valuation moves a part of the way towards fair value
@@ -88,19 +83,6 @@ class ValueInvestor(Strategy):
     def on_announcement(self, ctx: Context, announcement: Announcement) -> None:
         if announcement.instrument_id in self.value_ticks:
             self.value_ticks[announcement.instrument_id] += announcement.change_ticks
-
-    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
-        self.inquiries.on_quote(ctx, quote)
-
-    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
-        self.inquiries.on_decline(ctx, event)
-
-    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        self.inquiries.on_close(ctx, event)
-
-    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
-        if isinstance(event, RfqRejected):
-            self.inquiries.on_close(ctx, event)
 
     def _trade(self, ctx: Context, instrument_id: int) -> None:
         value, margin = self.value_ticks[instrument_id], self.params.margin_ticks

@@ -23,7 +23,7 @@ from lob_sim.account.arguments import (
     whole,
 )
 from lob_sim.account.ports import Clock, Mailbox, MarketView
-from lob_sim.account.pre_trade import PreTradeRisk, Refusal
+from lob_sim.account.pre_trade import PreTradeRisk, Refusal, Verdict
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
 from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
@@ -90,7 +90,7 @@ class AgentContext:
         self._clock = clock
         self._view = view
         self._mailbox = mailbox
-        self._check = account.limits.check
+        self._check = self._judge()
         self._outbox = account.outbox
         self._orders = account.orders_of(component)
         self._requests = account.requests_of(component)
@@ -357,6 +357,10 @@ class AgentContext:
         self._mailbox.record(observation(event, self._clock.now_ns))
 
     # --- parts ----------------------------------------------------------------------------------------------
+    def _judge(self) -> Callable[[AgentCommand], Verdict]:
+        """What judges commands before they leave."""
+        return self._account.limits.check
+
     def _send(self, command: AgentCommand) -> bool:
         """Let a command out if the limits allow it, and log what they refuse."""
         may_leave, refused = self._check(command)
@@ -386,23 +390,16 @@ class ManagerContext(AgentContext):
     from what the desk forbids.
     """
 
-    __slots__ = ("_risk",)
+    __slots__ = ()
 
-    def __init__(
-        self,
-        account: AgentAccount,
-        component: int,
-        name: str,
-        clock: Clock,
-        view: MarketView,
-        mailbox: Mailbox,
-        random: Stream,
-    ) -> None:
-        super().__init__(account, component, name, clock, view, mailbox, random)
-        limits = account.limits
+    def _judge(self) -> Callable[[AgentCommand], Verdict]:
+        return self._risk.check_of_manager
+
+    @property
+    def _risk(self) -> PreTradeRisk:
+        limits = self._account.limits
         assert isinstance(limits, PreTradeRisk)
-        self._risk = limits
-        self._check = limits.check_of_manager
+        return limits
 
     def log(self, event: Event) -> None:
         # It says what it is made to say, thousands of times.

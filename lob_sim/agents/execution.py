@@ -8,16 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.inquiries import Inquiries, some_dealers
+from lob_sim.agents.inquiries import AsksForQuotes, Inquiries, some_dealers
 from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import (
     OrderFilled,
-    OrderRejected,
-    RfqClosed,
-    RfqDeclined,
-    RfqQuoted,
-    RfqRejected,
     RfqTraded,
     Side,
     TimeInForce,
@@ -29,7 +24,7 @@ OWN_PARENTS = 1 << 32
 """Strategies number their parent orders from here on: below are the forced sales of the agent's desk."""
 
 
-class SlicedExecution(Strategy, ABC):
+class SlicedExecution(AsksForQuotes, Strategy, ABC):
     """Sends, at the start of each slice, what the schedule wants done by the end of it and is not.
 
     A slice takes from the lit book at the touch, and no more than is displayed there; what is missing waits
@@ -102,23 +97,6 @@ class SlicedExecution(Strategy, ABC):
     def on_rfq_trade(self, ctx: Context, trade: RfqTraded) -> None:
         """Count what is done with dealers."""
         self.executed_lots += trade.qty_lots
-
-    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
-        """A dealer has answered."""
-        self.inquiries.on_quote(ctx, quote)
-
-    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
-        """A dealer has declined."""
-        self.inquiries.on_decline(ctx, event)
-
-    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
-        """A request has ended."""
-        self.inquiries.on_close(ctx, event)
-
-    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
-        """What was refused is still missing at the next slice."""
-        if isinstance(event, RfqRejected):
-            self.inquiries.on_close(ctx, event)
 
     def _send(self, ctx: Context, qty_lots: Lots) -> None:
         p, instrument_id = self.params, self.instrument_id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.messages import RfqClosed, RfqDeclined, RfqQuoted, RfqRejected, Side
+from lob_sim.messages import OrderRejected, RfqClosed, RfqDeclined, RfqQuoted, RfqRejected, Side
 from lob_sim.units import Lots, Ns, Ticks
 
 _TTL_IN_PATIENCES = 4
@@ -130,6 +130,32 @@ class Inquiries:
             ctx.accept(best, inquiry.side)
         elif rfq_id := inquiry.rfq_id or _venue_number(ctx, inquiry.instrument_id, client_rfq_id):
             ctx.walk_away(inquiry.instrument_id, rfq_id)
+
+
+class AsksForQuotes:
+    """The RFQ hooks of whatever asks for quotes, a strategy or a part of a dealer; stands before its base class.
+
+    It has :class:`Inquiries` in ``inquiries``, asks through them, and tells them in ``on_wake`` when patience is over.
+    """
+
+    inquiries: Inquiries
+
+    def on_rfq_quote(self, ctx: Context, quote: RfqQuoted) -> None:
+        """A dealer has answered."""
+        self.inquiries.on_quote(ctx, quote)
+
+    def on_rfq_decline(self, ctx: Context, event: RfqDeclined) -> None:
+        """A dealer has declined."""
+        self.inquiries.on_decline(ctx, event)
+
+    def on_rfq_close(self, ctx: Context, event: RfqClosed) -> None:
+        """A request has ended."""
+        self.inquiries.on_close(ctx, event)
+
+    def on_reject(self, ctx: Context, event: OrderRejected | RfqRejected) -> None:
+        """A request was refused."""
+        if isinstance(event, RfqRejected):
+            self.inquiries.on_close(ctx, event)
 
 
 def some_dealers(ctx: Context, count: int) -> tuple[int, ...]:
