@@ -26,9 +26,11 @@ from lob_sim.messages import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    balance,
+    clearing,
+    funding,
+    information,
 )
-from lob_sim.messages import balance as _balance
-from lob_sim.messages import information as _information
 from lob_sim.units import Ns
 
 E = TypeVar("E", bound=IntEnum)
@@ -39,7 +41,7 @@ MOST: int = (1 << 63) - 1
 """The largest whole number that the log holds; the smallest is -``MOST`` - 1."""
 MOST_NS: Ns = 1 << 62
 """The longest time that anything may last (146 years): the end of it is on the log too."""
-_OBSERVED = frozenset({_balance.__name__, _information.__name__})
+_OBSERVED = frozenset(module.__name__ for module in (balance, clearing, funding, information))
 _SHOWN = 60
 
 

@@ -13,26 +13,11 @@ from __future__ import annotations
 
 from lob_sim.messages.balance import (
     BalanceSheetRecord,
-    CapitalCalled,
-    CapitalReceived,
-    CollateralPledged,
     ConstraintBreached,
     ConstraintCured,
-    CounterpartyFailed,
     DealerDefaulted,
-    DefaultWaterfall,
-    FundingMessage,
-    HaircutChanged,
     HeadroomRecord,
-    LoanBorrowed,
-    LoanMessage,
-    LoanRefused,
-    LoanRepaid,
-    LoanRequested,
-    LoanRolled,
     LossAttributed,
-    MarginCalled,
-    MarginSettled,
     MarkRecord,
     MarkSource,
     ParentEnd,
@@ -40,9 +25,7 @@ from lob_sim.messages.balance import (
     ParentOrderClosed,
     ParentOrderOpened,
     PositionRecord,
-    Redemption,
     SheetCause,
-    SheetDisclosed,
 )
 from lob_sim.messages.base import (
     AgentCommand,
@@ -56,6 +39,7 @@ from lob_sim.messages.base import (
     RejectReason,
     Side,
 )
+from lob_sim.messages.clearing import CounterpartyFailed, DefaultWaterfall, MarginSettled
 from lob_sim.messages.commands import (
     CancelOrder,
     NewOrder,
@@ -88,6 +72,22 @@ from lob_sim.messages.events import (
     OrderTriggered,
     PhaseChanged,
     Trade,
+)
+from lob_sim.messages.funding import (
+    CapitalCalled,
+    CapitalReceived,
+    CollateralPledged,
+    FundingMessage,
+    HaircutChanged,
+    LoanBorrowed,
+    LoanMessage,
+    LoanRefused,
+    LoanRepaid,
+    LoanRequested,
+    LoanRolled,
+    MarginCalled,
+    Redemption,
+    SheetDisclosed,
 )
 from lob_sim.messages.information import BeliefRecord, QuoteRecord, RetreatRecord, ReturnRecord, WithdrawalCause
 from lob_sim.messages.outside import Announcement, FairValue, News
