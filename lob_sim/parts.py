@@ -5,7 +5,7 @@ A parameter whose type is a :data:`PartKinds` annotation is a table in a scenari
     toxicity = { kind = "my_file:MyEstimator", half_life = "2min" }
 
 ``kind`` is a short name or ``"module:Class"``; the other keys are that class's parameters. Without a ``kind`` they are
-those of the part that the dealer has by default. How it is read stands in :func:`lob_sim.plugins.build_params`.
+those of the part that the dealer has by default. How it is read stands in :func:`lob_sim.plugin_params.build_params`.
 """
 
 from __future__ import annotations

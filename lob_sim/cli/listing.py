@@ -18,7 +18,8 @@ from lob_sim.cli.terminal import echo_lines
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, PluginError, printable
 from lob_sim.files import write_file
-from lob_sim.plugins import SHIPPED, PluginInfo, describe, find_plugins, load_class, registered_plugins
+from lob_sim.plugin_params import PluginInfo, describe
+from lob_sim.plugins import SHIPPED, find_plugins, load_class, registered_plugins
 from lob_sim.scenario import packaged_overlays, packaged_scenarios
 
 

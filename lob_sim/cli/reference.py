@@ -23,7 +23,8 @@ from lob_sim.convert import is_duration, struct_fields
 from lob_sim.desk.building import CONSTRAINTS, LIQUIDATIONS, MARKINGS
 from lob_sim.param_info import param_infos
 from lob_sim.parts import KIND, Part, PartKinds, part_kinds
-from lob_sim.plugins import SHIPPED, find_plugins, load_class, params_type
+from lob_sim.plugin_params import params_type
+from lob_sim.plugins import SHIPPED, find_plugins, load_class
 from lob_sim.scenario import Scenario
 from lob_sim.scenario.venues import VENUES
 

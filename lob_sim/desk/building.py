@@ -40,7 +40,8 @@ from lob_sim.desk.margining import Margining
 from lob_sim.desk.sponsored import SponsoredDesk, SponsorRule
 from lob_sim.desk.swaps import Swaps
 from lob_sim.errors import InputError, ScenarioError
-from lob_sim.plugins import build_params, load_class
+from lob_sim.plugin_params import build_params
+from lob_sim.plugins import load_class
 from lob_sim.scenario import BalanceSheetSpec, SponsorSpec, SwitchSpec
 from lob_sim.units import Cash, Lots, Ticks, bounded_cash
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.messages import Phase
-from lob_sim.plugins import build_params, load_class
+from lob_sim.plugin_params import build_params
+from lob_sim.plugins import load_class
 from lob_sim.scenario.instrument_specs import InstrumentSpec, LitSpec, VenueSpec
 from lob_sim.scenario.loading import instrument_specs, open_market
 from lob_sim.scenario.specs import Scenario

@@ -13,7 +13,8 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.calendar import TradingCalendar
 from lob_sim.desk.borrower import Lender, LenderTerms
 from lob_sim.errors import InputError, ScenarioError
-from lob_sim.plugins import build_params, load_class
+from lob_sim.plugin_params import build_params
+from lob_sim.plugins import load_class
 from lob_sim.scenario import (
     AgentGroupSpec,
     OutsideRow,

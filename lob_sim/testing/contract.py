@@ -13,7 +13,8 @@ import numpy as np
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import PluginError
 from lob_sim.messages import AgentCommand, Command, Event, Message, Phase
-from lob_sim.plugins import build_params, describe, load_class, params_type
+from lob_sim.plugin_params import build_params, describe, params_type
+from lob_sim.plugins import load_class
 from lob_sim.scenario import AgentGroupSpec, FairValueSpec, InstrumentSpec, Scenario
 from lob_sim.simulation.hooks import hook_fault
 from lob_sim.simulation.runner import simulate

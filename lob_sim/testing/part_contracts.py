@@ -14,7 +14,8 @@ from lob_sim.information.belief import Belief, GaussianBelief
 from lob_sim.information.toxicity import Flow, ToxicityEstimator
 from lob_sim.messages import DeclineReason, RfqOpened, Side
 from lob_sim.parts import KIND, Part
-from lob_sim.plugins import build_params, describe, load_class, params_type
+from lob_sim.plugin_params import build_params, describe, params_type
+from lob_sim.plugins import load_class
 from lob_sim.rng import Stream
 from lob_sim.testing.recording import RecordingContext, make_instrument
 from lob_sim.units import NS_PER_S

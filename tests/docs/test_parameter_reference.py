@@ -21,7 +21,7 @@ from lob_sim.cli.reference import (
     tables_below,
 )
 from lob_sim.errors import InputError
-from lob_sim.plugins import params_type
+from lob_sim.plugin_params import params_type
 from lob_sim.scenario import apply_overrides, load_scenario, parse_scenario, scenario_to_dict
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "parameters.md"

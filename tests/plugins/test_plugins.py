@@ -16,7 +16,8 @@ import pytest
 from lob_sim.convert import convert_strict
 from lob_sim.errors import InputError, LobSimError, PluginError, ScenarioError
 from lob_sim.parts import NoParams
-from lob_sim.plugins import build_params, describe, find_plugins, load_class, params_type
+from lob_sim.plugin_params import build_params, describe, params_type
+from lob_sim.plugins import find_plugins, load_class
 from lob_sim.units import Duration
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]

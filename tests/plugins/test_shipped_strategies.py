@@ -11,7 +11,8 @@ import pytest
 
 import strategies
 from lob_sim import PluginError, Strategy, plugins
-from lob_sim.plugins import describe, find_plugins, load_class, registered_plugins
+from lob_sim.plugin_params import describe
+from lob_sim.plugins import find_plugins, load_class, registered_plugins
 from strategies.twap import TwapTrader
 
 ROOT = Path(strategies.__file__).parents[1]

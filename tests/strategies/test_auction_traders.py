@@ -15,7 +15,7 @@ from lob_sim.messages import (
     Side,
     Trade,
 )
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from strategies.gode_sunder import GodeSunderTrader
 from strategies.kyle_insider import KyleInsider, trading_intensities

@@ -31,7 +31,8 @@ from lob_sim.information.toxicity import Flow, ToxicityEstimator
 from lob_sim.information.toxicity_estimators import LearningToxicity
 from lob_sim.log import MemoryRecorder
 from lob_sim.messages import DeclineReason, NewOrder, RfqOpened, RfqPrint, RfqTraded, Side, Trade
-from lob_sim.plugins import build_params, describe, find_plugins, load_class
+from lob_sim.plugin_params import build_params, describe
+from lob_sim.plugins import find_plugins, load_class
 from lob_sim.scenario import load_scenario
 from lob_sim.scenario.inherit import resolve_likes
 from lob_sim.simulation.hooks import has_hook, waking_messages

@@ -10,7 +10,7 @@ import pytest
 
 from lob_sim.errors import InputError
 from lob_sim.messages import AcceptQuote, NewOrder, OrderFilled, RequestQuote, RfqQuoted, Side, Trade
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from lob_sim.units import NS_PER_S
 from strategies.almgren_chriss import AlmgrenChrissTrader

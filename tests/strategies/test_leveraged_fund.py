@@ -8,7 +8,7 @@ import pytest
 
 from lob_sim.agents.context import Headroom
 from lob_sim.messages import NewOrder, Phase, Side
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from strategies.leveraged_fund import LeveragedFund
 

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 
 from lob_sim.agents.execution import OWN_PARENTS
 from lob_sim.messages import CancelReason, NewOrder, OrderCanceled, OrderFilled, Side, TimeInForce
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from strategies.metaorder_flow import MetaorderFlow
 

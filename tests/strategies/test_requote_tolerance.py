@@ -10,7 +10,7 @@ import pytest
 from lob_sim.agents.context import Context, Headroom, TopOfBook
 from lob_sim.agents.dealer import Dealer, Quotes, Situation
 from lob_sim.messages import News, Side
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from lob_sim.units import NS_PER_S
 from strategies.spiral_dealer import ElasticQuotes, SpiralDealer

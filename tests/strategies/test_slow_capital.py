@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lob_sim.messages import Announcement, OrderFilled, Side
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from lob_sim.units import NS_PER_S
 from strategies.slow_capital import SlowCapital

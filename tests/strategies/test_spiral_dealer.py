@@ -21,7 +21,7 @@ from lob_sim.messages import (
     SubmitQuote,
     WithdrawalCause,
 )
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.scenario import SwitchSpec
 from lob_sim.testing import RecordingContext, make_instrument
 from lob_sim.units import MOST_CASH, NS_PER_S

@@ -27,7 +27,7 @@ from lob_sim.messages import (
     TimeInForce,
     WalkAway,
 )
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from lob_sim.units import NS_PER_S
 from strategies.informed import InformedTrader

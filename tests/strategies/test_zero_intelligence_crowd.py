@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import chisquare
 
 from lob_sim.messages import CancelOrder, NewOrder, OrderType, SelfTradePrevention
-from lob_sim.plugins import build_params
+from lob_sim.plugin_params import build_params
 from lob_sim.testing import RecordingContext
 from lob_sim.units import NS_PER_S
 from strategies.zero_intelligence import ZeroIntelligenceTrader
