@@ -25,13 +25,11 @@ from lob_sim.desk.evidence import MarketEvidence
 from lob_sim.desk.forced_sale import ForcedSales
 from lob_sim.desk.margining import Margining
 from lob_sim.desk.ports import DeskContext
+from lob_sim.desk.statements import Statements
 from lob_sim.messages import (
-    ConstraintBreached,
-    ConstraintCured,
     CounterpartyFailed,
     Event,
     FundingMessage,
-    HeadroomRecord,
     MarginCalled,
     MarkRecord,
     MarkSource,
@@ -39,7 +37,6 @@ from lob_sim.messages import (
     OrderFilled,
     OrderRejected,
     ParentEnd,
-    PositionRecord,
     RfqClosed,
     RfqDeclined,
     RfqPrint,
@@ -50,7 +47,7 @@ from lob_sim.messages import (
     Side,
     Trade,
 )
-from lob_sim.units import Cash, Lots, Ns, Ticks, bounded_cash
+from lob_sim.units import Cash, Lots, Ns, Ticks
 
 _MARK = 0
 _DISCLOSE = -2
@@ -115,8 +112,7 @@ class Desk(Component[DeskContext]):
         self._judged: SheetView | None = None
         self._planned: tuple[SheetView, tuple[str, ...], Plan] | None = None
         self._measured: tuple[float, ...] = ()
-        self._headroom: dict[str, Cash] = {}
-        self._positions: list[tuple[Lots, Cash, Lots]] = [(-1, -1, -1)] * len(sheet.lots)
+        self._statements = Statements(len(sheet.lots))
 
     def follow_strategy(self, strategy: Strategy) -> None:
         """From now on another strategy quotes, and says what it believes positions to be worth."""
@@ -324,7 +320,7 @@ class Desk(Component[DeskContext]):
         self._judged = view
         plan = self._plan(view)
         if plan.breaches or self._binding:
-            self._record_breaches(ctx, plan, view)
+            self._binding = self._statements.breaches(ctx, plan, view, self.risk, self._binding)
         if plan.repay_cash:
             self.sheet.delever_with_cash(plan.repay_cash)
             self._settle_funding(ctx, SheetCause.REPAID)
@@ -352,25 +348,6 @@ class Desk(Component[DeskContext]):
         """Whether the agent is in default: its Tier 1 is zero or less."""
         return self.sheet.insolvent
 
-    def _record_breaches(self, ctx: DeskContext, plan: Plan, view: SheetView) -> None:
-        for breach in plan.breaches:
-            if breach.constraint not in self._binding:
-                ctx.log(
-                    ConstraintBreached(
-                        ctx.now_ns,
-                        ctx.agent_id,
-                        breach.constraint,
-                        bounded_cash(breach.headroom_cash),
-                        bounded_cash(breach.required_cash),
-                    )
-                )
-        binding = tuple(b.constraint for b in plan.breaches)
-        for name in self._binding:
-            if name not in binding:
-                headroom = min(c.restoration_target.headroom(view) for c in self.risk.constraints if c.name == name)
-                ctx.log(ConstraintCured(ctx.now_ns, ctx.agent_id, name, bounded_cash(headroom)))
-        self._binding = binding
-
     def headroom_cash(self) -> Mapping[str, Cash]:
         """Headroom at this moment by the name of the limit; ``MOST_CASH`` where nothing is limited."""
         return self.risk.headroom_cash(self.sheet.view(self.volatility.covariances))
@@ -382,11 +359,7 @@ class Desk(Component[DeskContext]):
             return self._view
         self._view = view
         self._measured = measured = self.risk.headroom(view)
-        told = self._headroom
-        for name, amount in self.risk.headroom_cash(view, measured).items():
-            if told.get(name) != amount:
-                told[name] = amount
-                ctx.log(HeadroomRecord(ctx.now_ns, ctx.agent_id, name, amount))
+        self._statements.headroom(ctx, self.risk.headroom_cash(view, measured))
         return view
 
     def _plan(self, view: SheetView) -> Plan:
@@ -398,14 +371,7 @@ class Desk(Component[DeskContext]):
         return known[2]
 
     def _log_positions(self, ctx: DeskContext) -> None:
-        """Say what is held of each instrument, owed against it and still to be sold, where that has changed."""
-        sheet, working, told = self.sheet, self.sales.working, self._positions
-        for i, (lots, repo) in enumerate(zip(sheet.lots, sheet.repo_cash, strict=True)):
-            position = (lots, repo, working.get(i, 0) if working else 0)
-            if position != told[i]:
-                told[i] = position
-                mark, adjustment = sheet.marks_ticks[i], sheet.adjustments_ticks[i]
-                ctx.log(PositionRecord(ctx.now_ns, ctx.agent_id, i, lots, mark, adjustment, *position[1:]))
+        self._statements.positions(ctx, self.sheet, self.sales.working)
 
     def _restrain(self, ctx: DeskContext, breached: bool) -> None:
         ctx.forbid_buying(breached)
