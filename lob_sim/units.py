@@ -40,7 +40,7 @@ MOST_NS: Ns = 1 << 62
 NEVER_NS: Ns = (1 << 63) - 1
 """A time later than any that there is."""
 _CLOCK = re.compile(r"(\d{1,6}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?", re.ASCII)
-_DURATION_UNITS: dict[str, Ns] = {
+TIME_UNITS: dict[str, Ns] = {
     "ns": 1,
     "us": 1_000,
     "ms": 1_000_000,
@@ -48,6 +48,7 @@ _DURATION_UNITS: dict[str, Ns] = {
     "min": 60 * NS_PER_S,
     "h": 3600 * NS_PER_S,
 }
+"""Units in which durations are written, in nanoseconds."""
 _DAYS = ("d", "day", "days")
 
 
@@ -65,10 +66,10 @@ def parse_duration_ns(text: str | float) -> Ns:
     unit = raw[len(number) :] or "s"
     if unit in _DAYS:
         raise InputError(f"{shown(raw)} is in days: expected a [calendar], which says how long a day is, or hours")
-    if unit not in _DURATION_UNITS:
+    if unit not in TIME_UNITS:
         raise InputError(f"{shown(raw)} has no known unit of time: {expected}")
     try:
-        ns = Decimal(number.strip()) * _DURATION_UNITS[unit]
+        ns = Decimal(number.strip()) * TIME_UNITS[unit]
     except DecimalException:
         raise InputError(f"{shown(raw)} is not a duration: {expected}") from None
     if ns.is_finite() and ns > MOST_NS:

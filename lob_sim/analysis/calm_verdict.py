@@ -20,7 +20,7 @@ from lob_sim.errors import DataError, InputError
 from lob_sim.files import read_ordinary, write_file
 from lob_sim.fingerprint import state_versions
 
-_NOT_THE_MARKET = frozenset({"name", "description", "seed", "horizon", "shocks", "folder"})
+_NOT_THE_MARKET = frozenset({"name", "description", "seed", "horizon", "shocks", "folder", "knobs"})
 _SOURCES = ("lob_sim source", "strategies source")
 
 

@@ -34,6 +34,7 @@ _COMMANDS = {
     "sweep": "sweeping",
     "sweep-report": "sweeping",
     "report": "reporting",
+    "explore": "exploring",
     "list": "listing",
     "show": "listing",
     "copy": "listing",

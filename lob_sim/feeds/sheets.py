@@ -138,7 +138,9 @@ def scenario_of_sheets(
         if rounding:
             notes.append(f"{sheet.row.where}: {sheet.name}: other assets take {_money(rounding)} by rounding")
         groups.append(_group(models[sheet.like], own, sheet, scale))
-    return {**copy.deepcopy(dict(base)), "name": name, "agents": [*groups, *kept]}, notes
+    # Its knobs were made for groups that are gone, and for ranges that these sheets need not lie in.
+    rest = {key: value for key, value in copy.deepcopy(dict(base)).items() if key != "knobs"}
+    return {**rest, "name": name, "agents": [*groups, *kept]}, notes
 
 
 class _Lot(NamedTuple):

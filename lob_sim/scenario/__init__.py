@@ -8,6 +8,7 @@ from lob_sim.scenario.derivative_specs import ClearingSpec, DerivativeSpec, Spon
 from lob_sim.scenario.foreign import without_foreign
 from lob_sim.scenario.inherit import merged
 from lob_sim.scenario.instrument_specs import FairValueSpec, InstrumentSpec, LitSpec, RfqSpec, VenueSpec
+from lob_sim.scenario.knobs import KnobSpec, fitting_knobs, knob_override, knob_value
 from lob_sim.scenario.loading import (
     calendar_in,
     calendar_of,
@@ -42,6 +43,7 @@ __all__ = [
     "FairValueSpec",
     "FileSpec",
     "InstrumentSpec",
+    "KnobSpec",
     "LatencySpec",
     "LitSpec",
     "Outside",
@@ -65,7 +67,10 @@ __all__ = [
     "check_scenario",
     "errors_name",
     "find_scenario",
+    "fitting_knobs",
     "instrument_specs",
+    "knob_override",
+    "knob_value",
     "load_overlay",
     "load_scenario",
     "merged",

@@ -21,6 +21,7 @@ from lob_sim.scenario.calendar_spec import CalendarSpec
 from lob_sim.scenario.checks import check_scenario
 from lob_sim.scenario.inherit import resolve_likes
 from lob_sim.scenario.instrument_specs import InstrumentSpec
+from lob_sim.scenario.knobs import check_knobs
 from lob_sim.scenario.outside import with_checksums
 from lob_sim.scenario.overlays import apply_overlays, load_overlay
 from lob_sim.scenario.overrides import apply_overrides, unreadable
@@ -28,7 +29,7 @@ from lob_sim.scenario.specs import Scenario
 from lob_sim.units import CashUnit, Instrument, Ticks, cash_unit_of, tick_lot_value
 
 _UNSAID = frozenset(
-    {"calendar", "clearing", "derivatives", "files", "overlays", "sponsor", "swaps", "variation_interval"}
+    {"calendar", "clearing", "derivatives", "files", "knobs", "overlays", "sponsor", "swaps", "variation_interval"}
 )
 """Keys that plain data leave out where they are at their default, so that what says nothing of them stays as it was."""
 _PACKAGED = resources.files("lob_sim") / "scenarios"
@@ -50,6 +51,7 @@ def load_scenario(
     """
     path = find_scenario(source)
     raw = read_scenario(path, str(source))
+    check_knobs(raw, f"{source}: ")
     raw["folder"] = str(path.resolve().parent if raw.get("files") else _plugin_folder(path))
     if overlays:
         return changed_scenario(scenario_to_dict(parse_scenario(raw, f"{source}: ")), overlays, overrides, str(source))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lob_sim.convert import DEEPEST, did_you_mean
@@ -82,6 +82,26 @@ def set_path(raw: dict[str, Any], path: str, value: Any, where: str) -> None:
             if isinstance(node, dict) and node.get(key) is None:
                 node[key] = {}
             node = node[key]
+
+
+def value_at(raw: Mapping[str, Any], path: str, where: str) -> Any:
+    """What stands at a dotted path of plain data.
+
+    Raises:
+        ScenarioError: The path leads nowhere.
+    """
+    node: Any = raw
+    parts = path.split(".")
+    for i, part in enumerate(parts):
+        so_far = ".".join(parts[: i + 1])
+        if isinstance(node, list):
+            node = node[_index(node, part, so_far, where)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            near = did_you_mean(part, node) if isinstance(node, dict) else ""
+            raise ScenarioError(f"{so_far} does not exist{near}", where)
+    return node
 
 
 def _index(node: list[Any], part: str, so_far: str, where: str) -> int:

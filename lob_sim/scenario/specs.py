@@ -18,6 +18,7 @@ from lob_sim.scenario.base import Name, Spec, require, require_name
 from lob_sim.scenario.calendar_spec import CalendarSpec
 from lob_sim.scenario.derivative_specs import ClearingSpec, SwapSpec
 from lob_sim.scenario.instrument_specs import InstrumentSpec, VenueSpec
+from lob_sim.scenario.knobs import KnobSpec
 from lob_sim.scenario.notebook_view import scenario_html
 from lob_sim.scenario.outside_specs import FileSpec, ShockSpec
 from lob_sim.units import Duration, format_time
@@ -68,6 +69,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
         switches: Mechanisms that are on.
         fair_value_step: Time between two moves of the fair values' diffusion.
         currency: What money is called where it is shown: ``$``, ``€``, ``EUR``.
+        knobs: Numbers that the explorer offers to turn.
         folder: Folder of the scenario file, where a user's own strategies are looked for; set by the loader.
         overlays: Names of the overlays that it has been changed by, in their order; set by the loader.
     """
@@ -87,6 +89,7 @@ class Scenario(Spec, frozen=True, kw_only=True):
     switches: SwitchSpec = SwitchSpec()
     fair_value_step: Annotated[Duration, msgspec.Meta(gt=0)] = 1_000_000_000
     currency: Annotated[str, msgspec.Meta(min_length=1, max_length=8)] = "$"
+    knobs: list[KnobSpec] = []
     folder: str = ""
     overlays: tuple[str, ...] = ()
 

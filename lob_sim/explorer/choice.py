@@ -1,0 +1,182 @@
+"""What a person has chosen: a scenario, overlays, knobs, a seed; and the command and the file that say the same."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from math import floor, log10
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+
+from lob_sim.scenario import (
+    KnobSpec,
+    Scenario,
+    fitting_knobs,
+    knob_override,
+    load_scenario,
+    packaged_overlays,
+    scenario_to_dict,
+    toml_document,
+)
+from lob_sim.units import TIME_UNITS, exact_text
+
+_STEPS = 200
+_MOST_SEED = 2**53
+"""The largest whole number that a browser holds."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What is to be run.
+
+    Attributes:
+        scenario: A file, or the name of a packaged scenario.
+        overlays: Names of packaged overlays, in their order.
+        values: Where knobs were put, in their units, by path; the others stand where the scenario has them.
+        seed: The seed; None for the scenario's own.
+    """
+
+    scenario: str
+    overlays: tuple[str, ...] = ()
+    values: tuple[tuple[str, Decimal], ...] = ()
+    seed: int | None = None
+
+    def query(self) -> str:
+        """The choice as the query of an address."""
+        pairs = [("scenario", self.scenario), *(("with", name) for name in self.overlays)]
+        pairs += [("set", f"{path}={exact_text(value)}") for path, value in self.values]
+        return urlencode([*pairs, *([("seed", str(self.seed))] if self.seed is not None else [])])
+
+
+class Knob(msgspec.Struct, frozen=True):
+    """A knob as it is shown, in its unit.
+
+    Attributes:
+        spec: What the scenario says of it.
+        own: Where it stands by itself.
+        low: The least; the scenario's, unless it stands below that.
+        high: The most.
+        step: Of its slider.
+        is_whole: Whether it takes whole numbers alone.
+    """
+
+    spec: KnobSpec
+    own: Decimal
+    low: Decimal
+    high: Decimal
+    step: Decimal
+    is_whole: bool
+
+    def put(self, value: float | Decimal) -> Decimal:
+        """The nearest value that it can take."""
+        try:
+            number = min(max(round(Decimal(str(value)), 9), self.low), self.high)
+        except InvalidOperation:
+            return self.own
+        return number.to_integral_value() if self.is_whole else number
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A scenario with the chosen overlays over it, before any knob is turned.
+
+    Attributes:
+        scenario: The scenario.
+        knobs: What can be turned.
+    """
+
+    scenario: Scenario
+    knobs: tuple[Knob, ...]
+
+
+def offer(choice: Choice) -> Offer:
+    """What there is to be turned.
+
+    Raises:
+        ScenarioError: The scenario cannot be read, or an overlay does not fit it.
+    """
+    scenario = load_scenario(choice.scenario, overlays=choice.overlays)
+    found = fitting_knobs(scenario.knobs, scenario_to_dict(scenario))
+    return Offer(scenario, tuple(_knob(spec, own) for spec, own in found))
+
+
+def _knob(spec: KnobSpec, own: Decimal) -> Knob:
+    low, high = (Decimal(str(end)) for end in (spec.low, spec.high))
+    low, high = min(low, own), max(high, own)
+    is_whole = spec.unit not in ("%", *TIME_UNITS) and all(n == n.to_integral_value() for n in (low, high, own))
+    return Knob(spec, own, low, high, _step(float(high - low), is_whole), is_whole)
+
+
+def _step(width: float, is_whole: bool) -> Decimal:
+    """A round number of which some 100 to 200 are the width."""
+    size = floor(log10(width / _STEPS))
+    step = next(Decimal(n).scaleb(size) for n in (1, 2, 5, 10) if float(Decimal(n).scaleb(size)) >= width / _STEPS)
+    return max(step, Decimal(1)) if is_whole else step
+
+
+def overrides_of(choice: Choice, offered: Offer) -> tuple[str, ...]:
+    """The knobs that stand elsewhere than by themselves, as overrides."""
+    chosen = dict(choice.values)
+    put = [(knob, knob.put(chosen[knob.spec.path])) for knob in offered.knobs if knob.spec.path in chosen]
+    return tuple(knob_override(knob.spec, value) for knob, value in put if value != knob.own)
+
+
+def command_of(choice: Choice, overrides: Sequence[str], seed: int) -> str:
+    """The command that runs the same, as a shell takes it."""
+    words = ["lob-sim", "run", "--seed", str(seed)]
+    for overlay in choice.overlays:
+        words += ["--with", overlay]
+    for override in overrides:
+        words += ["--set", override]
+    # A file may be called like an option.
+    return shlex.join([*words, *(["--"] if choice.scenario.startswith("-") else []), choice.scenario])
+
+
+def toml_of(choice: Choice, overrides: Sequence[str], seed: int) -> str:
+    """The scenario file that says the same, whole.
+
+    Raises:
+        ScenarioError: The scenario does not hold with this.
+    """
+    scenario = load_scenario(choice.scenario, overrides, overlays=choice.overlays)
+    plain = {key: value for key, value in scenario_to_dict(scenario).items() if key not in ("folder", "overlays")}
+    told = " ".join(c if c.isprintable() else "?" for c in command_of(choice, overrides, seed).split(" "))
+    return f"# What `{told}` runs.\n{toml_document(_said({**plain, 'seed': seed}))}"
+
+
+def _said(value: Any) -> Any:
+    """Plain data without what is None, which TOML cannot say and a scenario need not."""
+    if isinstance(value, Mapping):
+        return {key: _said(entry) for key, entry in value.items() if entry is not None}
+    return [_said(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def choice_of(query: str, scenarios: Sequence[str]) -> Choice:
+    """The choice that the query of an address makes; what it says amiss is left out.
+
+    Args:
+        query: As :meth:`Choice.query` writes it, or anything.
+        scenarios: What may be chosen, the first where nothing is: no address opens another file.
+    """
+    pairs = parse_qsl(query, max_num_fields=500)
+    scenario = next((value for key, value in pairs if key == "scenario" and value in scenarios), scenarios[0])
+    known = packaged_overlays()
+    overlays = tuple(dict.fromkeys(value for key, value in pairs if key == "with" and value in known))
+    values = {}
+    for key, value in pairs:
+        path, equals, number = value.rpartition("=")
+        if key == "set" and equals and len(number) < 40:
+            try:
+                parsed = Decimal(number)
+            except InvalidOperation:
+                continue
+            if parsed.is_finite() and abs(parsed) < Decimal(10) ** 18:
+                values[path] = parsed
+    seeds = [value for key, value in pairs if key == "seed"]
+    return Choice(scenario, overlays, tuple(values.items()), checked_seed_text(seeds[-1]) if seeds else None)
+
+
+def checked_seed_text(text: str) -> int | None:
+    """A seed that was typed; None if it is none."""
+    return int(text) if text.isdecimal() and len(text) < 17 and int(text) <= _MOST_SEED else None
