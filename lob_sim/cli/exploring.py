@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -34,18 +36,23 @@ def explore_command(
     Ctrl-C ends it, and what still runs.
     """
     need_extra("app", "nicegui", "jinja2")
-    if out.exists() and not out.is_dir():
-        raise InputError("is a file: expected a folder", f"--out {out}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made: {error.strerror}", f"--out {out}") from None
     first = _FIRST if scenario is None else scenario
     load_scenario(first)
     from lob_sim.explorer.server import serve
 
-    def opened(address: str) -> None:
-        echo_lines([address])
-        if show:
-            webbrowser.open(address)
+    with TemporaryDirectory() as own:
 
-    try:
-        serve(list(dict.fromkeys([first, *packaged_scenarios()])), out, port, opened)
-    except KeyboardInterrupt:
-        echo_lines(["closed"], err=True)
+        def opened(address: str) -> None:
+            echo_lines([address])
+            if show:
+                # By way of a file that nobody else can read: a browser's arguments can be read by every user.
+                leads = Path(own) / "explorer.html"
+                leads.write_text(f'<meta http-equiv="refresh" content="0;url={address}">')
+                webbrowser.open(leads.as_uri())
+
+        with suppress(KeyboardInterrupt):
+            serve(list(dict.fromkeys([first, *packaged_scenarios()])), out, port, opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from lob_sim.errors import printable
 from lob_sim.scenario import (
     KnobSpec,
     Scenario,
@@ -23,6 +25,7 @@ from lob_sim.scenario import (
 )
 from lob_sim.units import TIME_UNITS, exact_text
 
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
 _STEPS = 200
 _MOST_SEED = 2**53
 """The largest whole number that a browser holds."""
@@ -115,13 +118,6 @@ def _step(width: float, is_whole: bool) -> Decimal:
     return max(step, Decimal(1)) if is_whole else step
 
 
-def overrides_of(choice: Choice, offered: Offer) -> tuple[str, ...]:
-    """The knobs that stand elsewhere than by themselves, as overrides."""
-    chosen = dict(choice.values)
-    put = [(knob, knob.put(chosen[knob.spec.path])) for knob in offered.knobs if knob.spec.path in chosen]
-    return tuple(knob_override(knob.spec, value) for knob, value in put if value != knob.own)
-
-
 def command_of(choice: Choice, overrides: Sequence[str], seed: int) -> str:
     """The command that runs the same, as a shell takes it."""
     words = ["lob-sim", "run", "--seed", str(seed)]
@@ -133,16 +129,73 @@ def command_of(choice: Choice, overrides: Sequence[str], seed: int) -> str:
     return shlex.join([*words, *(["--"] if choice.scenario.startswith("-") else []), choice.scenario])
 
 
-def toml_of(choice: Choice, overrides: Sequence[str], seed: int) -> str:
-    """The scenario file that says the same, whole.
+class Plan(msgspec.Struct, frozen=True):
+    """All that is known of a run before it begins.
+
+    Attributes:
+        title: The scenario's name.
+        seed: Its seed.
+        overlays: Over it, in their order.
+        overrides: What differs from the scenario with its overlays.
+        changes: The same in words.
+        command: The command that runs the same.
+        toml: The scenario file that says the same, whole.
+        source: A file, or the name of a packaged scenario; empty where that is not known any more.
+    """
+
+    title: str
+    seed: int
+    overlays: tuple[str, ...]
+    overrides: tuple[str, ...]
+    changes: tuple[str, ...]
+    command: str
+    toml: str
+    source: str = ""
+
+
+def planned(choice: Choice, offered: Offer) -> Plan:
+    """What a choice comes to.
+
+    Args:
+        choice: The choice.
+        offered: What it turns.
 
     Raises:
-        ScenarioError: The scenario does not hold with this.
+        ScenarioError: The scenario does not hold with it.
     """
+    chosen = dict(choice.values)
+    put = [(knob, knob.put(chosen[knob.spec.path])) for knob in offered.knobs if knob.spec.path in chosen]
+    moved = [(knob.spec, value) for knob, value in put if value != knob.own]
+    overrides = tuple(knob_override(spec, value) for spec, value in moved)
+    seed = offered.scenario.seed if choice.seed is None else choice.seed
+    command = command_of(choice, overrides, seed)
     scenario = load_scenario(choice.scenario, overrides, overlays=choice.overlays)
-    plain = {key: value for key, value in scenario_to_dict(scenario).items() if key not in ("folder", "overlays")}
-    told = " ".join(c if c.isprintable() else "?" for c in command_of(choice, overrides, seed).split(" "))
-    return f"# What `{told}` runs.\n{toml_document(_said({**plain, 'seed': seed}))}"
+    return Plan(
+        offered.scenario.name,
+        seed,
+        choice.overlays,
+        overrides,
+        tuple(_words(spec, value) for spec, value in moved),
+        command,
+        toml_of(scenario_to_dict(scenario), seed, command),
+        choice.scenario,
+    )
+
+
+def _words(spec: KnobSpec, value: Decimal) -> str:
+    return f"{spec.label} {value.normalize():f}{'' if spec.unit in ('%', '') else ' '}{spec.unit}"
+
+
+def toml_of(plain: Mapping[str, Any], seed: int, command: str) -> str:
+    """A scenario file that says the same as plain data and a seed.
+
+    Args:
+        plain: As from :func:`lob_sim.scenario.scenario_to_dict`.
+        seed: The seed.
+        command: What it stands for, said in its first line.
+    """
+    own = {key: value for key, value in plain.items() if key not in ("folder", "overlays")}
+    return f"# What `{printable(command)}` runs.\n{toml_document(_said({**own, 'seed': seed}))}"
 
 
 def _said(value: Any) -> Any:
@@ -166,13 +219,8 @@ def choice_of(query: str, scenarios: Sequence[str]) -> Choice:
     values = {}
     for key, value in pairs:
         path, equals, number = value.rpartition("=")
-        if key == "set" and equals and len(number) < 40:
-            try:
-                parsed = Decimal(number)
-            except InvalidOperation:
-                continue
-            if parsed.is_finite() and abs(parsed) < Decimal(10) ** 18:
-                values[path] = parsed
+        if key == "set" and equals and _NUMBER.fullmatch(number):
+            values[path] = Decimal(number)
     seeds = [value for key, value in pairs if key == "seed"]
     return Choice(scenario, overlays, tuple(values.items()), checked_seed_text(seeds[-1]) if seeds else None)
 

@@ -34,7 +34,7 @@ class Guard:
     """Hands on to an application only what may come in.
 
     Whoever opens the address with the token gets it as a cookie that no other site's page can send, and is led to the
-    address without it, so that the token stays in no history and no referrer.
+    address without it, which may be read over a shoulder.
 
     Args:
         app: What is guarded.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
@@ -12,10 +13,12 @@ from typing import TypeAlias
 
 import msgspec
 
-from lob_sim.errors import InputError
-from lob_sim.explorer.choice import Choice, command_of, offer, overrides_of, toml_of
+from lob_sim.errors import InputError, LobSimError
+from lob_sim.explorer.choice import Choice, Plan, offer, planned, toml_of
 from lob_sim.explorer.worker import PAGE, Point, Task, Told
 from lob_sim.files import safe_name
+from lob_sim.log import open_run
+from lob_sim.log.manifest import COMPLETE, MANIFEST_NAME
 
 WAITING, RUNNING, WRITING = "waiting", "running", "writing its page"
 DONE, CANCELLED, FAILED = "finished", "cancelled", "failed"
@@ -24,57 +27,39 @@ Hear: TypeAlias = Callable[[Told], None]
 
 
 class Job:
-    """A run that was asked for.
+    """A run that was asked for, or that is kept from an earlier day.
 
     Args:
         number: From 1 on, in the order in which they were asked for.
-        choice: What was chosen.
+        plan: What is known of it.
         folder: Of its log.
 
     Attributes:
         label: What its user calls it.
         state: ``waiting``, ``running``, ``writing its page``, ``finished``, ``cancelled`` or ``failed``.
-        seed: Its seed.
-        title: The scenario's name.
-        overrides: What differs from the scenario with its overlays.
-        changes: The same in words.
         frame: The last look at it.
         points: Its curves so far.
-        ended: What it told when it came to its end: digest and metrics.
+        digest: Of its log, once it has come to its end.
+        metrics: How it came out.
         message: What went wrong.
         version: Grows with every change of it.
-
-    Raises:
-        InputError: What was chosen does not hold.
+        process: Its worker.
     """
 
-    def __init__(self, number: int, choice: Choice, folder: Path) -> None:
-        offered = offer(choice)
+    def __init__(self, number: int, plan: Plan, folder: Path) -> None:
         self.number = number
-        self.choice = choice
+        self.plan = plan
         self.folder = folder
-        self.title = offered.scenario.name
-        self.currency = offered.scenario.currency
-        self.seed = offered.scenario.seed if choice.seed is None else choice.seed
-        self.overrides = overrides_of(choice, offered)
-        self.command = command_of(choice, self.overrides, self.seed)
-        self.toml = toml_of(choice, self.overrides, self.seed)
-        chosen = dict(choice.values)
-        turned = [knob for knob in offered.knobs if knob.spec.path in chosen]
-        moved = [(knob, knob.put(chosen[knob.spec.path])) for knob in turned]
-        self.changes = [
-            f"{knob.spec.label} {value.normalize():f}{'' if knob.spec.unit == '%' else ' '}{knob.spec.unit}".rstrip()
-            for knob, value in moved
-            if value != knob.own
-        ]
         self.label = f"Run {number}"
         self.state = WAITING
         self.frame: Told | None = None
         self.points: list[Point] = []
-        self.ended: Told | None = None
+        self.digest = ""
+        self.metrics: dict[str, float | None] = {}
         self.message = ""
         self.version = 0
         self.process: Process | None = None
+        self._is_cancelled = False
 
     @property
     def is_going(self) -> bool:
@@ -86,9 +71,15 @@ class Job:
         """How much of its simulated time has passed."""
         return 0.0 if self.frame is None else self.frame.at_ns / self.frame.horizon_ns
 
+    @property
+    def page(self) -> Path:
+        """Where its page is, once there is one."""
+        return self.folder / PAGE
+
     def task(self) -> Task:
         """What its worker is asked for."""
-        return Task(str(self.folder), self.choice.scenario, self.choice.overlays, self.overrides, self.seed, self.label)
+        plan = self.plan
+        return Task(str(self.folder), plan.source, plan.overlays, plan.overrides, plan.seed, self.label)
 
     def hear(self, told: Told) -> None:
         """Take in what its worker tells."""
@@ -97,11 +88,22 @@ class Job:
             self.points += told.points
             self.state = RUNNING
         elif told.kind == "page":
-            self.ended, self.state = told, WRITING
+            self.digest, self.metrics, self.state = told.digest, told.metrics, WRITING
+        elif self.digest or told.kind == "done":
+            # The log is whole, whatever has become of its page.
+            self.state, self.message = DONE, told.message
         else:
-            self.state = {"done": DONE, "cancelled": CANCELLED}.get(told.kind, FAILED)
-            self.message = told.message
+            self.state = CANCELLED if told.kind == "cancelled" or self._is_cancelled else FAILED
+            self.message = told.message if self.state == FAILED else ""
         self.version += 1
+
+    def cancel(self) -> None:
+        """End it, if it has not come to its end; what it has logged stays."""
+        self._is_cancelled = True
+        if self.state == WAITING:
+            self.hear(Told("cancelled"))
+        elif self.process is not None and self.process.returncode is None:
+            self.process.terminate()
 
 
 class Jobs:
@@ -122,6 +124,26 @@ class Jobs:
         self._loop: asyncio.Task[None] | None = None
         self._workers: set[Process] = set()
 
+    def find_kept(self) -> None:
+        """Take in the complete runs that an earlier explorer has left in the folder."""
+        for manifest in sorted(self.folder.glob(f"*/{MANIFEST_NAME}")):
+            try:
+                run = open_run(manifest.parent)
+                header = run.header
+                if run.status != COMPLETE or header.branches:
+                    continue
+                command = shlex.join(["lob-sim", "rerun", str(manifest.parent)])
+                plain, seed = header.scenario, header.seed_entropy
+                overlays = tuple(map(str, plain.get("overlays", ())))
+                toml = toml_of(plain, seed, command)
+                plan = Plan(str(plain["name"]), seed, overlays, (), (), command, toml)
+            except (LobSimError, LookupError, TypeError):
+                # Whatever else lies there is nobody's run.
+                continue
+            job = Job(len(self.all) + 1, plan, manifest.parent)
+            job.digest, job.label, job.state = run.digest, manifest.parent.name, DONE
+            self.all.append(job)
+
     def find(self, number: int) -> Job | None:
         """The run of this number, if there is one."""
         return self.all[number - 1] if 0 < number <= len(self.all) else None
@@ -132,19 +154,12 @@ class Jobs:
         Raises:
             InputError: What was chosen does not hold; nothing is to be run then.
         """
-        job = Job(len(self.all) + 1, choice, self.folder)
-        job.folder = self._free(f"{job.title}-seed{job.seed}")
+        plan = planned(choice, offer(choice))
+        job = Job(len(self.all) + 1, plan, self._free(f"{plan.title}-seed{plan.seed}"))
         self.all.append(job)
         if self._loop is None or self._loop.done():
             self._loop = asyncio.create_task(self._run_all())
         return job
-
-    def cancel(self, job: Job) -> None:
-        """End a run that has not come to its end; what it has logged stays."""
-        if job.state == WAITING:
-            job.hear(Told("cancelled"))
-        elif job.process is not None and job.process.returncode is None:
-            job.process.terminate()
 
     async def compare(self, jobs: Sequence[Job]) -> Path:
         """Write the page that puts finished runs side by side.
@@ -194,9 +209,12 @@ class Jobs:
         while (job := next((job for job in self.all if job.state == WAITING), None)) is not None:
             job.state = RUNNING
             job.version += 1
-            await self._work(job.task(), job.hear, job)
+            try:
+                await self._work(job.task(), job.hear, job)
+            except (OSError, ValueError) as error:
+                job.hear(Told("failed", message=f"its process cannot be spoken to: {error}"))
             if job.is_going:
-                job.hear(Told("failed", message="its process ended without a word"))
+                job.hear(Told("failed", message="its process has died; the terminal may say of what"))
 
     async def _work(self, task: Task, hear: Hear, job: Job | None = None) -> None:
         """Let a worker do a task, and hear what it tells until it ends."""
@@ -219,8 +237,3 @@ class Jobs:
             if process.returncode is None:
                 process.terminate()
             self._workers.discard(process)
-
-
-def page_of(job: Job) -> Path:
-    """Where a run's page is."""
-    return job.folder / PAGE

@@ -17,10 +17,8 @@ from lob_sim.explorer.choice import (
     Offer,
     checked_seed_text,
     choice_of,
-    command_of,
     offer,
-    overrides_of,
-    toml_of,
+    planned,
 )
 from lob_sim.explorer.jobs import DONE, Job, Jobs
 from lob_sim.explorer.views import STYLE, clock, curves, ladder, limits_text
@@ -95,7 +93,7 @@ class Tab:
             self._seed = ui.input("seed", value=seed, on_change=self._take_seed).props("outlined dense")
             self._wrong = ui.label().classes("lob-bad").props("role=alert")
             self._start = ui.button("Run", on_click=self._ask).props("unelevated no-caps color=primary")
-            self._start.classes("w-full")
+            self._start.classes("lob-wide")
 
     def _take_scenario(self, event: Any) -> None:
         if event.value in self._scenarios:
@@ -217,9 +215,7 @@ class Tab:
                 return
             with ui.element("div").classes("lob-row"):
                 self._title = _heading("h2", "")
-                self._cancel = ui.button("Cancel", on_click=lambda: self._jobs.cancel(job)).props(
-                    "outline dense no-caps color=negative"
-                )
+                self._cancel = ui.button("Cancel", on_click=job.cancel).props("outline dense no-caps color=negative")
             self._bar = ui.linear_progress(show_value=False).props('instant-feedback aria-label="progress"')
             self._state = ui.label().classes("lob-note").props("role=status")
             self._failure = ui.label().classes("lob-bad")
@@ -228,7 +224,7 @@ class Tab:
 
     def _show(self, job: Job) -> None:
         self._version = job.version
-        self._title.text = f"{job.label}: {printable(job.title)}, seed {job.seed}"
+        self._title.text = f"{job.label}: {printable(job.plan.title)}, seed {job.plan.seed}"
         self._cancel.set_visibility(job.is_going)
         self._bar.value = job.share
         self._failure.text = printable(job.message)
@@ -238,6 +234,9 @@ class Tab:
             said += [f"{clock(frame.at_ns)} of {clock(frame.horizon_ns)}", limits_text(frame)]
         self._state.text = " · ".join(filter(None, said))
         if frame is None:
+            if job.state == DONE:
+                self._bar.value = 1.0
+                self._state.text = "kept from an earlier day: its books and curves are on its page"
             return
         if not self._charts:
             with self._books:
@@ -280,15 +279,17 @@ class Tab:
                 ui.label(job.state)
                 if job is not self._shown:
                     ui.button("Show", on_click=self._shows(job)).props("flat dense no-caps")
-                if job.is_going:
-                    ui.button("Cancel", on_click=lambda: self._jobs.cancel(job)).props("flat dense no-caps")
-                if job.state == DONE:
+                if job.is_going and job is not self._shown:
+                    ui.button("Cancel", on_click=job.cancel).props("flat dense no-caps")
+                if job.state == DONE and job.page.is_file():
                     ui.link("Page", f"/runs/{quote(job.folder.name)}/{PAGE}", new_tab=True)
-            what = [printable(job.title), f"seed {job.seed}", *map(printable, (*job.choice.overlays, *job.changes))]
+            plan = job.plan
+            what = [printable(plan.title), f"seed {plan.seed}", *map(printable, (*plan.overlays, *plan.changes))]
             ui.label(" · ".join(what)).classes("lob-note")
-            if job.ended is not None:
-                ui.label(outcome(job.ended.metrics)).classes("lob-note")
-                ui.label(f"digest {job.ended.digest[:16]}").classes("lob-note")
+            if job.metrics:
+                ui.label(outcome(job.metrics)).classes("lob-note")
+            if job.digest:
+                ui.label(f"digest {job.digest[:16]}").classes("lob-note")
 
     def _marks(self, job: Job) -> Callable[[Any], None]:
         def mark(event: Any) -> None:
@@ -333,16 +334,16 @@ class Tab:
             job = self._shown
             if job is not None:
                 _heading("h2", "Reproduce what is shown")
-                self._build_text(job.command, job.toml)
+                self._build_text(job.plan.command, job.plan.toml)
                 ui.link("Download the TOML", f"/runs/{quote(job.folder.name)}/scenario.toml")
             elif self._offered is not None:
                 _heading("h2", "What Run will run")
-                seed = self._offered.scenario.seed if self._choice.seed is None else self._choice.seed
-                overrides = overrides_of(self._choice, self._offered)
                 try:
-                    self._build_text(command_of(self._choice, overrides, seed), toml_of(self._choice, overrides, seed))
+                    plan = planned(self._choice, self._offered)
                 except LobSimError as error:
                     ui.label(printable(str(error))).classes("lob-bad")
+                else:
+                    self._build_text(plan.command, plan.toml)
 
     def _build_text(self, command: str, toml: str) -> None:
         with ui.element("div").classes("lob-text").mark("command"):

@@ -15,7 +15,7 @@ from nicegui import ui
 
 from lob_sim.errors import InputError
 from lob_sim.explorer.guard import Guard
-from lob_sim.explorer.jobs import Job, Jobs, page_of
+from lob_sim.explorer.jobs import Job, Jobs
 from lob_sim.explorer.page import Tab
 from lob_sim.explorer.worker import PAGE
 
@@ -49,6 +49,7 @@ async def _serve(
     port = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
     jobs = Jobs(folder)
+    jobs.find_kept()
     app = application(jobs, scenarios)
     config = uvicorn.Config(
         Guard(app, token, port), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S
@@ -81,13 +82,13 @@ def application(jobs: Jobs, scenarios: Sequence[str]) -> FastAPI:
 
     @app.get(f"/runs/{{folder}}/{PAGE}")
     def report(folder: str) -> Response:
-        return _page(page_of(job_of(folder)))
+        return _page(job_of(folder).page)
 
     @app.get("/runs/{folder}/scenario.toml")
     def scenario(folder: str) -> Response:
         job = job_of(folder)
         headers = {"content-disposition": 'attachment; filename="scenario.toml"', "cache-control": "no-store"}
-        return PlainTextResponse(job.toml, headers=headers)
+        return PlainTextResponse(job.plan.toml, headers=headers)
 
     @app.get("/runs/{name}")
     def comparison(name: str) -> Response:

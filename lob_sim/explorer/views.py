@@ -37,7 +37,9 @@ body { background: var(--bg) !important; color: var(--fg); font-family: system-u
 .lob-books { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px; }
 .lob-charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 12px; }
 .lob-chart { height: 190px; width: 100%; min-width: 0; }
-.lob-card > button { align-self: flex-start; }
+.lob-card > button { align-self: flex-start; } .lob-card > button.lob-wide { align-self: stretch; }
+@media (prefers-color-scheme: dark) { body { --q-primary: #6cb8e8 !important; --q-negative: #ff8a80 !important; }
+  .q-btn.bg-primary { color: #0b1620 !important; } .lob a { color: #8cc8f0; } }
 table.ladder { border-collapse: collapse; width: 100%; font-size: .8rem; font-variant-numeric: tabular-nums; }
 .ladder caption { text-align: left; font-weight: 600; padding-bottom: 4px; overflow-wrap: anywhere; }
 .ladder td { padding: 1px 6px; height: 1.35em; } .ladder td.price { width: 6em; text-align: right; }

@@ -79,7 +79,7 @@ def knob_value(knob: KnobSpec, raw: Mapping[str, Any], where: str = "knob") -> D
         ScenarioError: Its path leads to nothing, or to something else than a number, or its unit is of another kind.
     """
     there = value_at(raw, knob.path, f"{where}.path")
-    if isinstance(there, str) and there.strip()[-1:].isalpha():
+    if isinstance(there, str) and there[:1].isdecimal() and there[-1:].isalpha():
         if knob.unit not in TIME_UNITS:
             expected = f"expected a unit of time ({', '.join(TIME_UNITS)}), because a duration stands at {knob.path}"
             raise ScenarioError(f"{expected}, got {shown(knob.unit)}", f"{where}.unit")
