@@ -78,7 +78,7 @@ class Knob(msgspec.Struct, frozen=True):
             number = min(max(round(Decimal(str(value)), 9), self.low), self.high)
         except InvalidOperation:
             return self.own
-        return number.to_integral_value() if self.is_whole else number
+        return number.to_integral_value() if self.is_whole else Decimal(f"{number.normalize():f}")
 
 
 class Offer(msgspec.Struct, frozen=True):

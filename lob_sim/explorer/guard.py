@@ -86,7 +86,20 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
-        await self.app(scope, receive, send_guarded)
+        has_left = False
+
+        async def receive_noting() -> MutableMapping[str, Any]:
+            nonlocal has_left
+            message = await receive()
+            has_left = has_left or message["type"] == "http.disconnect"
+            return message
+
+        try:
+            await self.app(scope, receive_noting, send_guarded)
+        except RuntimeError:
+            # Nothing is wrong with an answer that nobody waited for: a tab that was closed, or the explorer's end.
+            if not has_left:
+                raise
 
     async def _say(self, send: Send, status: int, text: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         about = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(text)).encode())]

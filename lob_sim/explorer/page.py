@@ -26,6 +26,8 @@ from lob_sim.explorer.worker import LEVELS, PAGE
 from lob_sim.scenario import load_overlay, packaged_overlays
 
 _LOOK_S = 0.3
+_SHORT_UNIT = 6
+"""Characters for which there is room behind a number."""
 
 
 class Tab:
@@ -55,7 +57,7 @@ class Tab:
     def build(self) -> None:
         """Put everything on the page."""
         ui.add_css(STYLE)
-        ui.colors(primary="#1769a0", negative="#b3261e")
+        ui.colors(primary="#1769a0")
         ui.page_title("lob_sim explorer")
         with ui.element("main").classes("lob"):
             _heading("h1", "lob_sim explorer")
@@ -149,10 +151,11 @@ class Tab:
         now = knob.put(chosen[knob.spec.path]) if knob.spec.path in chosen else knob.own
         low, high, step = float(knob.low), float(knob.high), float(knob.step)
         with ui.element("div").classes("lob-knob"):
-            ui.label(printable(knob.spec.label))
+            unit, is_short = printable(knob.spec.unit), len(knob.spec.unit) <= _SHORT_UNIT
+            ui.label(printable(knob.spec.label) + ("" if is_short else f" ({unit})"))
             slider = ui.slider(min=low, max=high, step=step, value=float(now))
             slider.props["aria-label"] = printable(knob.spec.label)
-            number = ui.number(value=float(now), min=low, max=high, step=step, suffix=printable(knob.spec.unit))
+            number = ui.number(value=float(now), min=low, max=high, step=step, suffix=unit if is_short else None)
             number.props("outlined dense hide-bottom-space")
             number.props["aria-label"] = printable(knob.spec.label)
 
@@ -215,7 +218,7 @@ class Tab:
                 return
             with ui.element("div").classes("lob-row"):
                 self._title = _heading("h2", "")
-                self._cancel = ui.button("Cancel", on_click=job.cancel).props("outline dense no-caps color=negative")
+                self._cancel = _quiet("Cancel", job.cancel, "outline").classes("lob-stop")
             self._bar = ui.linear_progress(show_value=False).props('instant-feedback aria-label="progress"')
             self._state = ui.label().classes("lob-note").props("role=status")
             self._failure = ui.label().classes("lob-bad")
@@ -278,9 +281,9 @@ class Tab:
                 ] = f"name of run {job.number}"
                 ui.label(job.state)
                 if job is not self._shown:
-                    ui.button("Show", on_click=self._shows(job)).props("flat dense no-caps")
+                    _quiet("Show", self._shows(job))
                 if job.is_going and job is not self._shown:
-                    ui.button("Cancel", on_click=job.cancel).props("flat dense no-caps")
+                    _quiet("Cancel", job.cancel)
                 if job.state == DONE and job.page.is_file():
                     ui.link("Page", f"/runs/{quote(job.folder.name)}/{PAGE}", new_tab=True)
             plan = job.plan
@@ -348,7 +351,7 @@ class Tab:
     def _build_text(self, command: str, toml: str) -> None:
         with ui.element("div").classes("lob-text").mark("command"):
             ui.label(printable(command))
-        ui.button("Copy the command", on_click=lambda: ui.clipboard.write(command)).props("flat dense no-caps")
+        _quiet("Copy the command", lambda: ui.clipboard.write(command))
         with ui.expansion("The scenario as TOML").classes("w-full"), ui.element("div").classes("lob-text lob-file"):
             ui.label(toml)
 
@@ -370,3 +373,8 @@ def outcome(metrics: dict[str, float | None]) -> str:
 def _heading(tag: str, text: str) -> Any:
     with ui.element(tag):
         return ui.label(text)
+
+
+def _quiet(text: str, act: Callable[[], Any], kind: str = "flat") -> ui.button:
+    """A button in the colour of links: a colour of the library's own would be the same in the dark."""
+    return ui.button(text, on_click=act, color=None).props(f"{kind} dense no-caps").classes("lob-quiet")

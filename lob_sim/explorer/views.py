@@ -14,9 +14,9 @@ _SERIES = (("middle of the book", "#2f8fd0"), ("fair value", "#d9772b"))
 
 STYLE = """
 :root { color-scheme: light dark; --fg: #1b1f27; --muted: #596273; --panel: #fff; --line: #d5dae2; --bg: #f6f7f9;
-  --bid: #d3e6f3; --ask: #f8e0cc; --bad: #b3261e; }
+  --bid: #d3e6f3; --ask: #f8e0cc; --bad: #b3261e; --link: #1769a0; }
 @media (prefers-color-scheme: dark) { :root { --fg: #e6e9ef; --muted: #a3adbd; --panel: #1a1f28; --line: #333b49;
-  --bg: #12151b; --bid: #1f3a4d; --ask: #4a3321; --bad: #ff8a80; } }
+  --bg: #12151b; --bid: #1f3a4d; --ask: #4a3321; --bad: #ff8a80; --link: #8cc8f0; } }
 body { background: var(--bg) !important; color: var(--fg); font-family: system-ui, sans-serif; }
 .nicegui-content { padding: 0; display: block; }
 .lob { max-width: 1240px; margin: 0 auto; padding: 12px 16px 48px; display: grid; gap: 16px;
@@ -38,8 +38,8 @@ body { background: var(--bg) !important; color: var(--fg); font-family: system-u
 .lob-charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 12px; }
 .lob-chart { height: 190px; width: 100%; min-width: 0; }
 .lob-card > button { align-self: flex-start; } .lob-card > button.lob-wide { align-self: stretch; }
-@media (prefers-color-scheme: dark) { body { --q-primary: #6cb8e8 !important; --q-negative: #ff8a80 !important; }
-  .q-btn.bg-primary { color: #0b1620 !important; } .lob a { color: #8cc8f0; } }
+.lob-quiet, .lob a { color: var(--link); } .lob-stop { color: var(--bad); }
+@media (prefers-color-scheme: dark) { body { --q-primary: #2474ab !important; } }
 table.ladder { border-collapse: collapse; width: 100%; font-size: .8rem; font-variant-numeric: tabular-nums; }
 .ladder caption { text-align: left; font-weight: 600; padding-bottom: 4px; overflow-wrap: anywhere; }
 .ladder td { padding: 1px 6px; height: 1.35em; } .ladder td.price { width: 6em; text-align: right; }
