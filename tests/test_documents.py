@@ -46,6 +46,7 @@ NOT_RUN = (
     "lob-sim sweep-report out/dealers",
     "lob-sim sweep dealer_market --over ...",
     "lob-sim report RUN --out page.html --open",
+    "lob-sim explore",
 )
 # Shorter, but the same: what is replaced in a line before it is run.
 SHORTER = (

@@ -23,8 +23,8 @@ class KnobSpec(Spec, frozen=True, kw_only=True):
     Attributes:
         path: Where the number stands, as in an override: ``shocks.0.size``. The file must say it.
         label: What it is called, in words.
-        low: The least that can be chosen, in the unit.
-        high: The most.
+        low (its unit): The least that can be chosen.
+        high (its unit): The most.
         unit: What is shown behind the number. A unit of time (``ns``, ``us``, ``ms``, ``s``, ``min``, ``h``) where a
             duration stands there, and only there; with ``%`` a fraction is shown times a hundred; else any text.
     """

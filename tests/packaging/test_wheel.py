@@ -86,7 +86,7 @@ def test_what_the_core_needs(wheel: Path) -> None:
     assert names == {"simpy", "numpy", "sortedcontainers", "pandas", "msgspec", "pyarrow", "typer", "rich"}
     (distribution,) = metadata.distributions(path=[str(wheel)])
     extras = set(distribution.metadata.get_all("Provides-Extra") or ())
-    assert extras == {"report", "sweep", "cluster", "data", "rl", "all", "bench", "docs", "test"}
+    assert extras == {"report", "sweep", "cluster", "data", "rl", "app", "all", "bench", "docs", "test"}
 
 
 def test_nothing_lies_beside_the_package(core: Environment, tmp_path: Path) -> None:
@@ -129,6 +129,7 @@ def test_the_core_runs_checks_replays_exports_lists_and_compares(core: Environme
     [
         (("figures", "run", "--out", "new"), "report"),
         (("report", "run", "--out", "new"), "report"),
+        (("explore", "--out", "new"), "app"),
         (("sweep", "dealer_market", "--over", "seed=1,2", "--out", "new"), "sweep"),
     ],
 )
