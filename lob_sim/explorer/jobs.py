@@ -23,6 +23,8 @@ from lob_sim.log.manifest import COMPLETE, MANIFEST_NAME
 WAITING, RUNNING, WRITING = "waiting", "running", "writing its page"
 DONE, CANCELLED, FAILED = "finished", "cancelled", "failed"
 _LONGEST_LINE = 1 << 24
+PATIENCE_S = 5.0
+"""How long a worker that was told to end may take over it."""
 Hear: TypeAlias = Callable[[Told], None]
 
 
@@ -98,12 +100,18 @@ class Job:
         self.version += 1
 
     def cancel(self) -> None:
-        """End it, if it has not come to its end; what it has logged stays."""
+        """End it, if it has not come to its end; what it has logged stays. To be called in the event loop."""
         self._is_cancelled = True
         if self.state == WAITING:
             self.hear(Told("cancelled"))
         elif self.process is not None and self.process.returncode is None:
             self.process.terminate()
+            asyncio.get_running_loop().call_later(PATIENCE_S, self._kill)
+
+    def _kill(self) -> None:
+        """End what does not let itself be ended, such as a strategy that catches everything."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
 
 
 class Jobs:
@@ -192,8 +200,10 @@ class Jobs:
             with suppress(ProcessLookupError):
                 process.terminate()
         for process in list(self._workers):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 5)
+            try:
+                await asyncio.wait_for(process.wait(), PATIENCE_S)
+            except TimeoutError:
+                process.kill()
 
     def _free(self, name: str, ending: str = "") -> Path:
         """A file or folder of this name that neither is there nor has been promised."""

@@ -51,6 +51,7 @@ class Tab:
         self._marked: set[int] = set()
         self._seen: Any = None
         self._listed: Any = None
+        self._told: Any = None
         self._charts: list[ui.echart] = []
         self._ladders: list[ui.html] = []
 
@@ -178,7 +179,6 @@ class Tab:
         if self._shown is not None:
             query += f"&run={self._shown.number}"
         ui.navigate.history.replace(f"/?{query}")
-        self._listed = None
 
     def _ask(self) -> None:
         try:
@@ -189,6 +189,8 @@ class Tab:
         self._wrong.text = ""
         self._keep()
         self._look()
+        # On a narrow screen it lies below.
+        ui.run_javascript(f"getHtmlElement({self._watch.id}).scrollIntoView({{block: 'nearest'}})")
 
     # --- watching -------------------------------------------------------------------------------------------
     def _look(self) -> None:
@@ -205,6 +207,9 @@ class Tab:
         if listed != self._listed:
             self._listed = listed
             self._build_runs()
+        told = self._choice if job is None else job.number
+        if told != self._told:
+            self._told = told
             self._build_again()
 
     def _build_watch(self, job: Job | None) -> None:

@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_helpers import PROGRAMS, comes_true, cut_off, find_browser, launched
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect
 
 from lob_sim import open_run
+from lob_sim.explorer.page import outcome
+from lob_sim.report.headline import metrics_of
 from lob_sim.scenario import packaged_scenarios
 
 needs_browser = pytest.mark.skipif(
@@ -71,11 +73,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / FILE).write_text(text, encoding="utf-8")
     words = [sys.executable, "-m", "lob_sim.cli", "explore", FILE, "--out", "kept"]
     env = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
-    with subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, text=True) as process:
+    complaints = folder / "stderr"
+    with (
+        complaints.open("w") as stderr,
+        subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
         assert process.stdout is not None
         yield Served(process.stdout.readline().strip(), folder)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+    assert complaints.read_text() == ""
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +111,13 @@ class Tabs:
         page = self.context.new_page()
         page.on("console", lambda said: self._hear(said.type, said.text))
         page.on("pageerror", lambda error: self._hear("error", str(error)))
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
         page.goto(path or self._served.address)
         return page
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _hear(self, kind: str, text: str) -> None:
         if kind in ("error", "warning", "assert"):
@@ -166,6 +177,7 @@ def test_from_a_choice_to_a_run_whose_command_gives_the_digest_that_is_shown(tab
     newest = max(served.runs.iterdir(), key=lambda folder: folder.stat().st_mtime)
     run = open_run(newest)
     assert page.get_by_text(f"digest {run.digest[:16]}").is_visible()
+    assert page.get_by_text(outcome(metrics_of(run))).is_visible()
     # The books are those of the log.
     for instrument in run.header.instruments:
         book = run.book(instrument.name, at="3min")

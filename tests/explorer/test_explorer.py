@@ -18,7 +18,7 @@ from lob_sim.errors import ScenarioError
 from lob_sim.explorer.choice import Choice, choice_of, command_of, offer, planned
 from lob_sim.explorer.jobs import CANCELLED, DONE, FAILED, Job, Jobs
 from lob_sim.explorer.views import ladder
-from lob_sim.explorer.worker import BookFrame
+from lob_sim.explorer.worker import LEVELS, BookFrame, Task, Told
 from lob_sim.scenario import packaged_scenarios, parse_scenario
 
 SHORT = ("horizon", Decimal(2))
@@ -26,13 +26,18 @@ FOUR = ("agents.dealer.count", Decimal(4))
 NAMES = ["dealer_market", "whole_system"]
 
 
-async def ends(job: Job) -> None:
-    """Wait until a run has come to its end."""
+async def until(job: Job, holds: Callable[[], bool]) -> None:
+    """Wait until something is true of a run."""
     for _ in range(1200):
-        if not job.is_going:
+        if holds():
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{job.state} after a minute")
+
+
+async def ends(job: Job) -> None:
+    """Wait until a run has come to its end."""
+    await until(job, lambda: not job.is_going)
 
 
 def explored(folder: Path, do: Callable[[Jobs], Awaitable[None]]) -> Jobs:
@@ -95,8 +100,7 @@ def test_a_run_can_be_ended_and_the_next_one_goes_on(tmp_path: Path) -> None:
         long = jobs.ask(Choice("whole_system"))
         waiting = jobs.ask(Choice("dealer_market"))
         short = jobs.ask(Choice("dealer_market", (), (SHORT,)))
-        while long.share == 0:
-            await asyncio.sleep(0.02)
+        await until(long, lambda: long.share > 0)
         waiting.cancel()
         long.cancel()
         await ends(long)
@@ -114,8 +118,7 @@ def test_a_run_can_be_ended_and_the_next_one_goes_on(tmp_path: Path) -> None:
 def test_closing_ends_what_runs(tmp_path: Path) -> None:
     async def do(jobs: Jobs) -> None:
         job = jobs.ask(Choice("whole_system"))
-        while job.frame is None:
-            await asyncio.sleep(0.02)
+        await until(job, lambda: job.frame is not None)
 
     (job,) = explored(tmp_path, do).all
     assert job.process is not None
@@ -153,6 +156,58 @@ def test_a_strategy_that_fails_or_kills_its_process_is_told_and_harms_nobody(tmp
     assert (raises.state, dies.state, prints.state) == (FAILED, FAILED, DONE)
     assert "ValueError: alas" in raises.message
     assert "its process has died" in dies.message
+
+
+def test_a_strategy_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lob_sim.explorer.jobs.PATIENCE_S", 0.5)
+    code = "from strategies.buy_and_hold import BuyAndHold\nimport time\n\n\nclass Deaf(BuyAndHold):\n"
+    code += "    def on_start(self, ctx):\n        ctx.wake_in(1)\n\n    def on_wake(self, ctx, tag):\n"
+    code += "        while True:\n            try:\n                time.sleep(9)\n            except BaseException:\n"
+    code += "                pass\n"
+    (tmp_path / "deaf.py").write_text(code)
+    text = packaged_scenarios()["dealer_market"].read_text(encoding="utf-8")
+    (tmp_path / "deaf.toml").write_text(text.replace("strategies.value_investor:ValueInvestor", "deaf:Deaf"))
+
+    async def do(jobs: Jobs) -> None:
+        job = jobs.ask(Choice(str(tmp_path / "deaf.toml")))
+        await until(job, lambda: job.frame is not None)
+        await asyncio.sleep(0.5)
+        job.cancel()
+        await ends(job)
+
+    (job,) = explored(tmp_path / "kept", do).all
+    assert job.state == CANCELLED
+
+
+def test_the_books_that_are_watched_are_those_of_the_log(tmp_path: Path) -> None:
+    frames: list[Told] = []
+
+    class Listening(Jobs):
+        async def _work(self, task: Task, hear: Callable[[Told], None], job: Job | None = None) -> None:
+            def note(told: Told) -> None:
+                frames.append(told)
+                hear(told)
+
+            await super()._work(task, note, job)
+
+    jobs = Listening(tmp_path)
+
+    async def do() -> None:
+        await ends(jobs.ask(Choice("dealer_market", (), (("horizon", Decimal(8)),))))
+        await jobs.close()
+
+    asyncio.run(do())
+    log = open_run(jobs.all[0].folder)
+    looked = [told for told in frames if told.kind == "frame" and told.at_ns > 0]
+    assert len(looked) > 1
+    for told in looked:
+        for instrument, shown in zip(log.header.instruments, told.books, strict=True):
+            assert shown.name == instrument.name
+            # A log says what is after everything that happened at an instant, a look what is before it.
+            book = log.book(instrument.name, at=told.at_ns - 1)
+            for levels, seen in ((book.bids, shown.bids), (book.asks, shown.asks)):
+                logged = [(round(instrument.price(ticks), shown.decimals), lots) for ticks, lots, _ in levels[:LEVELS]]
+                assert list(seen) == logged
 
 
 def test_finished_runs_are_compared_and_found_again_another_day(tmp_path: Path) -> None:
