@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from lob_sim.errors import printable
+from lob_sim.errors import ScenarioError, printable
 from lob_sim.scenario import (
     KnobSpec,
     Scenario,
@@ -20,12 +20,14 @@ from lob_sim.scenario import (
     knob_override,
     load_scenario,
     packaged_overlays,
+    parse_scenario,
     scenario_to_dict,
     toml_document,
 )
 from lob_sim.units import TIME_UNITS, exact_text
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
+_NANOSECONDS = re.compile(r"[0-9]{1,19}ns")
 _STEPS = 200
 _MOST_SEED = 2**53
 """The largest whole number that a browser holds."""
@@ -195,7 +197,11 @@ def toml_of(plain: Mapping[str, Any], seed: int, command: str) -> str:
         command: What it stands for, said in its first line.
     """
     own = {key: value for key, value in plain.items() if key not in ("folder", "overlays")}
-    return f"# What `{printable(command)}` runs.\n{toml_document(_said({**own, 'seed': seed}))}"
+    said = _said({**own, "seed": seed})
+    readable = _readable(said)
+    if not _is_same(readable, said):
+        readable = said
+    return f"# What `{printable(command)}` runs.\n{toml_document(readable)}"
 
 
 def _said(value: Any) -> Any:
@@ -203,6 +209,27 @@ def _said(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _said(entry) for key, entry in value.items() if entry is not None}
     return [_said(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _is_same(readable: Any, said: Any) -> bool:
+    """Whether two ways to write a scenario say the same: what looks like a duration may be somebody's name."""
+    try:
+        return scenario_to_dict(parse_scenario(readable)) == scenario_to_dict(parse_scenario(said))
+    except ScenarioError:
+        return False
+
+
+def _readable(value: Any) -> Any:
+    """Plain data with durations in the largest unit of which they are a whole number."""
+    if isinstance(value, Mapping):
+        return {key: _readable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_readable(entry) for entry in value]
+    if not isinstance(value, str) or not _NANOSECONDS.fullmatch(value):
+        return value
+    ns = int(value[:-2])
+    unit, size = max(((u, n) for u, n in TIME_UNITS.items() if ns % n == 0), key=lambda pair: pair[1])
+    return f"{ns // size}{unit}" if ns else "0s"
 
 
 def choice_of(query: str, scenarios: Sequence[str]) -> Choice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -281,7 +281,7 @@ class Tab:
                 if job.state == DONE:
                     box = ui.checkbox(value=job.number in self._marked, on_change=self._marks(job)).props("dense")
                     box.props["aria-label"] = f"compare run {job.number}"
-                ui.input(value=job.label, on_change=self._renames(job)).props("dense borderless maxlength=60").props[
+                ui.input(value=job.label, on_change=self._renames(job)).props("dense maxlength=60").props[
                     "aria-label"
                 ] = f"name of run {job.number}"
                 ui.label(job.state)
@@ -361,7 +361,7 @@ class Tab:
             ui.label(toml)
 
 
-def outcome(metrics: dict[str, float | None]) -> str:
+def outcome(metrics: Mapping[str, float | None]) -> str:
     """How a run came out, in a line."""
 
     def said(name: str, form: str, factor: float = 1.0) -> str:

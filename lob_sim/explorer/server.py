@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -68,6 +69,8 @@ async def _serve(
 
 def application(jobs: Jobs, scenarios: Sequence[str]) -> FastAPI:
     """The application behind the guard: the page of a tab, and the files of runs."""
+    # A terminal is told of what is wrong, and not of what somebody has asked for in vain.
+    logging.getLogger("nicegui").setLevel(logging.ERROR)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @ui.page("/")

@@ -88,6 +88,14 @@ def test_the_file_that_is_shown_is_the_scenario(name: str, tmp_path: Path) -> No
     assert parse_scenario({**_plain(shown), "folder": offered.scenario.folder}) == offered.scenario
 
 
+def test_durations_of_the_file_are_for_people_and_names_stay_names(tmp_path: Path) -> None:
+    text = packaged_scenarios()["dealer_market"].read_text(encoding="utf-8").replace("treasury", "60000000000ns")
+    (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
+    for source, said in (("dealer_market", 'horizon = "30min"'), (str(tmp_path / "odd.toml"), '"60000000000ns"')):
+        offered = offer(Choice(source))
+        assert said in planned(Choice(source), offered).toml
+
+
 def _plain(scenario: object) -> dict[str, object]:
     from lob_sim.scenario import Scenario, scenario_to_dict
 
