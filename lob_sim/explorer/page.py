@@ -80,7 +80,7 @@ class Tab:
             names = {name: printable(name) for name in self._scenarios}
             ui.select(names, label="scenario", value=self._choice.scenario, on_change=self._take_scenario).props(
                 "outlined dense"
-            ).mark("scenario")
+            )
             self._description = ui.label().classes("lob-note")
             ui.select(
                 list(known),
@@ -88,7 +88,7 @@ class Tab:
                 value=list(self._choice.overlays),
                 multiple=True,
                 on_change=self._take_overlays,
-            ).props("outlined dense use-chips").mark("overlays")
+            ).props("outlined dense use-chips")
             self._overlay_notes = ui.element("div").classes("lob-note")
             self._known = known
             self._knobs = ui.element("div")
@@ -354,7 +354,7 @@ class Tab:
                     self._build_text(plan.command, plan.toml)
 
     def _build_text(self, command: str, toml: str) -> None:
-        with ui.element("div").classes("lob-text").mark("command"):
+        with ui.element("div").classes("lob-text"):
             ui.label(printable(command))
         _quiet("Copy the command", lambda: ui.clipboard.write(command))
         with ui.expansion("The scenario as TOML").classes("w-full"), ui.element("div").classes("lob-text lob-file"):
