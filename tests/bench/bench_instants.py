@@ -22,7 +22,9 @@ from tests.bench.bench_simulation import row
 ROUNDS = 3
 FLAGSHIP = "experiments/whole_system.toml"
 POLICIES = {
-    "dealer_market": {str(half): [f"agents.market_maker.params.half_spread_ticks={half}"] for half in (2, 3, 4, 6, 8)},
+    "dealer_market": {
+        str(half): [f"agents.market_maker.params.lit_policy.half_spread_ticks={half}"] for half in (2, 3, 4, 6, 8)
+    },
     # Most of a crisis comes after a quarter of its horizon, and nothing can be saved of that.
     FLAGSHIP: {
         "none": [],

@@ -177,7 +177,7 @@ def test_from_a_choice_to_a_run_whose_command_gives_the_digest_that_is_shown(tab
     newest = max(served.runs.iterdir(), key=lambda folder: folder.stat().st_mtime)
     run = open_run(newest)
     assert page.get_by_text(f"digest {run.digest[:16]}").is_visible()
-    assert page.get_by_text(outcome(metrics_of(run))).is_visible()
+    assert page.get_by_text(outcome(dict(metrics_of(run)))).is_visible()
     # The books are those of the log.
     for instrument in run.header.instruments:
         book = run.book(instrument.name, at="3min")

@@ -31,9 +31,11 @@ from lob_sim.report.static_style import paper_style, save
 
 
 def measures() -> dict[str, Callable[..., Any]]:
-    """All public functions of the package, by module and name."""
+    """All public functions of the package that measure tables, by module and name; verdicts are read from files."""
     found: dict[str, Callable[..., Any]] = {}
     for entry in pkgutil.iter_modules(lob_sim.analysis.__path__):
+        if entry.name == "calm_verdict":
+            continue
         module = importlib.import_module(f"lob_sim.analysis.{entry.name}")
         for name, function in vars(module).items():
             if inspect.isfunction(function) and function.__module__ == module.__name__ and name[0] != "_":
