@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from experiments.spiral import cells, figures
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from experiments.spiral.complements import Mapped, draw_map
+from experiments.spiral.measure import threshold_metrics
 from experiments.spiral.threshold import (
     FEW,
     MANY,
@@ -25,11 +27,14 @@ from experiments.spiral.threshold import (
     draw_curves,
     midpoints,
     shifts_by_definition,
+    spared_instrument,
     threshold_rows,
     told_shift,
 )
+from experiments.validation.fingerprint import fingerprint
 from lob_sim.errors import DataError, InputError
 from lob_sim.files import write_file
+from lob_sim.log import Run
 from lob_sim.running import run
 from lob_sim.sweep import Estimate
 
@@ -71,11 +76,39 @@ def heading(found: Spirals) -> str:
     )
 
 
-def draw_median_seed(path: Path, found: Spirals) -> None:
-    """Draw the seed that is the median with everything on: the same crisis in three cells."""
+def median_runs(found: Spirals) -> dict[str, Run]:
+    """The seed that is the median with everything on: the same crisis in three cells."""
     four = cells.factorial(cells.flagship())
-    drawn = {title(found, cell): run(four[cell], found.median_seed()) for cell in DRAWN}
-    figures.crises(path, drawn, heading(found))
+    return {cell: run(four[cell], found.median_seed()) for cell in DRAWN}
+
+
+def draw_median_seed(path: Path, found: Spirals, runs: Mapping[str, Run]) -> None:
+    """Draw what :func:`median_runs` gave."""
+    figures.crises(path, {title(found, cell): one for cell, one in runs.items()}, heading(found))
+
+
+def confirmed(found: Spirals, runs: Mapping[str, Run]) -> Spirals:
+    """The record under the present program's name, where that gives the worst prices that are kept, digit for digit.
+
+    The runs asked are those of the picture: what changes a crisis changes them.
+
+    Args:
+        found: What is kept.
+        runs: From :func:`median_runs`.
+
+    Raises:
+        DataError: The size of the scenario's own shock is not among those kept, or a price is another one.
+    """
+    spared, place = spared_instrument(cells.flagship()), found.median_seed() - found.first_seed
+    if found.at_pct not in found.sizes:
+        raise DataError(f"has no runs at the scenario's own shock, {found.at_pct:g}%: {PUBLISH} makes them", RECORD)
+    size = found.sizes.index(found.at_pct)
+    for cell, one in runs.items():
+        kept, now = found.worst_pct[cell][size][place], threshold_metrics(one)[f"worst_pct.{spared}"]
+        if round(now, 6) != round(kept, 6):
+            told = f"{cell}, seed {found.median_seed()}: {now:.6f}% below value is {kept:.6f}% in the record"
+            raise DataError(f"is of another program ({told}): {PUBLISH} makes it anew", RECORD)
+    return msgspec.structs.replace(found, program=fingerprint(cells.__name__))
 
 
 def title(found: Spirals, cell: str) -> str:
@@ -169,8 +202,17 @@ def with_block(text: str, block: str) -> str:
     return f"{before}{begin}\n\n{block}\n{end}{after}"
 
 
-def publish(found: Spirals, root: Path = ROOT) -> list[Path]:
-    """Write the record, both figures and README's part; returns what was written."""
+def publish(found: Spirals, root: Path = ROOT, runs: Mapping[str, Run] | None = None) -> list[Path]:
+    """Write the record, both figures and README's part; returns what was written.
+
+    Args:
+        found: The record.
+        root: Folder of the project.
+        runs: From :func:`median_runs`, which are made if not given.
+
+    Raises:
+        DataError: Prices were not measured, or README has no place for the table.
+    """
     if not math.isfinite(found.bound_pct):
         raise DataError("has no calm error: prices were not measured", RECORD)
     written = [root / RECORD, root / "docs/figures/threshold.png", root / "docs/figures/spiral.png", root / "README.md"]
@@ -178,7 +220,7 @@ def publish(found: Spirals, root: Path = ROOT) -> list[Path]:
     with_block(written[3].read_text(encoding="utf-8"), block)
     write_file(written[0], msgspec.json.encode(found) + b"\n")
     draw_curves(written[1], found)
-    draw_median_seed(written[2], found)
+    draw_median_seed(written[2], found, median_runs(found) if runs is None else runs)
     # Drawing takes minutes, in which somebody may have edited what stands around the block.
     write_file(written[3], with_block(written[3].read_text(encoding="utf-8"), block).encode())
     return written

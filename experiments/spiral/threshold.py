@@ -177,6 +177,11 @@ def spared_instrument(scenario: Scenario) -> str:
     return spared[0]
 
 
+def own_size_pct(scenario: Scenario) -> float:
+    """The fall of value in the scenario's own shock, in per cent."""
+    return round(-100 * scenario.shocks[0].size, 6)
+
+
 def run_sizes(scenario: Scenario, sizes: Sequence[float], runs: Runs) -> Spirals:
     """Run the factorial at every size (per cent), and the calm."""
     spared = spared_instrument(scenario)
@@ -189,7 +194,7 @@ def run_sizes(scenario: Scenario, sizes: Sequence[float], runs: Runs) -> Spirals
     worst = {name: _plain(frame[f"worst_pct.{spared}"]) for name, frame in frames.items()}
     return Spirals(
         fingerprint(cells.__name__),
-        round(-100 * scenario.shocks[0].size, 6),
+        own_size_pct(scenario),
         list(sizes),
         runs.first,
         _plain(frames[CALM][f"rms_pct.{spared}"]),

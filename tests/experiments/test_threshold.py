@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from experiments import information_spiral
-from experiments.spiral import record, threshold
+from experiments.spiral import cells, record, threshold
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from lob_sim.errors import DataError, InputError
 from lob_sim.experiment import Row
@@ -159,11 +160,11 @@ def test_the_record_is_what_readme_says(tmp_path: Path) -> None:
 def test_what_is_published_is_the_record_its_figures_and_readmes_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "draw_median_seed", lambda path, found: path.write_bytes(b"drawn"))
+    monkeypatch.setattr(record, "draw_median_seed", lambda path, found, runs: path.write_bytes(b"drawn"))
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text(f"before\n{record._BEGIN}\nformer\n{record._END}\nafter\n", encoding="utf-8")
     found = spirals()
-    written = record.publish(found, tmp_path)
+    written = record.publish(found, tmp_path, {})
     assert all(path.stat().st_size for path in written)
     assert record.load_record(tmp_path) == found
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
@@ -206,3 +207,18 @@ def test_bad_sizes_are_one_line_and_exit_code_two(sizes: str, capsys: pytest.Cap
     error = capsys.readouterr().err
     assert error.startswith("error: --sizes")
     assert error.count("\n") == 1
+
+
+def test_a_record_is_confirmed_by_the_runs_of_its_picture_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = spirals()
+    found = msgspec.structs.replace(found, at_pct=found.sizes[1], program="former")
+    place = found.median_seed() - found.first_seed
+    prices = {cell: found.worst_pct[cell][1][place] for cell in record.DRAWN}
+    monkeypatch.setattr(record, "threshold_metrics", lambda run: {"worst_pct.treasury": run})
+    runs: Any = dict(prices)
+    assert record.confirmed(found, runs) == msgspec.structs.replace(found, program=record.fingerprint(cells.__name__))
+    # Controls: a price that differs in the sixth decimal, and a size of which nothing is kept.
+    with pytest.raises(DataError, match="another program"):
+        record.confirmed(found, runs | {BOTH: prices[BOTH] + 1e-6})
+    with pytest.raises(DataError, match="no runs"):
+        record.confirmed(msgspec.structs.replace(found, at_pct=3.21), runs)
