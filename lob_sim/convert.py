@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -80,6 +81,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f", did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
+@lru_cache(maxsize=1_024)
 def struct_fields(target: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
     """The fields of a struct, with their types resolved.
 

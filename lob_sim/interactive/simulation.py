@@ -154,18 +154,19 @@ class Simulation:
         Raises:
             ScenarioError: A change does not hold, or is none that a branch can make; nothing has been written then.
         """
-        known, seed = state.header, None if seed is None else checked_seed(seed)
-        if not changes and seed is None:
+        return Simulation._after(state, out, state.turn(changes, seed))
+
+    @staticmethod
+    def _after(state: State, out: str | Path | None, turn: Turn | None) -> Simulation:
+        known = state.header
+        if turn is None:
             world, recorder, header = state.restore(out)
-            turn = None
         else:
-            entry = BranchEntry(known.now_ns, known.is_after, tuple(changes), seed)
-            turn = turn_of(known.run, entry)
             if out is not None:
                 # Once for nothing, so that a limit that does not hold leaves nothing half-written.
                 with suppress(StrategyError):
                     apply_turn(state.trial(), turn)
-            header = msgspec.structs.replace(known.run, branches=(*known.run.branches, entry))
+            header = msgspec.structs.replace(known.run, branches=(*known.run.branches, turn.entry))
             world, recorder, header = state.restore(out, header, refers=True)
         simulation = Simulation.__new__(Simulation)
         simulation._begin(world, recorder, header, is_after=known.is_after)
@@ -467,11 +468,21 @@ class State(KeptState):
             for seed in chosen
         }
         # All are checked before any is made.
-        known = self.header
-        for listed, seed in named.values():
-            turn_of(known.run, BranchEntry(known.now_ns, known.is_after, listed, seed))
+        turns = {name: self.turn(listed, seed) for name, (listed, seed) in named.items()}
         folders = dict(zip(named, safe_names(list(named)), strict=True))
         return {
-            name: Simulation.of(self, None if out is None else Path(out) / folders[name], changes=listed, seed=seed)
-            for name, (listed, seed) in named.items()
+            name: Simulation._after(self, None if out is None else Path(out) / folders[name], turn)
+            for name, turn in turns.items()
         }
+
+    def turn(self, changes: Sequence[str], seed: int | None) -> Turn | None:
+        """What a branch changes here, checked; None if nothing.
+
+        Raises:
+            InputError: The seed is none.
+            ScenarioError: A change does not hold, or is none that a branch can make.
+        """
+        known, seed = self.header, None if seed is None else checked_seed(seed)
+        if not changes and seed is None:
+            return None
+        return turn_of(known.run, BranchEntry(known.now_ns, known.is_after, tuple(changes), seed))

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 from lob_sim.agents.strategy import Component, Strategy
 from lob_sim.convert import did_you_mean
@@ -34,11 +35,24 @@ def message_hooks() -> set[str]:
     return {kind.hook for kind in heard_events().values()}
 
 
+_sound: WeakSet[type[Strategy]] = WeakSet()
+"""Classes whose hooks have been looked at: branches and sweeps make the same market again and again."""
+
+
 def hook_fault(strategy: type[Strategy]) -> str:
     """Why a hook of a strategy would never be called, or could not be; empty if all can be.
 
     A public method whose name begins with ``on_`` and that is no hook is one that somebody waits for in vain.
     """
+    if strategy in _sound:
+        return ""
+    fault = _fault_of_hooks(strategy)
+    if not fault:
+        _sound.add(strategy)
+    return fault
+
+
+def _fault_of_hooks(strategy: type[Strategy]) -> str:
     of_messages = message_hooks()
     own = {name for name in dir(Strategy) if name.startswith("on_")}
     known = sorted(own | of_messages)
