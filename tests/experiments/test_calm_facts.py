@@ -146,7 +146,7 @@ def test_every_mechanism_of_the_whole_system_has_its_counterfactual_and_says_wha
     ]
     assert made["without either"] == cells.factorial(scenario)[cells.NEITHER]
     # A market in which nobody has the mechanism is not asked about it.
-    assert "without redemptions" not in calm_facts.counterfactuals(cells.flagship())
+    assert "without redemptions" not in calm_facts.counterfactuals(cells.first_market())
 
 
 def test_what_cannot_be_told_breaks_nothing_and_what_is_out_of_bounds_does() -> None:
