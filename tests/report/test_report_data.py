@@ -288,3 +288,13 @@ def test_thinning_keeps_every_extreme_and_both_ends() -> None:
 def test_a_short_table_is_not_thinned() -> None:
     table = pd.DataFrame({"ts_event_ns": np.arange(200), "y": 1.0})
     assert data.thin(table, "y", 50) is table
+
+
+def test_a_price_at_which_nobody_has_dealt_since_the_shock_is_no_dislocation() -> None:
+    shocked = market_of([(1, 10_000), (70, 9_500)], [(0, 10_000.0), (60, 9_500.0)])
+    assert prices.dislocations(shocked, 60 * NS_PER_S) == []
+    # Control: one trade at the former price after the shock, and it stands until the next.
+    dealt = market_of([(1, 10_000), (61, 10_000), (70, 9_500)], [(0, 10_000.0), (60, 9_500.0)])
+    (one,) = prices.dislocations(dealt, 60 * NS_PER_S)
+    assert (one.sign, one.lasted_ns) == (1, 9 * NS_PER_S)
+    assert one.peak_pct == pytest.approx(100 * (10_000 / 9_500 - 1))

@@ -93,18 +93,19 @@ def dislocations(run: Run, start_ns: Ns = 0) -> list[Dislocation]:
     """Of each instrument, venue and side of fair value, how far and how long the last price was there; largest first.
 
     The last price stands until the next trade on its venue, fair value until it moves. A price that a shock has left
-    behind for an instant is far away and soon gone: the order is by distance times time.
+    behind for an instant is far away and soon gone: the order is by distance times time. At a price of before the
+    start nobody has dealt since, and it counts for nothing.
 
     Args:
         run: The run.
-        start_ns: From when on, to the end of the run; trades before it set the price there.
+        start_ns: From when on, to the end of the run.
     """
     found = []
     for i in range(len(run.header.instruments)):
         table = trades(run, i)
         for venue in ("lit", "rfq"):
-            own = table[table["venue"] == venue].drop_duplicates("ts_event_ns", keep="last")
-            found += _sides(run, i, venue, own, start_ns)
+            own = table[(table["venue"] == venue) & (table["ts_event_ns"] >= start_ns)]
+            found += _sides(run, i, venue, own.drop_duplicates("ts_event_ns", keep="last"), start_ns)
     return sorted(found, key=lambda d: -d.area_pct_min)
 
 
