@@ -272,9 +272,15 @@ def test_runs_of_hostile_names_are_compared(tabs: Tabs) -> None:
     for k in range(2):
         start(page)
         ended(page, "finished")
-        page.get_by_role("textbox", name=re.compile("name of run")).first.fill(f"{EVIL} {k}")
-    for box in page.get_by_role("checkbox").all()[:2]:
-        box.click()
+        named = page.get_by_role("textbox", name=re.compile("name of run")).first
+        named.fill(f"{EVIL} {k}")
+        expect(named).to_have_value(f"{EVIL} {k}")
+    # The list is drawn anew when a name arrives, so that a box is looked for when it is wanted.
+    boxes = page.get_by_role("checkbox")
+    for k in range(2):
+        expect(boxes.nth(k)).to_be_visible()
+        boxes.nth(k).click()
+        expect(boxes.nth(k)).to_be_checked()
     page.get_by_role("button", name="Compare 2 runs").click()
     with tabs.context.expect_page() as opened:
         page.get_by_role("link", name="Comparison").click(timeout=30_000)
