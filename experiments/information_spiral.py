@@ -68,8 +68,8 @@ from lob_sim.scenario import Scenario
 from lob_sim.sweep.executors import available_cores
 from lob_sim.units import parse_duration_ns
 
-SIZES = "4.5,5,5.5,6,6.5"
-_AROUND = "4.5,5,5.5,6"
+SIZES = "4.5,5.5,6.5,7.5,8.5"
+_AROUND = "4.5,5.5,6.5,7.5"
 _COARSE = "3.5,5,6.5,8"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,11 @@ def test_a_record_is_confirmed_by_the_runs_of_its_picture_alone(monkeypatch: pyt
         record.confirmed(found, runs | {BOTH: prices[BOTH] + 1e-6})
     with pytest.raises(DataError, match="no runs"):
         record.confirmed(msgspec.structs.replace(found, at_pct=3.21), runs)
+
+
+def test_readmes_command_is_the_one_that_made_the_record() -> None:
+    found, asked = record.load_record(), inspect.signature(information_spiral._publish).parameters
+    assert found.sizes == threshold.parse_sizes(asked["sizes"].default)
+    assert len(found.calm_rms_pct) == asked["seeds"].default
+    assert found.at_pct == threshold.own_size_pct(cells.flagship())
+    assert found.first_seed == threshold.FIRST_SEED
