@@ -84,8 +84,8 @@ def demo(out: Path, workers: int = 0) -> None:
     write_file(out / "result.json", msgspec.json.format(msgspec.json.encode(told)))
     # A table in a pipe is not cut to the width of a terminal that is not there.
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
-    links = {cell: f"runs/{_folder(cell)}/{PAGE}" for cell in _COLUMNS}
-    runs = {cell: open_run(folder) for cell, folder in kept.items()}
+    links = {SHOWN[cell]: f"runs/{_folder(cell)}/{PAGE}" for cell in _COLUMNS}
+    runs = {SHOWN[cell]: open_run(folder) for cell, folder in kept.items()}
     page = write_page(compare_page(runs, links, "The same crisis, four times", _compared(found)), out / PAGE)
     console.print(f"{out}/spiral.png shows three of the four; the four logs are in {logs}")
     print(f"The four side by side, and a page of each: {page}")
@@ -100,7 +100,7 @@ def _compared(found: Spirals) -> str:
 
 
 def _write_page(cell: str, folder: Path) -> None:
-    write_page(run_page(open_run(folder), cell), folder / PAGE)
+    write_page(run_page(open_run(folder), SHOWN[cell]), folder / PAGE)
 
 
 def _folder(cell: str) -> str:

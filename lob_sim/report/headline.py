@@ -175,7 +175,12 @@ def _price_clause(run: Run) -> str:
     known = [pct for pct in off if not math.isnan(pct)]
     if not known:
         return "nothing was traded after the shock"
-    return f"no trade was more than {max(known):.2f}% from fair value"
+    told_off = f"no trade was more than {max(known):.2f}% from fair value"
+    if max(known) < _NOTABLE_PCT:
+        return told_off
+    # A shock leaves prices behind for an instant, which says little without how soon they came after it.
+    lasted_ns = max(one.lasted_ns for one in dislocations(run, start_ns) if one.peak_pct >= _NOTABLE_PCT)
+    return f"{told_off}, and more than half of that lasted {duration_text(lasted_ns)} at most"
 
 
 def _stood(run: Run, one: Dislocation, k: int) -> str:

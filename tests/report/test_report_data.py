@@ -24,6 +24,7 @@ from lob_sim.report.data import prices
 from lob_sim.report.data.common import edges_ns
 from lob_sim.report.data.liquidity import PARTS
 from lob_sim.report.data.sheets import ASSETS, LIABILITIES
+from lob_sim.report.headline import headline
 from lob_sim.units import MOST_CASH, NS_PER_S
 
 RUNS = (crisis, fire_sale, funds, funding_run)
@@ -298,3 +299,14 @@ def test_a_price_at_which_nobody_has_dealt_since_the_shock_is_no_dislocation() -
     (one,) = prices.dislocations(dealt, 60 * NS_PER_S)
     assert (one.sign, one.lasted_ns) == (1, 9 * NS_PER_S)
     assert one.peak_pct == pytest.approx(100 * (10_000 / 9_500 - 1))
+
+
+def test_a_headline_says_how_soon_prices_came_after_a_shock() -> None:
+    soon = market_of([(1, 10_000), (61, 10_000), (62, 9_500)], [(0, 10_000.0), (60, 9_500.0), (600, 9_500.0)])
+    # The price of the first second stands when value falls at 60 s, and until the trade at 62 s.
+    assert "5.26% from fair value, and more than half of that lasted 2 s at most" in headline(soon)
+    # Controls: a price that stays away is a drama of its own, and one that never was away needs no time.
+    late = market_of([(1, 10_000), (61, 10_000), (162, 9_500)], [(0, 10_000.0), (60, 9_500.0), (600, 9_500.0)])
+    assert "lasted" not in headline(late)
+    calm = market_of([(1, 10_000), (61, 10_001)], [(0, 10_000.0), (600, 10_000.0)])
+    assert "no trade was more than 0.01% from fair value." in headline(calm).lower()
