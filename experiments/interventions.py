@@ -118,7 +118,7 @@ def _draw(path: Path, frames: Mapping[str, pd.DataFrame]) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("interventions", run, quick={"seeds": 2, "horizon": "14min"})
+EXPERIMENT = Experiment("interventions", run, quick={"seeds": 2, "horizon": "12min"})
 
 if __name__ == "__main__":
     EXPERIMENT.main()

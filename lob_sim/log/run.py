@@ -374,15 +374,19 @@ class Run:
         clock_ns = parse_clock_ns(at) if self.calendar is None else None
         if clock_ns is None:
             return parse_time_ns(at, self.calendar)
-        first_ns = self.header.time_of_day_ns or 0
+        first_ns = self.time_of_day_ns
         if clock_ns < first_ns:
             raise DataError(f"is before the log begins, at {self.clock(0)}", f"time {at}")
         return clock_ns - first_ns
 
+    @property
+    def time_of_day_ns(self) -> Ns:
+        """Time of day at time 0, in nanoseconds after midnight: 0 where the log knows of none, or has days of its own."""
+        return 0 if self.calendar is not None else self.header.time_of_day_ns or 0
+
     def clock(self, ts_ns: Ns) -> str:
         """A time as text: within its trading day where there are days, else of day where known, or since the start."""
-        first_ns = 0 if self.calendar is not None else self.header.time_of_day_ns or 0
-        return time_text(ts_ns + first_ns, self.calendar)
+        return time_text(ts_ns + self.time_of_day_ns, self.calendar)
 
     def instrument_id(self, instrument: str | int | None) -> int:
         """The number of an instrument that is given by name or number, or of the only one.

@@ -235,13 +235,18 @@ def _value(frame: pd.DataFrame, seed: Any, metric: str) -> float:
     return float(frame[metric][seed]) if seed in frame.index and metric in frame else math.nan
 
 
+_CLOCK = ("day_ms", "session_ms", "first_ms")
+"""What makes days, nights and times of day of a run's times: told of several runs where they have it in common."""
+
+
 def _settings(runs: Mapping[str, Run]) -> dict[str, Any]:
     each = [settings(run) for run in runs.values()]
     agents: dict[str, dict[str, Any]] = {}
     for one in each:
         for agent in one["agents"]:
             agents.setdefault(agent["name"], agent)
-    return {
+    shared = {key: each[0][key] for key in _CLOCK if len({one[key] for one in each}) == 1}
+    return shared | {
         "horizon_ms": max(one["horizon_ms"] for one in each),
         "shocks_ms": sorted({at for one in each for at in one["shocks_ms"]}),
         "agents": list(agents.values()),

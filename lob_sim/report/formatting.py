@@ -45,7 +45,7 @@ def count_text(n: int, thing: str) -> str:
 
 
 def short_time(ts_ns: Ns, decimals: int = 1, calendar: TradingCalendar | None = None) -> str:
-    """A time since the start as ``min:s``, or ``h:min:s`` from an hour on; where there are days, ``day 3 min:s``."""
+    """A time since the start, or of day, as ``min:s``, or ``h:min:s`` from an hour on; ``day 3 min:s`` in days."""
     if calendar is not None:
         return f"day {calendar.day_of(ts_ns)} {short_time(ts_ns % calendar.day_ns, decimals)}"
     hours, _, rest = format_time(ts_ns, decimals).partition(":")

@@ -25,7 +25,7 @@ from lob_sim.report.data import (
     worst_off_pct,
     worst_trade,
 )
-from lob_sim.report.data.common import agent_name, currency, end_ns, instrument_name, tick_size
+from lob_sim.report.data.common import agent_name, currency, end_ns, instrument_name, moment_text, tick_size
 from lob_sim.report.formatting import (
     count_text,
     duration_text,
@@ -33,7 +33,6 @@ from lob_sim.report.formatting import (
     lots_text,
     money_text,
     number_text,
-    short_time,
 )
 from lob_sim.units import NS_PER_S, Ns
 
@@ -144,7 +143,7 @@ def _shock_clauses(run: Run) -> Iterator[str]:
     for i, size, ts_ns in shocks(run):
         said = True
         verb = "lost" if size < 0 else "gained"
-        when = short_time(ts_ns, 0, run.calendar)
+        when = moment_text(run, ts_ns, 0)
         yield f"{instrument_name(run, i)} {verb} {abs(100 * size):.1f}% of fair value at {when}"
     if not said:
         yield "No shock was scheduled"
@@ -186,7 +185,7 @@ def _price_clause(run: Run) -> str:
 def _stood(run: Run, one: Dislocation, k: int) -> str:
     where = " in the lit book" if one.venue == "lit" else " in requests for quote"
     name, side = instrument_name(run, one.instrument_id), _SIDES[one.sign]
-    peak = f"up to {one.peak_pct:.2g}%" if k else f"up to {one.peak_pct:.2g}% at {short_time(one.peak_ns, 0)}"
+    peak = f"up to {one.peak_pct:.2g}%" if k else f"up to {one.peak_pct:.2g}% at {moment_text(run, one.peak_ns, 0)}"
     return (
         f"the price of {name}{where} stood more than {one.peak_pct / 2:.2g}% {side} fair value for "
         f"{_about(one.lasted_ns)} ({peak})"
@@ -267,7 +266,7 @@ def _price_facts(run: Run) -> Iterator[Fact]:
         worst = worst_trade(run, i, start_ns, end)
         if worst is None:
             continue
-        when = short_time(int(worst["ts_event_ns"]), calendar=run.calendar)
+        when = moment_text(run, int(worst["ts_event_ns"]))
         yield _beside(
             run,
             f"worst {instrument.name} trade against fair value, at {when}",
@@ -376,4 +375,4 @@ def _stress_facts(run: Run) -> Iterator[Fact]:
             else ""
         )
         call = "run.table('constraint_breached')['ts_event_ns'].min()"
-        yield Fact(f"first limit breached (min:s){after}", short_time(first, calendar=run.calendar), first, call)
+        yield Fact(f"first limit breached (min:s){after}", moment_text(run, first), first, call)

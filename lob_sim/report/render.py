@@ -47,7 +47,7 @@ def _environment() -> Environment:
 @pass_context
 def _clock(context: Context, ts_ns: Ns, decimals: int = 1) -> str:
     """A time of the run that a template is about, with its day where it has days."""
-    return short_time(ts_ns, decimals, context.get("calendar"))
+    return short_time(ts_ns + context.get("time_of_day_ns", 0), decimals, context.get("calendar"))
 
 
 def embed(value: Any) -> Markup:

@@ -84,6 +84,7 @@ def replay_data(run: Run, frames: Frames) -> dict[str, Any]:
     return {
         "times": times,
         "day_ns": run.calendar.day_ns if run.calendar is not None else 0,
+        "first_ns": run.time_of_day_ns,
         "instruments": [{"name": i.name, "tick": float(i.tick_size), "decimals": i.price_decimals} for i in traded],
         "names": _names(run, dealers, sheets, stories),
         "dealers": dealers,

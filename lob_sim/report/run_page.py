@@ -114,7 +114,6 @@ def run_page(run: Run, name: str, label: str = "", verdicts: Mapping[str, CalmVe
             ("lob_sim.analysis.quality.market_quality(run)", quality(run)),
         ],
         viewer=_viewer(run),
-        calendar=run.calendar,
         **foot(run),
     )
 
@@ -125,6 +124,7 @@ def settings(run: Run) -> dict[str, Any]:
     return {
         "horizon_ms": ms([end_ns(run)])[0],
         "day_ms": run.calendar.day_ns / 1e6 if run.calendar is not None else 0,
+        "first_ms": run.time_of_day_ns / 1e6,
         "session_ms": run.calendar.session_ns / 1e6 if run.calendar is not None else 0,
         "shocks_ms": ms([ts_ns for _, _, ts_ns in headline.shocks(run)]),
         "agents": [msgspec.structs.asdict(style) for style in looks.values()],
@@ -134,7 +134,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def foot(run: Run) -> dict[str, Any]:
-    """What identifies a run, for the foot of its page."""
+    """What identifies a run, for the foot of its page, and how its times are told."""
     scenario = msgspec.json.format(msgspec.json.encode(run.header.scenario), indent=2).decode()
     return {
         "scenario": scenario if run.header.scenario else "",
@@ -144,6 +144,8 @@ def foot(run: Run) -> dict[str, Any]:
         "packages": run.manifest.packages,
         "rows_logged": sum(run.counts.values()),
         "last_ns": end_ns(run),
+        "calendar": run.calendar,
+        "time_of_day_ns": run.time_of_day_ns,
     }
 
 

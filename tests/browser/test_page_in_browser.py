@@ -29,7 +29,7 @@ from browser_helpers import (
 )
 from playwright.sync_api import Browser
 
-from lob_sim import Run, open_run, run
+from lob_sim import Run, open_run, run, trade_against
 from lob_sim.analysis.summary import dealer_absence, horizon_ns, shock_ns
 from lob_sim.cli.reporting import write_report
 from lob_sim.report.render import write_page
@@ -359,6 +359,25 @@ def test_runs_side_by_side_open_as_quietly(browser: Browser, report: Report, tmp
         assert open_run(path).digest in opened.page.content()
     assert "short_crisis" in shown
     opened.close()
+
+
+def test_a_recorded_day_is_told_in_times_of_day(browser: Browser, tmp_path: Path) -> None:
+    day = tmp_path / "TEST_2020-01-01_0_1_message_1.csv"
+    day.write_text("34200.5,1,11,100,1000000,1\n34260,1,12,70,1000300,-1\n36000,1,13,5,1000000,1\n")
+    day.with_name(day.name.replace("message", "orderbook")).write_text(
+        "9999999999,0,1000000,100\n1000300,70,1000000,100\n1000300,70,1000000,105\n"
+    )
+    trade_against(day, "strategies.buy_and_hold:BuyAndHold", out=tmp_path / "mine")
+    visit = Visit(browser, write_report([tmp_path / "mine"]))
+    visit.page.wait_for_selector(DRAWN)
+    ends = [visit.page.locator(f"#time [name={end}]") for end in ("from", "to")]
+    assert [end.input_value() for end in ends] == ["9:30:00.5", "10:00:00"]
+    ticks = visit.page.locator(".xtick text").all_text_contents()
+    assert ticks and all(tick.startswith(("9:", "10:")) for tick in ticks)
+    ends[0].fill("9:45")
+    visit.page.locator("#time button[type=submit]").click()
+    assert comes_true(visit.page, lambda: [end.input_value() for end in ends] == ["9:45:00", "10:00:00"])
+    visit.close()
 
 
 def test_markup_in_a_scenario_stays_text(browser: Browser, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
   let applying = false;
 
   function tickFormat() {
-    return report.data.horizon_ms >= 3600000 ? "%-H:%M:%S" : "%-M:%S";
+    return (report.data.first_ms || 0) + report.data.horizon_ms >= 3600000 ? "%-H:%M:%S" : "%-M:%S";
   }
 
   function axisStyle(narrow) {
@@ -75,7 +75,7 @@
     }
     if (isTime) {
       layout.xaxis = Object.assign(axisStyle(narrow), {
-        type: "date", tickformat: tickFormat(), hoverformat: report.data.horizon_ms >= 3600000 ? "%-H:%M:%S.%L" : "%-M:%S.%L",
+        type: "date", tickformat: tickFormat(), hoverformat: tickFormat() + ".%L",
         nticks: narrow ? 4 : 9, tickangle: 0,
         range: (report.state.range || report.wholeRange()).map(report.toAxis), anchor: lowestAxis(layout), zeroline: false,
       }, layout.xaxis || {});

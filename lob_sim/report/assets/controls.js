@@ -86,7 +86,7 @@
       event.preventDefault();
       const range = [report.parseClock(from.value), report.parseClock(to.value)];
       const good = range[1] > range[0];
-      message.textContent = good ? "" : "Give times as min:s, the second after the first.";
+      message.textContent = good ? "" : "Give times as " + (report.data.first_ms ? "h:min:s" : "min:s") + ", the second after the first.";
       if (good) { report.setRange(range); }
     });
     document.querySelectorAll("[data-span]").forEach((button) => {

@@ -50,10 +50,10 @@ window.lobReport.replay = (async (root) => {
     return series[1][lastAtOrBefore(series[0], state.frame)];
   }
 
-  /* Where the run has days, a time is that of a day. */
+  /* Where the run has days, a time is that of a day; a recorded day's is that of its clock. */
   function timeText(ns) {
     const length = data.day_ns || 0;
-    return length ? "day " + (Math.floor(ns / length) + 1) + " " + clockText(ns % length) : clockText(ns);
+    return length ? "day " + (Math.floor(ns / length) + 1) + " " + clockText(ns % length) : clockText(ns + data.first_ns);
   }
 
   function clockText(ns) {

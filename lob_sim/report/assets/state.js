@@ -11,10 +11,13 @@
     return [0, Math.max(1, report.data.horizon_ms)];
   };
 
-  /* Where the run has days, a time is that of a day: "day 3 2:15". */
+  /* The time of day at time 0, where the log knows it; in the milliseconds that every time here is in. */
+  const first = () => report.data.first_ms || 0;
+
+  /* Where the run has days, a time is that of a day: "day 3 2:15"; a recorded day's is that of its clock. */
   report.clock = function (ms) {
     const length = report.data.day_ms || 0;
-    if (!length) { return clockText(ms); }
+    if (!length) { return clockText(Math.max(0, ms) + first()); }
     return "day " + (Math.floor(Math.max(0, ms) / length) + 1) + " " + clockText(Math.max(0, ms) % length);
   };
 
@@ -22,16 +25,17 @@
     const tenths = Math.round(Math.max(0, ms) / 100);
     const hours = Math.floor(tenths / 36000);
     const minutes = Math.floor(tenths / 600) % 60;
-    const seconds = ((tenths % 600) / 10).toFixed(1).replace(/\.0$/, "").padStart(2, "0");
+    const seconds = ((tenths % 600) / 10).toFixed(1).padStart(4, "0").replace(/\.0$/, "");
     return hours ? hours + ":" + String(minutes).padStart(2, "0") + ":" + seconds : minutes + ":" + seconds;
   }
 
-  /* "12:30", "1:02:03.5" or seconds, "day 3 12:30" where there are days; NaN for anything else. */
+  /* "12:30", "1:02:03.5" or seconds, "day 3 12:30" where there are days; NaN for anything else. Two numbers are minutes
+     and seconds, but hours and minutes where times are of day. */
   report.parseClock = function (text) {
     const length = report.data.day_ms || 0;
     const day = length ? /^\s*day\s+([1-9][0-9]*)\s+(.*)$/.exec(text) : null;
     if (day) { return (Number(day[1]) - 1) * length + parseOfDay(day[2]); }
-    return parseOfDay(text);
+    return parseOfDay(first() && /^\s*\d+:\d+\s*$/.test(text) ? text + ":00" : text) - first();
   };
 
   function parseOfDay(text) {
@@ -40,12 +44,12 @@
     return 1000 * parts.reduce((sum, part) => 60 * sum + part, 0);
   }
 
-  /* Plotly's time axes are dates, and it takes small numbers for years: time 0 of a run is drawn as a midnight. */
+  /* Plotly's time axes are dates, and it takes small numbers for years: time 0 of a run is drawn as its time of day, or as a midnight. */
   const midnight = Date.UTC(2000, 0, 1);
-  report.toAxis = (ms) => ms + midnight;
+  report.toAxis = (ms) => ms + first() + midnight;
 
   /* Plotly gives the ends of a time axis back as text without a zone, or as numbers. */
   report.toMs = function (value) {
-    return (typeof value === "number" ? value : Date.parse(String(value).replace(" ", "T") + "Z")) - midnight;
+    return (typeof value === "number" ? value : Date.parse(String(value).replace(" ", "T") + "Z")) - midnight - first();
   };
 })(window.lobReport);

@@ -14,6 +14,7 @@ from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
 from lob_sim.log.manifest import RUNNING, AgentEntry
+from lob_sim.report.formatting import short_time
 from lob_sim.units import Ns
 
 THIN_BINS = 240
@@ -47,6 +48,11 @@ def agent_name(run: Run, agent_id: int) -> str:
 def instrument_name(run: Run, instrument_id: int) -> str:
     """The name of an instrument; ``all`` for the number that stands for none."""
     return run.header.instruments[instrument_id].name if instrument_id >= 0 else "all"
+
+
+def moment_text(run: Run, ts_ns: Ns, decimals: int = 1) -> str:
+    """A time of a run as its page tells it: of day where the log knows it, with its day where there are days."""
+    return short_time(ts_ns + run.time_of_day_ns, decimals, run.calendar)
 
 
 def currency(run: Run) -> str:
