@@ -78,13 +78,22 @@ holdings = { gilt = 200_000 }
 params = { liabilities = { gilt = 200_000 } }
 balance_sheet = { tier1 = 101_000, repo = { gilt = 100_000 } }
 """
-MARKET += LDI
+SWAP = """
+[[swaps]]
+instrument = "gilt"
+long = "bank-1"
+short = "ldi-1"
+amount = 50_000
+initial_margin = 0.01
+"""
+MARKET += LDI + SWAP
 
 CHANGED = {
     "ldi_buffers": {"agents.ldi.balance_sheet.repo.gilt", "agents.ldi.balance_sheet.tier1"},
     "all_to_all": {"agents.clients.params.quoting_share"},
     "batches": {"instruments.gilt.lit.batch_interval", "instruments.bond.lit.batch_interval"},
     "calm": {"shocks"},
+    "clearing": {f"clearing.{key}" for key in ("default_fund", "own_capital", "assessment")},
     "collateral_backstop": {"agents.facility"},
     "halts": {f"instruments.{name}.lit.{key}" for name in ("gilt", "bond") for key in ("price_band", "halt")},
     "purchases": {"agents.central_bank"},
@@ -147,6 +156,12 @@ def test_a_packaged_overlay_changes_what_it_says_and_the_market_can_be_built(nam
     assert before.overlays == ()
     MarketPlan(after)
     assert load_overlay(name).description.endswith(".")
+
+
+def test_a_market_without_swaps_has_nothing_to_clear(market: Path) -> None:
+    market.write_text(MARKET.removesuffix(SWAP))
+    with pytest.raises(ScenarioError, match=r"with clearing: clearing: expected swaps, which it is to clear$"):
+        load_scenario(market, overlays=["clearing"])
 
 
 def test_names_that_stand_for_an_instrument_are_those_of_the_market(market: Path) -> None:

@@ -18,7 +18,7 @@ from lob_sim.messages import (
     SheetCause,
 )
 from lob_sim.replay.verification import verify
-from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
+from lob_sim.scenario import Scenario, changed_scenario, parse_scenario, scenario_to_dict
 from lob_sim.simulation.world import World
 
 DAYS = {"day": "100s", "session": "80s"}
@@ -54,6 +54,20 @@ def test_margin_is_on_gross_positions_or_on_the_net_one(clearing: Any, posted: i
     assert opening["middle"].other_assets_cash == 1 + posted * 1_000 * share
     assert opening["a"].other_assets_cash == 1 + 100 * 1_000 * share
     assert {s.tier1_cash for s in opening.values()} == {20_001}
+
+
+@pytest.mark.parametrize(
+    ("overlays", "posted"),
+    [
+        ([], {"a": 2_000, "b": 1_200, "c": 600, "middle": 3_800}),
+        # Of the middle 10 are left; everybody adds a tenth of its margin for the default fund.
+        (["clearing"], {"a": 2_200, "b": 1_320, "c": 660, "middle": 220}),
+    ],
+)
+def test_the_packaged_overlay_nets_what_each_has_with_all(overlays: list[str], posted: dict[str, int]) -> None:
+    log, world = run(changed_scenario(scenario_to_dict(market(0.0)), overlays, (), "market"))
+    opening = [sheet for sheet in log.of(BalanceSheetRecord) if sheet.cause is SheetCause.OPENING]
+    assert {names(world)[sheet.agent_id]: sheet.other_assets_cash - 1 for sheet in opening} == posted
 
 
 @pytest.mark.parametrize("clearing", [None, CLEARING])
