@@ -24,7 +24,8 @@ class LdiFund(Strategy):
     sponsor are its balance sheet's, and sales that those force are its desk's.
 
     Source: Bank of England (2022), *Financial Stability Report*, December, section 5; Pinter (2023), "An anatomy of the
-    2022 gilt market crisis", Bank of England Staff Working Paper 1019.
+    2022 gilt market crisis", Bank of England Staff Working Paper 1019; Pinter, Siriwardane and Walker (2024), "Fire
+    sales of safe assets", Bank of England Staff Working Paper 1089.
     """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

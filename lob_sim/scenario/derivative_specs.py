@@ -52,7 +52,8 @@ class SponsorSpec(Spec, frozen=True, kw_only=True):
     """Who pays capital into a leveraged fund when its leverage is high: the pension scheme behind an LDI fund.
 
     Source: Bank of England (2022), *Financial Stability Report*, December, section 5: pooled funds could not call
-    capital from their schemes as fast as they lost it.
+    capital from their schemes as fast as they lost it; Pinter, Siriwardane and Walker (2024), "Fire sales of safe
+    assets", Bank of England Staff Working Paper 1089.
 
     Attributes:
         leverage (exposure over Tier 1): Exposure, by bonds and derivatives, over net assets above which capital is

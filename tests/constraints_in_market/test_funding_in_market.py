@@ -10,7 +10,7 @@ from market_helpers import DEEP, Auditor, agent_id, dealer, desk_of, market, run
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
-from lob_sim.errors import ScenarioError
+from lob_sim.errors import InputError, ScenarioError
 from lob_sim.messages import (
     BalanceSheetRecord,
     CollateralPledged,
@@ -368,6 +368,36 @@ def test_purchases_put_a_floor_under_a_market_without_bids() -> None:
         prices = {e.price_ticks for e in log.of(OrderFilled)}
         assert prices == ({9_900} if name == "with" else set())
     assert amounts == {"with": 50, "without": 0}
+
+
+def test_a_day_s_purchases_are_bounded_where_a_day_has_a_bound() -> None:
+    seller = {
+        "name": "seller",
+        "strategy": "strategies.twap:TwapTrader",
+        "holdings": {"treasury": 100 * M},
+        "params": {"instrument": "treasury", "parent_lots": 50, "start": "1min", "duration": "2min", "rfq_dealers": 0},
+    }
+
+    def bank(**params: Any) -> dict[str, Any]:
+        usual = {"patience": "10s", "discount": 0.01, "instruments": ["treasury"], "size_lots": 8}
+        return {
+            "name": "bank",
+            "strategy": "strategies.central_bank:CentralBankPurchases",
+            "params": {**usual, **params},
+        }
+
+    days = {"calendar": {"day": "4min", "session": "3min"}, "horizon": "12min"}
+    bought = {}
+    for most in (0, 20):
+        _, log = run(market(seller, bank(daily_lots=most), **days))
+        by_day = [0, 0, 0]
+        for fill in log.of(OrderFilled):
+            if fill.side is Side.BUY:
+                by_day[fill.ts_event_ns // (240 * S)] += fill.qty_lots
+        bought[most] = by_day
+    assert bought == {0: [50, 0, 0], 20: [20, 20, 10]}
+    with pytest.raises(InputError, match=r"bank-1: daily_lots: expected a \[calendar\]"):
+        run(market(bank(daily_lots=20)))
 
 
 def test_fair_value_is_what_it_is() -> None:
