@@ -381,7 +381,7 @@ class Run:
 
     @property
     def time_of_day_ns(self) -> Ns:
-        """Time of day at time 0, in nanoseconds after midnight: 0 where the log knows of none, or has days of its own."""
+        """Time of day at time 0, after midnight: 0 where the log knows of none, or has days of its own."""
         return 0 if self.calendar is not None else self.header.time_of_day_ns or 0
 
     def clock(self, ts_ns: Ns) -> str:
