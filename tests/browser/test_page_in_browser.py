@@ -381,6 +381,25 @@ def test_a_recorded_day_is_told_in_times_of_day(browser: Browser, tmp_path: Path
     visit.close()
 
 
+def test_an_axis_of_several_days_names_them_until_one_is_looked_at(browser: Browser, tmp_path: Path) -> None:
+    run("flash_2014", out=tmp_path / "days", overrides=["calendar={day='2min', session='100s'}", "horizon=8min"])
+    visit = Visit(browser, write_report([tmp_path / "days"]))
+    visit.page.wait_for_selector(DRAWN)
+    first = visit.page.locator(".chart").first
+
+    def ticks() -> list[str]:
+        return first.locator(".xtick text").all_text_contents()
+
+    assert ticks() == ["day 1", "day 2", "day 3", "day 4"]
+    visit.page.locator("#time [name=from]").fill("day 2 0:10")
+    visit.page.locator("#time [name=to]").fill("day 2 1:10")
+    visit.page.locator("#time button[type=submit]").click()
+    assert comes_true(visit.page, lambda: bool(ticks()) and not any("day" in tick for tick in ticks()))
+    visit.page.locator("[data-span=whole]").click()
+    assert comes_true(visit.page, lambda: ticks() == ["day 1", "day 2", "day 3", "day 4"])
+    visit.close()
+
+
 def test_markup_in_a_scenario_stays_text(browser: Browser, tmp_path: Path) -> None:
     evil = "<img src=x onerror=alert(1)><b>name</b>"
     instrument = {"name": f"{evil}&amp;", "tick_size": "0.01", "lot_size": "1", "initial_price": "10"}

@@ -4,8 +4,22 @@
   const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   let applying = false;
 
+  const isNarrow = (chart) => chart.clientWidth < 420;
+
   function tickFormat() {
     return (report.data.first_ms || 0) + report.data.horizon_ms >= 3600000 ? "%-H:%M:%S" : "%-M:%S";
+  }
+
+  /* A span of several days is marked by their openings; within a day times are those since the start of the run. */
+  function timeTicks(range, narrow) {
+    const length = report.data.day_ms || 0;
+    if (!length || range[1] - range[0] < 2 * length) { return { tickmode: "auto", tickvals: null, ticktext: null }; }
+    const every = Math.ceil((range[1] - range[0]) / length / (narrow ? 4 : 10));
+    const opened = [];
+    for (let day = 0; day * length <= range[1]; day += every) {
+      if (day * length >= range[0]) { opened.push(day); }
+    }
+    return { tickmode: "array", tickvals: opened.map((day) => report.toAxis(day * length)), ticktext: opened.map((day) => "day " + (day + 1)) };
   }
 
   function axisStyle(narrow) {
@@ -74,11 +88,12 @@
       }
     }
     if (isTime) {
+      const shown = report.state.range || report.wholeRange();
       layout.xaxis = Object.assign(axisStyle(narrow), {
         type: "date", tickformat: tickFormat(), hoverformat: tickFormat() + ".%L",
         nticks: narrow ? 4 : 9, tickangle: 0,
-        range: (report.state.range || report.wholeRange()).map(report.toAxis), anchor: lowestAxis(layout), zeroline: false,
-      }, layout.xaxis || {});
+        range: shown.map(report.toAxis), anchor: lowestAxis(layout), zeroline: false,
+      }, timeTicks(shown, narrow), layout.xaxis || {});
       layout.shapes = shockShapes().concat(layout.shapes || []);
     } else {
       const x = layout.xaxis || {};
@@ -116,7 +131,7 @@
     chart.hidden = label === undefined;
     if (chart.hidden || isFolded(chart)) { return Promise.resolve(); }
     const figure = panel.variants[label][Number(chart.dataset.cell)];
-    const narrow = chart.clientWidth < 420;
+    const narrow = isNarrow(chart);
     const isTime = chart.dataset.time !== "no";
     const shown = figure.data.map(visible);
     const layout = report.paint(layoutOf(figure, shown, chart, panel.height, narrow, isTime), false);
@@ -152,7 +167,12 @@
     const shown = report.state.range;
     applying = true;
     const drawn = report.charts().filter((chart) => chart.dataset.listening && chart.dataset.time !== "no" && !chart.hidden && !isFolded(chart));
-    const done = drawn.map((chart) => window.Plotly.relayout(chart, { "xaxis.range": shown.map(report.toAxis) }));
+    const done = drawn.map((chart) => {
+      const ticks = timeTicks(shown, isNarrow(chart));
+      return window.Plotly.relayout(chart, {
+        "xaxis.range": shown.map(report.toAxis), "xaxis.tickmode": ticks.tickmode, "xaxis.tickvals": ticks.tickvals, "xaxis.ticktext": ticks.ticktext,
+      });
+    });
     if (report.showRange) { report.showRange(); }
     return Promise.all(done).finally(() => { applying = false; });
   };
