@@ -176,9 +176,13 @@ class AgentAccount:
     def note_of(self, kind: type[Event]) -> Callable[[Any], None] | None:
         """How it takes note of events of a type; ``None`` if they do not concern it."""
         note = _note_of(kind)
-        if isinstance(self.limits, PreTradeRisk) and (note is not None or self.limits.hears(kind)):
-            return self.on_event
+        if isinstance(self.limits, PreTradeRisk) and self.limits.hears(kind):
+            return self.limits.on_event if note is None else self.on_event
         return None if note is None else note.__get__(self)
+
+    def is_shared_by(self, kind: type[Event]) -> bool:
+        """Whether events of a type may concern one component alone, so that :meth:`sender_of` must be asked."""
+        return self._is_shared and kind in _OF_COMPONENTS
 
     def on_event(self, event: Event) -> None:
         """Take note of an event, and free what it has ended."""
@@ -273,6 +277,7 @@ class AgentAccount:
 _OF_ORDERS = frozenset({OrderAccepted, OrderFilled, OrderCanceled, OrderReplaced, OrderTriggered, OrderRejected})
 _OF_ANSWERS = frozenset({RfqQuoted, RfqDeclined, RfqRejected})
 _OF_REQUESTS = frozenset({RfqTraded, RfqClosed})
+_OF_COMPONENTS = _OF_ORDERS | _OF_ANSWERS | _OF_REQUESTS
 _NOTES: dict[type[Event], Callable[[AgentAccount, Any], None]] = {
     OrderAccepted: AgentAccount._accepted,
     OrderFilled: AgentAccount._filled,

@@ -6,12 +6,12 @@ truth value) or raises. So what a venue judges is what the log says of it, and a
 
 from __future__ import annotations
 
-from array import array
+import struct
 from collections.abc import Callable, Iterable
 from enum import Enum, IntEnum
 from functools import cache
-from operator import index, itemgetter
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from operator import index
+from typing import NamedTuple, TypeVar, get_type_hints
 
 import msgspec
 import numpy as np
@@ -249,9 +249,9 @@ def _in_form(given: M) -> M:
     shape = _shape_of(kind)
     values = msgspec.structs.astuple(given)
     try:
-        array("q", shape.numbers(values))  # refuses what needs more than 64 bits
-        is_exact = tuple(map(type, values)) == shape.types and not shape.has_text
-    except (TypeError, OverflowError):
+        shape.pack(*values)  # refuses what needs more than 64 bits
+        is_exact = tuple(map(type, values)) == shape.types
+    except (struct.error, TypeError):
         is_exact = False
     if is_exact:
         return given
@@ -260,19 +260,22 @@ def _in_form(given: M) -> M:
 
 
 class _Shape(NamedTuple):
-    """Types of a message's fields, how to take its whole numbers, and whether any field is a text."""
+    """Types of a message's fields, and what puts them into 64 bits each: that of one with a text puts nothing."""
 
     types: tuple[type, ...]
-    numbers: Callable[[tuple[Any, ...]], tuple[Any, ...]]
-    has_text: bool
+    pack: Callable[..., bytes]
 
 
 @cache
 def _shape_of(kind: type[Message]) -> _Shape:
     hints = get_type_hints(kind)
     types: tuple[type, ...] = tuple(hints[name] for name in kind.__struct_fields__)
-    whole_numbers = [i for i, t in enumerate(types) if issubclass(t, int)]
-    return _Shape(types, itemgetter(*whole_numbers), str in types)
+    return _Shape(types, struct.Struct("".join(_format_of(t) for t in types)).pack)
+
+
+def _format_of(field_type: type) -> str:
+    """How a field is packed; a text, which is a number of no kind, never is."""
+    return "q" if issubclass(field_type, int) else "d"
 
 
 def _field(value: object, expected: type, what: str) -> object:

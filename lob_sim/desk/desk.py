@@ -14,7 +14,7 @@ from functools import partial
 from lob_sim.agents.context import Headroom
 from lob_sim.agents.strategy import Component, Strategy
 from lob_sim.balance.liquidation import breach_urgency
-from lob_sim.balance.marking import MarkingPolicy
+from lob_sim.balance.marking import Mark, MarkingPolicy
 from lob_sim.balance.resolution import attribute_losses, default_event
 from lob_sim.balance.risk_manager import Breach, Plan, RiskManager
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
@@ -106,6 +106,8 @@ class Desk(Component[DeskContext]):
         self._attributed = False
         self._evidence = MarketEvidence(len(sheet.lots))
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
+        # The mark of each instrument that has been compared with the sheet's, which it has replaced or left standing.
+        self._compared: list[Mark | None] = [None] * len(sheet.lots)
         self._binding: tuple[str, ...] = ()
         # The sheet of which headroom was last told, that of which limits were last asked, and what they said.
         self._view: SheetView | None = None
@@ -121,6 +123,7 @@ class Desk(Component[DeskContext]):
     def ask_anew(self) -> None:
         """Limits or marks are made otherwise from now on: the next look asks them, whatever has changed since."""
         self._view = self._judged = self._planned = None
+        self._compared = [None] * len(self._compared)
 
     # --- time and the tape ---------------------------------------------------------------------------------
     def on_start(self, ctx: DeskContext) -> None:
@@ -268,15 +271,22 @@ class Desk(Component[DeskContext]):
     def _mark_all(self, ctx: DeskContext) -> bool:
         """Mark every position, and measure the marks' volatility; returns whether anything has changed."""
         # What volatility is measured of is not to move in steps of the tolerance.
-        tolerance = 0.0 if self.volatility.is_due(ctx.now_ns) else self._tolerance
-        moved = [self._mark(ctx, instrument.instrument_id, tolerance) for instrument in ctx.instruments]
+        is_due = self.volatility.is_due(ctx.now_ns)
+        tolerance = 0.0 if is_due else self._tolerance
+        has_changed = False
+        for i in range(len(self._sources)):
+            has_changed |= self._mark(ctx, i, tolerance)
         if self.margining is not None and not self.defaulted and self.margining.mark(ctx, self.sheet):
-            moved.append(True)
+            has_changed = True
             ctx.log(self.sheet.record(ctx.now_ns, ctx.agent_id, SheetCause.MARGIN))
-        return self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks) or any(moved)
+        return (is_due and self.volatility.observe(ctx.now_ns, self.sheet.marks_ticks)) or has_changed
 
     def _mark(self, ctx: DeskContext, i: int, tolerance: float) -> bool:
         mark = self._evidence.mark(ctx, i, self.marking, self._strategy)
+        # What has been compared by this tolerance, or a narrower one, needs no second look.
+        if mark is self._compared[i] and tolerance == self._tolerance:
+            return False
+        self._compared[i] = mark
         sheet = self.sheet
         if (
             mark.source is self._sources[i]

@@ -24,7 +24,9 @@ class MarketEvidence:
     """
 
     def __init__(self, n_instruments: int) -> None:
-        self._mids: list[tuple[float, Ticks, Ns]] = [(0.0, 0, -_NEVER)] * n_instruments
+        # The middle and the width of the last two-sided quote, and when it stood last.
+        self._mids: list[tuple[float, Ticks]] = [(0.0, 0)] * n_instruments
+        self._mid_ns: list[Ns] = [-_NEVER] * n_instruments
         self._trades: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
         self._prints: list[tuple[Ticks, Ns]] = [(0, -_NEVER)] * n_instruments
         self._quotes: list[deque[tuple[Ns, float]]] = [deque(maxlen=_QUOTES_KEPT) for _ in range(n_instruments)]
@@ -50,16 +52,20 @@ class MarketEvidence:
                 self._quote_sds[quote.instrument_id] = None
 
     def mark(self, ctx: Context, instrument_id: int, policy: MarkingPolicy, strategy: Strategy) -> Mark:
-        """The mark as of now, by the agent's policy and with what its strategy believes."""
+        """The mark as of now, by the agent's policy and with what its strategy believes.
+
+        Returns:
+            The same object while the book stands that decided it.
+        """
         now_ns = ctx.now_ns
         top, known = ctx.top(instrument_id), self._lit[instrument_id]
         if known is not None and known[0] is top and known[1] is policy:
-            self._mids[instrument_id] = (*self._mids[instrument_id][:2], now_ns)
+            self._mid_ns[instrument_id] = now_ns
             return known[2]
         bid_ticks, ask_ticks = top.bid_ticks, top.ask_ticks
         if bid_ticks > 0 and ask_ticks > 0:
             mid_ticks, spread_ticks = (bid_ticks + ask_ticks) / 2, ask_ticks - bid_ticks
-            self._mids[instrument_id] = (mid_ticks, spread_ticks, now_ns)
+            self._mids[instrument_id], self._mid_ns[instrument_id] = (mid_ticks, spread_ticks), now_ns
             mark = policy.lit_mark(mid_ticks, spread_ticks)
             if mark is not None:
                 self._lit[instrument_id] = (top, policy, mark)
@@ -67,7 +73,7 @@ class MarketEvidence:
         return policy.mark(self._view(now_ns, instrument_id, *strategy.valuation(ctx, instrument_id)))
 
     def _view(self, now_ns: Ns, instrument_id: int, belief_ticks: float, belief_sd_ticks: float) -> MarketView:
-        mid, spread, mid_ns = self._mids[instrument_id]
+        (mid, spread), mid_ns = self._mids[instrument_id], self._mid_ns[instrument_id]
         trade, trade_ns = self._trades[instrument_id]
         rfq_print, print_ns = self._prints[instrument_id]
         return MarketView(

@@ -31,8 +31,8 @@ from lob_sim.units import Cash, Ns
 
 T = TypeVar("T")
 
-Reaction: TypeAlias = tuple[Callable[[Any], None] | None, tuple[tuple[int, Hook], ...]]
-"""How the agent's account takes note of a message, and which components hear of it."""
+Reaction: TypeAlias = tuple[Callable[[Any], None] | None, tuple[tuple[int, Hook], ...], bool]
+"""How the agent's account takes note of a message, which components hear of it, and whether it may be one's alone."""
 
 
 class Connection(NamedTuple):
@@ -78,7 +78,6 @@ class AgentHost:
         "_draw_up",
         "_hooks",
         "_inbox",
-        "_is_shared",
         "_kernel",
         "_last_down_ns",
         "_last_message_ns",
@@ -126,7 +125,6 @@ class AgentHost:
         self._draw_up, self._draw_down = connection.up, connection.down
         self._view = view
         self._inbox: deque[tuple[Ns, Event]] = deque()
-        self._is_shared = len(components) > 1
         self._last_up_ns: Ns = 0
         self._last_down_ns: Ns = 0
         self._last_message_ns: Ns = 0
@@ -354,11 +352,11 @@ class AgentHost:
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
             kind = type(event)
-            note, hearing = reactions.get(kind) or self._new_reaction(kind)
+            note, hearing, is_shared = reactions.get(kind) or self._new_reaction(kind)
             if note is not None:
                 note(event)
             if hearing and not (isinstance(event, RfqOpened) and event.agent_id == self.agent_id):
-                if self._is_shared:
+                if is_shared:
                     hearing = self._concerned(event, hearing)
                 for component, hook in hearing:
                     # A component that hears of the event first may have silenced this one.
@@ -375,7 +373,9 @@ class AgentHost:
 
     def _new_reaction(self, kind: type[Event]) -> Reaction:
         """What a type of message does: to the agent's account, then to the components that hear it."""
-        reaction = self._reactions[kind] = (self._account.note_of(kind), self._hooks.get(kind, ()))
+        account = self._account
+        reaction = (account.note_of(kind), self._hooks.get(kind, ()), account.is_shared_by(kind))
+        self._reactions[kind] = reaction
         return reaction
 
     def _concerned(self, event: Event, hearing: tuple[tuple[int, Hook], ...]) -> tuple[tuple[int, Hook], ...]:
