@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from heapq import heappop, heappush
 from typing import Annotated
 
 import msgspec
@@ -96,7 +97,9 @@ class RepoLending(Lender):
         self.leverages: dict[int, float] = {}
         self.book: dict[tuple[int, int], Lent] = {}
         self._announced: dict[int, list[float]] = {}
-        self._answered_ns: Ns = -1
+        # A heap of when loans fall due, with their places in the book, of which those repaid are gone.
+        self._maturing: list[tuple[Ns, int, tuple[int, int]]] = []
+        self._entered = 0
 
     # --- hooks ---------------------------------------------------------------------------------------------
     def on_start(self, ctx: Context) -> None:
@@ -206,8 +209,9 @@ class RepoLending(Lender):
         loan = Loan(maturity_ns, loan_id, ctx.agent_id, i, amount, haircut)
         lent = Lent(event.borrower_id, loan, 0.0)
         self.book[event.borrower_id, loan_id] = lent
-        self._answered_ns = -1
+        self._entered += 1
         self._hold_enough(ctx, lent)
+        heappush(self._maturing, (maturity_ns, self._entered, (event.borrower_id, loan_id)))
         ctx.wake_in(max(1, maturity_ns - ctx.now_ns), _MATURITY)
 
     def _hold_enough(self, ctx: Context, lent: Lent, most_lots: float = math.inf) -> None:
@@ -240,10 +244,13 @@ class RepoLending(Lender):
 
     def _answer_maturing(self, ctx: Context) -> None:
         now_ns = ctx.now_ns
-        if self._answered_ns == now_ns:  # each loan asks for a call of its own, and the first has answered all
-            return
-        self._answered_ns = now_ns
-        for key, lent in [entry for entry in self.book.items() if entry[1].loan.maturity_ns <= now_ns]:
+        due: list[tuple[int, tuple[int, int]]] = []
+        while self._maturing and self._maturing[0][0] <= now_ns:
+            due.append(heappop(self._maturing)[1:])
+        for place, key in sorted(due):
+            lent = self.book.get(key)
+            if lent is None:
+                continue
             loan = lent.loan
             if ctx.switches.funding:
                 refused, haircut = self._decide(ctx, lent)
@@ -256,6 +263,7 @@ class RepoLending(Lender):
                 del self.book[key]
                 continue
             loan.haircut, loan.maturity_ns = haircut, loan_maturity_ns(ctx, self.params.term)
+            heappush(self._maturing, (loan.maturity_ns, place, key))
             ctx.wake_in(loan.maturity_ns - now_ns, _MATURITY)
             rolled = LoanRolled(*self._about(ctx, lent), loan.amount_cash, haircut, loan.maturity_ns)
             ctx.tell(lent.borrower_id, rolled)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
+from inspect import signature
 
 import msgspec
 
@@ -80,6 +81,7 @@ class RiskManager:
 
     def __init__(self, constraints: Sequence[Constraint], order: LiquidationSequence) -> None:
         self.constraints = tuple(constraints)
+        self._takes_headroom = ["headroom" in signature(c.purchase_lots).parameters for c in self.constraints]
         self.order = order
 
     def breaches(
@@ -161,11 +163,15 @@ class RiskManager:
                 changes.append(ParentChange(ChangeKind.RESIZE, sale.instrument_id, sale.lots, sale.reasons))
         return changes
 
-    def purchase_lots(self, view: SheetView) -> tuple[Lots, ...]:
-        """Largest purchase of each instrument alone that no constraint forbids; 0 when any is breached."""
+    def purchase_lots(self, view: SheetView, measured: Sequence[float] | None = None) -> tuple[Lots, ...]:
+        """Largest purchase of each instrument alone that no constraint forbids; 0 when any is breached.
+
+        Whoever has measured the headroom of this view already hands it in.
+        """
         least = [UNLIMITED_LOTS] * len(view.lots)
-        for constraint in self.constraints:
-            room = constraint.purchase_lots(view)
+        asked = zip(self.constraints, measured or self.headroom(view), self._takes_headroom, strict=True)
+        for constraint, headroom, takes_headroom in asked:
+            room = constraint.purchase_lots(view, headroom) if takes_headroom else constraint.purchase_lots(view)
             least = [own if own < known else known for known, own in zip(least, room, strict=True)]
         return tuple(least)
 

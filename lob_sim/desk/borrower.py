@@ -115,12 +115,15 @@ class Borrower:
         self._rungs = maturity_buckets
         self._runnable_share = runnable_share
         self._quotes: dict[int, list[float]] = {}
+        # Who lends at the least, and at what by instrument, until a lender changes its haircuts.
+        self._best: tuple[int, list[float]] | None = None
         self._requests: dict[int, _Request] = {}
 
     # --- what the desk asks for ----------------------------------------------------------------------------
     def open(self, ctx: Context, sheet: BalanceSheet) -> None:
         """Spread the opening loans over lenders and maturities, in equal parts."""
         n = len(sheet.haircuts)
+        self._best = None
         self._quotes = {k: [1.0] * n if t.is_standing_facility else [*sheet.haircuts] for k, t in self._lenders.items()}
         places = [
             (t, loan_maturity_ns(ctx, t.term_ns, (bucket + 1) * t.term_ns // self._rungs))
@@ -157,7 +160,7 @@ class Borrower:
 
     def follow(self, ctx: Context, sheet: BalanceSheet) -> None:
         """The sheet's debts have changed: tell the lenders of what was borrowed from and repaid to them."""
-        best = min(self._lenders, key=lambda k: (sum(self._quotes[k]), k))
+        best, _ = self._best_terms()
         deposits = max(0, sheet.short_term_cash - self.ladder.outstanding(UNSECURED))
         maturity_ns = loan_maturity_ns(ctx, self._lenders[best].term_ns)
         for change in self.ladder.match(sheet, best, self._quotes[best], maturity_ns, deposits):
@@ -191,6 +194,7 @@ class Borrower:
     # --- what lenders say ----------------------------------------------------------------------------------
     def _on_haircut(self, ctx: Context, event: HaircutChanged, sheet: BalanceSheet) -> None:
         self._quotes[event.lender_id][event.instrument_id] = event.haircut
+        self._best = None
         for loan in [x for x in self.ladder.loans if x.instrument_id == event.instrument_id]:
             self._move_if_cheaper(ctx, loan, sheet)
 
@@ -289,7 +293,14 @@ class Borrower:
         whose = (loan.lender_id, ctx.agent_id, loan.instrument_id, loan.loan_id)
         ctx.tell(loan.lender_id, kind(ctx.now_ns, *whose, amount_cash))
 
+    def _best_terms(self) -> tuple[int, list[float]]:
+        """Who asks for the least haircuts in all, and the least that anybody asks for, by instrument."""
+        if self._best is None:
+            lender_id = min(self._lenders, key=lambda k: (sum(self._quotes[k]), k))
+            self._best = lender_id, [min(quotes) for quotes in zip(*self._quotes.values(), strict=True)]
+        return self._best
+
     def _set_haircuts(self, sheet: BalanceSheet) -> None:
-        new = [min(quotes) for quotes in zip(*self._quotes.values(), strict=True)]
+        _, new = self._best_terms()
         sheet.haircuts = [self.ladder.haircut(i, haircut) for i, haircut in enumerate(new)]
-        sheet.new_haircuts = new if new != sheet.haircuts else []
+        sheet.new_haircuts = [*new] if new != sheet.haircuts else []

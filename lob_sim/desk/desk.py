@@ -390,7 +390,8 @@ class Desk(Component[DeskContext]):
                 ctx.cancel_all(instrument.instrument_id, Side.BUY)
 
     def _show(self, ctx: DeskContext, plan: Plan, view: SheetView) -> None:
-        ctx.show_headroom(partial(_headroom_of, self.risk, view, bool(self.sales.parents), plan.breaches))
+        selling = bool(self.sales.parents)
+        ctx.show_headroom(partial(_headroom_of, self.risk, view, self._measured, selling, plan.breaches))
 
     def _default(self, ctx: DeskContext) -> None:
         """Tier 1 is gone: the dealer stops quoting and its book is liquidated."""
@@ -426,6 +427,8 @@ class Desk(Component[DeskContext]):
                 ctx.log(loss)
 
 
-def _headroom_of(risk: RiskManager, view: SheetView, selling: bool, breaches: tuple[Breach, ...]) -> Headroom:
+def _headroom_of(
+    risk: RiskManager, view: SheetView, measured: tuple[float, ...], selling: bool, breaches: tuple[Breach, ...]
+) -> Headroom:
     ratio = view.tier1_cash / max(1, view.assets_cash)
-    return Headroom(risk.purchase_lots(view), ratio, selling, tuple(b.constraint for b in breaches))
+    return Headroom(risk.purchase_lots(view, measured), ratio, selling, tuple(b.constraint for b in breaches))

@@ -80,6 +80,10 @@ class ToxicityEstimator(ABC):
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:  # noqa: B027
         """The reference price, best the mean of the dealer's own belief, is now ``mid_ticks``."""
 
+    def mid_hooks(self) -> list[Callable[[Ns, float], None]]:
+        """What is to be called in place of :meth:`on_mid`: nothing where that does nothing."""
+        return [self.on_mid] if is_overridden(type(self), ToxicityEstimator, "on_mid") else []
+
     @abstractmethod
     def alpha(self, ts_ns: Ns) -> float:
         """Perceived share of informed flow as of ``ts_ns``, in [0, 1]."""
@@ -102,7 +106,7 @@ class CombinedToxicity(ToxicityEstimator):
             raise InputError("expected weights of at least 0 and not all 0", "toxicity")
         self._parts = [(estimator, weight / total) for estimator, weight in parts if weight > 0]
         self._alphas = [(estimator.alpha, weight) for estimator, weight in self._parts]
-        # Most estimators use one kind of evidence, and the reference price changes at every look.
+        # Most estimators use one kind of evidence.
         self._trade_parts, self._fill_parts, self._mid_parts = (
             [estimator for estimator, _ in self._parts if is_overridden(type(estimator), ToxicityEstimator, name)]
             for name in ("on_trade", "on_fill", "on_mid")
@@ -122,6 +126,12 @@ class CombinedToxicity(ToxicityEstimator):
         """Tell every part that listens."""
         for estimator in self._mid_parts:
             estimator.on_mid(ts_ns, mid_ticks)
+
+    def mid_hooks(self) -> list[Callable[[Ns, float], None]]:
+        """Those of the parts: the reference price changes at every look."""
+        if is_overridden(type(self), CombinedToxicity, "on_mid"):
+            return [self.on_mid]
+        return [hook for part in self._mid_parts for hook in part.mid_hooks()]
 
     def alpha(self, ts_ns: Ns) -> float:
         """The weighted mean."""
@@ -176,8 +186,7 @@ class ToxicityByClass:
         estimator = self._by_class.get(client_class)
         if estimator is None:
             estimator = self._by_class[client_class] = self._make()
-            if is_overridden(type(estimator), ToxicityEstimator, "on_mid"):
-                self._mid_hooks.append(estimator.on_mid)
+            self._mid_hooks += estimator.mid_hooks()
         return estimator
 
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:

@@ -24,6 +24,7 @@ from lob_sim.balance.risk_manager import ChangeKind, RiskManager
 from lob_sim.balance.sheet import BalanceSheet
 from lob_sim.balance.view import SheetView
 from lob_sim.errors import PluginError
+from lob_sim.units import Lots
 
 
 def views() -> st.SearchStrategy[SheetView]:
@@ -120,6 +121,7 @@ def test_purchases_up_to_the_capacity_keep_the_limit(
     view: SheetView, constraint: Constraint, instrument_id: int
 ) -> None:
     lots = constraint.purchase_lots(view)[instrument_id]
+    assert constraint.purchase_lots(view, constraint.headroom(view))[instrument_id] == lots
     if constraint.headroom(view) < 0:
         assert lots == 0
         return
@@ -156,6 +158,24 @@ def test_a_users_constraint_needs_only_headroom() -> None:
     assert plan.sales[0].lots == -(-lots_of(25) * 100 // 65)
     assert plan.sales[0].reasons == ("concentration",)
     assert manager.purchase_lots(dealer_prime().view(no_risk()))[0] == 0
+
+
+class AtMostFive(InventoryConstraint):
+    """A user's own, with room of its own, that does not ask for the headroom which is known."""
+
+    def purchase_lots(self, view: SheetView) -> list[Lots]:  # type: ignore[override]
+        return [min(5, lots) for lots in super().purchase_lots(view)]
+
+
+def test_a_constraint_is_handed_the_headroom_that_is_known_if_it_asks_for_it() -> None:
+    view = dealer_prime().view(no_risk())
+    params = InventoryConstraint.Params(limits={})
+    order = MostLiquidFirst(MostLiquidFirst.Params(), CONTEXT)
+    own = RiskManager([AtMostFive(params, CONTEXT)], order)
+    assert set(own.purchase_lots(view)) == set(own.purchase_lots(view, own.headroom(view))) == {5}
+    slr = RiskManager([SlrConstraint(SlrConstraint.Params(), CONTEXT)], order)
+    assert slr.purchase_lots(view, slr.headroom(view)) == slr.purchase_lots(view)
+    assert set(slr.purchase_lots(view, (-1.0,))) == {0}  # control: it goes by what it is handed
 
 
 def test_the_union_of_what_binds_and_its_reasons() -> None:

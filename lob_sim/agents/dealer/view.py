@@ -52,7 +52,18 @@ class InstrumentView:
         basis: What the quotes at work go by; None where they are to be worked out at the next look in any case.
     """
 
-    __slots__ = ("_heeded_ns", "_seen", "_sweep", "basis", "belief", "belief_log", "clients", "lit", "quoted")
+    __slots__ = (
+        "_heeded_ns",
+        "_lit_mid_hooks",
+        "_seen",
+        "_sweep",
+        "basis",
+        "belief",
+        "belief_log",
+        "clients",
+        "lit",
+        "quoted",
+    )
 
     def __init__(self, belief: Belief, lit: ToxicityEstimator, clients: ToxicityByClass, belief_log: BeliefLog) -> None:
         self.belief = belief
@@ -64,6 +75,7 @@ class InstrumentView:
         self._sweep: Trade | None = None
         self._seen: TopOfBook | None = None
         self._heeded_ns: Ns = 0
+        self._lit_mid_hooks = lit.mid_hooks()
 
     def on_trade(self, trade: Trade) -> None:
         """A lit trade printed. One aggressive order may print several; it is one decision, judged at its last price."""
@@ -101,7 +113,8 @@ class InstrumentView:
     def on_mid(self, ts_ns: Ns, mid_ticks: float) -> None:
         """The market's price as the dealer looks: clients are judged by it, lit flow by the dealer's own belief."""
         self.clients.on_mid(ts_ns, mid_ticks)
-        self.lit.on_mid(ts_ns, self.belief.mean_ticks)
+        for on_mid in self._lit_mid_hooks:
+            on_mid(ts_ns, self.belief.mean_ticks)
 
     def on_others_quotes(self, ts_ns: Ns, top: TopOfBook | None) -> None:
         """The book as the dealer looks; None where nobody else quotes."""

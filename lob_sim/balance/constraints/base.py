@@ -87,9 +87,15 @@ class Constraint(ABC):
 
         return smallest_cure(after, max(0, int(min(view.cash, view.debt_cash))))
 
-    def purchase_lots(self, view: SheetView) -> list[Lots]:
-        """Largest purchase of each instrument alone that leaves headroom at zero or more; 0 when none is left."""
-        if self.headroom(view) < 0:
+    def purchase_lots(self, view: SheetView, headroom: float | None = None) -> list[Lots]:
+        """Largest purchase of each instrument alone that leaves headroom at zero or more; 0 when none is left.
+
+        Args:
+            view: The sheet.
+            headroom: Its headroom, where that has been measured. A constraint of one's own may leave the argument out,
+                and is then not handed it.
+        """
+        if (self.headroom(view) if headroom is None else headroom) < 0:
             return [0] * len(view.lots)
         return [self._largest_purchase(view, i) for i in range(len(view.lots))]
 

@@ -97,7 +97,7 @@ class CollateralBufferConstraint(Constraint):
         freed += target._own.minimum * sum(d * x for d, x in zip(self._durations, values, strict=True))
         return sum(values) * min(1.0, shortfall / freed) if freed > 0 else 0.0
 
-    def purchase_lots(self, view: SheetView) -> list[Lots]:
+    def purchase_lots(self, view: SheetView, headroom: float | None = None) -> list[Lots]:
         """Closed form: what leaves the target's buffer; own funds pay haircuts, they are not borrowed unsecured."""
         target = self.restoration_target
         room = target.headroom(view)

@@ -80,9 +80,9 @@ class FundingConstraint(Constraint):
         """Nothing: cash counts as own funds already, paid in or not."""
         return 0
 
-    def purchase_lots(self, view: SheetView) -> list[Lots]:
+    def purchase_lots(self, view: SheetView, headroom: float | None = None) -> list[Lots]:
         """Own funds free for haircuts over the haircut of one lot: they are not borrowed unsecured."""
-        room = self.headroom(view)
+        room = self.headroom(view) if headroom is None else headroom
         if room < 0:
             return [0] * len(view.lots)
         haircuts = view.new_haircuts or view.haircuts

@@ -68,7 +68,7 @@ class InventoryConstraint(Constraint):
         """Nothing: cash has no part in position limits."""
         return 0
 
-    def purchase_lots(self, view: SheetView) -> list[Lots]:
+    def purchase_lots(self, view: SheetView, headroom: float | None = None) -> list[Lots]:
         """Room under each instrument's own limit; 0 while another is above its own."""
         if self.headroom(view) < 0:
             return [0] * len(view.lots)

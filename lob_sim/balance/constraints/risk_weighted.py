@@ -86,7 +86,7 @@ class RiskWeightedConstraint(Constraint):
         """Nothing: cash weighs nothing."""
         return 0
 
-    def purchase_lots(self, view: SheetView) -> list[Lots]:
+    def purchase_lots(self, view: SheetView, headroom: float | None = None) -> list[Lots]:
         """Closed form: a lot adds its weighted mark, and its adjustment comes out of Tier 1."""
         room = -self._missing(view)
         if room < 0:

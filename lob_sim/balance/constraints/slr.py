@@ -97,9 +97,9 @@ class SlrConstraint(Constraint):
             return 0
         return int(min(-(-missing // self._num), max(0, view.cash), view.debt_cash))
 
-    def purchase_lots(self, view: SheetView) -> list[Lots]:
+    def purchase_lots(self, view: SheetView, headroom: float | None = None) -> list[Lots]:
         """Closed form: a purchase paid from counted cash swaps exposures, the rest adds its value."""
-        room = self.headroom(view)
+        room = self.headroom(view) if headroom is None else headroom
         if room < 0:
             return [0] * len(view.lots)
         free = max(0.0, view.cash) if self._cash_counts else 0.0

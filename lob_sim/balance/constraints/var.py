@@ -80,7 +80,7 @@ class VarConstraint(Constraint):
         lots = min(held, math.ceil(target))
         return self._smallest_near(view, instrument_id, lots) if discriminant >= 0 else min(held, round(lowest))
 
-    def purchase_lots(self, view: SheetView) -> list[Lots]:
+    def purchase_lots(self, view: SheetView, headroom: float | None = None) -> list[Lots]:
         """Closed form: the larger root of the parabola in lots bought."""
         variance = self._variance(view)
         if self._headroom(variance) < 0:
