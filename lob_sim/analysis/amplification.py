@@ -53,7 +53,7 @@ def tier1_loss_cash(balance_sheets: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> d
     require(balance_sheets, ("ts_event_ns", "agent_id", "tier1_cash"), "balance sheets")
     window_ns(start_ns, end_ns)
     losses: dict[int, Cash] = {}
-    for agent_id, sheets in balance_sheets.groupby("agent_id", sort=True):
+    for agent_id, sheets in balance_sheets.groupby(ints(balance_sheets, "agent_id"), sort=True):
         times, capital = ints(sheets, "ts_event_ns"), ints(sheets, "tier1_cash")
         opening = 0 if times[0] == 0 else -1
         before = max(opening, int(np.searchsorted(times, start_ns, side="left")) - 1)

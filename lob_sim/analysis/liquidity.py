@@ -24,6 +24,7 @@ from lob_sim.analysis.tables import (
     held_for,
     ints,
     mean_of_known,
+    none_infinite,
     require,
     row_at,
     same_length,
@@ -277,9 +278,10 @@ def amihud(prices_ticks: Floats, volume_lots: Floats) -> float:
         NaN without an interval that has volume and two positive prices.
 
     Raises:
-        DataError: There is not one price more than there are volumes.
+        DataError: There is not one price more than there are volumes, or one is infinite.
     """
     same_length("prices and volumes", prices_ticks[1:], volume_lots)
+    none_infinite("prices and volumes", prices_ticks, volume_lots)
     if not len(volume_lots):
         return math.nan
     before, after = prices_ticks[:-1], prices_ticks[1:]

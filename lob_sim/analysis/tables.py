@@ -61,14 +61,26 @@ def floats(table: pd.DataFrame, column: str) -> Floats:
     """A column as 64-bit floats; what is missing is NaN.
 
     Raises:
-        DataError: There is no such column, or a value is no number.
+        DataError: There is no such column, or a value is no number or infinite.
     """
     if column not in table.columns:
         raise DataError(f"no column {column!r}", "table")
     try:
-        return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+        values = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise DataError("a value is no number", f"column {column}") from error
+    none_infinite(f"column {column}", values)
+    return values
+
+
+def none_infinite(what: str, *arrays: Any) -> None:
+    """Check numbers of which some may be missing.
+
+    Raises:
+        DataError: One is infinite.
+    """
+    if any(np.isinf(array).any() for array in arrays):
+        raise DataError("a value is infinite", what)
 
 
 def same_length(what: str, *arrays: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lob_sim.analysis.amplification import forced_volume_lots, overshoot
+from lob_sim.analysis.amplification import forced_volume_lots, overshoot, tier1_loss_cash
 from lob_sim.analysis.flow import vpin, vpin_null
 from lob_sim.analysis.liquidity import amihud, lit_state, resilience_half_life_ns
 from lob_sim.analysis.price_discovery import dispersion, information_share
@@ -109,3 +109,21 @@ def test_windows_and_buckets_without_length_are_refused() -> None:
         vpin_null(0)
     with pytest.raises(DataError, match="1 or more"):
         vpin(np.array([1]), np.array([1]), 0)
+
+
+def test_infinite_values_are_refused_by_their_column_and_missing_ones_are_not() -> None:
+    top = pd.DataFrame(
+        {"ts_event_ns": [0, 5], "bid_ticks": [99, 99], "bid_lots": [1.0, math.inf], "ask_ticks": 102, "ask_lots": 1}
+    )
+    with pytest.raises(DataError, match="column bid_lots: a value is infinite"):
+        lit_state(top, 0, 10)
+    with pytest.raises(DataError, match="prices and volumes: a value is infinite"):
+        amihud(np.array([math.inf, math.inf]), np.array([0.0]))
+    assert math.isnan(lit_state(top.assign(bid_lots=[1.0, math.nan]), 0, 10).depth_lots)
+
+
+def test_agents_whose_numbers_were_read_as_floats_are_the_same_agents() -> None:
+    sheets = pd.DataFrame({"ts_event_ns": [0, 5], "agent_id": [6.0, 6.0], "tier1_cash": [3, 1]})
+    assert tier1_loss_cash(sheets, 1, 9) == {6: 2}
+    with pytest.raises(DataError, match="column agent_id"):
+        tier1_loss_cash(sheets.assign(agent_id=[6.0, 6.5]), 1, 9)
