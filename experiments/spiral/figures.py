@@ -14,14 +14,14 @@ from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
 from lob_sim.messages import WithdrawalCause
 from lob_sim.report import data
-from lob_sim.report import static_panels as panels
-from lob_sim.report import static_sheets as sheets
-from lob_sim.report.static_style import BLACK, BLUE, ORANGE, VERMILION
+from lob_sim.report.figures import market, parts
+from lob_sim.report.static_drawing import draw_axis, time_axis
+from lob_sim.report.static_style import VERMILION
 from lob_sim.sweep import Estimate
 
 _SHOWN_BEFORE_MIN = 5.0
 """Minutes before the shock that are drawn."""
-_AWAY = (("for fear", ORANGE, "////"), ("for limits", BLUE, ""), ("failed", BLACK, ""))
+_AWAY = (("for fear", "orange"), ("for limits", "blue"), ("failed", "ink"))
 _SELLERS = ("dealers", "leveraged funds", "asset managers")
 _BN = 1e9
 _BINS, _LOOKS = 120, 20
@@ -50,11 +50,11 @@ def crises(path: Path, runs: Mapping[str, Run], heading: str = "") -> None:
         axis = axes[:, column]
         axis[0].set_title(title, fontweight="bold", fontsize="medium")
         for k, i in enumerate(order):
-            panels.price(axis[k], run, i)
+            draw_axis(axis[k], run, market.price_axis(run, i))
         _spread(axis[-3], run, hit)
         _away(axis[-2], run, hit)
         _sold(axis[-1], run)
-        panels.time_axis(run, axis[-1])
+        time_axis(run, axis[-1])
     axes[-1, 0].set_xlim(left=-_SHOWN_BEFORE_MIN)
     left = axes[:, 0]
     for k, i in enumerate(order):
@@ -77,9 +77,9 @@ def shocked(run: Run) -> int:
 
 
 def _spread(axis: Any, run: Run, instrument_id: int) -> None:
-    table, times = data.quoted_spread(run, instrument_id), panels.grid(run)
-    axis.plot(panels.minutes(run, times), value_at(ints(table, "ts_event_ns"), floats(table, "spread_bp"), times))
-    panels.log_scale(axis)
+    shown = market.spread_axis(run, instrument_id)
+    if shown is not None:
+        draw_axis(axis, run, shown)
 
 
 def away(run: Run, instrument_id: int, times_ns: Ints) -> Floats:
@@ -108,15 +108,15 @@ def away(run: Run, instrument_id: int, times_ns: Ints) -> Floats:
 
 def _away(axis: Any, run: Run, instrument_id: int) -> None:
     """Means over bins of time, because dealers come and go within seconds."""
-    edges = np.linspace(0, horizon_ns(run), _BINS + 1).astype(np.int64)
     looks = np.linspace(0, horizon_ns(run), _BINS * _LOOKS + 1).astype(np.int64)[:-1]
     counts = away(run, instrument_id, looks).reshape(len(_AWAY), _BINS, _LOOKS).mean(axis=2)
-    below: Floats = np.zeros(_BINS)
-    for number, (label, colour, hatch) in zip(counts, _AWAY, strict=True):
-        if label != "failed" or number.any():
-            panels.bars(axis, panels.minutes(run, edges), below, below + number, colour, hatch, label)
-        below = below + number
-    axis.set_ylim(0, len(run.header.dealer_ids or ()))
+    layers = tuple(
+        parts.Layer(name, number, parts.Look(colour))
+        for number, (name, colour) in zip(counts, _AWAY, strict=True)
+        if name != "failed" or number.any()
+    )
+    items = (parts.Stack(ts_ns=looks[::_LOOKS], layers=layers, unit=" dealers"),)
+    draw_axis(axis, run, parts.Axis(title="away", items=items, ends=(0, len(run.header.dealer_ids or ()))))
 
 
 def _sold(axis: Any, run: Run) -> None:
@@ -124,10 +124,10 @@ def _sold(axis: Any, run: Run) -> None:
     lot = np.array([float(i.lot_size) / float(i.price_per) for i in run.header.instruments])
     worth = floats(sales, "lots") * floats(sales, "price") * (lot[ints(sales, "instrument_id")] if len(sales) else 1.0)
     who = np.array([seller(run, int(agent_id)) for agent_id in sales["agent_id"]])
-    for k, name in enumerate(_SELLERS):
-        own = who == name
-        style = panels.line_style(k)
-        sheets.steps(axis, run, ints(sales, "ts_event_ns")[own], worth[own] / _BN, label=name, **style)
+    times = ints(sales, "ts_event_ns")
+    paths = {name: parts.running_sum(times[who == name], worth[who == name] / _BN) for name in _SELLERS}
+    lines = tuple(parts.Line(name, paths[name], parts.nth_look(k)) for k, name in enumerate(paths))
+    draw_axis(axis, run, parts.Axis(title="sold", items=lines))
 
 
 def seller(run: Run, agent_id: int) -> str:

@@ -11,8 +11,9 @@ from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.replay.backtest import TradedAgainst
 from lob_sim.replay.describe import describe_flow, describe_newcomer
-from lob_sim.report.panels import market, newcomer
-from lob_sim.report.panels.figure import Panel
+from lob_sim.report.figures import market
+from lob_sim.report.figures.newcomer import DEALING
+from lob_sim.report.panels.drawing import panel
 from lob_sim.report.render import page
 from lob_sim.report.run_page import foot, settings
 
@@ -43,10 +44,10 @@ def against_page(traded: TradedAgainst, name: str) -> str:
 @reads_logs
 def _page(run: Any, traded: TradedAgainst, name: str) -> str:
     # Against fair value and by request there is something to see only where the log has them.
-    makers = [market.prices] if len(run.table("fair_value")) else []
-    makers += [market.book, market.book_spread, market.presence, *([market.venues] if len(run.rfq_trades) else [])]
-    shown: list[Panel] = [newcomer.dealing(traded), *(maker(run) for maker in makers)]
-    drawn = [panel for panel in shown if panel.variants]
+    kinds = [market.PRICE] if len(run.table("fair_value")) else []
+    kinds += [market.DEPTH, market.BOOK_SPREAD, market.PRESENCE, *([market.DEALT] if len(run.rfq_trades) else [])]
+    shown = [panel(run, DEALING, traded), *(panel(run, kind) for kind in kinds)]
+    drawn = [own for own in shown if own.variants]
     fills = traded.fills
     dealt_in = list(fills["instrument"].value_counts().index)
     chosen = settings(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from lob_sim.log.manifest import COMPLETE
 from lob_sim.log.run import reads_logs
 from lob_sim.report import headline
 from lob_sim.report.data.common import currency, table_rows
-from lob_sim.report.panels import market, people
+from lob_sim.report.figures import market, parts, sheets
+from lob_sim.report.panels.drawing import panel
 from lob_sim.report.panels.figure import Cell, Panel, Trace, compact, label
 from lob_sim.report.render import page
 from lob_sim.report.run_page import settings
@@ -82,13 +83,13 @@ def compare_page(
     """
     metrics = {name: headline.metrics_of(run) for name, run in runs.items()}
     money = currency(next(iter(runs.values())))
-    panels = [_together(maker, runs) for maker in _MAKERS]
+    panels = [_together(kind, runs) for kind in _FIGURES]
     if seeds is not None and table is not None:
         rows = group_rows(table, money)
         panels.insert(0, _over_seeds(seeds, table, money))
     else:
         rows = metric_rows(list(metrics.values()), money)
-    drawn = [panel.key for panel in panels if panel.variants and panel.key != "over-seeds"]
+    drawn = [shown.key for shown in panels if shown.variants and shown.key != "over-seeds"]
     index = {"overview": "Overview", "metrics-part": "In numbers", "sides": "Side by side", "log": "These runs"}
     return page(
         "compare.html.j2",
@@ -255,32 +256,32 @@ def _settings(runs: Mapping[str, Run]) -> dict[str, Any]:
     }
 
 
-_MAKERS: tuple[Callable[[Run], Panel], ...] = (
-    market.prices,
-    market.book_spread,
-    market.presence,
-    people.forced_sales,
-    people.headroom,
-    people.capital,
-    people.marks,
+_FIGURES = (
+    market.PRICE,
+    market.BOOK_SPREAD,
+    market.PRESENCE,
+    sheets.FORCED,
+    sheets.HEADROOM,
+    sheets.CAPITAL,
+    sheets.MARKS,
 )
 _SHARED = frozenset({"price", "book-spread", "forced", "headroom", "capital", "marks"})
 
 
-def _together(maker: Callable[[Run], Panel], runs: Mapping[str, Run]) -> Panel:
+def _together(kind: parts.FigureKind, runs: Mapping[str, Run]) -> Panel:
     """One panel with a figure for each run, all with the same axes."""
-    panels = {name: maker(run) for name, run in runs.items()}
+    panels = {name: panel(run, kind) for name, run in runs.items()}
     first = next(iter(panels.values()))
     variants: dict[str, list[Cell]] = {}
-    for variant in dict.fromkeys(key for panel in panels.values() for key in panel.variants):
+    for variant in dict.fromkeys(key for own in panels.values() for key in own.variants):
         cells = [
-            Cell(panel.variants[variant][0].figure if variant in panel.variants else _nothing(panel), name)
-            for name, panel in panels.items()
+            Cell(own.variants[variant][0].figure if variant in own.variants else _nothing(own), name)
+            for name, own in panels.items()
         ]
         if first.key in _SHARED:
             _share_axes(cells)
         variants[variant] = cells
-    chosen = next((panel.first for panel in reversed(panels.values()) if panel.first in variants), "")
+    chosen = next((own.first for own in reversed(panels.values()) if own.first in variants), "")
     return Panel(
         key=first.key,
         title=first.title,
@@ -295,8 +296,8 @@ def _together(maker: Callable[[Run], Panel], runs: Mapping[str, Run]) -> Panel:
     )
 
 
-def _nothing(panel: Panel) -> dict[str, Any]:
-    text = "<br>".join(textwrap.wrap(panel.empty, 44))
+def _nothing(shown: Panel) -> dict[str, Any]:
+    text = "<br>".join(textwrap.wrap(shown.empty, 44))
     note = {"text": text, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
     return {"data": [], "layout": {"yaxis": {"visible": False}, "annotations": [{**note, "font": {"color": "@muted"}}]}}
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from lob_sim.analysis.tables import floats, ints, value_at
 from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
 from lob_sim.log import Run
 from lob_sim.log.run import reads_logs
+from lob_sim.report.figures import parts
 from lob_sim.report.static import FIGURES, draw
-from lob_sim.report.static_panels import grid, line_style, minutes, time_axis
-from lob_sim.report.static_style import legend_above, named, paper_figure, paper_style
+from lob_sim.report.static_drawing import paper
+from lob_sim.report.static_style import paper_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,22 +118,16 @@ def _inventory(run: Run, by: str) -> Figure:
     held = run.positions
     if not len(held):
         raise DataError("has nothing to draw: nobody held or traded anything", "plot.inventory")
-    whose = {agent.agent_id: agent.group if by == "group" else agent.name for agent in run.header.agents}
-    times = grid(run)
     with paper_style():
-        figure, axes = paper_figure(len(run.header.instruments), 1.5)
-        for axis, instrument in zip(axes, run.header.instruments, strict=True):
-            paths: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
-            of = held[held["instrument_id"] == instrument.instrument_id]
-            for agent_id, own in of.groupby("agent_id", sort=True):
-                path = np.nan_to_num(value_at(ints(own, "ts_event_ns"), floats(own, "lots"), times))
-                name = whose[int(str(agent_id))]
-                paths[name] = paths.get(name, np.zeros(times.size)) + path
-            most = sorted(paths, key=lambda name: -float(np.ptp(paths[name])))[:_MOST_LINES]
-            for k, name in enumerate(sorted(most)):
-                axis.plot(minutes(run, times), paths[name], label=named(name), **line_style(k))
-            axis.set(title=named(instrument.name), ylabel="held (lots)")
-        time_axis(run, axes[-1])
-        legend_above(figure, axes[0])
-        figure.align_ylabels(axes)
-    return figure
+        of = {i.name: held[held["instrument_id"] == i.instrument_id] for i in run.header.instruments}
+        return paper(run, {name: _held(run, own, by) for name, own in of.items()}, 1.5)
+
+
+def _held(run: Run, held: pd.DataFrame, by: str) -> parts.Chart:
+    whose = {agent.agent_id: agent.group if by == "group" else agent.name for agent in run.header.agents}
+    changes = held.groupby("agent_id")["lots"].diff().fillna(held["lots"])
+    own = pd.DataFrame({"ts_event_ns": held["ts_event_ns"], "lots": changes, "name": held["agent_id"].map(whose)})
+    paths = {str(name): parts.running_sum(*parts.path_of(rows, "lots")) for name, rows in own.groupby("name")}
+    most = sorted(sorted(paths, key=lambda name: -float(np.ptp(paths[name].values)))[:_MOST_LINES])
+    lines = tuple(parts.Line(name, paths[name], parts.nth_look(k)) for k, name in enumerate(most))
+    return (parts.Axis(title="held", unit="lots", items=lines),)

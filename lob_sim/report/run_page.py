@@ -20,15 +20,30 @@ from lob_sim.log.run import reads_logs
 from lob_sim.report import data, headline
 from lob_sim.report.data.common import agent_name, currency, end_ns
 from lob_sim.report.data.timeline import WINDOW_NS, chain, key_rows, timeline
+from lob_sim.report.figures import market, sheets
 from lob_sim.report.formatting import money_text
-from lob_sim.report.panels import events, market, people
-from lob_sim.report.panels.figure import Panel, ms, styles
+from lob_sim.report.panels import events
+from lob_sim.report.panels.drawing import panel
+from lob_sim.report.panels.figure import ms, styles
 from lob_sim.report.render import page
 from lob_sim.report.replay_viewer import replay_viewer
 
 _MOST_EVENTS = 400
-
-
+_FIGURES = (
+    market.PRICE,
+    market.DEPTH,
+    market.PRESENCE,
+    market.SPREAD,
+    market.DEALT,
+    market.BELIEFS,
+    sheets.MARKS,
+    sheets.HEADROOM,
+    sheets.FORCED,
+    sheets.CAPITAL,
+    sheets.SHEETS,
+    sheets.FUNDING,
+    sheets.FUNDS,
+)
 _MARKET = ("presence", "spread", "book", "venues", "beliefs")
 _SHEETS = ("headroom", "forced", "capital", "marks", "sheet", "funding", "funds")
 _SUMMARY: Mapping[str, tuple[str, str]] = {
@@ -71,8 +86,8 @@ def run_page(run: Run, name: str, label: str = "", verdicts: Mapping[str, CalmVe
         raise DataError("holds no rows yet: there is nothing to report", name)
     happened = timeline(run)
     told, rows = chain(happened), key_rows(happened)
-    panels = [events.lanes(run, happened, told), *_panels(run)]
-    drawn = {panel.key for panel in panels if panel.variants}
+    panels = [events.lanes(run, happened, told), *(panel(run, kind) for kind in _FIGURES)]
+    drawn = {shown.key for shown in panels if shown.variants}
     parts = [part for part, keys in (("market", _MARKET), ("sheets", _SHEETS)) if drawn.intersection(keys)]
     dull = {e.seq for e in happened if e.kind in ("funding", "relief")}
     listed = [e for e in happened if e.seq not in dull]
@@ -169,25 +184,6 @@ def _texts(table: pd.DataFrame, shown: Mapping[str, tuple[str, str]]) -> list[tu
         (label, [form.format(value) if np.isfinite(value) else "–" for value in table[column]])
         for column, (label, form) in shown.items()
     ]
-
-
-def _panels(run: Run) -> list[Panel]:
-    makers = (
-        market.prices,
-        market.book,
-        market.presence,
-        market.spread,
-        market.venues,
-        people.beliefs,
-        people.marks,
-        people.headroom,
-        people.forced_sales,
-        people.capital,
-        people.balance_sheets,
-        people.funding,
-        people.funds,
-    )
-    return [maker(run) for maker in makers]
 
 
 def _viewer(run: Run) -> Markup:

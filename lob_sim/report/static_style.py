@@ -119,11 +119,17 @@ def named(text: str, most: int = 24) -> str:
     return f" {shown}" if shown.startswith("_") else shown
 
 
-def legend_above(figure: Figure, axis: Any) -> None:
-    """The legend of an axis, above the whole figure, where it covers nothing."""
-    handles, labels = axis.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside upper center", ncols=columns_of(labels), columnspacing=1.2)
+def legend_above(figure: Figure, axes: Sequence[Any]) -> None:
+    """One legend of all that axes show, above the whole figure, where it covers nothing."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(text, handle)
+    if found:
+        labels = list(found)
+        figure.legend(
+            list(found.values()), labels, loc="outside upper center", ncols=columns_of(labels), columnspacing=1.2
+        )
 
 
 def legend_over(axis: Any, title: str) -> None:

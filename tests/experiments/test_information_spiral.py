@@ -23,7 +23,7 @@ from lob_sim.experiment import Outcome, over_seeds
 from lob_sim.log import Run
 from lob_sim.messages import SheetCause
 from lob_sim.report.data import forced_sales, presence
-from lob_sim.report.static_panels import worst_instrument
+from lob_sim.report.headline import worst_instrument
 from lob_sim.running import run
 from lob_sim.scenario import Scenario, open_market
 from lob_sim.sweep import Serial, all_coalitions, run_sweep
@@ -179,7 +179,7 @@ def test_costs_beyond_value_are_a_zero_sum_within_each_trade(crisis: Run) -> Non
 
 def test_the_strip_shows_dealers_in_both_sides_first_and_withdrawn_in_the_crisis(crisis: Run) -> None:
     bins = 1 + crisis.manifest.last_ts_ns // (60 * 10**9)
-    shares = presence(crisis, worst_instrument(crisis), bins)
+    shares = presence(crisis, crisis.instrument_id(worst_instrument(crisis)), bins)
     assert list(shares) == list(crisis.header.dealer_ids or ())
     both_sides = np.array([share[0] for share in shares.values()])
     assert both_sides[:, 0].mean() > 0.9

@@ -15,7 +15,7 @@ from lob_sim.feeds.lobster import read_lobster
 from lob_sim.log import Run, open_run
 from lob_sim.replay.backtest import REPORT_NAME, TradedAgainst, trade_against, traded_against
 from lob_sim.replay.describe import describe_newcomer
-from lob_sim.report.panels.newcomer import profit_path
+from lob_sim.report.figures.newcomer import profit_path
 
 DEALER = "strategies.fixed_spread:FixedSpreadDealer"
 IDLE = "lob_sim.agents.strategy:Strategy"

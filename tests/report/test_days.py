@@ -11,7 +11,7 @@ from lob_sim.replay.verification import verify
 from lob_sim.report.formatting import short_time
 from lob_sim.report.replay_viewer import replay_viewer
 from lob_sim.report.run_page import run_page
-from lob_sim.report.static_panels import minutes
+from lob_sim.report.static_drawing import minutes
 from lob_sim.scenario import parse_scenario
 
 S = 1_000_000_000

@@ -28,7 +28,7 @@ def quoted_spread(run: Run, instrument_id: int) -> pd.DataFrame:
     return pd.DataFrame({"ts_event_ns": top["ts_event_ns"], "spread": spread, "spread_bp": 1e4 * spread / middle})
 
 
-def spread_parts(run: Run, instrument_id: int, bins: int = 120) -> pd.DataFrame:
+def spread_parts(run: Run, instrument_id: int, bins: int = 60) -> pd.DataFrame:
     """What the dealers' lit spreads are made of, bin by bin: ``start_ns``, :data:`PARTS` and ``spread`` in points.
 
     Each row is :func:`lob_sim.analysis.liquidity.spread_parts` over its bin: the mean over dealers and time in which a
@@ -49,7 +49,7 @@ def spread_parts(run: Run, instrument_id: int, bins: int = 120) -> pd.DataFrame:
     return table.assign(spread=means.sum(axis=0))
 
 
-def dealt(run: Run, instrument_id: int, bins: int = 80) -> pd.DataFrame:
+def dealt(run: Run, instrument_id: int, bins: int = 60) -> pd.DataFrame:
     """Lots dealt in each bin of time: ``start_ns``, ``lit_lots``, ``rfq_lots``, ``rfq_share`` (NaN if none)."""
     edges = edges_ns(run, bins)
     lots = {}

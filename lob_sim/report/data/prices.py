@@ -193,13 +193,13 @@ def presence(run: Run, instrument_id: int, bins: int) -> dict[int, Floats]:
     Returns:
         Agent to shares, shape (states, bins); only agents that log their quotes, the columns of each sum to 1.
     """
-    edges = edges_ns(run, bins)
-    shares: dict[int, Floats] = {}
-    for agent_id, own in quote_states(run, instrument_id).groupby("agent_id", sort=True):
-        times, state = ints(own, "ts_event_ns"), ints(own, "state")
-        paths = [mean_in_bins(times, (state == k).astype(np.float64), edges) for k in range(len(STATES))]
-        shares[int(str(agent_id))] = np.array(paths)
-    return shares
+    edges, states = edges_ns(run, bins), quote_states(run, instrument_id).groupby("agent_id", sort=True)
+    return {int(str(i)): state_shares(ints(own, "ts_event_ns"), floats(own, "state"), edges) for i, own in states}
+
+
+def state_shares(ts_ns: Ints, state: Floats, edges: Ints) -> Floats:
+    """Share of each bin of time that an agent spends in each of :data:`STATES`, shape (states, bins)."""
+    return np.array([mean_in_bins(ts_ns, (state == k).astype(np.float64), edges) for k in range(len(STATES))])
 
 
 def quoting(run: Run, instrument_id: int) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lob_sim.log import Run
 from lob_sim.report.data.common import end_ns
 from lob_sim.report.data.happenings import KINDS, Happening
-from lob_sim.report.panels.figure import Cell, Panel, Trace, figure, label, ms, styles
+from lob_sim.report.panels.figure import Cell, Panel, Trace, label, ms, styles
 
 _BINS = 100
 _LANES = {
@@ -52,7 +52,7 @@ def lanes(run: Run, events: Sequence[Happening], shown_chain: Sequence[Happening
         f"in, and point at a mark to read it. Of the events of one agent in a lane within a {_BINS}th of the "
         "run the largest is shown.",
         how="timeline(run)",
-        variants={"": [Cell(figure(traces, {"yaxis": axis}))]} if events else {},
+        variants={"": [Cell({"data": traces, "layout": {"yaxis": axis}})]} if events else {},
         height=70 + 30 * len(present),
         wide=True,
         empty="No shock, no breach, no forced sale and no withdrawal happened.",
