@@ -221,7 +221,7 @@ def _rows(frames: Mapping[str, pd.DataFrame]) -> list[Row]:
     return [
         within("A. share of the fall that goes without repo", gone, 0.525, 0.225, _SALES),
         within("B. spread of the gilt, worst day over calm", found["spread_ratio"], 3.8, 2.2, "ING (2022)"),
-        within("C. leverage of the funds, peak over before", found["leverage_ratio"], 1.4, 0.2, "not kept"),
+        within("C. leverage of the funds, peak over before", found["leverage_ratio"], 1.4, 0.2, "remembered (M)"),
         above("D. share of seeds: funds' sales peak on day 3 or 4 of the rise", late, 0.5, _LETTER),
         within("E. share of the fall gone on the first day of purchases", found["recovered"], 0.6, 0.25, _LETTER),
         above(
@@ -233,7 +233,9 @@ def _rows(frames: Mapping[str, pd.DataFrame]) -> list[Row]:
         below("G. bought, of what was offered to buy", found["bought"], 0.5, "Mint (2022), Times (2022)"),
         within("H. spread of credit, worst day over calm", found["credit_ratio"], 1.25, 0.25, "fi-desk"),
         above("I. funds that fail without purchases, less with", unbought["failed"] - found["failed"], 0.0, _LETTER),
-        above("J. funds forced to sell, less with 300 bp", found["sellers"] - buffers["sellers"], 0.0, "not kept"),
+        above(
+            "J. funds forced to sell, less with 300 bp", found["sellers"] - buffers["sellers"], 0.0, "remembered (M)"
+        ),
         below("control: funds forced to sell where yields do not rise", calm["sellers"], 0.5, "control"),
         below(
             "control: furthest off value where yields do not rise, over that of the episode",
@@ -272,19 +274,20 @@ def _draw(path: Path) -> None:
     # Sessions are put side by side, so that a day is as long as its trading.
     clock = 1 + (trading // days.day_ns) + (trading % days.day_ns) / days.session_ns
     figure, (above_axis, below_axis) = new_figure(2, 1, sharex=True)
-    points = 0.05
+    tick = float(cells[EPISODE].instruments[0].tick_size)
     for number, (name, logged) in enumerate(runs.items()):
         colour = COLOURS[number]
-        above_axis.plot(clock, points * price_of(logged, "gilt", trading), color=colour, linewidth=1, label=name)
+        above_axis.plot(clock, tick * price_of(logged, "gilt", trading), color=colour, linewidth=1, label=name)
         sold = net_sales(logged, members_of(logged, FUNDS), "gilt")
         below_axis.bar(np.arange(1, DAYS + 1) + 0.26 * (number + 0.9), sold, 0.26, color=colour, label=name)
     value = value_of(runs[EPISODE], "gilt", trading)
-    above_axis.plot(clock, points * value, color="black", linewidth=1, linestyle="--", label="value")
+    above_axis.plot(clock, tick * value, color="black", linewidth=1, linestyle="--", label="value")
     for axis in (above_axis, below_axis):
         axis.axvline(PURCHASES + SINCE_OPEN_NS / days.session_ns, color="black", linewidth=0.8, alpha=0.5)
     above_axis.set_ylabel("price of the gilt")
     below_axis.set_ylabel("net sales of the funds (lots)")
-    below_axis.set_xlabel("trading day; the line: purchases may start")
+    below_axis.set_xlabel("trading day, from its open; the line: purchases may start")
+    below_axis.set_xticks(range(1, DAYS + 1))
     above_axis.legend(frameon=False, fontsize="small")
     save(figure, path)
 
