@@ -75,8 +75,8 @@ def fact_metrics(run: Run, times: Times) -> dict[str, float]:
     within 0.1 % of the mid, from the shock to the end. ``worst_bp``: the worst minute below value after the shock;
     ``start_bp`` and ``later_bp``: the last minute with trades before ``stress`` and ``later`` ends; ``mean_bp``: the
     mean from ``stress`` on. ``bought`` and ``bought_later``: dealers' net purchases in lots in stress, and from there
-    to ``later``. ``calm_`` and ``stress_`` each: ``cost`` and ``lots`` (clients' cost beyond value times lots, in bp,
-    and the lots), ``asked``, ``dealt``, ``dealt_cost`` and ``true_cost``, ``priced`` (:func:`request_costs`).
+    to ``later``. ``calm_`` and ``stress_`` each: ``cost`` and ``lots`` (clients' cost of immediacy times lots, in bp,
+    and the lots: :func:`half_distance`), and what :func:`request_costs` says.
     """
     flows = all_flows(run, times.warm)
     clients = [a.agent_id for a in run.header.agents if a.group == CLIENTS]
@@ -90,11 +90,34 @@ def fact_metrics(run: Run, times: Times) -> dict[str, float]:
         metrics["bought_later"] = float(lots[(when >= times.stress) & (when < times.later)].sum())
         for name, start, end in (("calm", times.warm, times.shock), ("stress", times.shock, times.stress)):
             rows = own[(own["ts_event_ns"] >= start) & (own["ts_event_ns"] < end)]
-            metrics[f"{name}_lots"] = float(rows["qty_lots"].sum())
-            metrics[f"{name}_cost"] = float((rows["cost_bp"] * rows["qty_lots"]).sum())
+            metrics[f"{name}_cost"], metrics[f"{name}_lots"] = half_distance(
+                ints(rows, "side"), floats(rows, "cost_bp"), floats(rows, "qty_lots")
+            )
             metrics |= {f"{name}_{k}": v for k, v in request_costs(run, i, clients, start, end).items()}
         found |= {f"{key}.{instrument.name}": value for key, value in metrics.items()}
     return found
+
+
+def half_distance(side: Ints, cost_bp: Floats, weight: Floats) -> tuple[float, float]:
+    """What dealing at once costs: half the distance between the prices, relative to value, of those who buy and sell.
+
+    Where price is off value both are, which is no part of it: what one side pays the other gains.
+
+    Args:
+        side: 1 for who buys, -1 for who sells.
+        cost_bp: What each pays beyond value.
+        weight: Of each, for example its lots.
+
+    Returns:
+        The cost times all weight, and the weight: a mean over seeds is the quotient of their sums. Both are 0 where
+        only one side has dealt, so that nothing is known.
+    """
+    sides = [side == 1, side == -1]
+    weights = [float(weight[own].sum()) for own in sides]
+    if min(weights) <= 0:
+        return 0.0, 0.0
+    means = [float((cost_bp * weight)[own].sum()) / total for own, total in zip(sides, weights, strict=True)]
+    return sum(means) / 2 * sum(weights), sum(weights)
 
 
 def _spreads(run: Run, i: int, times: Times) -> dict[str, float]:
@@ -158,12 +181,12 @@ def _shortfalls(run: Run, i: int, times: Times) -> dict[str, float]:
 
 
 def request_costs(run: Run, i: int, clients: list[int], start_ns: Ns, end_ns: Ns) -> dict[str, float]:
-    """What clients' requests of a window cost, in bp beyond value, with those that failed and without.
+    """What clients' requests of a window cost, in bp, with those that failed and without.
 
     A request that was dealt costs what was paid. One that failed costs what its client was offered and did not take:
     the best quote, or where nobody quoted the lit book's other side. ``asked``: requests; ``dealt``: of these, those
-    that were; ``dealt_cost``: sum of their costs; ``priced`` and ``true_cost``: number and sum of costs of all that
-    have a price, dealt or not.
+    that were. ``dealt_cost`` and ``dealt_priced``: :func:`half_distance` of these; ``true_cost`` and ``true_priced``:
+    of all that have a price, dealt or not.
     """
     opened = of(run.table("rfq_opened"), i)
     opened = opened[opened["agent_id"].isin(clients) & opened["ts_event_ns"].between(start_ns, end_ns - 1)]
@@ -179,14 +202,11 @@ def request_costs(run: Run, i: int, clients: list[int], start_ns: Ns, end_ns: Ns
     offered = np.where(side > 0, np.where(asks > 0, asks, touch[1]), np.where(bids > 0, bids, touch[0]))
     price = np.where(paid > 0, paid, offered)
     cost = 10_000 * side * (price / fair_values(run, i, when) - 1) if len(opened) else np.zeros(0)
-    was, known = paid > 0, ~np.isnan(price)
-    return {
-        "asked": float(len(opened)),
-        "dealt": float(was.sum()),
-        "dealt_cost": float(cost[was].sum()),
-        "priced": float(known.sum()),
-        "true_cost": float(cost[known].sum()),
-    }
+    told = {"asked": float(len(opened)), "dealt": float((paid > 0).sum())}
+    for name, chosen in (("dealt", paid > 0), ("true", ~np.isnan(price))):
+        weight = np.ones(int(chosen.sum()))
+        told[f"{name}_cost"], told[f"{name}_priced"] = half_distance(side[chosen], cost[chosen], weight)
+    return told
 
 
 def _touch(top: pd.DataFrame, side: str, when: Ints) -> Floats:

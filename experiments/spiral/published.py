@@ -79,8 +79,8 @@ def failing_share(window: str) -> Statistic:
 
 def true_over_observed(window: str) -> Statistic:
     """Mean cost of all requests over that of those dealt."""
-    true = of_sums(CRISIS, f"{window}_true_cost", f"{window}_priced", WORST)
-    return quotient(true, of_sums(CRISIS, f"{window}_dealt_cost", f"{window}_dealt", WORST))
+    true = of_sums(CRISIS, f"{window}_true_cost", f"{window}_true_priced", WORST)
+    return quotient(true, of_sums(CRISIS, f"{window}_dealt_cost", f"{window}_dealt_priced", WORST))
 
 
 def non_fundamental(fall_bp: float) -> Statistic:

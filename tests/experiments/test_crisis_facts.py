@@ -35,11 +35,13 @@ def published(**changes: float) -> pd.DataFrame:
         f"{CRISIS}: stress_asked.{w}": 20.0,
         f"{CRISIS}: stress_dealt.{w}": 5.0,
         f"{CRISIS}: stress_dealt_cost.{w}": 50.0,
-        f"{CRISIS}: stress_priced.{w}": 20.0,
+        f"{CRISIS}: stress_dealt_priced.{w}": 5.0,
+        f"{CRISIS}: stress_true_priced.{w}": 20.0,
         f"{CRISIS}: stress_true_cost.{w}": 500.0,
         f"{CRISIS}: calm_dealt.{w}": 18.0,
         f"{CRISIS}: calm_dealt_cost.{w}": 36.0,
-        f"{CRISIS}: calm_priced.{w}": 20.0,
+        f"{CRISIS}: calm_dealt_priced.{w}": 18.0,
+        f"{CRISIS}: calm_true_priced.{w}": 20.0,
         f"{CRISIS}: calm_true_cost.{w}": 44.0,
         f"{CRISIS}: worst_bp.{w}": 500.0,
         f"{CRISIS}: worst_bp.{s}": 50.0,
@@ -146,10 +148,26 @@ def test_what_is_measured_of_a_run_is_what_its_log_says(stressed: Run) -> None:
     assert found["stress_asked.corporate"] == len(asked) > 0
     dealt = set(of(stressed.rfq_trades, 0)["rfq_id"])
     assert found["stress_dealt.corporate"] == asked["rfq_id"].isin(dealt).sum()
-    assert found["stress_dealt.corporate"] <= found["stress_priced.corporate"] <= found["stress_asked.corporate"]
+    for name in ("dealt", "true"):
+        assert found[f"calm_{name}_priced.corporate"] <= found["calm_asked.corporate"]
+    assert found["calm_dealt_priced.corporate"] in (0.0, found["calm_dealt.corporate"])
     # The shock is there, and calm comes before it.
     assert found["peak_spread.corporate"] > 3 * found["calm_spread.corporate"]
     assert found["crisis_depth.corporate"] < found["calm_depth.corporate"]
+
+
+def test_a_price_off_value_is_no_cost_of_dealing_at_once() -> None:
+    side, lots = np.array([1, -1, 1, -1]), np.array([2.0, 1.0, 2.0, 2.0])
+    paid = np.array([3.0, 2.0, 5.0, 2.0])
+    cost, weight = crisis.half_distance(side, paid, lots)
+    assert weight == 7.0
+    assert cost / weight == pytest.approx((4.0 + 2.0) / 2)
+    # Who buys gains what who sells loses, when all prices are 100 bp below value.
+    off = crisis.half_distance(side, paid - 100.0 * side, lots)
+    assert off == pytest.approx((cost, weight))
+    # The control: what deals cost in the mean moves with the price; and of one side nothing is known.
+    assert ((paid - 100.0 * side) * lots).sum() != pytest.approx((paid * lots).sum())
+    assert crisis.half_distance(side[::2], paid[::2], lots[::2]) == (0.0, 0.0)
 
 
 def test_a_bank_bids_from_its_start_on_and_for_what_it_is_told(stressed: Run) -> None:
