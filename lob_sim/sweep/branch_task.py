@@ -48,7 +48,7 @@ class BranchTask(msgspec.Struct, frozen=True):
         Raises:
             LobSimError: Whatever the scenario or its run raises.
         """
-        state = self._past(spec)
+        state = self.past(spec)
         changes = changes_of(spec.overrides)
 
         def open_branch(scenario: Scenario, seed: int | None, out: str | Path | None) -> Simulation:
@@ -77,7 +77,7 @@ class BranchTask(msgspec.Struct, frozen=True):
     def _base(self) -> Scenario:
         return parse_scenario(msgspec.to_builtins(self.scenario), "scenario.")
 
-    def _past(self, spec: TaskSpec) -> State:
+    def past(self, spec: TaskSpec) -> State:
         """The market of a seed at the instant: made by the first worker that needs it, while others wait."""
         need_extra("sweep", "filelock")
         from filelock import FileLock

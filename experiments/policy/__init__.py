@@ -1,0 +1,1 @@
+"""Parts of :mod:`experiments.policy_lab`: every overlay in every episode, and a page for those who decide."""
