@@ -31,7 +31,7 @@ from experiments.policy.episodes import chosen_episodes, chosen_overlays
 from experiments.policy.results import MAIN, Finding, adjusted, finding
 from experiments.policy.running import NOTHING, run_episode
 from experiments.policy.telling import draw, tables
-from experiments.policy.ways import plan_episode, policies
+from experiments.policy.ways import has_threshold, plan_episode, policies
 from experiments.spiral.threshold import parse_sizes
 from lob_sim.experiment import Experiment, Outcome, Row, identical
 from lob_sim.experiment.over_seeds import below
@@ -57,7 +57,7 @@ def run(
     found, rows = [], []
     for episode in chosen_episodes(episodes):
         plan = plan_episode(episode, names, overrides)
-        own = ladder if len(plan.plain["shocks"]) == 1 else []
+        own = ladder if has_threshold(plan) else []
         frames = run_episode(plan, seeds, out, own, overrides)
         found.append(finding(plan, frames, own))
         rows += [

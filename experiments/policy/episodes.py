@@ -72,7 +72,26 @@ EPISODES = (
         moment="the instant before the purchases of the note begin",
         instrument="note",
         side=1,
-        classes={"short_cover": "those who must trade", "arbitrageur": "arbitrageurs"},
+        classes={"arbitrageur": "arbitrageurs"},
+    ),
+    Episode(
+        name="treasury_2020",
+        title="March 2020: everybody sells Treasuries",
+        at="day 4",
+        moment="the open of 12 March, before corporates' largest fall",
+        instrument="treasury",
+        remove=("central_bank",),
+        done="purchases from the sixth day on, whatever the market does",
+        classes={"basis_fund": "leveraged funds", "central_bank": "central bank"},
+    ),
+    Episode(
+        name="gilts_2022",
+        title="September 2022: gilts, and funds on repo",
+        at="day 3",
+        moment="the open of the day of the fiscal statement, before yields rise",
+        instrument="gilt",
+        remove=("bank_of_england",),
+        done="bids from the sixth day on while the market did not function, bounded for each day",
     ),
 )
 """All of them; one whose scenario is not there is passed over."""

@@ -18,7 +18,7 @@ from experiments.spiral.measure import fair_values, mids
 from lob_sim.analysis.amplification import failures, forced_volume_lots
 from lob_sim.analysis.calm import rms_distance, warm_up
 from lob_sim.analysis.summary import horizon_ns, of
-from lob_sim.analysis.tables import Ints, floats, ints
+from lob_sim.analysis.tables import Floats, Ints, floats, ints
 from lob_sim.log import Run
 from lob_sim.log.executions import opening_lots
 from lob_sim.units import NS_PER_S, Instrument, Ns
@@ -51,10 +51,12 @@ def policy_metrics(run: Run, lens: Lens) -> dict[str, float]:
 
     ``overshoot_pct``: furthest off value that the safe asset was dealt; ``anywhere_pct`` any instrument.
     ``recovery_s``: from the moment to its last trade more than 0.2% off; ``unrecovered``: 1 if that was in the last
-    twentieth of the time. ``calm_rms_pct``: root mean square of its mid less value before the moment. ``forced``: sold
-    under constraints. ``failures``, and ``creditors``: what failed agents' creditors lost. ``gain.CLASS`` by dealing,
-    ``held.CLASS`` on what was held at the moment, ``gain_sum`` all gains by dealing together, in 2^-20 units of cash.
-    ``spent``: the most that the central bank had spent at a time, net. ``lent``: the most that its facility had lent.
+    twentieth of the time. ``half_s``: from the worst of its lit mid until half of that is gone, or the rest of the
+    time. ``calm_rms_pct``: root mean square of its mid less value before the moment. ``forced``: sold under
+    constraints. ``redeemed``: paid to funds' investors. ``failures``, and ``creditors``: what those of the failed lost.
+    ``gain.CLASS`` by dealing, ``held.CLASS`` on what was held at the moment, ``gain_sum`` all gains by dealing
+    together, in 2^-20 units of cash. ``spent``: the most that the central bank had spent at a time, net. ``lent``: the
+    most that its facility had lent.
     """
     end_ns = horizon_ns(run)
     at_ns = min(lens.at_ns, end_ns - 1)
@@ -75,16 +77,29 @@ def _prices(run: Run, lens: Lens, at_ns: Ns, end_ns: Ns) -> dict[str, float]:
         if instrument.name == lens.instrument and (off > RECOVERED_PCT).any():
             recovery = (int(times[off > RECOVERED_PCT].max()) - at_ns) / NS_PER_S
     stake = next(i.instrument_id for i in run.header.instruments if i.name == lens.instrument)
-    grid: Ints = np.arange(warm_up(at_ns), at_ns, NS_PER_S, dtype=np.int64)
-    calm = mids(run, stake, grid) / fair_values(run, stake, grid)
-    known = np.isfinite(calm)
+    calm = _ratios(run, stake, warm_up(at_ns), at_ns)
+    after = np.nan_to_num(100 * lens.side * (_ratios(run, stake, at_ns, end_ns) - 1))
     return {
         "overshoot_pct": worst[lens.instrument],
         "anywhere_pct": max(worst.values()),
         "recovery_s": recovery,
         "unrecovered": float(recovery * NS_PER_S > 0.95 * (end_ns - at_ns)),
-        "calm_rms_pct": 100 * rms_distance(calm[known], np.ones(int(known.sum()))) if known.any() else np.nan,
+        "half_s": half_life_s(after),
+        "calm_rms_pct": 100 * rms_distance(calm[np.isfinite(calm)], np.ones(int(np.isfinite(calm).sum()))),
     }
+
+
+def _ratios(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> Floats:
+    """The lit mid over value, every second; NaN before there is one."""
+    grid: Ints = np.arange(start_ns, end_ns, NS_PER_S, dtype=np.int64)
+    return mids(run, instrument_id, grid) / fair_values(run, instrument_id, grid)
+
+
+def half_life_s(off: Floats) -> float:
+    """Seconds from the largest of a path of one value a second until half of it is gone, or to its end."""
+    worst = int(off.argmax())
+    back = np.flatnonzero(off[worst:] <= off[worst] / 2)
+    return float(back[0] if back.size else off.size - worst)
 
 
 def _distress(run: Run, at_ns: Ns) -> dict[str, float]:
@@ -96,10 +111,14 @@ def _distress(run: Run, at_ns: Ns) -> dict[str, float]:
     )
     defaults, losses = run.table("dealer_defaulted"), run.table("loss_attributed")
     borne = losses[losses["bearer"] != "shareholders"]
+    left = run.table("redemption")
+    left = left[left["ts_event_ns"] >= at_ns]
+    money = float(run.header.money_unit) / _MILLION
     return {
         "forced": forced / _MILLION,
         "failures": failures(defaults[defaults["ts_event_ns"] >= at_ns]),
-        "creditors": float(floats(borne, "loss_cash").sum()) * float(run.header.money_unit) / _MILLION,
+        "redeemed": float(floats(left, "redeemed_cash").sum()) * money,
+        "creditors": float(floats(borne, "loss_cash").sum()) * money,
     }
 
 

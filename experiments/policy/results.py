@@ -16,10 +16,12 @@ import pandas as pd
 from scipy.stats import ttest_1samp
 
 from experiments.policy.running import AS_IT_WAS, NOTHING, UNBRANCHED, sized
-from experiments.policy.ways import CLASSES, Plan
+from experiments.policy.ways import CLASSES, Plan, has_threshold
 from experiments.spiral.threshold import SPIRAL_RMS, midpoint
 from lob_sim.experiment.over_seeds import curve_above
+from lob_sim.scenario import calendar_in
 from lob_sim.sweep import Estimate, bootstrap
+from lob_sim.units import NS_PER_S
 
 MAIN = "overshoot_pct"
 """What policies are ranked by."""
@@ -51,7 +53,7 @@ class Effect(msgspec.Struct, frozen=True):
         levels: Metric → mean under the policy.
         p: Of the paired t-test of the main measure; 1 where it changes in no seed.
         holm: The same, adjusted over the family.
-        spirals: Share of seeds with a spiral.
+        spirals: Share of seeds with a spiral, where the episode has a threshold.
         shift: By how much the threshold rises, in per cent of value; None where it was not asked.
         beyond: Whether the threshold under it lies beyond the sizes that were run.
     """
@@ -88,8 +90,9 @@ class Finding(msgspec.Struct, frozen=True):
         side: -1 or 1, the direction of its prices.
         seeds: Number of seeds.
         nothing: Metric → mean of doing nothing.
-        spirals: Share of seeds with a spiral when nobody does anything.
-        bound_pct: How far off value is a spiral.
+        spirals: Share of seeds with a spiral when nobody does anything, where it has a threshold.
+        bound_pct: How far off value is a spiral; 0 where it has none.
+        day_s: Length of a day in seconds where the episode has days, else 0.
         threshold: The size of shock at which half of the seeds spiral, in per cent; None where it was not asked.
         sizes: Sizes of shock that were run, in per cent; empty where there was one.
         effects: By rank: the deepest fall of the main measure first, those that do not apply last.
@@ -105,6 +108,7 @@ class Finding(msgspec.Struct, frozen=True):
     nothing: dict[str, Estimate]
     spirals: float
     bound_pct: float
+    day_s: float
     threshold: Estimate | None
     sizes: list[float]
     effects: list[Effect]
@@ -114,7 +118,7 @@ class Finding(msgspec.Struct, frozen=True):
     @property
     def unit(self) -> tuple[str, float]:
         """What times are told in, and how many seconds that is."""
-        return ("min", 60.0)
+        return ("days", self.day_s) if self.day_s else ("min", 60.0)
 
     def gainers(self) -> list[str]:
         """The classes that gain or lose anything in this episode."""
@@ -126,7 +130,7 @@ def finding(plan: Plan, frames: Mapping[str, pd.DataFrame], sizes: Sequence[floa
     """What came of an episode, before anything is adjusted for the family."""
     nothing = frames[NOTHING]
     metrics = [str(name) for name in nothing.columns if _is_metric(nothing[name], str(name))]
-    bound = SPIRAL_RMS * float(nothing["calm_rms_pct"].mean())
+    bound = SPIRAL_RMS * float(nothing["calm_rms_pct"].mean()) if has_threshold(plan) else 0.0
     spirals = {name: frame[MAIN].to_numpy() > bound for name, frame in frames.items()}
     ladder = sorted({*sizes, *([_own_size(plan)] if sizes else [])})
     effects = []
@@ -162,12 +166,18 @@ def finding(plan: Plan, frames: Mapping[str, pd.DataFrame], sizes: Sequence[floa
         nothing={m: bootstrap(nothing[m]) for m in metrics},
         spirals=float(spirals[NOTHING].mean()),
         bound_pct=bound,
+        day_s=_day_s(plan),
         threshold=_threshold(plan, spirals, ladder) if sizes else None,
         sizes=ladder,
         effects=sorted(effects, key=_rank),
         unbranched=float(max(untouched)),
         unbalanced=float(max(abs(frame["gain_sum"]).max() for frame in frames.values())),
     )
+
+
+def _day_s(plan: Plan) -> float:
+    calendar = calendar_in(plan.plain)
+    return 0.0 if calendar is None else calendar.day_ns / NS_PER_S
 
 
 def _is_metric(column: pd.Series, name: str) -> bool:

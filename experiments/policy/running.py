@@ -31,6 +31,10 @@ AS_IT_WAS = "as it was"
 """The episode with what was done at the time."""
 
 
+FIRST_SEED = 301
+"""Episodes were chosen, and their claims measured, with seeds before it."""
+
+
 class Cell(msgspec.Struct, frozen=True):
     """One market of an episode.
 
@@ -105,7 +109,7 @@ def sized(name: str, size: float) -> str:
 def run_episode(
     plan: Plan, seeds: int, out: Path | None, sizes: Sequence[float] = (), overrides: Sequence[str] = ()
 ) -> dict[str, pd.DataFrame]:
-    """Run all markets of an episode with seeds 1 .. n.
+    """Run all markets of an episode with seeds from 301 on.
 
     Args:
         plan: The episode and its policies.
@@ -131,7 +135,7 @@ def run_episode(
     }
     with _pasts(None if out is None else out / f"{name}.pasts") as pasts:
         task = LabTask(cells, lens, str(pasts))
-        runs = Runs(seeds, 1, None if out is None else out / name)
+        runs = Runs(seeds, FIRST_SEED, None if out is None else out / name)
         frame = run_axes(task, [Axis("cell", tuple(cells))], runs, name, described)
     return {cell: frame[frame["cell"] == cell].set_index("seed").sort_index() for cell in cells}
 

@@ -40,10 +40,12 @@ KINDS = {"branch": "at the moment", "start": "from the start", "none": "does not
 OUTCOMES = (
     Measure(MAIN, "furthest off value, safe asset (%)"),
     Measure("anywhere_pct", "furthest off value, any instrument (%)"),
-    Measure("recovery_s", "until within 0.2% of value (min)", 60.0),
+    Measure("recovery_s", "until within 0.2% of value"),
+    Measure("half_s", "until half of it is gone"),
     Measure("failures", "failures"),
     Measure("creditors", "losses of failed agents' creditors (m)"),
     Measure("forced", "sold under constraints (m)"),
+    Measure("redeemed", "paid to funds' investors (m)"),
 )
 PUBLIC = (
     Measure("spent", "spent on purchases at the peak (m)"),
@@ -88,12 +90,13 @@ def details(found: Finding) -> list[ResultTable]:
 
 def outcomes(found: Finding) -> ResultTable:
     """What each policy changes, in order of rank; first the levels of doing nothing."""
+    measures = [_in_unit(measure, found) for measure in OUTCOMES]
     lines: list[list[Any]] = [
         [
             "nothing",
             "",
-            *(told(found.nothing[m.key], m.scale) for m in OUTCOMES),
-            _share(found.spirals),
+            *(told(found.nothing[m.key], m.scale) for m in measures),
+            _share(found.spirals, found),
             "" if found.threshold is None else told(found.threshold),
             "",
         ]
@@ -104,16 +107,22 @@ def outcomes(found: Finding) -> ResultTable:
                 [
                     plain_name(effect.name),
                     KINDS[effect.kind],
-                    *(told(effect.changes[m.key], m.scale, signed=True) for m in OUTCOMES),
-                    _share(effect.spirals),
+                    *(told(effect.changes[m.key], m.scale, signed=True) for m in measures),
+                    _share(effect.spirals, found),
                     _shift(effect),
                     _p(effect.holm),
                 ]
             )
     title = f"doing nothing, and what each policy changes; mean [95% interval], {found.seeds} seeds"
-    columns = ["policy", "in force", *(m.label for m in OUTCOMES), "seeds with a spiral", "threshold (%)", "p, Holm"]
+    columns = ["policy", "in force", *(m.label for m in measures), "seeds with a spiral", "threshold (%)", "p, Holm"]
     kept = [k for k in range(len(columns)) if any(line[k] for line in lines)]
     return ResultTable(title, [columns[k] for k in kept], [[line[k] for k in kept] for line in lines])
+
+
+def _in_unit(measure: Measure, found: Finding) -> Measure:
+    """A measure of time in the episode's unit."""
+    unit, seconds = found.unit
+    return Measure(measure.key, f"{measure.label} ({unit})", seconds) if measure.key.endswith("_s") else measure
 
 
 def payers(found: Finding) -> ResultTable:
@@ -150,8 +159,8 @@ def absent(found: Finding) -> ResultTable:
     return ResultTable("what does not apply, or is in force from the start", ["policy", "", "why"], lines)
 
 
-def _share(value: float) -> str:
-    return f"{value:.0%}"
+def _share(value: float, found: Finding) -> str:
+    return f"{value:.0%}" if found.bound_pct else ""
 
 
 def _shift(effect: Effect) -> str:

@@ -119,9 +119,15 @@ def plan_episode(episode: Episode, overlays: Sequence[str], overrides: Sequence[
             base = woken
     ways = tuple(_way(plain, base, overlay, at_ns) for overlay in loaded)
     groups = {group["name"]: group for way in ways for group in (way.scenario or {}).get("agents", ())}
+    groups |= {group["name"]: group for group in scenario_to_dict(episode.as_it_was(overrides))["agents"]}
     groups |= {group["name"]: group for group in base["agents"]}
     groups |= {group["name"]: group for overlay in loaded for group in overlay.agents if "strategy" in group}
     return Plan(episode, plain, base, at_ns, _classes(episode, groups), ways)
+
+
+def has_threshold(plan: Plan) -> bool:
+    """Whether an episode has one shock, whose size a threshold can be of, and a calm before it."""
+    return len(plan.plain["shocks"]) == 1
 
 
 def _way(plain: Mapping[str, Any], base: Mapping[str, Any], overlay: Overlay, at_ns: Ns) -> Way:

@@ -15,7 +15,7 @@ import pytest
 from experiments import policy_lab
 from experiments.policy import results
 from experiments.policy.episodes import EPISODES, Episode, chosen_episodes
-from experiments.policy.measure import Lens, policy_metrics
+from experiments.policy.measure import Lens, half_life_s, policy_metrics
 from experiments.policy.results import MAIN, Finding, adjusted, finding, holm
 from experiments.policy.running import NOTHING, UNBRANCHED, cells_of, run_episode, sized
 from experiments.policy.telling import sentences, tables
@@ -152,6 +152,11 @@ def test_overshoot_is_that_of_the_crisis_metrics(lens: Lens, plain_run: Run) -> 
     assert above[MAIN] != ours[MAIN]
 
 
+def test_half_life_is_from_the_worst_until_half_of_it_is_gone_or_the_rest_of_the_time() -> None:
+    assert half_life_s(np.array([0.0, 1.0, 4.0, 3.0, 2.0, 3.0])) == 2.0
+    assert half_life_s(np.array([0.0, 1.0, 4.0, 3.0])) == 2.0
+
+
 # --- statistics ------------------------------------------------------------------------------------------------------
 
 
@@ -162,7 +167,7 @@ def test_holm_is_the_step_down_of_its_definition() -> None:
 
 def made(values: list[float]) -> pd.DataFrame:
     rows = {MAIN: values, "calm_rms_pct": [0.01] * len(values), "gain_sum": [0.0] * len(values)}
-    keys = ("anywhere_pct", "recovery_s", "failures", "creditors", "forced", "spent", "lent")
+    keys = ("anywhere_pct", "recovery_s", "half_s", "failures", "creditors", "forced", "redeemed", "spent", "lent")
     zero = dict.fromkeys([*keys, *(f"{k}.{c}" for k in ("gain", "held") for c in results.CLASSES)], 0.0)
     return pd.DataFrame(rows).assign(**zero)
 
