@@ -14,7 +14,8 @@ Expected, before the first run: the empty branch is the run from the start in ev
 zero, and in the flagship the exemption and the purchases take something off the overshoot, as they do when they are in
 force from the start (:mod:`experiments.interventions`). Of the others nothing is claimed.
 
-With ``--out FOLDER`` what is done stays done, and ``FOLDER/board.html`` is a page for those who decide.
+With ``--out FOLDER`` what is done stays done; ``FOLDER/board.html`` is a page for those who decide, and
+``FOLDER/tables.md`` has its tables.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from experiments.policy.board import write_board
 from experiments.policy.episodes import chosen_episodes, chosen_overlays
 from experiments.policy.results import MAIN, Finding, adjusted, finding
 from experiments.policy.running import NOTHING, run_episode
-from experiments.policy.telling import draw, tables
+from experiments.policy.telling import draw, markdown, tables
 from experiments.policy.ways import has_threshold, plan_episode, policies
 from experiments.spiral.threshold import parse_sizes
 from lob_sim.experiment import Experiment, Outcome, Row, identical
 from lob_sim.experiment.over_seeds import below
+from lob_sim.files import write_file
 
 _CLAIMED = {
     ("whole_system", "slr_exemption"): "Federal Reserve, interim final rule of April 2020",
@@ -68,6 +70,7 @@ def run(
     findings = adjusted(found)
     if out is not None:
         write_board(findings, out / "board.html", _command(seeds, episodes, overlays, sizes, horizon))
+        write_file(out / "tables.md", markdown(findings).encode())
     return Outcome([*_exact(findings), *rows], lambda path: draw(path, findings), tables(findings))
 
 

@@ -88,6 +88,18 @@ def details(found: Finding) -> list[ResultTable]:
     return [table for table in (outcomes(found), payers(found), public(found), absent(found)) if table.rows]
 
 
+def markdown(findings: Sequence[Finding]) -> str:
+    """All tables as a document has them."""
+    parts = []
+    for found in findings:
+        parts.append(f"### {found.title}\n")
+        for table in details(found):
+            lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+            parts.append(f"{table.title[0].upper()}{table.title[1:]}:\n")
+            parts.append("\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines) + "\n")
+    return "\n".join(parts)
+
+
 def outcomes(found: Finding) -> ResultTable:
     """What each policy changes, in order of rank; first the levels of doing nothing."""
     measures = [_in_unit(measure, found) for measure in OUTCOMES]
