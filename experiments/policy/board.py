@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import lob_sim
 from experiments.policy.results import LEVEL, MAIN, Effect, Finding
+from experiments.policy.running import AS_IT_WAS
 from experiments.policy.telling import details, family, missing, plain_name, sentences, told
 from lob_sim.report.render import asset, write_page
 
@@ -64,7 +65,7 @@ def write_board(findings: Sequence[Finding], path: Path, command: str) -> Path:
         "theme": asset("theme.js"),
         "findings": findings,
         "axes": [_axis(found) for found in findings],
-        "rows": [(plain_name(name), _marks(findings, name)) for name in ranked(findings)],
+        "rows": [(plain_name(name), _from_start(findings, name), _marks(findings, name)) for name in ranked(findings)],
         "said": {found.name: sentences(found) for found in findings},
         "tables": {found.name: details(found) for found in findings},
         "family": family(findings),
@@ -88,6 +89,12 @@ def ranked(findings: Sequence[Finding]) -> list[str]:
         return not shares, sum(shares) / len(shares) if shares else 0.0, name
 
     return sorted({effect.name for found in findings for effect in found.effects}, key=share)
+
+
+def _from_start(findings: Sequence[Finding], name: str) -> bool:
+    """Whether a policy that somebody would have decided on is in force from the start instead."""
+    kinds = [e.kind for found in findings for e in found.effects if e.name == name]
+    return name != AS_IT_WAS and "start" in kinds
 
 
 def _axis(found: Finding) -> tuple[float, float]:
