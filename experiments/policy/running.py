@@ -129,7 +129,7 @@ def run_episode(
     name = plan.episode.name
     lens = Lens(plan.at_ns, plan.episode.instrument, plan.episode.side, plan.classes)
     described: Mapping[str, Any] = {
-        "cells": msgspec.to_builtins(cells),
+        "cells": {key: _anywhere(cell) for key, cell in cells.items()},
         "lens": msgspec.to_builtins(lens),
         "program": fingerprint(policy_metrics.__module__),
     }
@@ -138,6 +138,12 @@ def run_episode(
         runs = Runs(seeds, FIRST_SEED, None if out is None else out / name)
         frame = run_axes(task, [Axis("cell", tuple(cells))], runs, name, described)
     return {cell: frame[frame["cell"] == cell].set_index("seed").sort_index() for cell in cells}
+
+
+def _anywhere(cell: Cell) -> dict[str, Any]:
+    """A cell as plain data, wherever this checkout lies."""
+    plain: dict[str, Any] = msgspec.to_builtins(cell)
+    return {**plain, "scenario": {**plain["scenario"], "folder": ""}}
 
 
 @contextmanager
