@@ -10,7 +10,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import lob_sim
-from experiments.policy.results import LEVEL, MAIN, Effect, Finding
+from experiments.policy.results import LEVEL, MAIN, Finding
 from experiments.policy.running import AS_IT_WAS
 from experiments.policy.telling import details, family, missing, plain_name, sentences, told
 from lob_sim.report.render import asset, write_page
@@ -22,7 +22,7 @@ class Mark(msgspec.Struct, frozen=True):
     """One cell of the figure: an interval on its episode's axis, in per cent of the axis' width.
 
     Attributes:
-        episode: Title of the episode, for narrow screens.
+        episode: The episode, for narrow screens.
         left: Where the interval begins; None where the policy does not apply.
         width: How long it is.
         at: Where its middle is.
@@ -106,23 +106,29 @@ def _axis(found: Finding) -> tuple[float, float]:
 
 
 def _marks(findings: Sequence[Finding], name: str) -> list[Mark]:
-    return [_mark(found, next((e for e in found.effects if e.name == name), None)) for found in findings]
+    return [_mark(found, name) for found in findings]
 
 
-def _mark(found: Finding, effect: Effect | None) -> Mark:
+def _short(found: Finding) -> str:
+    """An episode in two words."""
+    return found.title.partition(":")[0]
+
+
+def _mark(found: Finding, name: str) -> Mark:
+    effect = next((e for e in found.effects if e.name == name), None)
     low, high = _axis(found)
 
     def place(x: float) -> float:
         return round(100 * (x - low) / (high - low), 2)
 
     if effect is None or not effect.applies:
-        why = "not asked" if effect is None else missing(effect)
-        return Mark(found.title, None, 0.0, 0.0, place(0.0), "muted", False, why)
+        why = missing(effect) if effect else "nothing was done" if name == AS_IT_WAS else "not asked"
+        return Mark(_short(found), None, 0.0, 0.0, place(0.0), "muted", False, why)
     change = effect.changes[MAIN]
     colour = "muted" if change.low <= 0 <= change.high else "good" if change.value < 0 else "bad"
     left, right = place(change.low), place(change.high)
     return Mark(
-        found.title,
+        _short(found),
         left,
         round(right - left, 2),
         place(change.value),

@@ -36,6 +36,15 @@ _MISSING = {
     "transparency": "trades are public already",
 }
 """What an overlay needs and a market may lack."""
+_SETTLED = {
+    "batches": "how a book trades is settled when it opens",
+    "collateral_backstop": "who lends is settled at the opening; it opens at the moment",
+    "halts": "how a book trades is settled when it opens",
+    "ldi_buffers": "what funds hold and owe is settled at the opening",
+    "standing_repo": "who lends is settled at the opening; it opens at the moment",
+    "swing_pricing": "what funds owe their investors is settled at the opening",
+}
+"""Why a branch cannot bring an overlay."""
 KINDS = {"branch": "at the moment", "start": "from the start", "none": "does not apply"}
 OUTCOMES = (
     Measure(MAIN, "furthest off value, safe asset (%)"),
@@ -127,7 +136,9 @@ def outcomes(found: Finding) -> ResultTable:
             )
     title = f"doing nothing, and what each policy changes; mean [95% interval], {found.seeds} seeds"
     columns = ["policy", "in force", *(m.label for m in measures), "seeds with a spiral", "threshold (%)", "p, Holm"]
-    kept = [k for k in range(len(columns)) if any(line[k] for line in lines)]
+    kept = [
+        k for k, name in enumerate(columns) if name == "failures" or any(line[k] not in ("", "0") for line in lines)
+    ]
     return ResultTable(title, [columns[k] for k in kept], [[line[k] for k in kept] for line in lines])
 
 
@@ -164,7 +175,7 @@ def public(found: Finding) -> ResultTable:
 def absent(found: Finding) -> ResultTable:
     """What does not apply, or cannot be decided at the moment, and why."""
     lines = [
-        [plain_name(e.name), KINDS[e.kind], e.why if e.applies else f"{missing(e)} ({e.why})"]
+        [plain_name(e.name), KINDS[e.kind], _SETTLED.get(e.name, e.why) if e.applies else missing(e)]
         for e in found.effects
         if e.kind != "branch"
     ]
