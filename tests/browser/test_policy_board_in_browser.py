@@ -34,7 +34,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four episodes with every policy, of which one does not apply and a good many are shown."""
     nothing = {key: Estimate(-12.34, -13.45, -11.23, 12, 0.95) for key in KEYS}
     empty: dict[str, Any] = {"spirals": 0.5, "bound_pct": 0.9, "day_s": 0.0, "threshold": None, "sizes": []}
-    exact = {"unbranched": 0.0, "unbalanced": 0.0}
+    exact: dict[str, Any] = {"unbranched": 0.0, "unbalanced": 0.0}
     effects = [effect(name, -1.5 + 0.3 * k) for k, name in enumerate(policies()[1:])]
     effects = [*sorted(effects, key=lambda e: e.changes[MAIN].value), Effect(policies()[0], "none", "no such thing")]
     found = [
