@@ -10,7 +10,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import lob_sim
-from experiments.policy.results import LEVEL, MAIN, Finding
+from experiments.policy.results import LEVEL, MAIN, Finding, ranked
 from experiments.policy.running import AS_IT_WAS
 from experiments.policy.telling import details, family, missing, plain_name, sentences, told
 from lob_sim.report.render import asset, write_page
@@ -74,21 +74,6 @@ def write_board(findings: Sequence[Finding], path: Path, command: str) -> Path:
         "version": lob_sim.__version__,
     }
     return write_page(environment.get_template(_TEMPLATE).render(**content), path)
-
-
-def ranked(findings: Sequence[Finding]) -> list[str]:
-    """All policies, by their mean share of what doing nothing leaves; those that apply nowhere last."""
-
-    def share(name: str) -> tuple[bool, float, str]:
-        of = [(found, effect) for found in findings for effect in found.effects if effect.name == name]
-        shares = [
-            effect.changes[MAIN].value / found.nothing[MAIN].value
-            for found, effect in of
-            if effect.applies and found.nothing[MAIN].value
-        ]
-        return not shares, sum(shares) / len(shares) if shares else 0.0, name
-
-    return sorted({effect.name for found in findings for effect in found.effects}, key=share)
 
 
 def _from_start(findings: Sequence[Finding], name: str) -> bool:

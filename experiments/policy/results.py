@@ -217,6 +217,21 @@ def adjusted(findings: Sequence[Finding]) -> list[Finding]:
     ]
 
 
+def ranked(findings: Sequence[Finding]) -> list[str]:
+    """All policies, by their mean share of what doing nothing leaves; those that apply nowhere last."""
+
+    def share(name: str) -> tuple[bool, float, str]:
+        of = [(found, effect) for found in findings for effect in found.effects if effect.name == name]
+        shares = [
+            effect.changes[MAIN].value / found.nothing[MAIN].value
+            for found, effect in of
+            if effect.applies and found.nothing[MAIN].value
+        ]
+        return not shares, sum(shares) / len(shares) if shares else 0.0, name
+
+    return sorted({effect.name for found in findings for effect in found.effects}, key=share)
+
+
 # --- thresholds ------------------------------------------------------------------------------------------------------
 
 

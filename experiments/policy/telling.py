@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.drawing import COLOURS, new_figure, save
-from experiments.policy.results import MAIN, Effect, Finding, Measure
+from experiments.policy.results import MAIN, Effect, Finding, Measure, ranked
 from experiments.policy.running import AS_IT_WAS
 from lob_sim.experiment import ResultTable
 from lob_sim.sweep import Estimate
@@ -219,8 +219,7 @@ def sentences(found: Finding) -> list[str]:
 
 def draw(path: Path, findings: Sequence[Finding]) -> None:
     """What each policy changes of the overshoot, by episode; filled where it is shown over the family."""
-    names = [effect.name for effect in findings[0].effects] if findings else []
-    names += [e.name for found in findings[1:] for e in found.effects if e.name not in names]
+    names = ranked(findings)
     figure, axes = new_figure(1, len(findings), sharey=True, squeeze=False)
     figure.set_size_inches(2.6 + 2.6 * len(findings), 0.9 + 0.27 * len(names))
     for axis, found in zip(axes[0], findings, strict=True):
@@ -245,6 +244,7 @@ def draw(path: Path, findings: Sequence[Finding]) -> None:
         axis.axvline(0.0, color="black", linewidth=0.8)
         axis.set_title(found.name, fontsize="small")
         axis.set_xlabel("change (% of value)", fontsize="small")
+        axis.tick_params(labelsize="small")
     axes[0][0].set_yticks(range(len(names)), [plain_name(name) for name in reversed(names)], fontsize="small")
     save(figure, path)
 
