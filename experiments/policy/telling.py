@@ -77,8 +77,10 @@ def told(estimate: Estimate, scale: float = 1.0, signed: bool = False) -> str:
     """A mean and its interval, in as many digits as tell something."""
     if estimate.low == estimate.high == estimate.value == 0:
         return "0"
-    value, low, high = (x / scale for x in (estimate.value, estimate.low, estimate.high))
-    digits = 0 if max(abs(low), abs(high)) >= 100 else 1 if max(abs(low), abs(high)) >= 10 else 2
+    ends = (estimate.low / scale, estimate.high / scale)
+    digits = 0 if max(map(abs, ends)) >= 100 else 1 if max(map(abs, ends)) >= 10 else 2
+    # Adding zero takes the sign of a rounded zero away.
+    value, low, high = (round(x, digits) + 0.0 for x in (estimate.value / scale, *ends))
     sign = "+" if signed else ""
     return f"{value:{sign}.{digits}f} [{low:.{digits}f},\u00a0{high:.{digits}f}]".replace("-", "−")
 
@@ -127,7 +129,7 @@ def outcomes(found: Finding) -> ResultTable:
             lines.append(
                 [
                     plain_name(effect.name),
-                    KINDS[effect.kind],
+                    _in_force(effect),
                     *(told(effect.changes[m.key], m.scale, signed=True) for m in measures),
                     _share(effect.spirals, found),
                     _shift(effect),
@@ -175,11 +177,15 @@ def public(found: Finding) -> ResultTable:
 def absent(found: Finding) -> ResultTable:
     """What does not apply, or cannot be decided at the moment, and why."""
     lines = [
-        [plain_name(e.name), KINDS[e.kind], _SETTLED.get(e.name, e.why) if e.applies else missing(e)]
+        [plain_name(e.name), _in_force(e), _SETTLED.get(e.name, e.why) if e.applies else missing(e)]
         for e in found.effects
         if e.kind != "branch"
     ]
     return ResultTable("what does not apply, or is in force from the start", ["policy", "", "why"], lines)
+
+
+def _in_force(effect: Effect) -> str:
+    return effect.name if effect.name == AS_IT_WAS else KINDS[effect.kind]
 
 
 def _share(value: float, found: Finding) -> str:
