@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from lob_sim.errors import InputError
 from lob_sim.feeds.lobster_export import export_lobster
 from lob_sim.files import make_folder, writing
-from lob_sim.log.run import Run, reads_logs
+from lob_sim.log.foreign import reads_logs
+from lob_sim.log.run import Run
 from lob_sim.log.schema import dataset_named
 
 FORMATS = ("csv", "parquet", "lobster")

@@ -23,7 +23,8 @@ from sortedcontainers import SortedDict
 from lob_sim.errors import DataError
 from lob_sim.feeds.lobster import MAX_LEVELS, NO_ASK, NO_BID, UNITS_PER_POINT, MessageType
 from lob_sim.files import make_folder, safe_names, writing
-from lob_sim.log.run import Run, reads_logs
+from lob_sim.log.foreign import reads_logs
+from lob_sim.log.run import Run
 from lob_sim.log.source import LogRow
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import (

@@ -28,7 +28,7 @@ import msgspec
 
 from lob_sim.book import BookSide, Order
 from lob_sim.feeds.lobster import UNITS_PER_POINT, LobsterDay, MessageType
-from lob_sim.log.manifest import AgentEntry, RunHeader
+from lob_sim.log.header import AgentEntry, RunHeader
 from lob_sim.messages import (
     CancelOrder,
     Command,

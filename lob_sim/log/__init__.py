@@ -1,7 +1,8 @@
 """The event log: recorders, run directories, reading and comparison."""
 
 from lob_sim.log.directory import DirectoryRecorder
-from lob_sim.log.manifest import AgentEntry, BranchEntry, Manifest, RunHeader
+from lob_sim.log.header import AgentEntry, BranchEntry, RunHeader
+from lob_sim.log.manifest import Manifest
 from lob_sim.log.recorder import MemoryRecorder, NullRecorder
 from lob_sim.log.run import Run, open_run, run_in_memory
 from lob_sim.log.source import LogRow, Problem

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lob_sim.log.blocks import digest_block
-from lob_sim.log.run import Run, reads_logs
+from lob_sim.log.foreign import reads_logs
+from lob_sim.log.run import Run
 from lob_sim.log.source import LogRow, rows_of
 from lob_sim.log.tables import exact_sum
 

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from lob_sim.errors import LobSimError
 from lob_sim.log.blocks import BLOCK_ROWS, BatchBuilder, HotRecorder, KeptRows, Rows, n_encodable
-from lob_sim.log.manifest import COMPLETE, EVENTS, FAILED, INTERRUPTED, Manifest, RunHeader, read_manifest
+from lob_sim.log.header import RunHeader
+from lob_sim.log.manifest import COMPLETE, EVENTS, FAILED, INTERRUPTED, Manifest, read_manifest
 from lob_sim.log.parts import ChunkWriter, KeptChunks, claim_folder, unchanged_bytes
 from lob_sim.log.source import lies_beside, require_same_past
 from lob_sim.messages import Message

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from lob_sim.log.manifest import RunHeader
+from lob_sim.log.header import RunHeader
 from lob_sim.log.schema import message_types
 from lob_sim.log.source import LogRow
 from lob_sim.messages import Event, Message, OrderFilled, RfqTraded

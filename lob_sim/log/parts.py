@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from lob_sim.errors import DataError, OutputError
 from lob_sim.files import make_folder, open_ordinary, require_inside, write_file
 from lob_sim.log.blocks import BatchBuilder, Batches, digest_block
+from lob_sim.log.header import RunHeader
 from lob_sim.log.manifest import (
     EVENTS,
     FAILED,
@@ -25,7 +26,6 @@ from lob_sim.log.manifest import (
     RUNNING,
     LogPart,
     Manifest,
-    RunHeader,
     parents_of,
     write_manifest,
 )

@@ -2,73 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, wraps
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
-from lob_sim.convert import did_you_mean
-from lob_sim.errors import DataError, InvariantError, LobSimError
+from lob_sim.calendar import TradingCalendar, parse_time_ns
+from lob_sim.errors import DataError
 from lob_sim.log.blocks import chain_digest, digest_block
 from lob_sim.log.book_index import BookIndex, BookSnapshot
 from lob_sim.log.executions import executions, fill_table, opening_lots, position_table
-from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, RUNNING, Manifest, RunHeader
+from lob_sim.log.foreign import reads_logs
+from lob_sim.log.header import RunHeader
+from lob_sim.log.manifest import COMPLETE, FAILED, INTERRUPTED, RUNNING, Manifest
+from lob_sim.log.memory_source import MemorySource
 from lob_sim.log.profit import pnl_table
 from lob_sim.log.recorder import MemoryRecorder
+from lob_sim.log.run_times import RunTimes
 from lob_sim.log.source import (
     DirectorySource,
     LogRow,
     LogSource,
-    MemorySource,
     Problem,
     dataset_names,
     rows_of,
 )
-from lob_sim.log.tables import in_currency, order_table, with_names
+from lob_sim.log.tables import in_currency, order_table, with_days, with_names
 from lob_sim.messages import Message
 from lob_sim.notebook import frame, heading, note, shows, table
 from lob_sim.scenario import calendar_in
-from lob_sim.units import Ns, parse_clock_ns
+from lob_sim.units import Ns
 
 DAMAGED = "damaged"
 """Status of a run whose parts are not what its manifest lists."""
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def reads_logs(function: Callable[P, R]) -> Callable[P, R]:
-    """Make what a function fails of, given runs that may be anybody's, an error of their rows.
-
-    A run's rows fit together because a program wrote them: an agent that is named is in the manifest, an order that is
-    filled was accepted. A file may say anything, so that code which works with rows may fail of them in any way. The
-    original error is the cause of the one raised.
-    """
-
-    @wraps(function)
-    def reading(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            of_rows = isinstance(error, InvariantError) or not isinstance(error, LobSimError | OSError | MemoryError)
-            if not of_rows:
-                raise
-            cause = error
-        found = f"{type(cause).__name__}: {' '.join(str(cause).split())}"
-        given = [*args, *kwargs.values()]
-        given += [run for each in given if isinstance(each, dict) for run in each.values()]
-        runs = [each for each in given if isinstance(each, Run)]
-        where = ", ".join(str(run.path or "the run in memory") for run in runs)
-        raise DataError(f"holds rows that do not fit together ({found})", where) from cause
-
-    return reading
 
 
 class Run:
@@ -239,12 +210,7 @@ class Run:
 
         Without a calendar all of a run is day 1.
         """
-        if "ts_event_ns" not in table:
-            return table
-        days = table["ts_event_ns"] // self.calendar.day_ns + 1 if self.calendar is not None else 1
-        with_days = table.copy()
-        with_days.insert(list(table.columns).index("ts_event_ns") + 1, "day", days)
-        return with_days
+        return with_days(table, self.calendar.day_ns if self.calendar is not None else None)
 
     @property
     def trades(self) -> pd.DataFrame:
@@ -369,15 +335,7 @@ class Run:
         Raises:
             InputError: The text is neither, or the time of day is before the log begins.
         """
-        if not isinstance(at, str):
-            return at
-        clock_ns = parse_clock_ns(at) if self.calendar is None else None
-        if clock_ns is None:
-            return parse_time_ns(at, self.calendar)
-        first_ns = self.time_of_day_ns
-        if clock_ns < first_ns:
-            raise DataError(f"is before the log begins, at {self.clock(0)}", f"time {at}")
-        return clock_ns - first_ns
+        return self._times.ns(at)
 
     @property
     def time_of_day_ns(self) -> Ns:
@@ -386,27 +344,15 @@ class Run:
 
     def clock(self, ts_ns: Ns) -> str:
         """A time as text: within its trading day where there are days, else of day where known, or since the start."""
-        return time_text(ts_ns + self.time_of_day_ns, self.calendar)
+        return self._times.text(ts_ns)
+
+    @cached_property
+    def _times(self) -> RunTimes:
+        return RunTimes(self.calendar, self.time_of_day_ns)
 
     def instrument_id(self, instrument: str | int | None) -> int:
-        """The number of an instrument that is given by name or number, or of the only one.
-
-        Raises:
-            DataError: There is no such instrument, or it is not clear which is meant.
-        """
-        names = [entry.name for entry in self.header.instruments]
-        known = f"; there are: {', '.join(names)}"
-        if instrument is None:
-            if len(names) != 1:
-                raise DataError("it must be said which instrument is meant" + known)
-            return 0
-        if isinstance(instrument, int):
-            if not 0 <= instrument < len(names):
-                raise DataError(f"no instrument has the number {instrument}" + known)
-            return instrument
-        if instrument not in names:
-            raise DataError(f"no instrument is named {instrument!r}" + did_you_mean(instrument, names) + known)
-        return names.index(instrument)
+        """The number of an instrument: see :meth:`lob_sim.log.header.RunHeader.number_of`."""
+        return self.header.number_of(instrument)
 
     def _index(self, instrument_id: int) -> BookIndex:
         if instrument_id not in self._indices:

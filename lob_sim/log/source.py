@@ -1,6 +1,7 @@
-"""Where the rows of a log come from: a run directory, or a recorder in the same process.
+"""Where the rows of a log come from: what every source gives, and a run directory, which is one.
 
-Both give blocks, the unit of the digest, as columns; everything else is built on that.
+Sources give blocks, the unit of the digest, as columns; everything else is built on that. Another one is
+:mod:`lob_sim.log.memory_source`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -27,14 +28,12 @@ from lob_sim.log.manifest import (
     LogPart,
     Manifest,
     ParentEntry,
-    RunHeader,
     chunk_of,
     is_chunk,
     part_name,
     read_manifest,
 )
 from lob_sim.log.parts import open_part, part_bytes, read_part
-from lob_sim.log.recorder import MemoryRecorder
 from lob_sim.log.schema import Int64, dataset_named, message_types, to_list
 from lob_sim.messages import Message
 from lob_sim.units import Ns
@@ -85,48 +84,6 @@ class LogSource(Protocol):
 
     def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
         """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names."""
-
-
-class MemorySource:
-    """The rows that a :class:`MemoryRecorder` holds at this moment.
-
-    Args:
-        recorder: The recorder.
-        header: What is known of the run.
-        status: How the run ended.
-    """
-
-    def __init__(self, recorder: MemoryRecorder, header: RunHeader, status: str) -> None:
-        self.path: Path | None = None
-        self.problems: tuple[Problem, ...] = ()
-        self._blocks = recorder.blocks()
-        counts: Counter[str] = Counter()
-        for block in self._blocks:
-            counts.update(block.counts())
-        last_ts_ns = self._blocks[-1].last_ts_ns if self._blocks else 0
-        self.manifest = Manifest.of(header, status).with_rows(last_ts_ns, counts, ())
-
-    def counts(self) -> dict[str, int]:
-        """Rows by dataset."""
-        return self.manifest.counts
-
-    def seqs(self, name: str) -> Int64:
-        """Numbers of all rows of a dataset."""
-        dataset = dataset_named(name)
-        return np.concatenate([block.seqs(dataset) for block in self._blocks] or [np.zeros(0, np.int64)])
-
-    def table(self, name: str) -> pa.Table:
-        """All rows of a dataset."""
-        dataset = dataset_named(name)
-        batches = [batch for block in self._blocks if (batch := block.batch(dataset)) is not None]
-        return pa.Table.from_batches(batches, dataset.schema)
-
-    def blocks(self, names: Collection[str], from_seq: int = 1) -> Iterator[tuple[int, Batches]]:
-        """Blocks, from that of ``from_seq`` on: first ``seq``, and rows in the datasets of these names."""
-        for block in self._blocks:
-            if block.last_seq >= from_seq:
-                found = {name: block.batch(dataset_named(name)) for name in names}
-                yield block.first_seq, {name: batch for name, batch in found.items() if batch is not None}
 
 
 class DirectorySource:

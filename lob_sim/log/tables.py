@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
+from lob_sim.units import Ns
+
 _AGENTS = ("agent_id", "borrower_id", "dealer_id", "lender_id")
 """Columns that say who."""
 _KEY = ["instrument_id", "order_id"]
@@ -122,3 +124,13 @@ def with_names(table: pd.DataFrame, agents: Sequence[str], instruments: Sequence
         if names is not None:
             columns[name.removesuffix("_id")] = table[name].map(dict(enumerate(names))).fillna("").astype(object)
     return pd.DataFrame(columns, index=table.index)
+
+
+def with_days(table: pd.DataFrame, day_ns: Ns | None) -> pd.DataFrame:
+    """A table with the number of the day behind ``ts_event_ns``; without a length of days all of it is day 1."""
+    if "ts_event_ns" not in table:
+        return table
+    found = table.copy()
+    days = table["ts_event_ns"] // day_ns + 1 if day_ns is not None else 1
+    found.insert(list(table.columns).index("ts_event_ns") + 1, "day", days)
+    return found

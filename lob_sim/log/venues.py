@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from lob_sim.log.manifest import RunHeader
+from lob_sim.log.header import RunHeader
 from lob_sim.scenario import Scenario, apply_overrides, change_venues, open_venues, parse_scenario
 from lob_sim.units import Ns
 from lob_sim.venue.matching import MatchingEngine

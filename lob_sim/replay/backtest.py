@@ -30,8 +30,8 @@ from lob_sim.log import (
     open_run,
     run_in_memory,
 )
+from lob_sim.log.foreign import reads_logs
 from lob_sim.log.manifest import COMPLETE
-from lob_sim.log.run import reads_logs
 from lob_sim.messages import Command, Event, NewOrder
 from lob_sim.messages.recorder import Recorder
 from lob_sim.notebook import frame, heading, note, shows

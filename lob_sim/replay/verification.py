@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from lob_sim.errors import DataError
 from lob_sim.log.blocks import BLOCK_ROWS, Batches, chain_digest, digest_block, encode_events
+from lob_sim.log.foreign import reads_logs
 from lob_sim.log.manifest import COMPLETE, MANIFEST_NAME, RUNNING
 from lob_sim.log.parts import part_bytes
-from lob_sim.log.run import Run, reads_logs
+from lob_sim.log.run import Run
 from lob_sim.log.schema import Dataset, dataset_named, to_list
 from lob_sim.log.source import DirectorySource, LogRow, Problem, rows_of
 from lob_sim.log.venues import VenueFactory, venues_of

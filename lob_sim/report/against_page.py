@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lob_sim.log.foreign import reads_logs
 from lob_sim.log.manifest import COMPLETE
-from lob_sim.log.run import reads_logs
 from lob_sim.replay.backtest import TradedAgainst
 from lob_sim.replay.describe import describe_flow, describe_newcomer
 from lob_sim.report.figures import market

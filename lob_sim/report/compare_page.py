@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lob_sim.log import Run
+from lob_sim.log.foreign import reads_logs
 from lob_sim.log.manifest import COMPLETE
-from lob_sim.log.run import reads_logs
 from lob_sim.report import headline
 from lob_sim.report.data.common import currency, table_rows
 from lob_sim.report.figures import market, parts, sheets

@@ -13,7 +13,7 @@ import pandas as pd
 from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
 from lob_sim.log import Run
-from lob_sim.log.run import reads_logs
+from lob_sim.log.foreign import reads_logs
 from lob_sim.report.figures import parts
 from lob_sim.report.static import FIGURES, draw
 from lob_sim.report.static_drawing import paper

@@ -15,8 +15,8 @@ from lob_sim.analysis.quality import market_quality
 from lob_sim.analysis.summary import summarise
 from lob_sim.errors import DataError, LobSimError
 from lob_sim.log import Run
+from lob_sim.log.foreign import reads_logs
 from lob_sim.log.manifest import COMPLETE
-from lob_sim.log.run import reads_logs
 from lob_sim.report import data, headline
 from lob_sim.report.data.common import agent_name, currency, end_ns
 from lob_sim.report.data.timeline import WINDOW_NS, chain, key_rows, timeline

@@ -18,7 +18,7 @@ from lob_sim.errors import InputError
 from lob_sim.extras import need_extra
 from lob_sim.files import make_folder
 from lob_sim.log import Run
-from lob_sim.log.run import reads_logs
+from lob_sim.log.foreign import reads_logs
 from lob_sim.report import data
 from lob_sim.report.figures import market, parts, sheets
 from lob_sim.report.static_drawing import draw_axis, paper, time_axis

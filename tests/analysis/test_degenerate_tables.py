@@ -18,7 +18,7 @@ from lob_sim.analysis.summary import crisis_metrics, summarise
 from lob_sim.analysis.tables import value_at
 from lob_sim.errors import DataError
 from lob_sim.log import MemoryRecorder, Run, run_in_memory
-from lob_sim.log.manifest import AgentEntry, RunHeader
+from lob_sim.log.header import AgentEntry, RunHeader
 from lob_sim.messages import NewOrder, Side
 from lob_sim.units import Instrument
 from lob_sim.venue.matching import MatchingEngine

@@ -23,7 +23,7 @@ from lob_sim.analysis.liquidity import (
 from lob_sim.errors import DataError
 from lob_sim.information.spread import decompose_quote
 from lob_sim.log import MemoryRecorder, run_in_memory
-from lob_sim.log.manifest import AgentEntry, RunHeader
+from lob_sim.log.header import AgentEntry, RunHeader
 from lob_sim.messages import NewOrder, QuoteRecord, Side
 from lob_sim.units import Instrument
 from lob_sim.venue.matching import MatchingEngine

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from lob_sim.log.manifest import AgentEntry, RunHeader
+from lob_sim.log.header import AgentEntry, RunHeader
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import (
     AcceptQuote,

@@ -13,7 +13,8 @@ import pandas as pd
 from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
-from lob_sim.log.manifest import RUNNING, AgentEntry
+from lob_sim.log.header import AgentEntry
+from lob_sim.log.manifest import RUNNING
 from lob_sim.report.formatting import short_time
 from lob_sim.units import Ns
 
