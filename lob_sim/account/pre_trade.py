@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from lob_sim.account.reservations import Reservations
 from lob_sim.agents.context import WorkingOrder
 from lob_sim.messages import (
     AcceptQuote,
@@ -97,28 +98,25 @@ class NoLimits:
         """Nothing to keep."""
 
 
-class PreTradeRisk:
-    """Reservations of lots (for sells) and cash (for buys) against what the agent knows it has.
+class PreTradeRisk(Reservations):
+    """What may leave, judged by what is reserved against what the agent knows it has.
 
     Args:
         policy: Which limits hold.
         holdings: What the agent knows it has.
 
     Attributes:
-        lots: By instrument, lots that commitments may still sell, and those set aside for forced sales.
-        cash: Cash units that commitments may still cost.
         buying_forbidden: Whether a constraint forbids to buy.
     """
 
     __slots__ = (
-        "_answers", "_asked", "_checks", "_holdings", "_policy", "_quoted", "_reserved", "_unanswered",
-        "buying_forbidden", "cash", "lots",
+        "_answers", "_asked", "_checks", "_holdings", "_policy", "_quoted", "_unanswered", "buying_forbidden",
     )  # fmt: skip
 
     def __init__(self, policy: PreTradePolicy, holdings: Holdings) -> None:
+        super().__init__(len(holdings.positions))
         self._policy = policy
         self._holdings = holdings
-        self._reserved: dict[Hashable, tuple[int, Lots, Cash]] = {}
         # By client order id, what was sent about an order since and is not answered: terms of a replacement,
         # or None for a reduction or a cancel. Answers come in this order.
         self._unanswered: dict[int, list[Terms | None]] = {}
@@ -126,9 +124,6 @@ class PreTradeRisk:
         self._asked: dict[tuple[int, int], RfqOpened] = {}
         # Offers in own requests, by number of the quote, until they close.
         self._quoted: dict[tuple[int, int], dict[int, Ticks]] = {}
-        n_instruments = len(holdings.positions)
-        self.lots: list[Lots] = [0] * n_instruments
-        self.cash: Cash = 0
         self.buying_forbidden = False
         self._checks: dict[type[AgentCommand], Callable[[Any], Verdict]] = {
             NewOrder: self._check_order,
@@ -166,9 +161,7 @@ class PreTradeRisk:
         released = event.releases()
         if released is not None:
             key, left = released
-            instrument_id, lots, cash = self._reserved.get(key, (0, 0, 0))
-            held = max(lots, 1)
-            self.reserve(key, instrument_id, min(lots, left), cash * left // held if lots else 0)
+            self.release_to(key, left)
 
     def hears(self, kind: type[Event]) -> bool:
         """Whether events of a type may end something."""
@@ -180,14 +173,6 @@ class PreTradeRisk:
         return uncommitted + self.lots_set_aside(instrument_id)
 
     # --- forced sales ---------------------------------------------------------------------------------------
-    def set_aside(self, instrument_id: int, lots: Lots) -> None:
-        """Keep lots for forced sales (in place of those kept so far): nothing else may be sold out of them."""
-        self.reserve(_set_aside_for_sale(instrument_id), instrument_id, lots, 0)
-
-    def lots_set_aside(self, instrument_id: int) -> Lots:
-        """Lots that are kept for forced sales."""
-        return self.reserved(_set_aside_for_sale(instrument_id))[0]
-
     def check_of_manager(self, command: AgentCommand) -> Verdict:
         """Judge a command of whoever manages the agent: what it sells comes out of what is set aside."""
         instrument_id = command.instrument_id
@@ -260,7 +245,7 @@ class PreTradeRisk:
         if not bid_ticks and not ask_ticks:
             return Verdict(None, tuple(refused))
         value = self._holdings.instruments[instrument_id].value(max(0, bid_ticks), qty_lots)
-        self._raise_to(key, instrument_id, qty_lots if ask_ticks else 0, value)
+        self.raise_to(key, instrument_id, qty_lots if ask_ticks else 0, value)
         if refused:
             command = msgspec.structs.replace(command, bid_ticks=bid_ticks, ask_ticks=ask_ticks)
         return Verdict(command, tuple(refused))
@@ -279,7 +264,7 @@ class PreTradeRisk:
         if not self._admits(instrument_id, _BUY, qty_lots, price_ticks, key=key):
             return Verdict(None, (Refusal(instrument_id, _BUY, qty_lots, price_ticks, 0),))
         value = self._holdings.instruments[instrument_id].value(price_ticks, qty_lots)
-        self._raise_to(key, instrument_id, 0, value)
+        self.raise_to(key, instrument_id, 0, value)
         return Verdict(command)
 
     def _check_exposure(self, command: AgentCommand) -> Verdict:
@@ -352,32 +337,6 @@ class PreTradeRisk:
             before += max(0, qty_lots - 1) * per_lot
         return (most, 0) if is_sell else (0, most * tick_value)
 
-    # --- reservations ---------------------------------------------------------------------------------------
-    def reserve(self, key: Hashable, instrument_id: int, lots: Lots, cash: Cash) -> None:
-        """Set what is reserved under ``key`` (in place of what was)."""
-        self._release(key)
-        self._reserved[key] = (instrument_id, lots, cash)
-        self.lots[instrument_id] += lots
-        self.cash += cash
-
-    def reserved(self, key: Hashable) -> tuple[Lots, Cash]:
-        """What is reserved under ``key``: lots to sell, cash to pay."""
-        _, lots, cash = self._reserved.get(key, (0, 0, 0))
-        return lots, cash
-
-    def _raise_to(self, key: Hashable, instrument_id: int, lots: Lots, cash: Cash) -> None:
-        """Reserve at least this under ``key``, beside what is."""
-        held_lots, held_cash = self.reserved(key)
-        self.reserve(key, instrument_id, max(held_lots, lots), max(held_cash, cash))
-
-    def _release(self, key: Hashable) -> None:
-        """Nothing more can come of ``key``."""
-        entry = self._reserved.pop(key, None)
-        if entry is not None:
-            instrument_id, lots, cash = entry
-            self.lots[instrument_id] -= lots
-            self.cash -= cash
-
     # --- what has been answered -----------------------------------------------------------------------------
     def _order_filled(self, event: OrderFilled) -> None:
         self._follow(event.instrument_id, event.client_order_id, answered=False)
@@ -393,7 +352,7 @@ class PreTradeRisk:
         order = self._holdings.orders[instrument_id].get(client_order_id)
         if order is None:
             self._unanswered.pop(client_order_id, None)
-            self._release(client_order_id)
+            self.release(client_order_id)
             return
         unanswered = self._unanswered.get(client_order_id)
         if answered and unanswered:
@@ -409,24 +368,19 @@ class PreTradeRisk:
 
     def _rfq_traded(self, event: RfqTraded) -> None:
         if event.agent_id != self._holdings.agent_id:
-            self._release(("quote", event.instrument_id, event.rfq_id))
+            self.release(("quote", event.instrument_id, event.rfq_id))
 
     def _rfq_closed(self, event: RfqClosed) -> None:
         if event.agent_id == self._holdings.agent_id:
             self._quoted.pop((event.instrument_id, event.rfq_id), None)
-            self._release(("rfq", event.client_rfq_id))
+            self.release(("rfq", event.client_rfq_id))
         else:
             self._asked.pop((event.instrument_id, event.rfq_id), None)
-            self._release(("quote", event.instrument_id, event.rfq_id))
+            self.release(("quote", event.instrument_id, event.rfq_id))
 
     def _rfq_rejected(self, event: RfqRejected) -> None:
         if event.client_rfq_id:
-            self._release(("rfq", event.client_rfq_id))
+            self.release(("rfq", event.client_rfq_id))
         elif event.reason in (RejectReason.UNKNOWN_RFQ, RejectReason.NOT_ASKED):
             # The request is over, or this agent is out of it. Any other refusal lets an earlier quote stand.
-            self._release(("quote", event.instrument_id, event.rfq_id))
-
-
-def _set_aside_for_sale(instrument_id: int) -> Hashable:
-    """The key under which lots are set aside for forced sales of an instrument."""
-    return ("forced sale", instrument_id)
+            self.release(("quote", event.instrument_id, event.rfq_id))

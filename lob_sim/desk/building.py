@@ -165,7 +165,7 @@ class DeskBuilder:
             ScenarioError: Names the field that does not hold.
         """
         if "limits" in parts:
-            desk.risk = self._risk_manager(spec, where, desk.margining is not None)
+            desk.follow_limits(self._risk_manager(spec, where, desk.margining is not None))
         if "marking" in parts:
             desk.marking = self._marking(spec, where)
         if "liquidation" in parts:

@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from lob_sim.agents.context import Headroom
 from lob_sim.agents.strategy import Component, Strategy
 from lob_sim.balance.liquidation import breach_urgency
 from lob_sim.balance.marking import Mark, MarkingPolicy
 from lob_sim.balance.resolution import attribute_losses, default_event
-from lob_sim.balance.risk_manager import Breach, Plan, RiskManager
+from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.sheet import BalanceSheet, Proceeds
 from lob_sim.balance.view import SheetView
 from lob_sim.balance.volatility import EwmaCovariance
 from lob_sim.desk.borrower import Borrower
 from lob_sim.desk.evidence import MarketEvidence
 from lob_sim.desk.forced_sale import ForcedSales
+from lob_sim.desk.judged_limits import JudgedLimits, headroom_shown
 from lob_sim.desk.margining import Margining
 from lob_sim.desk.ports import DeskContext
 from lob_sim.desk.statements import Statements
@@ -91,7 +91,6 @@ class Desk(Component[DeskContext]):
         margining: Margining | None = None,
     ) -> None:
         self.sheet = sheet
-        self.risk = risk
         self.marking = marking
         self.volatility = volatility
         self.sales = sales
@@ -108,21 +107,25 @@ class Desk(Component[DeskContext]):
         self._sources = [MarkSource.LIT_MID] * len(sheet.lots)
         # The mark of each instrument that has been compared with the sheet's, which it has replaced or left standing.
         self._compared: list[Mark | None] = [None] * len(sheet.lots)
-        self._binding: tuple[str, ...] = ()
-        # The sheet of which headroom was last told, that of which limits were last asked, and what they said.
-        self._view: SheetView | None = None
-        self._judged: SheetView | None = None
-        self._planned: tuple[SheetView, tuple[str, ...], Plan] | None = None
-        self._measured: tuple[float, ...] = ()
         self._statements = Statements(len(sheet.lots))
+        self._limits = JudgedLimits(risk, self._statements)
 
     def follow_strategy(self, strategy: Strategy) -> None:
         """From now on another strategy quotes, and says what it believes positions to be worth."""
         self._strategy = strategy
 
+    @property
+    def risk(self) -> RiskManager:
+        """Its constraints and liquidation sequence."""
+        return self._limits.risk
+
+    def follow_limits(self, risk: RiskManager) -> None:
+        """From now on others hold."""
+        self._limits.risk = risk
+
     def ask_anew(self) -> None:
         """Limits or marks are made otherwise from now on: the next look asks them, whatever has changed since."""
-        self._view = self._judged = self._planned = None
+        self._limits.ask_anew()
         self._compared = [None] * len(self._compared)
 
     # --- time and the tape ---------------------------------------------------------------------------------
@@ -136,7 +139,7 @@ class Desk(Component[DeskContext]):
         if self.borrower is not None:
             self.borrower.open(ctx, self.sheet)
             ctx.wake_in(self._disclosure_interval_ns, _DISCLOSE)
-        self._look_at_sheet(ctx)
+        self._limits.look(ctx, self._view())
         # Desks do not all mark at the same instant: each has its own phase within the interval.
         ctx.wake_in(1 + int(ctx.random.uniform() * self._mark_interval_ns), _MARK)
 
@@ -316,7 +319,8 @@ class Desk(Component[DeskContext]):
         if self.sheet.due_cash and self.sheet.cash:
             self.sheet.repay(min(self.sheet.due_cash, self.sheet.cash))
             self._settle_funding(ctx, SheetCause.REPAID)
-        view = self._look_at_sheet(ctx)
+        limits = self._limits
+        view = limits.look(ctx, self._view())
         if self.defaulted:
             self._liquidate(ctx)
             return
@@ -324,17 +328,14 @@ class Desk(Component[DeskContext]):
             self._default(ctx)
             return
         # Much of what lenders say and much of what is marked changes nothing: what was found of an equal sheet stands.
-        if view is self._judged and not self._busy:
+        if limits.judged is view and not self._busy:
             self._log_positions(ctx)
             return
-        self._judged = view
-        plan = self._plan(view)
-        if plan.breaches or self._binding:
-            self._binding = self._statements.breaches(ctx, plan, view, self.risk, self._binding)
+        plan = limits.judge(ctx, view)
         if plan.repay_cash:
             self.sheet.delever_with_cash(plan.repay_cash)
             self._settle_funding(ctx, SheetCause.REPAID)
-            view = self._look_at_sheet(ctx)
+            view = limits.look(ctx, self._view())
         breached, urgency = bool(plan.breaches), 0.0
         if breached:
             urgency = breach_urgency(max(b.required_cash for b in plan.breaches), self.sheet.inventory_cash)
@@ -344,13 +345,15 @@ class Desk(Component[DeskContext]):
             changes = self.risk.update(plan, self.sales.working)
             self.sales.follow(ctx, changes, breached, urgency, self.sheet.marks_ticks)
         self._log_positions(ctx)
-        self._show(ctx, plan, view)
+        selling = bool(self.sales.parents)
+        ctx.show_headroom(partial(headroom_shown, limits.risk, view, limits.measured, selling, plan.breaches))
 
     @property
     def _busy(self) -> bool:
         """Whether there is something to do though nothing has changed."""
-        return self._judged is None or bool(
-            self._binding or self.sales.parents or self.sheet.due_cash or self.defaulted
+        known = self._limits
+        return known.judged is None or bool(
+            known.binding or self.sales.parents or self.sheet.due_cash or self.defaulted
         )
 
     @property
@@ -360,25 +363,10 @@ class Desk(Component[DeskContext]):
 
     def headroom_cash(self) -> Mapping[str, Cash]:
         """Headroom at this moment by the name of the limit; ``MOST_CASH`` where nothing is limited."""
-        return self.risk.headroom_cash(self.sheet.view(self.volatility.covariances))
+        return self.risk.headroom_cash(self._view())
 
-    def _look_at_sheet(self, ctx: DeskContext) -> SheetView:
-        """The sheet as limits judge it, the same object while nothing changes; say how far they are when it has."""
-        view = self.sheet.view(self.volatility.covariances)
-        if self._view is not None and view == self._view:
-            return self._view
-        self._view = view
-        self._measured = measured = self.risk.headroom(view)
-        self._statements.headroom(ctx, self.risk.headroom_cash(view, measured))
-        return view
-
-    def _plan(self, view: SheetView) -> Plan:
-        """What limits ask for; of a sheet that has not changed and the same goals, what they asked for last."""
-        known = self._planned
-        if known is None or known[0] is not view or known[1] != self._binding:
-            plan = self.risk.plan(view, self._binding, self._measured)
-            self._planned = known = (view, self._binding, plan)
-        return known[2]
+    def _view(self) -> SheetView:
+        return self.sheet.view(self.volatility.covariances)
 
     def _log_positions(self, ctx: DeskContext) -> None:
         self._statements.positions(ctx, self.sheet, self.sales.working)
@@ -388,10 +376,6 @@ class Desk(Component[DeskContext]):
         if breached:
             for instrument in ctx.instruments:
                 ctx.cancel_all(instrument.instrument_id, Side.BUY)
-
-    def _show(self, ctx: DeskContext, plan: Plan, view: SheetView) -> None:
-        selling = bool(self.sales.parents)
-        ctx.show_headroom(partial(_headroom_of, self.risk, view, self._measured, selling, plan.breaches))
 
     def _default(self, ctx: DeskContext) -> None:
         """Tier 1 is gone: the dealer stops quoting and its book is liquidated."""
@@ -425,10 +409,3 @@ class Desk(Component[DeskContext]):
             losses = attribute_losses(self.sheet, self._opening_tier1_cash, ctx.now_ns, ctx.agent_id)
             for loss in losses:
                 ctx.log(loss)
-
-
-def _headroom_of(
-    risk: RiskManager, view: SheetView, measured: tuple[float, ...], selling: bool, breaches: tuple[Breach, ...]
-) -> Headroom:
-    ratio = view.tier1_cash / max(1, view.assets_cash)
-    return Headroom(risk.purchase_lots(view, measured), ratio, selling, tuple(b.constraint for b in breaches))

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lob_sim.account.account import AgentAccount
-from lob_sim.account.context import AgentContext, ManagerContext
+from lob_sim.account.context import AgentContext
+from lob_sim.account.manager_context import ManagerContext
 from lob_sim.agents.context import Switches
 from lob_sim.agents.strategy import Component
 from lob_sim.errors import LobSimError, StrategyError
 from lob_sim.messages import AgentMessage, Event, RfqOpened
 from lob_sim.messages.recorder import Recorder
 from lob_sim.rng import Stream
+from lob_sim.simulation.audience import Audience
 from lob_sim.simulation.failures import strategy_error, too_often
-from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, manager_hooks, waking_messages
+from lob_sim.simulation.hooks import Hook, has_hook
 from lob_sim.simulation.kernel import Kernel, ScheduledCall
 from lob_sim.simulation.market_data import AgentView
 from lob_sim.simulation.pace import MOST_CALLS, WITHIN_NS
@@ -30,9 +32,6 @@ from lob_sim.simulation.ports import MarketPort
 from lob_sim.units import Cash, Ns
 
 T = TypeVar("T")
-
-Reaction: TypeAlias = tuple[Callable[[Any], None] | None, tuple[tuple[int, Hook], ...], bool]
-"""How the agent's account takes note of a message, which components hear of it, and whether it may be one's alone."""
 
 
 class Connection(NamedTuple):
@@ -67,35 +66,26 @@ class AgentHost:
     # Slots, because with thousands of agents most of the time goes into fetching their state from memory.
     __slots__ = (
         "_account",
-        "_book_hooks",
+        "_audience",
         "_calls",
         "_calls_since_ns",
-        "_concerned_by",
         "_connection",
         "_contexts",
         "_drain_due_ns",
         "_draw_down",
         "_draw_up",
-        "_hooks",
         "_inbox",
         "_kernel",
         "_last_down_ns",
         "_last_message_ns",
         "_last_up_ns",
-        "_manager_hooks",
         "_market",
-        "_night_ns",
         "_outbox",
-        "_reactions",
         "_view",
-        "_wake_hooks",
-        "_waking",
         "agent_id",
-        "components",
         "group",
         "name",
         "record",
-        "silenced",
     )
 
     def __init__(
@@ -114,8 +104,7 @@ class AgentHost:
         self.agent_id = account.agent_id
         self.name = name
         self.group = group
-        self.components = tuple(components)
-        self.silenced = False
+        self._audience = Audience(components, account)
         self.record = recorder.record
         self._kernel = kernel
         self._market = market
@@ -129,8 +118,6 @@ class AgentHost:
         self._last_down_ns: Ns = 0
         self._last_message_ns: Ns = 0
         self._drain_due_ns: Ns = -1
-        self._night_ns: Ns = 0
-        self._listen()
         self._contexts = tuple(
             (ManagerContext if c.manages_agent else AgentContext)(account, i, name, kernel, view, self, random[i])
             for i, c in enumerate(components)
@@ -138,22 +125,15 @@ class AgentHost:
         self._calls = 0
         self._calls_since_ns: Ns = 0
 
-    def _listen(self) -> None:
-        components = self.components
-        self._hooks = hooks_by_message(components)
-        self._manager_hooks = manager_hooks(components)
-        self._reactions: dict[type[Event], Reaction] = {}
-        self._concerned_by: dict[tuple[type[Event], int], tuple[tuple[int, Hook], ...]] = {}
-        self._waking = waking_messages(components)
-        self._book_hooks = tuple((i, c.on_book) for i, c in enumerate(components) if has_hook(c, "on_book"))
-        self._set_wake_hooks()
+    @property
+    def components(self) -> tuple[Component[Any], ...]:
+        """Its strategy, and before it whatever else it consists of."""
+        return self._audience.components
 
-    def _set_wake_hooks(self) -> None:
-        """What timers call: at night they wait, and those of a silenced component do nothing."""
-        wait = _WaitsForMorning(self._night_ns) if self._night_ns else None
-        self._wake_hooks: tuple[Hook, ...] = tuple(
-            _asleep if self.silenced and not c.survives_default else wait or c.on_wake for c in self.components
-        )
+    @property
+    def silenced(self) -> bool:
+        """Whether the agent has failed, so that only components that survive that hear anything."""
+        return self._audience.silenced
 
     @property
     def account(self) -> AgentAccount:
@@ -168,11 +148,11 @@ class AgentHost:
     @property
     def watches_book(self) -> bool:
         """Whether a component wants to be told of every change of a top of book."""
-        return bool(self._book_hooks)
+        return bool(self._audience.book_hooks)
 
     def hears(self, kind: type[Event]) -> bool:
         """Whether a component has a hook for the message type."""
-        return kind in self._hooks
+        return self._audience.hears(kind)
 
     # --- where what its components say goes (see lob_sim.account.ports.Mailbox) ------------------------------
     def wake_in(self, component: int, delay_ns: Ns, tag: int) -> None:
@@ -189,18 +169,7 @@ class AgentHost:
 
     def silence(self) -> None:
         """Only components that survive the agent's default hear anything from now on."""
-        awake = {i for i, component in enumerate(self.components) if component.survives_default}
-        self._hooks = {
-            message: kept
-            for message, hooks in self._hooks.items()
-            if (kept := tuple(h for h in hooks if h[0] in awake))
-        }
-        self._manager_hooks = {m: tuple(h for h in hooks if h[0] in awake) for m, hooks in self._manager_hooks.items()}
-        self._reactions = {}
-        self._concerned_by = {}
-        self._book_hooks = tuple(h for h in self._book_hooks if h[0] in awake)
-        self.silenced = True
-        self._set_wake_hooks()
+        self._audience.silence()
 
     def replace_strategy(self, strategy: Component[Any]) -> None:
         """From now on another strategy hears and acts; :meth:`start_strategy` starts it.
@@ -208,11 +177,8 @@ class AgentHost:
         It finds the agent's account as it is, working orders with it. Wake-ups that the one before has asked for do not
         come.
         """
-        self.components = (*self.components[:-1], strategy)
         self._kernel.forget(self.wake, len(self.components) - 1)
-        self._listen()
-        if self.silenced:
-            self.silence()
+        self._audience.listen((*self.components[:-1], strategy))
 
     def see_switches(self, switches: Switches) -> None:
         """From now on other mechanisms are on."""
@@ -220,17 +186,16 @@ class AgentHost:
 
     def start_strategy(self) -> None:
         """Start a strategy that has replaced another; that of a failed agent never starts."""
-        strategy = self.components[-1]
-        if not self.silenced or strategy.survives_default:
-            self._call(len(self.components) - 1, strategy.on_start)
+        last = len(self.components) - 1
+        if self._audience.is_awake(last):
+            self._call(last, self.components[last].on_start)
         if self._outbox:
             self._send()
 
     # --- days and nights --------------------------------------------------------------------------------------
     def sleep(self, night_ns: Ns) -> None:
         """From now on timers wait so long more, the length of the night; 0 in the morning."""
-        self._night_ns = night_ns
-        self._set_wake_hooks()
+        self._audience.sleep(night_ns)
 
     def end_day(self) -> None:
         """Trading has ended for the day."""
@@ -243,7 +208,7 @@ class AgentHost:
     def _tell_components(self, hook: str) -> None:
         self._read_inbox()
         for i, component in enumerate(self.components):
-            if has_hook(component, hook) and (component.survives_default or not self.silenced):
+            if has_hook(component, hook) and self._audience.is_awake(i):
                 self._call(i, getattr(component, hook))
         if self._outbox:
             self._send()
@@ -260,7 +225,7 @@ class AgentHost:
         message = call.payload
         self._count_call(message.hook)
         self._read_inbox()
-        for component, hook in self._hooks.get(type(message), ()):
+        for component, hook in self._audience.hooks_for(type(message)):
             self._call(component, hook, message)
         if self._outbox:
             self._send()
@@ -281,7 +246,7 @@ class AgentHost:
         if self._inbox:
             self._read_inbox()
         try:
-            self._wake_hooks[component](self._contexts[component], tag)
+            self._audience.wake_hooks[component](self._contexts[component], tag)
         except LobSimError:
             raise
         except Exception as error:
@@ -306,7 +271,7 @@ class AgentHost:
         else:
             self._last_down_ns = arrival_ns
         self._inbox.append((arrival_ns, event))
-        if type(event) in self._waking and arrival_ns != self._drain_due_ns:
+        if type(event) in self._audience.waking and arrival_ns != self._drain_due_ns:
             self._drain_due_ns = arrival_ns
             self._kernel.call_in(arrival_ns - now_ns, self._arrived)
 
@@ -321,7 +286,7 @@ class AgentHost:
         """The horizon is reached: take note of what has arrived (no more commands leave)."""
         self._read_inbox()
         for i, component in enumerate(self.components):
-            if component.survives_default or not self.silenced:
+            if self._audience.is_awake(i):
                 self._call(i, component.on_stop)
         self._outbox.clear()
 
@@ -331,7 +296,7 @@ class AgentHost:
             self._drain_due_ns = -1
         self._calls += 1
         if self._calls >= MOST_CALLS:
-            waking = (type(event).hook for _, event in self._inbox if type(event) in self._waking)
+            waking = (type(event).hook for _, event in self._inbox if type(event) in self._audience.waking)
             self._check_pace(next(waking, "on_message"))
         self._read_inbox()
         if self._outbox:
@@ -342,25 +307,26 @@ class AgentHost:
         self._count_call("on_book")
         self._view.catch_up(changed_ns)
         self._read_inbox()
-        for component, hook in self._book_hooks:
+        for component, hook in self._audience.book_hooks:
             self._call(component, hook, instrument_id)
         if self._outbox:
             self._send()
 
     def _read_inbox(self) -> None:
-        inbox, now_ns, reactions = self._inbox, self._kernel.now_ns, self._reactions
+        inbox, now_ns, audience = self._inbox, self._kernel.now_ns, self._audience
+        reactions = audience.reactions
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
             kind = type(event)
-            note, hearing, is_shared = reactions.get(kind) or self._new_reaction(kind)
+            note, hearing, is_shared = reactions.get(kind) or audience.new_reaction(kind)
             if note is not None:
                 note(event)
             if hearing and not (isinstance(event, RfqOpened) and event.agent_id == self.agent_id):
                 if is_shared:
-                    hearing = self._concerned(event, hearing)
+                    hearing = audience.concerned(event, hearing)
                 for component, hook in hearing:
                     # A component that hears of the event first may have silenced this one.
-                    if self.silenced and not self.components[component].survives_default:
+                    if audience.silenced and not audience.is_awake(component):
                         continue
                     try:
                         hook(self._contexts[component], event)
@@ -369,30 +335,7 @@ class AgentHost:
                     except Exception as error:
                         raise self._failure(component, hook.__name__, error) from error
                 # A component that was silenced upon the event hears none of the next.
-                reactions = self._reactions
-
-    def _new_reaction(self, kind: type[Event]) -> Reaction:
-        """What a type of message does: to the agent's account, then to the components that hear it."""
-        account = self._account
-        reaction = (account.note_of(kind), self._hooks.get(kind, ()), account.is_shared_by(kind))
-        self._reactions[kind] = reaction
-        return reaction
-
-    def _concerned(self, event: Event, hearing: tuple[tuple[int, Hook], ...]) -> tuple[tuple[int, Hook], ...]:
-        """Of those who hear such events, whom this one concerns: the sender of the order or request that it is about,
-        and who manages the agent. What the manager has sent others hear of by a hook of its own."""
-        sender = self._account.sender_of(event)
-        if sender is None:
-            return hearing
-        kind = type(event)
-        concerned = self._concerned_by.get((kind, sender))
-        if concerned is None:
-            if self.components[sender].manages_agent:
-                concerned = self._manager_hooks[kind]
-            else:
-                concerned = tuple(h for h in hearing if h[0] == sender or self.components[h[0]].manages_agent)
-            self._concerned_by[kind, sender] = concerned
-        return concerned
+                reactions = audience.reactions
 
     # --- errors ---------------------------------------------------------------------------------------------
     def _call(self, component: int, hook: Hook, *args: object) -> None:
@@ -438,19 +381,3 @@ class DeafHost(AgentHost):
 
     def deliver(self, event: Event) -> None:
         """Nobody is there."""
-
-
-class _WaitsForMorning:
-    """In place of ``on_wake`` at night."""
-
-    __slots__ = ("_night_ns",)
-
-    def __init__(self, night_ns: Ns) -> None:
-        self._night_ns = night_ns
-
-    def __call__(self, ctx: AgentContext, tag: int) -> None:
-        ctx.wake_in(self._night_ns, tag)
-
-
-def _asleep(ctx: AgentContext, tag: int) -> None:
-    """In place of a silenced component's ``on_wake``."""

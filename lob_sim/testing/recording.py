@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import ClassVar, Generic, TypeVar, cast
 
 from lob_sim.account.account import AgentAccount
-from lob_sim.account.context import AgentContext, ManagerContext
+from lob_sim.account.context import AgentContext
+from lob_sim.account.manager_context import ManagerContext
 from lob_sim.account.pre_trade import NoLimits, PreTradePolicy, PreTradeRisk, Verdict
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
 from lob_sim.calendar import TradingCalendar

@@ -21,7 +21,6 @@ Rules where venues differ, decided here:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from heapq import heappop, heappush
 from typing import Any
 
 import msgspec
@@ -49,33 +48,15 @@ from lob_sim.messages import (
     SubmitQuote,
     WalkAway,
 )
-from lob_sim.units import Ns, Ticks, fits_log
+from lob_sim.units import Ns, fits_log
 from lob_sim.venue.base import DisplayedTop, Venue
+from lob_sim.venue.open_requests import OpenRequests, Quote, Request
 from lob_sim.venue.rfq_validation import is_number, quote_flaw, request_flaw
 from lob_sim.venue.transparency import PrintQueue, TransparencyRegime
 
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _DECLINE_REASONS = frozenset(map(int, DeclineReason))
 _MAX_DEALERS = 64
-
-
-class _Quote(msgspec.Struct, frozen=True, gc=False):
-    """A standing quote; 0 for a side that is not quoted."""
-
-    quote_id: int
-    bid_ticks: Ticks
-    ask_ticks: Ticks
-    expires_ns: Ns
-
-
-class _Request(msgspec.Struct):
-    """An open request; a dealer leaves ``undecided`` for good when it declines."""
-
-    rfq_id: int
-    asked: RequestQuote
-    expires_ns: Ns
-    undecided: set[int]
-    quotes: dict[int, _Quote]
 
 
 class RfqVenue(Venue):
@@ -91,15 +72,12 @@ class RfqVenue(Venue):
     commands = (RequestQuote, SubmitQuote, DeclineQuote, AcceptQuote, WalkAway, ExpireRfqs, SetRfqSession)
     public = (RfqPrint,)
     __slots__ = (
-        "_client_ids",
         "_closed",
-        "_expiries",
         "_handlers",
         "_instrument_id",
         "_is_open",
         "_known_dealers",
         "_last_quote_id",
-        "_last_rfq_id",
         "_last_trade_id",
         "_max_dealers",
         "_now_ns",
@@ -119,13 +97,9 @@ class RfqVenue(Venue):
         self._known_dealers = None if known_dealers is None else frozenset(known_dealers)
         self._max_dealers = max_dealers
         self._prints = PrintQueue(transparency)
-        self._requests: dict[int, _Request] = {}
+        self._requests = OpenRequests()
         # Who had been asked in what the last command ended.
         self._closed: dict[int, tuple[int, ...]] = {}
-        self._client_ids: set[tuple[int, int]] = set()
-        # By time of expiry, then of opening. Requests that end earlier stay until they come up.
-        self._expiries: list[tuple[Ns, int]] = []
-        self._last_rfq_id = 0
         self._last_quote_id = 0
         self._last_trade_id = 0
         self._now_ns: Ns = 0
@@ -172,13 +146,10 @@ class RfqVenue(Venue):
         The clock is :class:`~lob_sim.messages.ExpireRfqs`. Lapsing quotes need none. Complexity: amortised
         O(log r).
         """
-        while self._expiries and self._expiries[0][1] not in self._requests:
-            heappop(self._expiries)
-        next_print_ns = self._prints.next_due_ns()
-        if not self._expiries:
-            return next_print_ns
-        next_expiry_ns = self._expiries[0][0]
-        return next_expiry_ns if next_print_ns is None else min(next_expiry_ns, next_print_ns)
+        next_print_ns, next_expiry_ns = self._prints.next_due_ns(), self._requests.next_expiry_ns()
+        if next_expiry_ns is None or next_print_ns is None:
+            return next_print_ns if next_expiry_ns is None else next_expiry_ns
+        return min(next_expiry_ns, next_print_ns)
 
     def clock_command(self, ts_ns: Ns, top: DisplayedTop) -> ExpireRfqs:
         """End what is over and publish what is due."""
@@ -205,28 +176,23 @@ class RfqVenue(Venue):
         reason = self._fault_of_request(command)
         if reason is not None:
             return self._reject(command, 0, reason, command.client_rfq_id)
-        self._client_ids.add((command.agent_id, command.client_rfq_id))
-        self._last_rfq_id += 1
-        rfq_id = self._last_rfq_id
-        expires_ns = self._now_ns + command.ttl_ns
-        self._requests[rfq_id] = _Request(rfq_id, command, expires_ns, set(command.dealer_ids), {})
-        heappush(self._expiries, (expires_ns, rfq_id))
+        opened = self._requests.open(command, self._now_ns)
         return [
             RfqOpened(
                 ts_event_ns=self._now_ns,
                 instrument_id=self._instrument_id,
-                rfq_id=rfq_id,
+                rfq_id=opened.rfq_id,
                 agent_id=command.agent_id,
                 client_rfq_id=command.client_rfq_id,
                 side=int(command.side),
                 qty_lots=command.qty_lots,
                 dealer_ids=command.dealer_ids,
-                expires_ns=expires_ns,
+                expires_ns=opened.expires_ns,
             )
         ]
 
     def _quote(self, command: SubmitQuote) -> list[Event]:
-        request = self._named(command)
+        request = self._requests.named(command.rfq_id)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id not in request.undecided:
@@ -235,7 +201,7 @@ class RfqVenue(Venue):
         if reason is not None:
             return self._reject(command, command.rfq_id, reason)
         self._last_quote_id += 1
-        quote = _Quote(
+        quote = Quote(
             self._last_quote_id,
             command.bid_ticks,
             command.ask_ticks,
@@ -258,7 +224,7 @@ class RfqVenue(Venue):
         ]
 
     def _decline(self, command: DeclineQuote) -> list[Event]:
-        request = self._named(command)
+        request = self._requests.named(command.rfq_id)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id not in request.undecided:
@@ -284,7 +250,7 @@ class RfqVenue(Venue):
         return [declined, self._close(request, RfqEnd.ALL_DECLINED)]
 
     def _accept(self, command: AcceptQuote) -> list[Event]:
-        request = self._named(command)
+        request = self._requests.named(command.rfq_id)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         asked = request.asked
@@ -316,7 +282,7 @@ class RfqVenue(Venue):
         return [trade, self._close(request, RfqEnd.DEALT), *self._prints.add(trade)]
 
     def _walk_away(self, command: WalkAway) -> list[Event]:
-        request = self._named(command)
+        request = self._requests.named(command.rfq_id)
         if request is None:
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id != request.asked.agent_id:
@@ -327,23 +293,14 @@ class RfqVenue(Venue):
         self._is_open = command.is_open
         if command.is_open:
             return []
-        return [self._close(request, RfqEnd.EXPIRED) for request in list(self._requests.values())]
+        return [self._close(request, RfqEnd.EXPIRED) for request in self._requests.all()]
 
     # --- parts ---------------------------------------------------------------------------------------------
 
     def _end_what_is_over(self) -> list[Event]:
-        events: list[Event] = []
-        while self._expiries and self._expiries[0][0] <= self._now_ns:
-            request = self._requests.get(heappop(self._expiries)[1])
-            if request is not None:
-                events.append(self._close(request, RfqEnd.EXPIRED))
+        events: list[Event] = [self._close(request, RfqEnd.EXPIRED) for request in self._requests.over(self._now_ns)]
         events += self._prints.due(self._now_ns)
         return events
-
-    def _named(self, command: SubmitQuote | DeclineQuote | AcceptQuote | WalkAway) -> _Request | None:
-        """The open request that a command names."""
-        rfq_id = command.rfq_id
-        return self._requests.get(rfq_id) if type(rfq_id) is int else None
 
     def _fault_of_request(self, command: RequestQuote) -> RejectReason | None:
         """Why a request is refused; its own fields come first."""
@@ -354,12 +311,12 @@ class RfqVenue(Venue):
             return flaw
         if self._known_dealers is not None and not self._known_dealers.issuperset(command.dealer_ids):
             return RejectReason.UNKNOWN_DEALER
-        if (command.agent_id, command.client_rfq_id) in self._client_ids:
+        if self._requests.knows(command.agent_id, command.client_rfq_id):
             return RejectReason.DUPLICATE_ID
         return None
 
-    def _close(self, request: _Request, end: RfqEnd) -> RfqClosed:
-        del self._requests[request.rfq_id]
+    def _close(self, request: Request, end: RfqEnd) -> RfqClosed:
+        self._requests.close(request)
         self._closed[request.rfq_id] = request.asked.dealer_ids
         return RfqClosed(
             ts_event_ns=self._now_ns,
@@ -398,36 +355,9 @@ class RfqVenue(Venue):
             InvariantError: One does not hold; says which.
         """
         self._prints.check()
-        scheduled = set(self._expiries)
-        for rfq_id, request in self._requests.items():
-            self._check_request(rfq_id, request)
-            _must((request.expires_ns, rfq_id) in scheduled, f"request {rfq_id} would never expire")
-        quote_ids = [q.quote_id for r in self._requests.values() for q in r.quotes.values()]
-        _must(len(quote_ids) == len(set(quote_ids)), "two standing quotes share an id")
-
-    def _check_request(self, rfq_id: int, request: _Request) -> None:
-        what, asked = f"request {rfq_id}", request.asked
-        _must(rfq_id == request.rfq_id and 0 < rfq_id <= self._last_rfq_id, f"{what} has a wrong id")
-        _must(request.expires_ns > self._now_ns, f"{what} is over but open")
-        _must((asked.agent_id, asked.client_rfq_id) in self._client_ids, f"{what} has an unrecorded client id")
-        _must(bool(request.undecided), f"{what} is open though all dealers declined")
-        _must(request.undecided <= set(asked.dealer_ids), f"{what} waits for a dealer that was not asked")
-        _must(request.quotes.keys() <= request.undecided, f"{what} has a quote of a dealer that is out")
-        for quote in request.quotes.values():
-            prices = (quote.bid_ticks, quote.ask_ticks)
-            _must(0 < quote.quote_id <= self._last_quote_id, f"{what} has a quote of a wrong id")
-            _must(quote.expires_ns <= request.expires_ns, f"{what} has a quote that outlives it")
-            _must(min(prices) >= 0 < max(prices), f"{what} has a quote without a price")
-            _must(0 in prices or quote.bid_ticks < quote.ask_ticks, f"{what} has a crossed quote")
-            _must(asked.side != _BUY or quote.bid_ticks == 0, f"{what} to buy has a bid")
-            _must(asked.side != _SELL or quote.ask_ticks == 0, f"{what} to sell has an ask")
+        self._requests.check(self._now_ns, self._last_quote_id)
 
 
 def _nothing_more(command: ExpireRfqs) -> list[Event]:
     # The clock does nothing but what every command does first.
     return []
-
-
-def _must(holds: bool, what: str) -> None:
-    if not holds:
-        raise InvariantError(what)

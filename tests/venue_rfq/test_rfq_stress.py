@@ -364,18 +364,18 @@ def busy_venue() -> RfqVenue:
 
 
 def change_quote(venue: RfqVenue, rfq_id: int, **changes: int) -> None:
-    quotes = venue._requests[rfq_id].quotes
+    quotes = venue._requests._open[rfq_id].quotes
     quotes[1] = msgspec.structs.replace(quotes[1], **changes)
 
 
 FAULTS: dict[str, Callable[[RfqVenue], object]] = {
-    "never expire": lambda v: v._expiries.clear(),
+    "never expire": lambda v: v._requests._expiries.clear(),
     "over but open": lambda v: setattr(v, "_now_ns", 100),
-    "wrong id": lambda v: setattr(v, "_last_rfq_id", 1),
-    "unrecorded client id": lambda v: v._client_ids.clear(),
-    "all dealers declined": lambda v: v._requests[1].undecided.clear(),
-    "was not asked": lambda v: v._requests[1].undecided.add(7),
-    "dealer that is out": lambda v: v._requests[1].undecided.remove(1),
+    "wrong id": lambda v: setattr(v._requests, "_last_id", 1),
+    "unrecorded client id": lambda v: v._requests._client_ids.clear(),
+    "all dealers declined": lambda v: v._requests._open[1].undecided.clear(),
+    "was not asked": lambda v: v._requests._open[1].undecided.add(7),
+    "dealer that is out": lambda v: v._requests._open[1].undecided.remove(1),
     "quote of a wrong id": lambda v: change_quote(v, 1, quote_id=99),
     "share an id": lambda v: change_quote(v, 1, quote_id=2),
     "outlives it": lambda v: change_quote(v, 1, expires_ns=101),
