@@ -27,11 +27,11 @@ from typing import Annotated
 import msgspec
 import numpy as np
 import typer
-from scipy.optimize import brentq
 
 from experiments.validation import ladder
 from experiments.validation.bank_files import context
 from experiments.validation.common import new_figure, save
+from experiments.validation.funded_speculator import LINEAR, Case, cases_of, fall_along_the_ladder, is_linear
 from lob_sim.agents.context import Context
 from lob_sim.balance.constraints import FundingConstraint
 from lob_sim.balance.funding import HaircutSchedule
@@ -51,63 +51,10 @@ HERE = "experiments.validation.loss_and_margin_spiral"
 SOURCE = "Brunnermeier & Pedersen 2009, proposition 5"
 _ALONG = "root of margin · position = own funds, along the ladder"
 _AT_ONCE = "what one round sells at the old price: loss / margin"
-_LINEAR = 0.02
-"""How far off the formula, which is of first order, a fall of a ten-thousandth part may be."""
 _LARGEST_FALL = 2.5e-3
 """In the order book the speculator goes a price step down at a time, at most 50 a second, for a minute."""
 _FINE = 1e6
 """Lots into which one lot is cut where no order book wants whole ones."""
-
-
-class Case(msgspec.Struct, frozen=True):
-    """A speculator and its market.
-
-    Attributes:
-        position: x, in lots.
-        haircut: Margin at the opening price, as a fraction of it.
-        margin_slope: m': change of the margin of a lot, in ticks, for a tick of price.
-        exposed: x₀, in lots: the rest is hedged.
-        slope: s, lots that customers buy for a tick of fall.
-    """
-
-    position: int
-    haircut: float
-    margin_slope: float
-    exposed: int
-    slope: int
-
-    @property
-    def margin(self) -> float:
-        """m, in ticks."""
-        return self.haircut * ladder.PRICE
-
-    @property
-    def per_move(self) -> float:
-        """θ: haircut added for each unit of relative move: m = p·(h + θ·|p/p₀ - 1|) has the slope h - θ at p₀."""
-        return self.haircut - self.margin_slope
-
-    @property
-    def denominator(self) -> float:
-        """(2/γσ²)·m + m'·x - x₀, in lots."""
-        return self.slope * self.margin + self.margin_slope * self.position - self.exposed
-
-
-def fall_along_the_ladder(case: Case, loss: float) -> float:
-    """Fall of the price in ticks: the smallest at which the limit holds; that of selling everything if none is."""
-
-    def room(fall: float) -> float:
-        sold = case.slope * fall
-        own = case.margin * case.position - loss - (case.exposed - sold / 2) * fall
-        margin = (ladder.PRICE - fall) * min(1.0, case.haircut + case.per_move * fall / ladder.PRICE)
-        return own - margin * (case.position - sold)
-
-    if loss <= 0:
-        return 0.0
-    deepest = case.position / case.slope
-    grid = np.concatenate([[0.0], np.geomspace(deepest * 1e-9, deepest, 4_000)])
-    values = np.array([room(x) for x in grid])
-    crossing = np.flatnonzero(values >= 0)
-    return float(brentq(room, grid[crossing[0] - 1], grid[crossing[0]], xtol=1e-12)) if len(crossing) else deepest
 
 
 class HedgedFunding(FundingConstraint):
@@ -255,16 +202,6 @@ def in_the_book(cases: list[Case], losses: list[float]) -> np.ndarray:
 # --- the answer ---------------------------------------------------------------------------------------------
 
 
-def cases_of(position: int, margin: float, margin_slope: float, slope: int) -> dict[str, Case]:
-    """With neither spiral, with each alone, with both."""
-    return {
-        "no spiral": Case(position, margin, 0.0, 0, slope),
-        "loss spiral": Case(position, margin, 0.0, position, slope),
-        "margin spiral": Case(position, margin, margin_slope, 0, slope),
-        "both spirals": Case(position, margin, margin_slope, position, slope),
-    }
-
-
 def judge(name: str, case: Case, loss: float, rounds: float, book: float) -> list[Row]:
     """Hold the falls of one case, in ticks, against the formula and the root."""
     root = fall_along_the_ladder(case, loss)
@@ -295,7 +232,7 @@ def judge(name: str, case: Case, loss: float, rounds: float, book: float) -> lis
         ("order book", book, 1 / case.denominator, 0.5 / loss, SOURCE),
     ):
         claim = f"dp/dη, {name}, {where} (ticks per million)"
-        slack = million * (_LINEAR * theory + rounding)
+        slack = million * (LINEAR * theory + rounding)
         rows.append(identical(claim, million * found / loss, million * theory, source, slack))
     return rows
 
@@ -303,12 +240,6 @@ def judge(name: str, case: Case, loss: float, rounds: float, book: float) -> lis
 def _in_rounds(root: float, at_once: float) -> tuple[float, str]:
     """The fall in rounds, and where it comes from."""
     return (root, _ALONG) if root >= at_once else (at_once, _AT_ONCE)
-
-
-def is_linear(case: Case, loss: float) -> bool:
-    """Whether the second-order term of the limit, (s/2 - s·m' + θ·x/p₀)·Δ², is small beside the first, D·Δ."""
-    curvature = case.slope * (0.5 - case.margin_slope) + case.per_move * case.position / ladder.PRICE
-    return curvature * loss / case.denominator**2 < 0.9 * _LINEAR
 
 
 def run(
@@ -373,7 +304,7 @@ def _multipliers(cases: dict[str, Case], losses: dict[str, float], rounds: dict[
     for name in ("loss spiral", "margin spiral", "both spirals"):
         theory = plain / min(plain, cases[name].denominator)
         claim = f"in rounds: {name} multiplies the fall by"
-        rows.append(identical(claim, answer[name] / base, theory, SOURCE, 2 * _LINEAR * theory))
+        rows.append(identical(claim, answer[name] / base, theory, SOURCE, 2 * LINEAR * theory))
     return rows
 
 
