@@ -43,9 +43,9 @@ def zero_profit_k(alpha: float) -> float:
     Args:
         alpha: Share of informed flow, clipped to [0, ``MAX_ALPHA``].
     """
-    alpha = min(max(alpha, 0.0), MAX_ALPHA)
+    alpha = 0.0 if alpha < 0.0 else MAX_ALPHA if alpha > MAX_ALPHA else alpha
     position = alpha * (_CELLS / MAX_ALPHA)
-    cell = min(int(position), _CELLS - 1)
+    cell = int(position) if position < _CELLS else _CELLS - 1
     low = _TABLE[cell]
     return _newton(_newton(low + (position - cell) * (_TABLE[cell + 1] - low), alpha), alpha)
 

@@ -105,7 +105,14 @@ class CombinedToxicity(ToxicityEstimator):
         if not total > 0 or any(weight < 0 for _, weight in parts):
             raise InputError("expected weights of at least 0 and not all 0", "toxicity")
         self._parts = [(estimator, weight / total) for estimator, weight in parts if weight > 0]
+        # Dealers ask at every look: parts in front that never change are added up once.
         self._alphas = [(estimator.alpha, weight) for estimator, weight in self._parts]
+        self._fixed_mean = 0.0
+        for estimator, weight in self._parts:
+            if type(estimator) is not FixedToxicity:
+                break
+            self._fixed_mean += weight * estimator.alpha(0)
+            del self._alphas[0]
         # Most estimators use one kind of evidence.
         self._trade_parts, self._fill_parts, self._mid_parts = (
             [estimator for estimator, _ in self._parts if is_overridden(type(estimator), ToxicityEstimator, name)]
@@ -135,7 +142,7 @@ class CombinedToxicity(ToxicityEstimator):
 
     def alpha(self, ts_ns: Ns) -> float:
         """The weighted mean."""
-        mean = 0.0
+        mean = self._fixed_mean
         for alpha, weight in self._alphas:
             mean += weight * alpha(ts_ns)
         return mean

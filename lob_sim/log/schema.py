@@ -10,8 +10,8 @@ Enumerations are stored as their number; the column's metadata names the members
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from itertools import chain
 from typing import Any, get_args, get_origin, get_type_hints
@@ -123,7 +123,7 @@ class Columns:
         self._narrow = [(i, t) for i, t in enumerate(self._types) if t in _NUMPY_OF and t != pa.int64()]
         self._seq: list[Int64] = []
         self._added: list[Int64] = []
-        self._values = array("q")
+        self._values = bytearray()
         self._mixed: list[list[pa.Array]] = []
 
     def prepare(self, messages: Sequence[Message]) -> Any:
@@ -136,25 +136,26 @@ class Columns:
         rows = map(msgspec.structs.astuple, messages)
         try:
             if self._is_whole:
-                # One pass over all fields of all rows is a third faster than one pass per field; and an array,
-                # unlike numpy, refuses a float where a whole number should be.
-                values = array("q", list(chain.from_iterable(rows)))
+                # One pass over all fields of all rows is a third faster than one pass per field.
+                values = _packed(chain.from_iterable(rows), len(messages) * len(self._types))
                 table = np.frombuffer(values, np.int64).reshape(-1, len(self._types))
                 for i, column_type in self._narrow:
                     _narrow(table[:, i], column_type)
                 return values
             columns = zip(zip(*rows, strict=True), self._types, strict=True)
             return [
-                pa.array(_narrow(np.array(array("q", values)), t)) if t in _NUMPY_OF else pa.array(values, t)
+                pa.array(_narrow(np.frombuffer(_packed(values, len(messages)), np.int64), t))
+                if t in _NUMPY_OF
+                else pa.array(values, t)
                 for values, t in columns
             ]
-        except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+        except (struct.error, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
             raise self._misfit(error, messages) from error
 
     def add(self, prepared: Any, seq: Int64, added: Int64) -> None:
         """Add what :meth:`prepare` has made of messages in order of ``seq``."""
         if self._is_whole:
-            self._values.extend(prepared)
+            self._values += prepared
         else:
             self._mixed.append(prepared)
         self._seq.append(seq)
@@ -177,6 +178,11 @@ class Columns:
         # What a strategy sends is not ours to answer for.
         fault = InputError if self._dataset.is_command else InvariantError
         return fault(f"{what} of 64 bits: {error} {wrong}".rstrip())
+
+
+def _packed(values: Iterable[int], n: int) -> bytes:
+    """Whole numbers in 64 bits each. Unlike numpy it refuses a float, and it takes half of an array's time."""
+    return struct.pack(f"{n}q", *values)
 
 
 def _is_whole(values: tuple[Any, ...]) -> bool:

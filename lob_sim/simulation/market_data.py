@@ -137,6 +137,7 @@ class AgentView:
         "_draw_latency",
         "_kernel",
         "_name",
+        "_phases",
         "_sees_fair_value",
         "_tops",
         "calendar",
@@ -156,6 +157,7 @@ class AgentView:
     ) -> None:
         self._data = data
         self._tops = data.tops
+        self._phases = data.phases
         self._kernel = kernel
         self._draw_latency = draw_latency
         self._name = name
@@ -203,7 +205,14 @@ class AgentView:
 
     def phase(self, instrument_id: int) -> Phase:
         """Trading phase of the lit book."""
-        return self._data.phases[instrument_id].at(self.as_of_ns())
+        # As top() has it: whoever moves a quote asks.
+        seen_ns = self._kernel._now - self._draw_latency()
+        if seen_ns > self._as_of_ns:
+            self._as_of_ns = seen_ns
+        else:
+            seen_ns = self._as_of_ns
+        history = self._phases[instrument_id]
+        return history.current if seen_ns >= history.changed_ns else history.at(seen_ns)
 
     def group_of(self, agent_id: int) -> str:
         """The name of an agent's group."""

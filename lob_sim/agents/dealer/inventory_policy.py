@@ -124,7 +124,7 @@ class PositionLimit(InventoryPolicy):
     def capacity(self, ctx: Context, instrument_id: int) -> tuple[Lots, Lots]:
         """What the limit leaves."""
         inventory, limit = self.inventory_lots(ctx, instrument_id), self.params.max_inventory_lots
-        return max(0, limit - inventory), max(0, limit + inventory)
+        return limit - inventory if inventory < limit else 0, limit + inventory if inventory > -limit else 0
 
     def utilisation(self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots) -> float:
         """Share of the limit."""

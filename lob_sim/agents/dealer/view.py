@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from lob_sim.agents.context import Headroom, TopOfBook
-from lob_sim.agents.quoting import touch_ticks
 from lob_sim.information.belief import Belief, BeliefLog
 from lob_sim.information.toxicity import ToxicityByClass, ToxicityEstimator
-from lob_sim.messages import OrderFilled, Trade
+from lob_sim.messages import OrderFilled, Side, Trade
 from lob_sim.units import Lots, Ns, Ticks
+
+_BUY = Side.BUY
 
 
 class Basis(msgspec.Struct, frozen=True, gc=False):
@@ -131,8 +132,10 @@ class InstrumentView:
 
     def _opposite_ticks(self, trade: Trade) -> Ticks | None:
         """What the aggressor would have met on the other side at the last look; None where nobody stood there."""
-        if self._seen is None:
+        seen, price_ticks = self._seen, trade.price_ticks
+        if seen is None:
             return None
-        opposite, _ = touch_ticks(self._seen, trade.aggressor_side.opposite)
         # A book that has moved through that price since the last look says nothing of the other side.
-        return opposite if opposite and trade.aggressor_side * (trade.price_ticks - opposite) > 0 else None
+        if trade.aggressor_side is _BUY:
+            return seen.bid_ticks if 0 < seen.bid_ticks < price_ticks else None
+        return seen.ask_ticks if seen.ask_ticks > price_ticks else None
