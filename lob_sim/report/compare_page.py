@@ -279,7 +279,7 @@ def _together(kind: parts.FigureKind, runs: Mapping[str, Run]) -> Panel:
             for name, own in panels.items()
         ]
         if first.key in _SHARED:
-            _share_axes(cells)
+            share_axes(cells)
         variants[variant] = cells
     chosen = next((own.first for own in reversed(panels.values()) if own.first in variants), "")
     return Panel(
@@ -302,7 +302,7 @@ def _nothing(shown: Panel) -> dict[str, Any]:
     return {"data": [], "layout": {"yaxis": {"visible": False}, "annotations": [{**note, "font": {"color": "@muted"}}]}}
 
 
-def _share_axes(cells: list[Cell]) -> None:
+def share_axes(cells: list[Cell]) -> None:
     """Give the same y axes of all figures the same range, wide enough for each, where they have the same unit."""
     names = dict.fromkeys(name for cell in cells for name in cell.figure["layout"] if name.startswith("yaxis"))
     for name in names:
@@ -311,21 +311,23 @@ def _share_axes(cells: list[Cell]) -> None:
         units = {axis.get("title", {}).get("text") for axis in axes}
         if len(units) > 1:
             continue
-        ranges = [axis["range"] for axis in axes if "range" in axis]
-        if ranges:
-            # An axis that shows a part of its lines: all show what any of them does.
-            for axis in axes:
-                axis["range"] = [min(low for low, _ in ranges), max(high for _, high in ranges)]
-            continue
-        values = np.concatenate([_values(cell.figure, name) for cell in cells])
+        # An axis that shows a part of its lines: all show what any of them does.
+        spans = [tuple(axis["range"]) for axis in axes if "range" in axis]
+        cut = [cell.figure for cell in cells if "range" in cell.figure["layout"].get(name, {})]
+        whole = [cell.figure for cell in cells if "range" not in cell.figure["layout"].get(name, {})]
+        values = np.concatenate([*(_values(figure, name) for figure in whole), np.zeros(0)])
         logarithmic = any(axis.get("type") == "log" for axis in axes)
         values = np.log10(values[values > 0]) if logarithmic else values
-        if not values.size:
-            continue
-        low, high = float(values.min()), float(values.max())
-        margin = 0.05 * (high - low) or 0.5
-        for axis in axes:
-            axis["range"] = [low - margin, high + margin]
+        if values.size:
+            low, high = float(values.min()), float(values.max())
+            margin = 0.05 * (high - low) or 0.5
+            spans.append((low - margin, high + margin))
+        for axis in axes if spans else ():
+            axis["range"] = [min(low for low, _ in spans), max(high for _, high in spans)]
+        for figure in cut:
+            # What went beyond its own axis may be within this one.
+            if _values(figure, name).max(initial=-np.inf) <= max(high for _, high in spans):
+                figure["layout"]["annotations"] = []
 
 
 def _values(figure: dict[str, Any], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:

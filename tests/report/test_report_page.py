@@ -27,10 +27,10 @@ from lob_sim.log import DirectoryRecorder, MemoryRecorder, run_in_memory
 from lob_sim.log.manifest import RUNNING, Manifest, read_manifest, write_manifest
 from lob_sim.messages import Trade
 from lob_sim.report import data, headline
-from lob_sim.report.compare_page import SHOWN, compare_page, metric_rows
+from lob_sim.report.compare_page import SHOWN, compare_page, metric_rows, share_axes
 from lob_sim.report.data.timeline import timeline
 from lob_sim.report.formatting import money_text, short_time
-from lob_sim.report.panels.figure import compact, ms
+from lob_sim.report.panels.figure import Cell, compact, ms
 from lob_sim.report.render import embed, write_page
 from lob_sim.report.results_page import Case, Claim, validation_page
 from lob_sim.report.run_page import run_page
@@ -270,6 +270,21 @@ def test_a_comparison_shows_the_metrics_of_each_and_shares_axes() -> None:
         low, high = figure["layout"]["yaxis"]["range"]
         drawn = [y for t in figure["data"] if t.get("yaxis", "y") == "y" for y in t["y"] if y is not None]
         assert low < min(drawn) <= max(drawn) < high
+
+
+def test_an_axis_that_shows_a_part_of_its_lines_cuts_those_of_no_other_run() -> None:
+    def cell(y: list[float], axis: dict[str, Any]) -> Cell:
+        layout = {"yaxis": {"title": {"text": "$"}, **axis}, "annotations": [{"text": "highest"}]}
+        return Cell({"data": [{"y": y}], "layout": layout})
+
+    for highest, told in ((9.0, 1), (1.5, 0)):
+        part, whole = cell([0.0, highest], {"range": [0.0, 1.0]}), cell([-5.0, 2.0], {})
+        share_axes([part, whole])
+        low, high = part.figure["layout"]["yaxis"]["range"]
+        assert whole.figure["layout"]["yaxis"]["range"] == [low, high]
+        assert (low < -5.0, 2.0 < high < 9.0) == (True, True)
+        # What was beyond the axis and is not any more is not said to be.
+        assert len(part.figure["layout"]["annotations"]) == told
 
 
 def test_one_seeds_differences_say_that_they_are_one_seeds() -> None:

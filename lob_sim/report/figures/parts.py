@@ -247,7 +247,7 @@ def money_unit(run: Run, amounts: Floats) -> tuple[float, str]:
     finite = np.abs(amounts[np.isfinite(amounts)])
     largest = float(finite.max()) if finite.size else 0.0
     for size, name in _SCALES:
-        if largest >= size:
+        if largest >= (10 * size if size > 1e6 else size):
             return size, f"{currency(run)} {name}"
     return 1.0, currency(run)
 

@@ -127,7 +127,8 @@ def _marks(run: Run, i: int) -> parts.Chart:
         axes.append(parts.Axis(title="mark − value", unit="%", heading="prudent mark against fair value", items=items))
     sheets = data.balance_sheets(run)
     if sheets["adjustment"].any():
-        scale, unit = parts.money_unit(run, floats(sheets, "adjustment"))
+        # In the unit of what it is taken from, which is that of other runs, too.
+        scale, unit = parts.money_unit(run, floats(sheets, "tier1"))
         taken = parts.Crowd(
             name="", paths=parts.paths_by_agent(sheets, "adjustment", scale), unit=f" {unit}", as_one="sum"
         )
@@ -151,6 +152,7 @@ MARKS = parts.FigureKind(
     empty="nobody marks positions",
     charts=parts.by_instrument(_marks),
     choice="instrument",
+    height=360,
 )
 
 
