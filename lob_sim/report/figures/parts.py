@@ -47,8 +47,8 @@ class Line(msgspec.Struct, frozen=True):
     Attributes:
         name: What it is.
         path: Its values.
-        unit: What is said after a value.
         look: How it is drawn.
+        unit: What is said after a value.
         is_filled: Whether the area below it is.
         has_points: Whether its points are marked, as where a value between two gaps would be lost.
     """
