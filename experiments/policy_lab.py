@@ -11,8 +11,8 @@ Policies are ranked by what they take off the overshoot: how far off value the s
 shock; by default it is not, because it takes every run once more for each size.
 
 Expected, before the first run: the empty branch is the run from the start in every measure, gains by dealing add up to
-zero, and in the flagship the exemption and the purchases take something off the overshoot, as they do when they are in
-force from the start (:mod:`experiments.interventions`). Of the others nothing is claimed.
+zero, and in the flagship the exemption and the purchases take something off the overshoot, as they did in an earlier
+experiment with both in force from the start. Of the others nothing is claimed.
 
 With ``--out FOLDER`` what is done stays done; ``FOLDER/board.html`` is a page for those who decide, and
 ``FOLDER/tables.md`` has its tables.

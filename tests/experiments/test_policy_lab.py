@@ -25,9 +25,10 @@ from lob_sim.analysis.summary import crisis_metrics
 from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.running import run as run_once
-from lob_sim.scenario import packaged_overlays, parse_scenario
+from lob_sim.scenario import load_scenario, packaged_overlays, parse_scenario
 
 SHORT = ["horizon=12min"]
+MARKET = Path(__file__).parents[2] / "experiments" / "whole_system.toml"
 FLAGSHIP, FLASH = (next(e for e in EPISODES if e.name == name) for name in ("whole_system", "flash_2014"))
 
 
@@ -77,6 +78,22 @@ def test_a_facility_opens_at_the_moment(plan: Plan) -> None:
     facility = next(group for group in way.scenario["agents"] if group["name"] == "facility")
     assert parse_scenario(way.scenario)
     assert facility["params"]["start"] == f"{plan.at_ns}ns"
+
+
+def test_without_treasuries_in_the_exposure_less_is_sold_by_force() -> None:
+    sold = [
+        crisis_metrics(run_once(load_scenario(MARKET, overlays=overlays), 2))["forced_lots"]
+        for overlays in ((), ("slr_exemption",))
+    ]
+    assert 0 <= sold[1] < sold[0]
+
+
+@pytest.mark.parametrize(("overlays", "quote"), [(("calm", "all_to_all"), True), (("calm",), False)])
+def test_clients_quote_only_where_trading_is_all_to_all(overlays: tuple[str, ...], quote: bool) -> None:
+    finished = run_once(load_scenario(MARKET, ["horizon=60s"], overlays=overlays), 1)
+    clients = next(agent.agent_id for agent in finished.header.agents if agent.group == "liquidity")
+    orders = finished.table("new_order")
+    assert orders[orders["agent_id"] == clients]["post_only"].any() == quote
 
 
 def test_an_overlay_that_sets_what_is_there_does_not_apply() -> None:
