@@ -346,8 +346,8 @@ def _draw(path: Path) -> None:
     axis.plot([], [], ":", color="black", linewidth=1.2, label="without purchases")
     axis.axvspan(BUYING, _DAYS + 1, color="black", alpha=0.06)
     assert episode.calendar is not None
-    axis.set_xticks([day + 0.5 for day in range(1, _DAYS + 1)], [date[5:] for date in episode.calendar.dates])
-    axis.set_xlabel("day; shaded: the central bank buys")
+    axis.set_xticks([day + 0.5 for day in range(1, _DAYS + 1)], [str(int(date[8:])) for date in episode.calendar.dates])
+    axis.set_xlabel("day of March 2020 (shaded: the central bank buys)")
     axis.set_ylabel("Treasury's price off value (%)")
     axis.legend(frameon=False, fontsize="small")
     save(figure, path)
