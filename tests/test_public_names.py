@@ -104,7 +104,13 @@ def test_a_type_checker_sees_what_is_loaded_late(name: str) -> None:
         ),
         (
             "import lob_sim; lob_sim.run",
-            ("matplotlib", "scipy", "statsmodels", "plotly", "jinja2", "optuna", "SALib", "typer"),
+            ("pandas", "matplotlib", "scipy", "statsmodels", "plotly", "jinja2", "optuna", "SALib", "typer"),
+        ),
+        (
+            "import lob_sim, tempfile\n"
+            "scenario = lob_sim.load_scenario('dealer_market', ['horizon=90s'])\n"
+            "with tempfile.TemporaryDirectory() as folder: lob_sim.run(scenario, out=folder + '/run')",
+            ("pandas", "matplotlib", "scipy"),
         ),
     ],
 )

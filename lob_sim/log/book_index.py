@@ -5,10 +5,9 @@ from __future__ import annotations
 import pickle
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow.compute as pc
 
 from lob_sim.errors import DataError
@@ -19,6 +18,9 @@ from lob_sim.messages import Command, Phase
 from lob_sim.notebook import heading, table
 from lob_sim.units import Instrument, Lots, Ns, Ticks, format_time
 from lob_sim.venue.matching import MatchingEngine
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LIT_DATASETS = tuple(command.dataset for command in MatchingEngine.commands)
 _FEWEST_COMMANDS = 10_000
@@ -103,6 +105,8 @@ class BookIndex:
                 yield seqs[i], times[i], commands[i]
 
     def _build(self) -> pd.DataFrame:
+        import pandas as pd
+
         engine = venues_of(self._source.manifest.header).books[self._instrument_id]
         self._copies.append(_Copy(0, 0, pickle.dumps(engine, pickle.HIGHEST_PROTOCOL)))
         tops: list[tuple[int, ...]] = []
@@ -160,6 +164,8 @@ class BookIndex:
         Raises:
             DataError: Not a positive number of levels, or not a positive step.
         """
+        import pandas as pd
+
         if levels < 1 or every_ns < 1:
             raise DataError(f"expected a positive number of levels and step, got {levels} and {every_ns} ns")
         end_ns = self._source.manifest.last_ts_ns
@@ -183,6 +189,8 @@ class BookIndex:
         return pd.DataFrame(rows, columns=["ts_event_ns", *names])
 
     def _snapshot(self, engine: MatchingEngine, seq: int, ts_ns: Ns) -> BookSnapshot:
+        import pandas as pd
+
         book = engine.book
         depth = book.depth(len(book.orders) + 1)
         fields = ["order_id", "agent_id", "client_order_id", "side", "price_ticks", "open_lots", "shown_lots"]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
 
 from lob_sim.log.header import RunHeader
 from lob_sim.log.schema import message_types
 from lob_sim.log.source import LogRow
 from lob_sim.messages import Event, Message, OrderFilled, RfqTraded
 from lob_sim.units import Ns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROLES = ("taker", "maker", "asker", "dealer", "")
 """What one is in an execution: on the lit book and by request for quote; of another venue nothing is known."""
@@ -43,6 +45,8 @@ def executions(run: LoggedRun) -> pd.DataFrame:
     ``side`` (1 bought, -1 sold), ``price_ticks``, ``qty_lots``, ``venue`` (``lit``, ``rfq``, or the dataset of another
     venue's executions) and ``role``, one of :data:`ROLES`.
     """
+    import pandas as pd
+
     lit = run.table(OrderFilled.dataset)
     frames = [lit[_COLUMNS].assign(venue="lit", role=np.where(lit["is_maker"].astype(bool), "maker", "taker"))]
     rfq = run.table(RfqTraded.dataset)
@@ -60,6 +64,8 @@ def executions(run: LoggedRun) -> pd.DataFrame:
 
 def _of_legs(run: LoggedRun, venue: str, kind: type[Event]) -> pd.DataFrame:
     """The executions of a venue of somebody's own, which says by its events' ``legs`` what settles."""
+    import pandas as pd
+
     rows = [
         (row.seq, row.ts_ns, row.cause_seq, leg.agent_id, row.message.instrument_id, int(leg.side), *leg[2:])  # type: ignore[attr-defined]
         for row in run.messages(kind)
@@ -92,6 +98,8 @@ def position_table(dealt: pd.DataFrame, opening: dict[tuple[int, int], int]) -> 
         dealt: The table of :func:`executions`.
         opening: That of :func:`opening_lots`.
     """
+    import pandas as pd
+
     keys = ["agent_id", "instrument_id"]
     first = pd.DataFrame([(0, 0, *key, lots) for key, lots in sorted(opening.items())], columns=_POSITION_COLUMNS)
     moves = dealt[["seq", "ts_event_ns", *keys]].assign(lots=dealt["side"].astype(np.int64) * dealt["qty_lots"])
@@ -111,6 +119,8 @@ def fill_table(run: LoggedRun, dealt: pd.DataFrame, opening: dict[tuple[int, int
     (``buy``, ``sell``), ``price`` in points, ``lots``, ``amount`` (shares or face value), ``money`` (currency units:
     what was received, negative for what was paid) and ``position_lots`` after it; then ``ts_event_ns`` and ``seq``.
     """
+    import pandas as pd
+
     header = run.header
     names = {agent.agent_id: (agent.name, agent.group) for agent in header.agents}
     of = {i.instrument_id: i for i in header.instruments}

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.log.executions import LoggedRun, opening_lots
 from lob_sim.units import Lots, Ns, Ticks, parse_duration_ns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEYS = ("agent", "group", "instrument", "role")
 """What profit can be given by; a role is what one was in an execution, and has no position."""
@@ -123,6 +125,8 @@ _OF_POSITIONS = ("position_lots", "realised", "unrealised_mid", "unrealised_valu
 def _shown(
     run: LoggedRun, keys: tuple[str, ...], rows: dict[Any, dict[str, Any]], at: str, exact: bool
 ) -> pd.DataFrame:
+    import pandas as pd
+
     unit = run.header.money_unit / _UNIT
     columns = [c for c in (*_COUNTS, *_MONEY) if "instrument" in keys or not c.endswith("_lots")]
     # A position is opened in one role and closed in another: by role there is only what each trade has brought.

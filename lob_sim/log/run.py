@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from lob_sim.calendar import TradingCalendar, parse_time_ns
@@ -37,6 +36,9 @@ from lob_sim.messages import Message
 from lob_sim.notebook import frame, heading, note, shows, table
 from lob_sim.scenario import calendar_in
 from lob_sim.units import Ns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DAMAGED = "damaged"
 """Status of a run whose parts are not what its manifest lists."""
@@ -232,12 +234,16 @@ class Run:
     @reads_logs
     def quotes(self) -> pd.DataFrame:
         """The displayed top of every lit book after each command that changed it; 0 for an empty side."""
+        import pandas as pd
+
         frames = [self._index(i).quotes for i in range(len(self.header.instruments))]
         return pd.concat(frames).sort_values("seq", ignore_index=True) if frames else pd.DataFrame()
 
     @property
     def agents(self) -> pd.DataFrame:
         """Names, groups and kinds of the agents."""
+        import pandas as pd
+
         columns = ["agent_id", "name", "group", "kind"]
         return pd.DataFrame([(a.agent_id, a.name, a.group, a.kind) for a in self.header.agents], columns=columns)
 

@@ -11,9 +11,10 @@ Enumerations are stored as their number; the column's metadata names the members
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -143,12 +144,7 @@ class Columns:
                     _narrow(table[:, i], column_type)
                 return values
             columns = zip(zip(*rows, strict=True), self._types, strict=True)
-            return [
-                pa.array(_narrow(np.frombuffer(_packed(values, len(messages)), np.int64), t))
-                if t in _NUMPY_OF
-                else pa.array(values, t)
-                for values, t in columns
-            ]
+            return [_column_of(values, column_type) for values, column_type in columns]
         except (struct.error, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
             raise self._misfit(error, messages) from error
 
@@ -166,10 +162,10 @@ class Columns:
         if self._is_whole:
             table = np.frombuffer(self._values, np.int64).reshape(-1, len(self._types))
             pairs = zip(np.ascontiguousarray(table.T), self._types, strict=True)
-            columns = [pa.array(_narrow(column, t)) for column, t in pairs]
+            columns = [_column(_narrow(column, t), t) for column, t in pairs]
         else:
             columns = [pa.concat_arrays(parts) for parts in zip(*self._mixed, strict=True)]
-        added = [pa.array(np.concatenate(parts)) for parts in (self._seq, self._added)]
+        added = [_column(np.concatenate(parts), pa.int64()) for parts in (self._seq, self._added)]
         return pa.RecordBatch.from_arrays([*added, *columns], schema=self._dataset.schema)
 
     def _misfit(self, error: Exception, messages: Sequence[Message]) -> LobSimError:
@@ -183,6 +179,38 @@ class Columns:
 def _packed(values: Iterable[int], n: int) -> bytes:
     """Whole numbers in 64 bits each. Unlike numpy it refuses a float, and it takes half of an array's time."""
     return struct.pack(f"{n}q", *values)
+
+
+def _column(values: NDArray[Any], column_type: pa.DataType) -> pa.Array:
+    """A column over a numpy array, without a copy.
+
+    ``pyarrow.array`` would import pandas to see what it is handed, which takes as long and as much memory as all else
+    that a run imports.
+    """
+    n = len(values)
+    if column_type == pa.bool_():
+        values = np.packbits(values, bitorder="little")
+    return pa.Array.from_buffers(column_type, n, [None, pa.py_buffer(values)])
+
+
+def _column_of(values: Sequence[Any], column_type: pa.DataType) -> pa.Array:
+    """A column of the values of one field."""
+    if column_type in _NUMPY_OF:
+        numbers = np.frombuffer(_packed(values, len(values)), np.int64)
+        return _column(_narrow(numbers, column_type), column_type)
+    if column_type == pa.float64():
+        return _column(np.frombuffer(array("d", values), np.float64), column_type)
+    if pa.types.is_list(column_type):
+        items = _column_of(list(chain.from_iterable(values)), column_type.value_type)
+        return pa.Array.from_buffers(column_type, len(values), [None, _offsets(values)], children=[items])
+    texts = list(map(str.encode, values))
+    return pa.Array.from_buffers(column_type, len(values), [None, _offsets(texts), pa.py_buffer(b"".join(texts))])
+
+
+def _offsets(values: Sequence[Sequence[Any]]) -> pa.Buffer:
+    """Where each of some lists or texts begins among all, and where the last ends."""
+    ends = np.fromiter(accumulate(map(len, values), initial=0), np.int32, len(values) + 1)
+    return pa.py_buffer(ends)
 
 
 def _is_whole(values: tuple[Any, ...]) -> bool:
@@ -231,20 +259,31 @@ def to_list(column: pa.Array) -> list[Any]:
     if pa.types.is_string(column.type):
         values: list[Any] = column.to_pylist()
         return values
-    return column.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+    return _numbers(column).tolist()  # type: ignore[no-any-return]
+
+
+def _numbers(column: pa.Array) -> NDArray[Any]:
+    """A column of numbers or truth values, none of them missing, as a numpy array; the inverse of :func:`_column`."""
+    start, end = column.offset, column.offset + len(column)
+    # Of a column without rows there may be no buffer.
+    buffer = column.buffers()[1] if end else b""
+    if column.type == pa.bool_():
+        bits = np.frombuffer(buffer, np.uint8, (end + 7) // 8)
+        return np.unpackbits(bits, count=end, bitorder="little")[start:].astype(np.bool_)
+    return np.frombuffer(buffer, column.type.to_pandas_dtype(), end)[start:]
 
 
 def canonical_bytes(column: pa.Array) -> Iterator[bytes]:
     """The content of a column, the same whatever the layout in memory: what digests are made of."""
     if pa.types.is_list(column.type):
-        yield np.diff(column.offsets.to_numpy()).tobytes()
+        yield np.diff(_numbers(column.offsets)).tobytes()
         yield from canonical_bytes(column.flatten())
     elif pa.types.is_string(column.type):
         texts = [text.encode() for text in column.to_pylist()]
         yield np.fromiter(map(len, texts), np.int64, len(texts)).tobytes()
         yield b"".join(texts)
     else:
-        yield np.ascontiguousarray(column.to_numpy(zero_copy_only=False)).tobytes()
+        yield _numbers(column).tobytes()
 
 
 class _Datasets(dict[type[Message], Dataset]):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 from lob_sim.units import Ns
 
@@ -81,6 +84,8 @@ def order_table(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
 
 
 def _ends(table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
     fills, cancels = table("order_filled"), table("order_canceled")
     last = [
         fills[fills["leaves_qty_lots"] == 0].assign(end="filled"),
@@ -98,6 +103,8 @@ def in_currency(table: pd.DataFrame, unit: Fraction) -> pd.DataFrame:
         table: A table.
         unit: Currency units in one unit of cash.
     """
+    import pandas as pd
+
     columns = {
         name: table[name].to_numpy(np.float64) * float(unit) if _is_cash(name) else table[name]
         for name in map(str, table.columns)
@@ -117,6 +124,8 @@ def with_names(table: pd.DataFrame, agents: Sequence[str], instruments: Sequence
         agents: Names of the agents, by number.
         instruments: Names of the instruments, by number.
     """
+    import pandas as pd
+
     columns: dict[str, pd.Series] = {}
     for name in map(str, table.columns):
         columns[name] = table[name]

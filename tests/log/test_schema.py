@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from log_streams import header, use_small_blocks
 
 from lob_sim import messages
 from lob_sim.errors import InputError, InvariantError
 from lob_sim.log import DirectoryRecorder, open_run
-from lob_sim.log.schema import _arrow_type, dataset_of, message_types
+from lob_sim.log.schema import Dataset, _arrow_type, canonical_bytes, dataset_of, message_types
 from lob_sim.messages import Event, Message, NewOrder, RequestQuote, Side, Trade
 from lob_sim.replay import verify
 
@@ -70,6 +73,45 @@ def test_what_no_column_can_hold_is_the_senders_fault(fields: dict[str, object])
 def test_an_event_that_no_column_can_hold_is_our_fault() -> None:
     with pytest.raises(InvariantError, match="a Trade does not fit the log"):
         dataset_of(Trade).encode([Trade(1, 0, 1, 1.5, 1, Side.BUY, 1, 2)], ONE, ONE)  # type: ignore[arg-type]
+
+
+class OfEveryKind(Event, frozen=True, gc=False):
+    """A message with a field of every kind that a column can hold."""
+
+    whole: int
+    side: Side
+    flag: bool
+    real: float
+    text: str
+    wholes: tuple[int, ...]
+    texts: tuple[str, ...]
+
+
+int64s = st.integers(-(2**63), 2**63 - 1)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+messages_of_every_kind = st.builds(
+    OfEveryKind,
+    st.integers(0, 2**62), int64s, st.sampled_from(Side), st.booleans(), st.floats(allow_nan=False), texts,
+    st.lists(int64s, max_size=3).map(tuple), st.lists(texts, max_size=3).map(tuple),
+)  # fmt: skip
+
+
+@given(st.lists(messages_of_every_kind, min_size=1, max_size=20), st.integers(0, 19))
+def test_columns_are_what_pyarrow_makes_of_the_values_and_any_part_of_them_comes_back(
+    messages: list[OfEveryKind], start: int
+) -> None:
+    dataset, start = Dataset(OfEveryKind), start % len(messages)
+    numbers = np.arange(len(messages))
+    batch = dataset.encode(messages, numbers, numbers)
+    batch.validate(full=True)
+    for field in dataset.schema.names[2:]:
+        values = [getattr(message, field) for message in messages]
+        assert batch.column(field).equals(pa.array(values, dataset.schema.field(field).type))
+    part = batch.slice(start)
+    assert dataset.decode(part) == messages[start:]
+    again = dataset.encode(messages[start:], numbers[start:], numbers[start:])
+    for of_part, of_whole in zip(part.columns, again.columns, strict=True):
+        assert b"".join(canonical_bytes(of_part)) == b"".join(canonical_bytes(of_whole))
 
 
 class Nameless(Message, frozen=True, gc=False):
