@@ -13,6 +13,7 @@ linear in the seeds. Intervals are Student's on paired seeds, for midpoints arou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ def fitted(sizes: Floats, shares: Floats, seeds: int) -> tuple[float, float]:
         shares: Share of the seeds at each.
         seeds: How many there were at each.
     """
+    return _fitted(tuple(sizes.tolist()), tuple(shares.tolist()), seeds)
+
+
+@lru_cache(maxsize=20_000)
+def _fitted(at: tuple[float, ...], found: tuple[float, ...], seeds: int) -> tuple[float, float]:
+    # Every bootstrap draws the same seeds, so that midpoints and shifts ask for the same curves again and again.
+    sizes, shares = np.array(at), np.array(found)
     centre, scale = float(sizes.mean()), float(sizes[-1] - sizes[0]) / 2
     z = (sizes - centre) / scale
     level = slope = 0.0

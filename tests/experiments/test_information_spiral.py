@@ -426,7 +426,7 @@ def test_the_demo_leaves_pages_a_figure_a_table_and_logs(tmp_path: Path, monkeyp
     monkeypatch.setattr(cells, "flagship", lambda: brief)
     (tmp_path / "demo" / "runs" / "both" / "from an earlier demo").mkdir(parents=True)
     (tmp_path / "demo" / "runs" / "somebody's own").mkdir()
-    demo.demo(tmp_path / "demo", workers=2)
+    demo.demo(tmp_path / "demo", workers=1)
     assert (tmp_path / "demo" / "spiral.png").stat().st_size > 10_000
     found = record.load_record()
     assert f"Seed {found.median_seed()}" in (tmp_path / "demo" / "table.txt").read_text(encoding="utf-8")
