@@ -443,9 +443,12 @@ class NaiveEngine:
             if not known:
                 return 0, 0, 0
             reference = sum(known) // len(known)
-        highest = max([reference, *(o.limit or 0 for o in buys + sells)]) + 2 * self.step
+        # Between two limits nothing changes but the distance, so that the best there is next to one or to the reference.
+        near = {level - level % self.step for level in (reference, *(o.limit for o in buys + sells if o.limit))}
         outcomes = []
-        for price in range(self.step, highest + 1, self.step):
+        for price in sorted({level + k * self.step for level in near for k in (-1, 0, 1)}):
+            if price < self.step:
+                continue
             bought = sum(o.open for o in buys if o.accepts(price))
             sold = sum(o.open for o in sells if o.accepts(price))
             distance = abs(price - reference)
