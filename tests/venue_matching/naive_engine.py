@@ -443,7 +443,7 @@ class NaiveEngine:
             if not known:
                 return 0, 0, 0
             reference = sum(known) // len(known)
-        # Between two limits nothing changes but the distance, so that the best there is next to one or to the reference.
+        # Between two limits nothing changes but the distance: the best there is next to one or to the reference.
         near = {level - level % self.step for level in (reference, *(o.limit for o in buys + sells if o.limit))}
         outcomes = []
         for price in sorted({level + k * self.step for level in near for k in (-1, 0, 1)}):
