@@ -35,8 +35,8 @@ STARTS = {
     "import lob_sim; lob_sim.run": ([sys.executable, "-c", "import lob_sim; lob_sim.run"], MOST_IMPORT_S),
 }
 CROWD = "10,000 traders"
-MOST_MEGABYTES = {FLAGSHIP: 165, CROWD: 195}
-"""What was measured first, 157, 158 and 187, and up to a twentieth for what differs between machines."""
+MOST_MEGABYTES = {FLAGSHIP: 140, CROWD: 195}
+"""What was measured first, 127 and 187, and up to a tenth for what differs between machines."""
 
 
 def run_and_replay_s(scenario: Scenario) -> tuple[float, float]:
