@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.quoting import take_towards, traded_instruments, visible_price_ticks
+from lob_sim.agents.quoting import take_towards, threshold_direction, traded_instruments, visible_price_ticks
 from lob_sim.agents.strategy import Strategy
 from lob_sim.units import NS_PER_S, Interval
 
@@ -65,10 +65,7 @@ class MomentumTrader(Strategy):
                 self._follow(ctx, instrument_id, prices[-1] - prices.pop(0))
 
     def _follow(self, ctx: Context, instrument_id: int, trend_ticks: float) -> None:
-        p, direction = self.params, self.directions[instrument_id]
-        if direction * trend_ticks < p.exit_ticks:
-            direction = 0
-        if abs(trend_ticks) > p.entry_ticks:
-            direction = 1 if trend_ticks > 0 else -1
+        p = self.params
+        direction = threshold_direction(self.directions[instrument_id], trend_ticks, p.entry_ticks, p.exit_ticks)
         self.directions[instrument_id] = direction
         take_towards(ctx, instrument_id, direction * p.position_lots, p.size_lots)

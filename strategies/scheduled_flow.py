@@ -11,16 +11,15 @@ from typing import Annotated
 import msgspec
 
 from lob_sim.agents.context import Context
-from lob_sim.agents.execution import OWN_PARENTS
-from lob_sim.agents.inquiries import AsksForQuotes, Inquiries, some_dealers
-from lob_sim.agents.quoting import accepts_orders, touch_ticks, traded_instruments
+from lob_sim.agents.execution import take_or_ask
+from lob_sim.agents.inquiries import AsksForQuotes, Inquiries
+from lob_sim.agents.quoting import traded_instruments
 from lob_sim.agents.strategy import Strategy
 from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
     OrderFilled,
     RfqTraded,
     Side,
-    TimeInForce,
 )
 from lob_sim.units import NS_PER_S, Duration, Instrument, Interval, Lots, Ns
 
@@ -106,16 +105,18 @@ class ScheduledFlow(AsksForQuotes, Strategy):
         if tag != _LOOK:
             self.inquiries.on_patience_over(ctx, tag)
             return
-        ctx.wake_in(self.params.interval, _LOOK)
+        p = self.params
+        ctx.wake_in(p.interval, _LOOK)
         for instrument_id, steps in self._steps.items():
             # What is due at the next look is sent now: the end of a step is its end.
-            due = due_lots(steps, ctx.instruments[instrument_id], ctx.now_ns + self.params.interval, ctx.calendar)
+            due = due_lots(steps, ctx.instruments[instrument_id], ctx.now_ns + p.interval, ctx.calendar)
             orders = ctx.orders(instrument_id).values()
             missing = due - self.done_lots[instrument_id]
             under_way = sum(order.leaves_lots for order in orders)
             if abs(missing) > under_way and not self.inquiries.open:
                 side = Side.BUY if missing > 0 else Side.SELL
-                self._send(ctx, instrument_id, side, min(abs(missing) - under_way, self.params.max_child_lots))
+                lots = min(abs(missing) - under_way, p.max_child_lots)
+                take_or_ask(ctx, self.inquiries, instrument_id, side, lots, p.rfq_dealers, p.rfq_patience)
 
     def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
         """Count what is done in the lit book."""
@@ -124,24 +125,6 @@ class ScheduledFlow(AsksForQuotes, Strategy):
     def on_rfq_trade(self, ctx: Context, trade: RfqTraded) -> None:
         """Count what is done with dealers."""
         self.done_lots[trade.instrument_id] += trade.side * trade.qty_lots
-
-    def _send(self, ctx: Context, instrument_id: int, side: Side, qty_lots: Lots) -> None:
-        p = self.params
-        touch, displayed = touch_ticks(ctx.top(instrument_id), side)
-        if touch and accepts_orders(ctx, instrument_id):
-            lots = min(qty_lots, displayed)
-            ctx.place(instrument_id, side, lots, touch, time_in_force=TimeInForce.IOC, parent_order_id=OWN_PARENTS)
-        elif not touch and p.rfq_dealers:
-            self.inquiries.ask(
-                ctx,
-                instrument_id,
-                side,
-                qty_lots,
-                None,
-                dealer_ids=some_dealers(ctx, p.rfq_dealers),
-                patience_ns=p.rfq_patience,
-                parent_order_id=OWN_PARENTS,
-            )
 
 
 def due_lots(

@@ -41,7 +41,6 @@ INFORMATION = ("toxicity", "retreat", "prudent_marks")
 """The switches of the information feedback."""
 CONSTRAINTS = ("slr", "var", "funding")
 """The switches of the balance-sheet constraints. Redemptions belong to neither: they concern funds."""
-FACTORS: Mapping[str, tuple[str, ...]] = {"information": INFORMATION, "constraints": CONSTRAINTS}
 NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH = ("neither", "information alone", "constraints alone", "both")
 
 
@@ -141,11 +140,6 @@ class Capital(msgspec.Struct, frozen=True):
     required: Decimal
     headroom: Decimal
     shock_loss: Decimal
-
-    @property
-    def breached_by_shock(self) -> bool:
-        """Whether the shocks alone take it over its limit."""
-        return self.shock_loss > self.headroom
 
 
 def leverage_groups(scenario: Scenario) -> dict[str, AgentGroupSpec]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments import drawing
+from experiments.drawing import save as save
 from lob_sim.experiment import EventCollector
 from lob_sim.messages import Command, Event
 from lob_sim.scenario import (
@@ -99,16 +99,6 @@ def seconds(value: float) -> Ns:
 
 
 def new_figure(panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure with panels side by side, that needs no display."""
-    mpl.use("agg")
-    figure = Figure(figsize=(5.2 * panels, 4.0), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    for panel in axes:
-        panel.grid(alpha=0.3)
-    return figure, list(axes)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    """A figure with panels side by side."""
+    figure, axes = drawing.new_figure(1, panels, squeeze=False)
+    return figure, list(axes[0])

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from lob_sim.agents.context import Switches, TopOfBook
-from lob_sim.calendar import TradingCalendar
-from lob_sim.messages import AgentMessage, Event, Phase
-from lob_sim.units import Cash, Instrument, Ns, Ticks
+from lob_sim.agents.context import SeenMarket
+from lob_sim.messages import AgentMessage, Event
+from lob_sim.units import Cash, Ns, Ticks
 
 
 class Clock(Protocol):
@@ -22,50 +21,12 @@ class Clock(Protocol):
         """Nanoseconds since the market opened."""
 
 
-class MarketView(Protocol):
-    """The market as one agent sees it, which is as late as its latency."""
-
-    @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """What is traded, by ``instrument_id``."""
-
-    @property
-    def switches(self) -> Switches:
-        """Mechanisms that are on."""
-
-    @property
-    def calendar(self) -> TradingCalendar | None:
-        """The trading days; ``None`` where the market trades through."""
-
-    @property
-    def dealers(self) -> tuple[int, ...]:
-        """Agents that can be asked for quotes, without this one."""
+class MarketView(SeenMarket, Protocol):
+    """The market as one agent sees it, and what is asked of it in the agent's name."""
 
     @property
     def n_agents(self) -> int:
         """How many agents there are."""
-
-    def initial_ticks(self, instrument_id: int) -> Ticks:
-        """Fair value when the market opened."""
-
-    def top(self, instrument_id: int) -> TopOfBook:
-        """Best displayed prices of the lit book."""
-
-    def last_trade_ticks(self, instrument_id: int) -> Ticks:
-        """Price of the last lit trade, or 0."""
-
-    def phase(self, instrument_id: int) -> Phase:
-        """Trading phase of the lit book."""
-
-    def group_of(self, agent_id: int) -> str:
-        """The name of an agent's group."""
-
-    def fair_value(self, instrument_id: int) -> float:
-        """The exogenous fair value in ticks.
-
-        Raises:
-            PermissionError: This agent has no such knowledge.
-        """
 
     def settlement_ticks(self, instrument_id: int) -> Ticks:
         """At what swaps and futures on an instrument settle now: its fair value, in whole ticks."""

@@ -99,33 +99,9 @@ class Switches(Protocol):
         """Take money out of funds that lose."""
 
 
-class Context(Protocol):
-    """One agent's window on the market. Prices in ticks, quantities in lots, times in nanoseconds.
+class SeenMarket(Protocol):
+    """The market as one agent sees it, which is as late as its latency."""
 
-    Actions take whole numbers (numpy's are as good as Python's), members of the enumerations or their numbers, and
-    truth values where a truth value is meant. Anything else, and what the log could not hold, ends the run where it is
-    said: a ``StrategyError`` names agent, hook, time and line. What a venue would not accept (a price of 0, an unknown
-    order) is answered by a rejection instead.
-    """
-
-    # --- who and when -------------------------------------------------------------------------------------
-    @property
-    def now_ns(self) -> Ns:
-        """Simulated time."""
-
-    @property
-    def agent_id(self) -> int:
-        """Own number in this run (in order of name)."""
-
-    @property
-    def name(self) -> str:
-        """Own stable name."""
-
-    @property
-    def random(self) -> Stream:
-        """Own stream of random numbers; nobody else draws from it."""
-
-    # --- the market as this agent sees it -----------------------------------------------------------------
     @property
     def instruments(self) -> tuple[Instrument, ...]:
         """Every instrument, indexed by ``instrument_id``."""
@@ -163,6 +139,33 @@ class Context(Protocol):
         Raises:
             PermissionError: This agent has no such knowledge.
         """
+
+
+class Context(SeenMarket, Protocol):
+    """One agent's window on the market. Prices in ticks, quantities in lots, times in nanoseconds.
+
+    Actions take whole numbers (numpy's are as good as Python's), members of the enumerations or their numbers, and
+    truth values where a truth value is meant. Anything else, and what the log could not hold, ends the run where it is
+    said: a ``StrategyError`` names agent, hook, time and line. What a venue would not accept (a price of 0, an unknown
+    order) is answered by a rejection instead.
+    """
+
+    # --- who and when -------------------------------------------------------------------------------------
+    @property
+    def now_ns(self) -> Ns:
+        """Simulated time."""
+
+    @property
+    def agent_id(self) -> int:
+        """Own number in this run (in order of name)."""
+
+    @property
+    def name(self) -> str:
+        """Own stable name."""
+
+    @property
+    def random(self) -> Stream:
+        """Own stream of random numbers; nobody else draws from it."""
 
     # --- own state, as far as its fills have reached the agent ----------------------------------------------
     @property

@@ -17,7 +17,7 @@ from lob_sim.messages import (
     Side,
     TimeInForce,
 )
-from lob_sim.units import NS_PER_S, Duration, Interval, Lots
+from lob_sim.units import NS_PER_S, Duration, Interval, Lots, Ns
 
 _SLICE = 0
 OWN_PARENTS = 1 << 32
@@ -88,7 +88,8 @@ class SlicedExecution(AsksForQuotes, Strategy, ABC):
         under_way = sum(order.leaves_lots for order in ctx.orders(self.instrument_id).values())
         missing = due - self.executed_lots - under_way
         if missing > 0 and not self.inquiries.open:
-            self._send(ctx, missing)
+            side = Side.BUY if p.side == "buy" else Side.SELL
+            take_or_ask(ctx, self.inquiries, self.instrument_id, side, missing, p.rfq_dealers, p.rfq_patience)
 
     def on_fill(self, ctx: Context, fill: OrderFilled) -> None:
         """Count what is done in the lit book."""
@@ -98,27 +99,23 @@ class SlicedExecution(AsksForQuotes, Strategy, ABC):
         """Count what is done with dealers."""
         self.executed_lots += trade.qty_lots
 
-    def _send(self, ctx: Context, qty_lots: Lots) -> None:
-        p, instrument_id = self.params, self.instrument_id
-        side = Side.BUY if p.side == "buy" else Side.SELL
-        touch, displayed = touch_ticks(ctx.top(instrument_id), side)
-        if touch and accepts_orders(ctx, instrument_id):
-            ctx.place(
-                instrument_id,
-                side,
-                min(qty_lots, displayed),
-                touch,
-                time_in_force=TimeInForce.IOC,
-                parent_order_id=OWN_PARENTS,
-            )
-        elif not touch and p.rfq_dealers:
-            self.inquiries.ask(
-                ctx,
-                instrument_id,
-                side,
-                qty_lots,
-                None,
-                dealer_ids=some_dealers(ctx, p.rfq_dealers),
-                patience_ns=p.rfq_patience,
-                parent_order_id=OWN_PARENTS,
-            )
+
+def take_or_ask(
+    ctx: Context, inquiries: Inquiries, instrument_id: int, side: Side, qty_lots: Lots, dealers: int, patience_ns: Ns
+) -> None:
+    """Take at the touch, no more than is displayed there; where nobody quotes that side, ask some dealers, if any."""
+    touch, displayed = touch_ticks(ctx.top(instrument_id), side)
+    if touch and accepts_orders(ctx, instrument_id):
+        lots = min(qty_lots, displayed)
+        ctx.place(instrument_id, side, lots, touch, time_in_force=TimeInForce.IOC, parent_order_id=OWN_PARENTS)
+    elif not touch and dealers:
+        inquiries.ask(
+            ctx,
+            instrument_id,
+            side,
+            qty_lots,
+            None,
+            dealer_ids=some_dealers(ctx, dealers),
+            patience_ns=patience_ns,
+            parent_order_id=OWN_PARENTS,
+        )

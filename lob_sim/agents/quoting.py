@@ -81,6 +81,16 @@ def take_towards(ctx: Context, instrument_id: int, target_lots: Lots, size_lots:
         ctx.place(instrument_id, side, qty, price, time_in_force=TimeInForce.IOC)
 
 
+def threshold_direction(direction: int, signal: float, entry: float, exit_: float) -> int:
+    """The side to be on, 1, -1 or 0: with a signal beyond ``entry``, and no more once it is below ``exit_``.
+
+    Source: the entry and exit thresholds of Farmer and Joshi (2002), "The Price Dynamics of Common Trading Strategies".
+    """
+    if abs(signal) > entry:
+        return 1 if signal > 0 else -1
+    return 0 if direction * signal < exit_ else direction
+
+
 def update_quotes(
     ctx: Context, instrument_id: int, bid_ticks: Ticks, bid_lots: Lots, ask_ticks: Ticks, ask_lots: Lots
 ) -> None:

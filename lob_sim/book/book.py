@@ -28,16 +28,6 @@ class OrderBook:
         self.stops = StopBook()
         self.orders: dict[int, Order] = {}
 
-    @property
-    def best_bid_ticks(self) -> Ticks:
-        """Highest displayed bid, 0 if there is none."""
-        return self.bids.top()[0]
-
-    @property
-    def best_ask_ticks(self) -> Ticks:
-        """Lowest displayed ask, 0 if there is none."""
-        return self.asks.top()[0]
-
     def top(self) -> tuple[Ticks, Lots, Ticks, Lots]:
         """Best bid, its displayed quantity, best ask, its displayed quantity; zeros for an empty side."""
         bid, ask = self.bids.best, self.asks.best

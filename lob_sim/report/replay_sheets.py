@@ -53,11 +53,6 @@ class SheetFrame(NamedTuple):
         debt = self.short_term_cash + self.due_cash + self.repo_cash + self.short_cash
         return debt + self.adjustment_cash + self.tier1_cash
 
-    @property
-    def leverage_ratio(self) -> float:
-        """Tier 1 over all assets; 0 without assets."""
-        return self.tier1_cash / self.assets_cash if self.assets_cash else 0.0
-
 
 def sheet_frames(run: Run, times_ns: Sequence[Ns]) -> dict[int, list[SheetFrame]]:
     """Every balance sheet on the log at each time, after everything up to it.

@@ -291,7 +291,7 @@ def test_haircut_from_2_to_5_percent_forces_a_sale_of_60_percent_or_a_call_of_6(
     assert funding().headroom(sheet.view(no_risk())) == 0
     sheet.haircuts[0] = 0.05
     view = sheet.view(no_risk())
-    assert funding().margin_calls(view)[0] == pytest.approx(bn(6), rel=1e-9)
+    assert view.repo_cash[0] - view.repo_limits()[0] == pytest.approx(bn(6), rel=1e-9)
     assert funding().required_reduction(view) == pytest.approx(bn(120), rel=1e-9)
     (sale,) = manager(funding()).plan(view).sales
     assert sale.lots == lots_of(120)

@@ -148,7 +148,7 @@ def test_the_flow_of_a_day_trades_as_it_did_and_changes_with_a_newcomer() -> Non
                 assert ts_ns == 0
             if newcomer and k == 100:
                 # In front of everybody who sells, for as long as a thousand shares last.
-                engine.process(NewOrder(0, 9, 1, Side.SELL, 1000, engine.book.best_bid_ticks + 1), ts_ns)
+                engine.process(NewOrder(0, 9, 1, Side.SELL, 1000, engine.book.top()[0] + 1), ts_ns)
             events = engine.process(command, ts_ns)
             for event in events:
                 flow.observe(event)

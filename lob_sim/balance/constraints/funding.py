@@ -43,11 +43,6 @@ class FundingConstraint(Constraint):
             scale += abs(value) + loan
         return snapped(total, scale)
 
-    def margin_calls(self, view: SheetView) -> list[float]:
-        """What lenders call: the loan beyond what its collateral carries, by instrument, in cash."""
-        limits = view.repo_limits()
-        return [max(0.0, loan - limit) for loan, limit in zip(view.repo_cash, limits, strict=True)]
-
     def required_reduction(self, view: SheetView) -> float:
         """Value to sell in proportion to the positions: shortfall / average haircut, at most all of it."""
         shortfall = -self.headroom(view)
