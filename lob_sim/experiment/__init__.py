@@ -12,13 +12,11 @@ standard error, and whether the claim holds. The options of the command line are
 Verdicts are those of :mod:`lob_sim.experiment.verdicts`.
 """
 
+from lob_sim.analysis.claims import STANDARD_ERRORS, Relation, Row
 from lob_sim.experiment.command import Experiment, Outcome, ResultTable, show
 from lob_sim.experiment.running import EventCollector, in_processes, processes, require_ok, run_cells
 from lob_sim.experiment.verdicts import (
-    STANDARD_ERRORS,
     Mean,
-    Relation,
-    Row,
     agrees,
     exceeds,
     identical,

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lob_sim.analysis.claims import Row
 from lob_sim.errors import InputError, LobSimError, printable
 from lob_sim.experiment.running import in_processes
-from lob_sim.experiment.verdicts import Row
 from lob_sim.interrupts import end_by_sigterm_as_by_ctrl_c
 from lob_sim.notebook import heading, table
 from lob_sim.sweep.executors import available_cores

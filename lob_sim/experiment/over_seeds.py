@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import binomtest
 
-from lob_sim.experiment.verdicts import Relation, Row
+from lob_sim.analysis.claims import Relation, Row
 from lob_sim.sweep.statistics import Estimate, bootstrap, t_half_width
 
 

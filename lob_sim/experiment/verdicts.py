@@ -6,50 +6,13 @@ but for a rounding whose size is known.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike
 
-Relation: TypeAlias = Literal["=", ">", "<", "≥"]
-"""Of a measured value to its reference: equal, or beyond it by more than sampling error; ``≥``: not below, as it is."""
-
-STANDARD_ERRORS = 3.0
-"""How many standard errors a measured value may be off."""
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One claim and what became of it.
-
-    Attributes:
-        claim: What is claimed, with its unit.
-        measured: What the run gave.
-        reference: What it should be, or the bound that it should respect.
-        standard_error: Of ``measured`` (and of ``reference``, where that too is a sample's); 0: exact.
-        relation: How ``measured`` should stand to ``reference``.
-        slack: Difference that rounding, or a stated approximation, accounts for.
-        verdict: ``holds`` or ``fails``.
-        source: Where the reference comes from.
-        low: Lower end of an interval around ``measured``, where the verdict rests on one.
-        high: Its upper end.
-    """
-
-    claim: str
-    measured: float
-    reference: float
-    standard_error: float
-    relation: Relation
-    slack: float
-    verdict: Literal["holds", "fails"]
-    source: str
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Whether the claim holds."""
-        return self.verdict == "holds"
+from lob_sim.analysis.claims import STANDARD_ERRORS, Relation, Row
 
 
 def agrees(

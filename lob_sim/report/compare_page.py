@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -282,18 +283,7 @@ def _together(kind: parts.FigureKind, runs: Mapping[str, Run]) -> Panel:
             share_axes(cells)
         variants[variant] = cells
     chosen = next((own.first for own in reversed(panels.values()) if own.first in variants), "")
-    return Panel(
-        key=first.key,
-        title=first.title,
-        text=first.text,
-        how=first.how,
-        choice=first.choice,
-        variants=variants,
-        first=chosen,
-        height=first.height - 60,
-        wide=True,
-        empty=first.empty,
-    )
+    return msgspec.structs.replace(first, variants=variants, first=chosen, height=first.height - 60, wide=True)
 
 
 def _nothing(shown: Panel) -> dict[str, Any]:

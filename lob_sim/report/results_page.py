@@ -10,54 +10,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from lob_sim.analysis.claims import Row
 from lob_sim.errors import DataError
 from lob_sim.files import read_ordinary, require_inside
 from lob_sim.report.panels.figure import Cell, Panel, Trace, compact, label
 from lob_sim.report.render import page
 
-_STANDARD_ERRORS = 3.0
 NO_TIME: Mapping[str, Any] = {"horizon_ms": 0, "shocks_ms": [], "agents": [], "instruments": [], "instrument": ""}
 """Settings of a page that is not about a run."""
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """One claim of a validation, in the fields of :class:`lob_sim.experiment.Row`.
-
-    Attributes:
-        claim: What is claimed, with its unit.
-        measured: What a run gave.
-        reference: What it should be.
-        standard_error: Of ``measured``; 0: exact.
-        relation: ``=``, ``>``, ``<`` or ``≥``.
-        slack: What rounding or a stated approximation accounts for.
-        verdict: ``holds`` or ``fails``.
-        source: By whose word.
-        low: Lower end of an interval around ``measured``, where the verdict rests on one.
-        high: Its upper end.
-    """
-
-    claim: str
-    measured: float
-    reference: float
-    standard_error: float
-    relation: str
-    slack: float
-    verdict: str
-    source: str
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def holds(self) -> bool:
-        """The verdict."""
-        return self.verdict == "holds"
-
-    @property
-    def used(self) -> float:
-        """Distance from the reference as a share of what is allowed, three standard errors and the slack; signed. NaN
-        for bounds, and where nothing is allowed."""
-        allowed = _STANDARD_ERRORS * self.standard_error + self.slack
-        return (self.measured - self.reference) / allowed if self.relation == "=" and allowed > 0 else float("nan")
 
 
 class ClaimTable(msgspec.Struct, frozen=True):
@@ -82,7 +42,7 @@ class Case(msgspec.Struct, frozen=True):
 
     title: str
     command: str
-    rows: list[Claim] = []
+    rows: list[Row] = []
     tables: list[ClaimTable] = []
     error: str = ""
     figures: list[str] = []
@@ -151,7 +111,7 @@ def _picture(folder: Path, file: str) -> bytes:
         return b""
 
 
-def _distances(claims: Sequence[Claim]) -> Panel:
+def _distances(claims: Sequence[Row]) -> Panel:
     """Every claim of equality, by how much of the allowed distance from its reference it uses."""
     measured = [claim for claim in claims if not np.isnan(claim.used)]
     traces: list[Trace] = []

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import lob_sim
 from lob_sim import Run, open_run, run
+from lob_sim.analysis.claims import Row
 from lob_sim.analysis.metric_names import metric_text
 from lob_sim.analysis.summary import crisis_metrics
 from lob_sim.cli.app import app
@@ -32,7 +33,7 @@ from lob_sim.report.data.timeline import timeline
 from lob_sim.report.formatting import money_text, short_time
 from lob_sim.report.panels.figure import Cell, compact, ms
 from lob_sim.report.render import embed, write_page
-from lob_sim.report.results_page import Case, Claim, validation_page
+from lob_sim.report.results_page import Case, validation_page
 from lob_sim.report.run_page import run_page
 from lob_sim.report.sweep_page import SweepTables, sweep_page
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario, scenario_to_dict
@@ -227,7 +228,7 @@ def pages_of_evil(tmp_path: Path) -> Iterator[str]:
     curves = pd.DataFrame({"axis": EVIL, "value": [EVIL, "x"], "metric": EVIL, "mean": 1.0, "low": 0.5, "high": 1.5})
     maps = pd.DataFrame({"x_axis": EVIL, "y_axis": EVIL, "x": [EVIL, "1"], "y": EVIL, "metric": EVIL, "mean": 1.0})
     yield sweep_page(SweepTables(EVIL, [EVIL], {EVIL: EVIL}, table, curves, maps, added, {EVIL: 3}))
-    claim = Claim(EVIL, 1.0, 1.0, 0.1, "=", 0.0, "holds", EVIL)
+    claim = Row(EVIL, 1.0, 1.0, 0.1, "=", 0.0, "holds", EVIL)
     yield validation_page([Case(EVIL, EVIL, [claim], [], EVIL, [])], tmp_path)
 
 

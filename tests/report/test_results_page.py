@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 from report_runs import payload
 
+from lob_sim.analysis.claims import Row
 from lob_sim.analysis.metric_names import metric_text
 from lob_sim.cli.reporting import write_report
-from lob_sim.report.results_page import Case, Claim, read_validation
+from lob_sim.report.results_page import Case, read_validation
 from lob_sim.report.static_style import paper_style
 from lob_sim.report.sweep_charts import curve_charts, map_charts, page_figure, paper_chart
 from lob_sim.report.sweep_page import PAPER_FORMATS, SweepTables, sweep_page, write_sweep_figures
@@ -117,9 +118,9 @@ def test_paper_figures_are_of_every_format_and_the_same_each_time(tmp_path: Path
 
 
 def test_a_validation_has_a_page_with_its_verdicts(tmp_path: Path) -> None:
-    good = Claim("a", 1.02, 1.0, 0.01, "=", 0.0, "holds", "theory")
-    bad = Claim("b", 2.0, 1.0, 0.01, "=", 0.0, "fails", "theory")
-    bound = Claim("c", 2.0, 1.0, 0.01, ">", 0.0, "holds", "theory")
+    good = Row("a", 1.02, 1.0, 0.01, "=", 0.0, "holds", "theory")
+    bad = Row("b", 2.0, 1.0, 0.01, "=", 0.0, "fails", "theory")
+    bound = Row("c", 2.0, 1.0, 0.01, ">", 0.0, "holds", "theory")
     path = tmp_path / "validation.json"
     path.write_bytes(
         msgspec.json.encode([Case("q", "python -m q", [good, bad]), Case("q", "python -m q --part 2", [bound])])

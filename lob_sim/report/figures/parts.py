@@ -190,31 +190,39 @@ Chart: TypeAlias = tuple[Axis, ...]
 """Axes that share their time, from the top."""
 
 
-class FigureKind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of figure.
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of a figure wherever it is shown.
 
     Attributes:
         key: Its name on a page, of letters and dashes.
         title: What it shows.
         text: How to read it, in a sentence or two.
         how: The calls that give its numbers.
-        empty: What is the case where there is nothing to draw.
-        charts: Of a run: what is chosen from → chart, what to show first in front; nothing where there is nothing to
-            draw.
-        choice: What the charts are choices of: ``instrument``, ``agent``, ``limit``; empty for one chart.
+        choice: What its charts are choices of: ``instrument``, ``agent``, ``limit``; empty for one chart.
         height: Height on a page, in pixels.
         wide: Whether it takes the whole width of a page.
+        empty: What is the case where there is nothing to draw; it is said beside the figures of other runs alone.
     """
 
     key: str
     title: str
     text: str
     how: str
-    empty: str
-    charts: Callable[[Any], Mapping[str, Chart]]
     choice: str = ""
     height: int = 320
     wide: bool = False
+    empty: str = ""
+
+
+class FigureKind(Explained, frozen=True, kw_only=True):
+    """One kind of figure.
+
+    Attributes:
+        charts: Of a run: what is chosen from → chart, what to show first in front; nothing where there is nothing to
+            draw.
+    """
+
+    charts: Callable[[Any], Mapping[str, Chart]]
 
 
 def nth_look(k: int) -> Look:

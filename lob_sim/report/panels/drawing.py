@@ -46,18 +46,10 @@ def panel(run: Run, kind: parts.FigureKind, of: Any = None) -> Panel:
         of: What the figure is of; the run if not given.
     """
     charts = kind.charts(run if of is None else of)
-    return Panel(
-        key=kind.key,
-        title=kind.title,
-        text=kind.text,
-        how=kind.how,
-        choice=kind.choice,
-        variants={name: [Cell(drawn(run, chart))] for name, chart in charts.items()},
-        first=next(iter(charts), ""),
-        height=kind.height,
-        wide=kind.wide,
-        empty=f"{kind.empty[0].upper()}{kind.empty[1:]}.",
-    )
+    said = {name: getattr(kind, name) for name in parts.Explained.__struct_fields__}
+    said["empty"] = f"{kind.empty[0].upper()}{kind.empty[1:]}."
+    variants = {name: [Cell(drawn(run, chart))] for name, chart in charts.items()}
+    return Panel(**said, variants=variants, first=next(iter(charts), ""))
 
 
 def drawn(run: Run, chart: parts.Chart) -> Figure:

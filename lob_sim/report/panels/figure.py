@@ -18,7 +18,7 @@ import numpy as np
 from lob_sim.analysis.tables import Ints
 from lob_sim.log import Run
 from lob_sim.report.data.common import watched
-from lob_sim.report.figures.parts import DASHES, PALETTE
+from lob_sim.report.figures.parts import DASHES, PALETTE, Explained
 from lob_sim.units import Ns
 
 Figure: TypeAlias = dict[str, Any]
@@ -36,33 +36,16 @@ class Cell(msgspec.Struct):
     title: str = ""
 
 
-class Panel(msgspec.Struct, kw_only=True):
-    """One panel of a page.
+class Panel(Explained, frozen=True, kw_only=True):
+    """One panel of a page; one with nothing to draw is left out.
 
     Attributes:
-        key: Its name in the page, of letters and dashes.
-        title: What it shows.
-        text: How to read it, in a sentence or two.
-        how: The calls that give its numbers.
-        choice: What its variants are choices of: ``instrument``, ``agent``, ``limit``; empty for one variant.
         variants: Label to figures.
         first: Label of the variant that is shown first; the first one if empty.
-        height: Height of its figures in pixels.
-        wide: Whether it takes the whole width.
-        empty: What is said beside the figures of other runs where there is nothing to draw; alone, a panel with nothing
-            to draw is left out.
     """
 
-    key: str
-    title: str
-    text: str
-    how: str
-    choice: str = ""
-    variants: dict[str, list[Cell]] = {}
+    variants: dict[str, list[Cell]] = msgspec.field(default_factory=dict)
     first: str = ""
-    height: int = 320
-    wide: bool = False
-    empty: str = ""
 
 
 class Style(msgspec.Struct, frozen=True):
