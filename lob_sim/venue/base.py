@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 from lob_sim.messages import Command, Event
 from lob_sim.units import Lots, Ns, Ticks
@@ -31,7 +31,7 @@ class Venue(ABC):
     public: ClassVar[tuple[type[Event], ...]] = ()
 
     @abstractmethod
-    def process(self, command: Any, ts_ns: Ns) -> list[Event]:
+    def process(self, command: Command, ts_ns: Ns) -> list[Event]:
         """Process one command of :attr:`commands` for this instrument; returns what happened, in order.
 
         Whatever an agent put into the command gives events, a reject among them, and no error.

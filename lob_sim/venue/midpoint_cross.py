@@ -78,7 +78,7 @@ class MidpointCross(Venue):
             RunCross: self._run,
         }
 
-    def process(self, command: Any, ts_ns: Ns) -> list[Event]:
+    def process(self, command: Command, ts_ns: Ns) -> list[Event]:
         """Take interest in or out, or cross; O(1) but for a cross, which is O(n) for n interests."""
         return self._handlers[type(command)](command, ts_ns)
 
