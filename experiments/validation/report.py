@@ -141,7 +141,7 @@ def do(job: Job, folder: Path) -> Result:
     error = skipped = ""
     try:
         outcome = experiment.run(**case)
-        rows, tables = outcome.rows, [told(measured) for measured in outcome.tables]
+        rows, tables = outcome.rows, [as_shown(measured) for measured in outcome.tables]
         if outcome.draw is not None:
             mpl.use("agg")
             target = folder / job.figure
@@ -160,7 +160,7 @@ def do(job: Job, folder: Path) -> Result:
     return Result(job, experiment.title, command, rows, tables, error, figures, took_s, skipped, *told_with)
 
 
-def told(measured: ResultTable) -> ResultTable:
+def as_shown(measured: ResultTable) -> ResultTable:
     """A table with its cells as text."""
     rows = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in measured.rows]
     return ResultTable(measured.title, measured.columns, rows)

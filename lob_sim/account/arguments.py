@@ -291,7 +291,7 @@ def _field(value: object, expected: type, what: str) -> object:
     return member(expected, value, what) if issubclass(expected, IntEnum) else whole(value, what)
 
 
-def told(letter: object, now_ns: Ns) -> AgentMessage:
+def checked_message(message: object, now_ns: Ns) -> AgentMessage:
     """What one agent tells another, checked as an observation is.
 
     Raises:
@@ -299,9 +299,9 @@ def told(letter: object, now_ns: Ns) -> AgentMessage:
         ValueError: It is of another time.
         OverflowError: A number needs more than 64 bits.
     """
-    if not isinstance(letter, AgentMessage):
-        raise TypeError(f"{shown(letter)} is no message between agents; expected one derived from AgentMessage")
-    checked = _checked(letter, now_ns)
+    if not isinstance(message, AgentMessage):
+        raise TypeError(f"{shown(message)} is no message between agents; expected one derived from AgentMessage")
+    checked = _checked(message, now_ns)
     assert isinstance(checked, AgentMessage)
     return checked
 

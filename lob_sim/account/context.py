@@ -12,6 +12,7 @@ from lob_sim.account.arguments import (
     agent_number,
     agent_numbers,
     asked_side,
+    checked_message,
     command_of,
     instrument_number,
     member,
@@ -19,7 +20,6 @@ from lob_sim.account.arguments import (
     nanoseconds,
     observation,
     order_arguments,
-    told,
     whole,
 )
 from lob_sim.account.ports import Clock, Mailbox, MarketView
@@ -351,7 +351,7 @@ class AgentContext:
 
     def tell(self, agent_id: int, message: AgentMessage) -> None:
         agent_id = agent_number(agent_id, self._view.n_agents)
-        self._mailbox.tell(agent_id, told(message, self._clock.now_ns))
+        self._mailbox.tell(agent_id, checked_message(message, self._clock.now_ns))
 
     def log(self, event: Event) -> None:
         self._mailbox.record(observation(event, self._clock.now_ns))

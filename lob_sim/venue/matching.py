@@ -47,7 +47,7 @@ from lob_sim.venue.bands import PriceBand
 from lob_sim.venue.base import DisplayedTop, Venue
 from lob_sim.venue.client_order_ids import ClientOrderIds
 from lob_sim.venue.trading import MatchingCore
-from lob_sim.venue.validation import has_too_many_slices, price_flaw, qty_flaw, reject_reason
+from lob_sim.venue.validation import has_too_many_slices, price_reject_reason, qty_reject_reason, reject_reason
 
 # Members of an enumeration as module constants: reading them through the class costs a lookup each time.
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -322,7 +322,7 @@ class MatchingEngine(Venue):
 
     def _reduce(self, command: ReduceOrder, ts_ns: Ns) -> list[Event]:
         qty_lots = command.qty_lots
-        if qty_flaw(qty_lots) is not None:
+        if qty_reject_reason(qty_lots) is not None:
             return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
         if self.phase is _CLOSED:
             return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
@@ -335,7 +335,7 @@ class MatchingEngine(Venue):
 
     def _replace(self, command: ReplaceOrder, ts_ns: Ns) -> list[Event]:
         qty_lots = command.qty_lots
-        if qty_flaw(qty_lots) is not None:
+        if qty_reject_reason(qty_lots) is not None:
             return self._reject(command, ts_ns, RejectReason.INVALID_QTY)
         if self.phase is _CLOSED:
             return self._reject(command, ts_ns, RejectReason.SESSION_CLOSED)
@@ -385,7 +385,7 @@ class MatchingEngine(Venue):
         if not order.has_limit:
             is_zero = type(price_ticks) is int and price_ticks == 0
             return None if is_zero else RejectReason.INVALID_PRICE, order.price_ticks
-        flaw = price_flaw(price_ticks, self._step_ticks)
+        flaw = price_reject_reason(price_ticks, self._step_ticks)
         if flaw is None and order.post_only and self.phase is _CONTINUOUS:
             flaw = RejectReason.WOULD_TRADE if self._trading.crosses(order.side, price_ticks) else None
         return flaw, price_ticks

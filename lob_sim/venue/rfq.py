@@ -51,7 +51,7 @@ from lob_sim.messages import (
 from lob_sim.units import Ns, fits_log
 from lob_sim.venue.base import DisplayedTop, Venue
 from lob_sim.venue.open_requests import OpenRequests, Quote, Request
-from lob_sim.venue.rfq_validation import is_number, quote_flaw, request_flaw
+from lob_sim.venue.rfq_validation import is_number, quote_reject_reason, request_reject_reason
 from lob_sim.venue.transparency import PrintQueue, TransparencyRegime
 
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
@@ -197,7 +197,7 @@ class RfqVenue(Venue):
             return self._reject(command, command.rfq_id, RejectReason.UNKNOWN_RFQ)
         if command.agent_id not in request.undecided:
             return self._reject(command, command.rfq_id, RejectReason.NOT_ASKED)
-        reason = quote_flaw(command, self._now_ns, request.asked.side)
+        reason = quote_reject_reason(command, self._now_ns, request.asked.side)
         if reason is not None:
             return self._reject(command, command.rfq_id, reason)
         self._last_quote_id += 1
@@ -306,7 +306,7 @@ class RfqVenue(Venue):
         """Why a request is refused; its own fields come first."""
         if not self._is_open:
             return RejectReason.SESSION_CLOSED
-        flaw = request_flaw(command, self._now_ns, self._max_dealers)
+        flaw = request_reject_reason(command, self._now_ns, self._max_dealers)
         if flaw is not None:
             return flaw
         if self._known_dealers is not None and not self._known_dealers.issuperset(command.dealer_ids):

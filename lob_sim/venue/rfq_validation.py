@@ -7,18 +7,18 @@ from itertools import pairwise
 from lob_sim.book import MAX_PRICE_TICKS
 from lob_sim.messages import RejectReason, RequestQuote, Side, SubmitQuote
 from lob_sim.units import LARGEST_INT, Ns, fits_log
-from lob_sim.venue.validation import qty_flaw
+from lob_sim.venue.validation import qty_reject_reason
 
 _BUY, _SELL, _TWO_SIDED = int(Side.BUY), int(Side.SELL), 0
 _SIDES = frozenset((_BUY, _SELL, _TWO_SIDED))
 
 
-def request_flaw(command: RequestQuote, now_ns: Ns, max_dealers: int) -> RejectReason | None:
+def request_reject_reason(command: RequestQuote, now_ns: Ns, max_dealers: int) -> RejectReason | None:
     """The first flaw of a request's fields, in this order: side, quantity, time to live, ids, dealers."""
     dealers = command.dealer_ids
     if not is_number(command.side) or command.side not in _SIDES:
         return RejectReason.INVALID_SIDE
-    if qty_flaw(command.qty_lots) is not None:
+    if qty_reject_reason(command.qty_lots) is not None:
         return RejectReason.INVALID_QTY
     if not _is_time_to_live(command.ttl_ns, now_ns):
         return RejectReason.INVALID_FIELDS
@@ -33,7 +33,7 @@ def request_flaw(command: RequestQuote, now_ns: Ns, max_dealers: int) -> RejectR
     return None
 
 
-def quote_flaw(command: SubmitQuote, now_ns: Ns, asked_side: int) -> RejectReason | None:
+def quote_reject_reason(command: SubmitQuote, now_ns: Ns, asked_side: int) -> RejectReason | None:
     """The first flaw of a quote's fields, given the side that was asked for, 0 for both."""
     bid_ticks, ask_ticks = command.bid_ticks, command.ask_ticks
     if not _is_time_to_live(command.ttl_ns, now_ns):

@@ -50,10 +50,10 @@ def reject_reason(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
         and (order_type is _LIMIT or order_type is _MARKET)
     ):
         return None
-    return _flaw_of_special(command, step_ticks)
+    return _instructions_reject_reason(command, step_ticks)
 
 
-def price_flaw(price_ticks: object, step_ticks: Ticks) -> RejectReason | None:
+def price_reject_reason(price_ticks: object, step_ticks: Ticks) -> RejectReason | None:
     """Why a price can never be a limit or a trigger, or None."""
     if type(price_ticks) is not int or not 0 < price_ticks <= MAX_PRICE_TICKS:
         return RejectReason.INVALID_PRICE
@@ -62,7 +62,7 @@ def price_flaw(price_ticks: object, step_ticks: Ticks) -> RejectReason | None:
     return None
 
 
-def qty_flaw(qty_lots: object) -> RejectReason | None:
+def qty_reject_reason(qty_lots: object) -> RejectReason | None:
     """Why a quantity can never be an order's or a request's, or None."""
     return None if type(qty_lots) is int and 0 < qty_lots <= MAX_QTY_LOTS else RejectReason.INVALID_QTY
 
@@ -76,7 +76,7 @@ def has_too_many_slices(qty_lots: Lots, display_lots: Lots) -> bool:
     return 0 < display_lots * MAX_SLICES < qty_lots
 
 
-def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
+def _instructions_reject_reason(command: NewOrder, step_ticks: Ticks) -> RejectReason | None:
     """The rest of the checks, for an order that asks for more than a plain limit or market order."""
     order_type, time_in_force = command.order_type, command.time_in_force
     if not isinstance(order_type, OrderType) or not isinstance(time_in_force, TimeInForce):
@@ -86,7 +86,7 @@ def _flaw_of_special(command: NewOrder, step_ticks: Ticks) -> RejectReason | Non
     if type(command.hidden) is not bool or type(command.post_only) is not bool:
         return RejectReason.INVALID_FIELDS
     if order_type is _STOP or order_type is _STOP_LIMIT:
-        flaw = price_flaw(command.stop_price_ticks, step_ticks)
+        flaw = price_reject_reason(command.stop_price_ticks, step_ticks)
         if flaw is not None:
             return flaw
     elif type(command.stop_price_ticks) is not int or command.stop_price_ticks:
