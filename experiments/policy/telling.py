@@ -213,11 +213,11 @@ def sentences(found: Finding) -> list[str]:
     base = found.nothing[MAIN].value
     said = [f"If nobody does anything, the worst price of the safe asset is {base:.2f}% {where} value."]
     shown = [effect for effect in found.effects if effect.is_shown]
-    for sign, word in ((-1, "takes off"), (1, "adds")):
+    for sign, word in ((-1, "help"), (1, "harm")):
         of = [effect for effect in shown if effect.changes[MAIN].value * sign > 0]
         if of:
-            listed = ", ".join(f"{plain_name(e.name)} {word} {abs(e.changes[MAIN].value):.2f}" for e in of)
-            said.append(f"{listed[0].upper()}{listed[1:]}.")
+            told_of = [f"{plain_name(e.name)} ({'−+'[sign > 0]}{abs(e.changes[MAIN].value):.2f})" for e in of]
+            said.append(f"Shown to {word}: {', '.join(told_of)}.")
     if not shown:
         said.append("No policy is told from doing nothing.")
     return said

@@ -236,7 +236,7 @@ def test_the_threshold_is_where_half_of_the_seeds_spiral_and_its_shift_is_paired
 def test_it_is_told_in_words_and_tables(found: Finding) -> None:
     text = " ".join(sentences(found))
     assert "3.00% below value" in text
-    assert "Leverage ratio exemption takes off 1.50" in text
+    assert "Shown to help: leverage ratio exemption (−1.50)." in text
     assert "halts" not in text
     titles = [table.title for table in tables([found])]
     assert any("who gains by dealing" in title for title in titles)
