@@ -251,6 +251,7 @@ def draw(path: Path, findings: Sequence[Finding]) -> None:
         axis.set_title(found.name, fontsize="small")
         axis.set_xlabel("change (% of value)", fontsize="small")
         axis.tick_params(labelsize="small")
+    axes[0][0].set_ylim(-0.6, len(names) - 0.4)
     axes[0][0].set_yticks(range(len(names)), [plain_name(name) for name in reversed(names)], fontsize="small")
     save(figure, path)
 
