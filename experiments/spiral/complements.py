@@ -17,9 +17,10 @@ retreat leaves weak ones alone with what is sold. Smaller or negative where arbi
 who sells, and dealers who stay out keep their capital. Of the informed share the sign is open: more of it makes fear
 larger, and makes it right as well.
 
-Learnt (18 of 256 calibrations, two seeds, ``docs/map.json``): 0.38 [0.06, 0.70] in the mean, but positive in a third only,
-and in most fear changes nothing. Arbitrage capital decides, the other way round than was expected: where it is large the
-interaction is 0.79 [0.26, 1.32], where it is small none. Headroom and informed share are not told from nothing.
+Learnt (18 of 256 calibrations, two seeds, ``docs/map.json``): 0.38 [0.06, 0.70] in the mean, but positive in a third
+only, and in most fear changes nothing. Arbitrage capital decides, the other way round than was expected: where it is
+large the interaction is 0.79 [0.26, 1.32], where it is small none. Headroom and informed share are not told from
+nothing.
 """
 
 from __future__ import annotations
