@@ -274,6 +274,8 @@ def test_runs_of_hostile_names_are_compared(tabs: Tabs) -> None:
         ended(page, "finished")
         named = page.get_by_role("textbox", name=re.compile("name of run")).first
         named.fill(f"{EVIL} {k}")
+        # A heading that changes later would be taken for that of the next run.
+        expect(watch(page).get_by_role("heading")).to_contain_text(f"{EVIL} {k}")
         expect(named).to_have_value(f"{EVIL} {k}")
     # The list is drawn anew when a name arrives, so that a box is looked for when it is wanted.
     boxes = page.get_by_role("checkbox")
