@@ -35,14 +35,7 @@ from lob_sim.experiment import Experiment, Outcome, ResultTable, Row
 from lob_sim.experiment.over_seeds import above, below, share, within
 from lob_sim.log import Run
 from lob_sim.running import run as run_once
-from lob_sim.scenario import (
-    Scenario,
-    apply_overlays,
-    load_overlay,
-    load_scenario,
-    parse_scenario,
-    scenario_to_dict,
-)
+from lob_sim.scenario import Scenario, load_scenario
 from lob_sim.sweep import bootstrap
 from lob_sim.sweep.task import TaskResult
 from lob_sim.units import NS_PER_S, Ns
@@ -75,7 +68,7 @@ def scenarios(day: str = "6min", session: str = "5min") -> dict[str, Scenario]:
         EPISODE: episode,
         NO_PURCHASES: load_scenario(SCENARIO, [*days, idle]),
         NO_REDEMPTIONS: without(episode, "redemptions"),
-        EXEMPTION: parse_scenario(apply_overlays(scenario_to_dict(episode), [load_overlay("slr_exemption")])),
+        EXEMPTION: load_scenario(SCENARIO, days, overlays=["slr_exemption"]),
         CALM: load_scenario(SCENARIO, [*days, idle, kept, "shocks=[]"]),
     }
 

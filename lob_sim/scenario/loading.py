@@ -54,7 +54,10 @@ def load_scenario(
     check_knobs(raw, f"{source}: ")
     raw["folder"] = str(path.resolve().parent if raw.get("files") else _plugin_folder(path))
     if overlays:
-        return changed_scenario(scenario_to_dict(parse_scenario(raw, f"{source}: ")), overlays, overrides, str(source))
+        # An overlay finds times in nanoseconds: those in days are of the days that the market is to have.
+        days = [override for override in overrides if override.partition("=")[0].partition(".")[0] == "calendar"]
+        plain = scenario_to_dict(parse_scenario(apply_overrides(raw, days), f"{source}: "))
+        return changed_scenario(plain, overlays, overrides, str(source))
     return with_checksums(parse_scenario(apply_overrides(raw, overrides), f"{source}: "), f"{source}: ")
 
 

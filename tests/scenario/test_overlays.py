@@ -183,6 +183,23 @@ def test_overlays_come_in_their_order_and_overrides_after_them(market: Path, tmp
     assert both.overlays == ("first", "second")
 
 
+def test_times_in_days_are_of_the_days_that_overrides_ask_for(tmp_path: Path) -> None:
+    text = MARKET.replace('horizon = "20s"', 'horizon = "2 days"')
+    days = 'calendar = { day = "60s", session = "50s" }\n'
+    shock = '[[shocks]]\ninstrument = "bond"\nat = "day 2 0:00:05"\nsize = -0.01\n'
+    path = tmp_path / "days.toml"
+    path.write_text(days + text + shock)
+    asked, harmless = (
+        ["calendar.day=30s", "calendar.session=20s"],
+        overlay(tmp_path, '[[set]]\npath = "agents.clients.params.traders"\nvalue = 4'),
+    )
+    plain, changed = load_scenario(path, asked), load_scenario(path, asked, overlays=[harmless])
+    assert (plain.shocks[-1].at, plain.horizon) == (35_000_000_000, 60_000_000_000)
+    assert (changed.shocks[-1].at, changed.horizon) == (plain.shocks[-1].at, plain.horizon)
+    # The control: without the overrides they are of the scenario's own days.
+    assert load_scenario(path, overlays=[harmless]).shocks[-1].at == 65_000_000_000
+
+
 def test_a_factor_multiplies_what_is_there(market: Path, tmp_path: Path) -> None:
     text = """
     [[set]]
