@@ -134,15 +134,20 @@ def spillover(frame: pd.DataFrame) -> float:
 # --- the facts -------------------------------------------------------------------------------------------------------
 
 
+_GILTS = "Bank of England SWP 1089; gilts 2022"
+
+
 def facts(fall_bp: float) -> list[Published]:
     """All of them, in order.
 
     Args:
         fall_bp: What the worst asset loses of its value, in bp.
     """
+    return [*_of_the_market(fall_bp), *_of_those_who_deal(), *_of_policies()]
+
+
+def _of_the_market(fall_bp: float) -> list[Published]:
     clients = quotient(cost(CRISIS, "stress", WORST), cost(CRISIS, "calm", WORST))
-    costs = {name: quotient(cost(PROMPT, "stress", name), cost(OPAQUE, "stress", name)) for name in (WORST, SAFE)}
-    gilts, transparency = "Bank of England SWP 1089; gilts 2022", "Bessembinder, Maxwell and Venkataraman 2006"
     return [
         Published(
             1,
@@ -210,6 +215,11 @@ def facts(fall_bp: float) -> list[Published]:
             "below",
             "everybody hears at once and funds know value: most of what is sold is sold in Treasuries",
         ),
+    ]
+
+
+def _of_those_who_deal() -> list[Published]:
+    return [
         Published(
             7,
             "dealers' net purchases of corporates in stress (lots)",
@@ -238,7 +248,7 @@ def facts(fall_bp: float) -> list[Published]:
             recovered("start_bp", "later_bp"),
             0.35,
             0.85,
-            gilts,
+            _GILTS,
             "S",
             "above",
             "the bank's bid is firm, unlimited and close to value: the price is its price",
@@ -249,7 +259,7 @@ def facts(fall_bp: float) -> list[Published]:
             recovered("stress_spread", "late_spread", "calm_spread"),
             -inf,
             0.1,
-            gilts,
+            _GILTS,
             "S",
             "above",
             "spreads follow beliefs, which settle within minutes here",
@@ -276,6 +286,13 @@ def facts(fall_bp: float) -> list[Published]:
             "below",
             "the same, and in corporates dealers' retreat decides at first",
         ),
+    ]
+
+
+def _of_policies() -> list[Published]:
+    costs = {name: quotient(cost(PROMPT, "stress", name), cost(OPAQUE, "stress", name)) for name in (WORST, SAFE)}
+    transparency = "Bessembinder, Maxwell and Venkataraman 2006"
+    return [
         Published(
             10,
             "prompt transparency: cost of dealing where prints are published, at once over never",
