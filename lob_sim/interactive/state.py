@@ -9,11 +9,12 @@ versions before it touches the pickle. A checksum tells a damaged file; it tells
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import io
 import pickle
-from functools import partial
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
@@ -35,6 +36,8 @@ FORMAT = 1
 """Version of the file's form."""
 _LONGEST_HEADER = 1 << 26
 _RECORDER = "recorder"
+_HEAP_TYPE = 1 << 9
+"""Set in ``__flags__`` of a class that Python code has made."""
 _CANNOT = (pickle.PicklingError, TypeError, AttributeError, RecursionError)
 
 
@@ -249,6 +252,20 @@ class _Pickler(pickle.Pickler):
         # The log is kept apart: the market only knows that there is one.
         return _RECORDER if obj is self._recorder else None
 
+    def reducer_override(self, obj: object) -> Any:
+        """Objects that pickle as Python does it are made again attribute by attribute, and not by filling a dictionary.
+
+        An object whose dictionary has been touched reads its attributes through it from then on: of a market made again
+        in that way everything would be a twentieth slower.
+        """
+        settled = _settled_by_the_class(cast(Hashable, type(obj)))
+        if settled is None:
+            return NotImplemented
+        made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+        if isinstance(made, tuple) and len(made) > 2 and isinstance(made[2], dict) and settled.isdisjoint(made[2]):
+            return (*made[:2], (None, made[2]), *made[3:])
+        return made
+
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, recorder: Recorder | None, seed: int | None = None, now_ns: Ns = 0) -> None:
@@ -264,8 +281,18 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if self._seed is not None and (module, name) == (Stream.__module__, restored_stream.__name__):
-            return partial(_fresh_stream, self._seed, self._now_ns)
+            return functools.partial(_fresh_stream, self._seed, self._now_ns)
         return super().find_class(module, name)
+
+
+@functools.cache
+def _settled_by_the_class(kind: Any) -> frozenset[str] | None:
+    """Names under which a class itself says what setting them does; None for one that pickles in a way of its own."""
+    ways = ("__setattr__", "__reduce__", "__reduce_ex__", "__getstate__")
+    own = any(getattr(kind, way) is not getattr(object, way) for way in ways) or hasattr(kind, "__setstate__")
+    if own or not kind.__flags__ & _HEAP_TYPE:
+        return None
+    return frozenset(name for base in kind.__mro__ for name, at in vars(base).items() if hasattr(at, "__set__"))
 
 
 def _fresh_stream(seed: int, now_ns: Ns, seed_before: int, name: str, drawn: object) -> Stream:
