@@ -54,14 +54,41 @@ def digest(whole: Path) -> str:
 
 @pytest.fixture
 def changed(whole: Path, tmp_path: Path) -> Callable[[], Path]:
-    """Makes a fresh copy, in the place of the last one."""
+    """Makes a copy, or puts back in the last one what its example has changed, added and removed."""
 
     def copy() -> Path:
-        shutil.rmtree(tmp_path / "run", ignore_errors=True)
-        shutil.copytree(whole, tmp_path / "run")
+        restore(tmp_path / "run", whole)
         return tmp_path / "run"
 
     return copy
+
+
+def restore(folder: Path, whole: Path) -> None:
+    """Make a folder a copy of another. A file is as it was copied where its size and its time of writing are."""
+    folder.mkdir(exist_ok=True)
+    wanted, there = (dict(entries(each)) for each in (whole, folder))
+    for name in there.keys() | wanted.keys():
+        if name in there and name in wanted and there[name] == wanted[name]:
+            if wanted[name] is None:
+                restore(folder / name, whole / name)
+            continue
+        if name in there:
+            if there[name] is None:
+                shutil.rmtree(folder / name)
+            else:
+                (folder / name).unlink()
+        if name in wanted:
+            # Both keep the time of writing.
+            (shutil.copytree if wanted[name] is None else shutil.copy2)(whole / name, folder / name)
+
+
+def entries(folder: Path) -> Iterator[tuple[str, tuple[int, ...] | None]]:
+    """Names in a folder; of a folder None, of anything else what tells that it was changed."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            stat = entry.stat(follow_symlinks=False)
+            is_folder = entry.is_dir(follow_symlinks=False)
+            yield entry.name, None if is_folder else (stat.st_mode, stat.st_size, stat.st_mtime_ns)
 
 
 READERS: dict[str, Callable[[Run, Path], object]] = {

@@ -116,6 +116,8 @@ def test_a_quote_that_is_too_wide_is_no_market(monkeypatch: pytest.MonkeyPatch) 
     narrow = data.quoting_share(run)
     assert narrow == pytest.approx(1 - dealer_absence(run, 0, horizon_ns(run))[0])
     monkeypatch.setattr(prices, "WIDEST_PCT", 0.1)
+    # Of the other run it is kept what its dealers show at the width as shipped.
+    run = Run(run.source)
     quotes = run.table("quote")
     states = pd.concat([data.quote_states(run, i).assign(instrument_id=i) for i in range(2)])
     both = states[states["state"].isin((0, too_wide))]

@@ -25,6 +25,7 @@ MIDDLE = 100
 _TYPES = [OrderType.LIMIT] * 7 + [OrderType.MARKET, OrderType.STOP, OrderType.STOP_LIMIT]
 _TIFS = [TimeInForce.GTC] * 6 + [TimeInForce.IOC, TimeInForce.FOK]
 _PHASES = [Phase.CONTINUOUS] * 6 + [Phase.AUCTION] * 3 + [Phase.HALTED, Phase.CLOSED]
+_MODES = list(SelfTradePrevention)
 _NONSENSE: list[Any] = [0, -1, 2.0, True, False, None, "7", 2**30, 2**53 + 1, 7, 10**30, [1], 2**63, -(2**63) - 1]
 _FIELDS = [
     "client_order_id", "side", "qty_lots", "price_ticks", "order_type", "time_in_force", "stop_price_ticks",
@@ -121,7 +122,7 @@ class CommandStream:
             "display_qty_lots": rng.randint(1, 4) if special < 0.2 else 0,
             "hidden": 0.2 <= special < 0.35,
             "post_only": 0.3 < special < 0.4 or 0.1 < special < 0.15,
-            "self_trade": rng.choice(list(SelfTradePrevention)),
+            "self_trade": rng.choice(_MODES),
         }
         if rng.random() < 0.02:
             fields[rng.choice(_FIELDS)] = rng.choice(_NONSENSE)

@@ -40,7 +40,7 @@ LIMIT = 2**53
 WORD = 2**63  # numbers of the log are below it
 
 
-@dataclass
+@dataclass(eq=False)  # There is one of each: whether it is in a list is a question of which, not of what it says.
 class NaiveOrder:
     order_id: int
     agent_id: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,19 +18,23 @@ from lob_sim.log.manifest import RUNNING
 from lob_sim.report.formatting import short_time
 from lob_sim.units import Ns
 
+P = ParamSpec("P")
+
 THIN_BINS = 240
 """Bins of time in which a drawn line keeps its first, lowest, highest and last point."""
 
 
-def once_per_run(function: Callable[[Run], pd.DataFrame]) -> Callable[[Run], pd.DataFrame]:
-    """Keep the table that a function makes of a run for as long as the run lives; nobody may change it."""
-    kept: WeakKeyDictionary[Run, pd.DataFrame] = WeakKeyDictionary()
+def once_per_run(function: Callable[Concatenate[Run, P], pd.DataFrame]) -> Callable[Concatenate[Run, P], pd.DataFrame]:
+    """Make the table that a function makes of a run once for as long as the run lives; each caller gets a copy."""
+    kept: WeakKeyDictionary[Run, dict[object, pd.DataFrame]] = WeakKeyDictionary()
 
     @wraps(function)
-    def once(run: Run) -> pd.DataFrame:
-        if run not in kept:
-            kept[run] = function(run)
-        return kept[run]
+    def once(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        tables = kept.setdefault(run, {})
+        asked = (args, *sorted(kwargs.items()))
+        if asked not in tables:
+            tables[asked] = function(run, *args, **kwargs)
+        return tables[asked].copy()
 
     return once
 

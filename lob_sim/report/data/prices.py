@@ -10,7 +10,7 @@ import pandas as pd
 from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
 from lob_sim.log import Run
-from lob_sim.report.data.common import edges_ns, end_ns, fair_at, tick_size, watched
+from lob_sim.report.data.common import edges_ns, end_ns, fair_at, once_per_run, tick_size, watched
 from lob_sim.report.data.sheets import forced_sales
 from lob_sim.units import NS_PER_S, Ns
 
@@ -22,6 +22,7 @@ WIDEST_PCT = 1.0
 anything like the price. Makers' obligations of exchanges end at such widths, in a bond at some points."""
 
 
+@once_per_run
 def fair_value(run: Run, instrument_id: int) -> pd.DataFrame:
     """Exogenous fair value: ``ts_event_ns``, ``price`` in price points, ``is_shock``. Empty if the log has none."""
     fair = of(run.table("fair_value"), instrument_id)
@@ -29,6 +30,7 @@ def fair_value(run: Run, instrument_id: int) -> pd.DataFrame:
     return pd.DataFrame({"ts_event_ns": fair["ts_event_ns"], "price": price, "is_shock": fair["is_shock"]})
 
 
+@once_per_run
 def trades(run: Run, instrument_id: int) -> pd.DataFrame:
     """Every trade of an instrument in order of ``seq``, on the lit book and by request for quote.
 
@@ -130,6 +132,7 @@ def _sides(run: Run, i: int, venue: str, own: pd.DataFrame, start_ns: Ns) -> lis
     return found
 
 
+@once_per_run
 def touch(run: Run, instrument_id: int) -> pd.DataFrame:
     """Best displayed bid and ask of the lit book: ``ts_event_ns``, ``bid``, ``ask`` in points; NaN for an empty side.
 
@@ -151,6 +154,7 @@ def touch(run: Run, instrument_id: int) -> pd.DataFrame:
     return table[moved].reset_index(drop=True)
 
 
+@once_per_run
 def quote_states(run: Run, instrument_id: int) -> pd.DataFrame:
     """What each dealer shows in the lit book: ``agent_id``, ``ts_event_ns`` from when on, ``state``, index into
     :data:`STATES`.
