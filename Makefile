@@ -48,8 +48,8 @@ validate: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal -m validate
 	$(BIN)/python -m experiments.validation.report
 
-# Where fear and limits feed each other: calibrations with a calm in order, then the factorial on each. Takes hours; what is
-# done stays done in out/history and out/map.
+# Where fear and limits feed each other: calibrations with a calm in order, then the factorial on each. Takes an hour; what
+# is done stays done in out/history and out/map.
 map: $(INSTALLED)
 	$(BIN)/python -m experiments.history_matching out/history --points 256 $(if $(wildcard out/history/yardstick),--resume)
 	$(BIN)/python -m experiments.information_spiral publish-map --history out/history --out out/map

@@ -1,11 +1,12 @@
 """Does the crisis of the flagship look like published ones? Twelve facts, each against its published interval.
 
 The whole system at its own shock, with everything on, and the same seeds under what a fact asks for: without
-redemptions, with a central bank that stands ready to buy one instrument from ten minutes after the shock on, and in
-calm with corporates' RFQ trades never published or at once. A fact holds where its whole 95 % interval over seeds
-(Student's, on jackknife pseudo-values) lies within the published one; what seeds cannot tell does not hold. None is
-dropped because it fails. *S* marks what was read at the source, *M* what is from memory and good for a sign and an
-order of magnitude.
+redemptions, with a central bank that stands ready to buy one instrument, and in calm with corporates' RFQ trades never
+published or at once. It stands ready for corporates from ten minutes after the shock on, and for Treasuries from the
+sixth: in six seeds with a spiral that were looked at, that was deepest between the third and the eighth. A fact holds
+where its whole 95 % interval over seeds (Student's, on jackknife pseudo-values) lies within the published one; what
+seeds cannot tell does not hold. None is dropped because it fails. *S* marks what was read at the source, *M* what is
+from memory and good for a sign and an order of magnitude.
 
 What stands for what. A crisis of weeks takes half an hour here: *stress* is the ten minutes after the shock, and a day
 after an intervention is the ten minutes after it. The bank's price is fixed beforehand, 0.3 % below the value after
@@ -28,7 +29,8 @@ Treasuries spiral):
 7. *Dealers turn from buyers to sellers and back*: they sell into the fall (dealers over their limits must), and buy
    after the backstop from nobody who must sell. The first is expected, the second open: nothing makes dealers restock.
 8. *Price first, spreads later*: the bank's bid is a price at once. Recovery of price over 85 % is expected, because
-   the bid is firm and 0.3 % from value; spreads follow beliefs, which take minutes. May fail by being too quick.
+   the bid is firm and 0.3 % from value; spreads follow beliefs, which take minutes. May fail by being too quick. (First
+   the bank came after ten minutes, when no seed had a spiral any more, and nothing was measured.)
 9. *Redemptions' share of the fall*: 0 to 0.2. Asset managers must raise some 4 % of their assets and have 2 % in cash;
    leveraged funds sell all they have.
 10. *Transparency*: much weaker than published: what a client pays is set by inventories and by the lit book, which is
@@ -53,6 +55,7 @@ from experiments.spiral.cells import Runs
 from experiments.spiral.published import (
     BACKSTOP,
     CRISIS,
+    GONE_BY_ITSELF,
     NO_REDEMPTIONS,
     OPAQUE,
     PROMPT,
@@ -82,7 +85,7 @@ def runs_of(scenario: Scenario, times: crisis.Times) -> dict[str, Scenario]:
         CRISIS: scenario,
         NO_REDEMPTIONS: cells.without(scenario, "redemptions"),
         BACKSTOP: backed(scenario, WORST, times.stress),
-        PURCHASES: backed(scenario, SAFE, times.stress),
+        PURCHASES: backed(scenario, SAFE, times.bank),
         OPAQUE: published_as(quiet, WORST, "never"),
         PROMPT: published_as(quiet, WORST, "at once"),
     }
@@ -134,7 +137,9 @@ def outcome_of(frame: pd.DataFrame, fall_bp: float) -> Outcome:
         told = jackknife(frame, fact.statistic)
         lines.append([fact.number, fact.text, told, _bounds(fact), source, row.verdict, explained(fact, told)])
     columns = ["#", "fact", "measured", "published", "source", "verdict", "what fails, and why"]
-    return Outcome(rows, tables=[ResultTable(f"Crisis facts, {len(frame)} seeds", columns, lines)])
+    alone = [[text, jackknife(frame, statistic)] for text, statistic in GONE_BY_ITSELF.items()]
+    control = ResultTable("Fact 8 without a bank: what is gone by then by itself", ["of what", "gone"], alone)
+    return Outcome(rows, tables=[ResultTable(f"Crisis facts, {len(frame)} seeds", columns, lines), control])
 
 
 def explained(fact: Published, told: Estimate) -> str:
@@ -170,7 +175,7 @@ def run(
     return outcome_of(frame, -10_000 * scenario.shocks[0].size)
 
 
-EXPERIMENT = Experiment("crisis_facts", run, quick={"seeds": 3, "at": "30s", "horizon": "90s"})
+EXPERIMENT = Experiment("crisis_facts", run, quick={"seeds": 3, "at": "30s", "horizon": "90s"}, cases=[{"seeds": 12}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()

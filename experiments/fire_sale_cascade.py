@@ -209,7 +209,7 @@ def _draw(path: Path, frame: pd.DataFrame, formula: dict[str, float]) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("fire_sale_cascade", run, quick={"seeds": 3})
+EXPERIMENT = Experiment("fire_sale_cascade", run, quick={"seeds": 3}, cases=[{"seeds": 80}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()

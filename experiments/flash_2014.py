@@ -214,7 +214,7 @@ def _draw(path: Path) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("flash_2014", run, quick={"seeds": 2})
+EXPERIMENT = Experiment("flash_2014", run, quick={"seeds": 2}, cases=[{"seeds": 10}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()

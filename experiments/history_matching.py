@@ -9,11 +9,10 @@ cheap one first. What a point breaks of :mod:`experiments.calm_facts` rules it o
    distribution, as long as it has one mode: Pukelsheim 1994. Here are two dozen of them.)
 2. *More and longer runs of what is left.* A fact rules a point out where the whole interval over its seeds is out of
    bounds.
+3. *As many and as long runs as calm is judged by elsewhere*, of what is left then, by the same rule. Four seeds rule
+   out little: of a market whose dealers leave the book now and then, four may show nothing of it.
 
-Few seeds rule out little, so that the kept set is asked again with more of them before anything is claimed of it. How
-many survive is a result, and so is which fact rules out most. A run of 8 minutes takes 1.3 s of a core, one of 20
-minutes 3.1 s: 256 points cost 6 minutes of a core, and a minute for every five that the first wave leaves. In a trial
-it left 5 of 16, which would make 22 minutes.
+How many survive is a result, and so is which fact rules out most.
 
 Every axis is a parameter of a strategy, in all groups of that strategy at once, or one of two amounts of capital:
 dealers' headroom over their leverage limit, and the size of the leveraged funds' balance sheets. The ranges are stated
@@ -38,7 +37,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from experiments.calm_facts import Fact, broken, instrument_facts, market_facts, measure_calm
+from experiments.calm_facts import Fact, broken, calm_rows, instrument_facts, market_facts, measure_calm
 from experiments.spiral import cells
 from lob_sim.errors import InputError, LobSimError
 from lob_sim.files import write_file
@@ -140,8 +139,8 @@ class CalmTask(msgspec.Struct, frozen=True):
 
 CALIBRATION, _ITSELF = "calibration", -1
 """Name of the override, and the number that stands for the scenario as it is."""
-CLOSER = "wave2"
-"""Folder of the wave whose runs are long enough to measure a calm by."""
+CLOSEST = "wave3"
+"""Folder of the wave whose runs are as many and as long as a calm is measured by."""
 
 
 def sobol(points: int) -> Design:
@@ -192,11 +191,13 @@ class Kept(msgspec.Struct, frozen=True):
         points: The points, by number in the design.
         asked: How many points the design has.
         waves: What each wave has ruled out.
+        shown: Those of which every fact is shown to hold by the last wave: its whole interval is within its bounds.
     """
 
     points: dict[int, Point]
     asked: int
     waves: list[Wave]
+    shown: list[int] = []
 
 
 def first_look(frame: pd.DataFrame, yardstick: pd.DataFrame, instruments: list[InstrumentSpec]) -> Breaks:
@@ -223,6 +224,11 @@ def closer_look(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> Break
     return _by_point(frame, lambda runs: broken(runs, instruments, {}))
 
 
+def not_shown(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> Breaks:
+    """What several runs of each point do not show to hold."""
+    return _by_point(frame, lambda runs: [row.claim for row in calm_rows(runs, instruments, {}) if not row.holds])
+
+
 def _by_point(frame: pd.DataFrame, judged: Callable[[pd.DataFrame], list[str]]) -> Breaks:
     found: Breaks = {}
     for number, rows in frame.groupby(CALIBRATION, sort=True):
@@ -246,6 +252,8 @@ def history_matching(
     points: Annotated[int, typer.Option(min=1, help="Points of the design; a power of two keeps it balanced.")] = 256,
     seeds: Annotated[int, typer.Option(min=_FEWEST, help="Seeds of each point that the first wave leaves.")] = 4,
     horizon: Annotated[str, typer.Option(help="Simulated time of their runs.")] = "20min",
+    last_seeds: Annotated[int, typer.Option(min=_FEWEST, help="Seeds of each point that is left then.")] = 24,
+    last_horizon: Annotated[str, typer.Option(help="Simulated time of their runs.")] = "40min",
     first_horizon: Annotated[str, typer.Option(help="Simulated time of a run of the first wave.")] = "8min",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on with the sweeps in the folder.")] = False,
@@ -253,10 +261,12 @@ def history_matching(
 ) -> None:
     """Run the design, and say what is not ruled out."""
     if quick:
-        points, seeds, horizon, first_horizon = 2, _FEWEST, "2min", "1min"
+        points, seeds, last_seeds = 2, _FEWEST, _FEWEST
+        first_horizon, horizon, last_horizon = "1min", "2min", "2min"
     base, design = load_scenario(scenario), sobol(points)
     made = design.points()
-    parse_duration_ns(horizon)
+    for asked in (first_horizon, horizon, last_horizon):
+        parse_duration_ns(asked)
 
     def swept(name: str, numbers: Sequence[int], seeds: int, horizon: str) -> pd.DataFrame:
         wanted = plan(base, design, numbers, seeds, horizon)
@@ -275,19 +285,26 @@ def history_matching(
 
     yardstick = swept("yardstick", [_ITSELF], _YARDSTICK, first_horizon)
     first = first_look(swept("wave1", range(points), 1, first_horizon), yardstick, base.instruments)
-    waves, left = [wave(first)], [number for number, found in first.items() if not found]
-    kept: dict[int, Point] = {}
-    if left:
-        second = closer_look(swept(CLOSER, left, seeds, horizon), base.instruments)
-        waves.append(wave(second))
-        kept = {number: made[number] for number, found in second.items() if not found}
-    result = Kept(kept, points, waves)
+    waves, left, shown = [wave(first)], _not_ruled_out(first), list[int]()
+    for name, many, long in (("wave2", seeds, horizon), (CLOSEST, last_seeds, last_horizon)):
+        if left:
+            runs = swept(name, left, many, long)
+            found = closer_look(runs, base.instruments)
+            waves.append(wave(found))
+            left, shown = _not_ruled_out(found), _not_ruled_out(not_shown(runs, base.instruments))
+    kept = {number: made[number] for number in left}
+    result = Kept(kept, points, waves, shown)
     write_file(out / "kept.json", msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
     typer.echo(f"{len(kept)} of {points} calibrations are not ruled out; kept.json has them")
+    typer.echo(f"every fact is shown to hold of {', '.join(str(number) for number in shown) or 'none'}")
     for k, done in enumerate(waves, 1):
         typer.echo(f"wave {k}: {done.left} of {done.asked} left")
         for text, count in done.breaks.items():
             typer.echo(f"  {count / done.asked:6.1%} break: {text}")
+
+
+def _not_ruled_out(breaks: Breaks) -> list[int]:
+    return [number for number, found in breaks.items() if not found]
 
 
 def _scenario_of(base: Scenario, points: list[Point], point: Point) -> Scenario:

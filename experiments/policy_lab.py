@@ -114,6 +114,8 @@ EXPERIMENT = Experiment(
         "overlays": "slr_exemption,halts,swing_pricing",
         "horizon": "12min",
     },
+    # Of an hour and a half of one core; the rest of it is in docs/policy_lab.md.
+    cases=[{"episodes": "whole_system", "seeds": 6}],
 )
 
 if __name__ == "__main__":

@@ -37,23 +37,32 @@ class Times(msgspec.Struct, frozen=True):
     Attributes:
         warm: Calm begins.
         shock: It ends, and stress begins.
-        stress: Stress ends, and an intervention begins where there is one.
-        later: So much is said of what an intervention has done until now.
+        bank: A bank that buys the safe asset begins to, where there is one.
+        stress: Stress ends, and a backstop of the worst asset begins where there is one.
+        recovered: What the bank has done is said of the time until here.
+        later: The same of the backstop.
         end: The run's.
     """
 
     warm: Ns
     shock: Ns
+    bank: Ns
     stress: Ns
+    recovered: Ns
     later: Ns
     end: Ns
 
 
 def times_of(scenario: Scenario) -> Times:
-    """The windows of a scenario with a shock: stress is 10 minutes, or a third of what is left of a short run."""
+    """The windows of a scenario with a shock: stress is 10 minutes, or a third of what is left of a short run.
+
+    The bank comes when six tenths of it are over: a spiral is deepest then, and a later bank finds prices that have
+    come back by themselves.
+    """
     shock, end = min(s.at for s in scenario.shocks), scenario.horizon
     step = min(10 * MINUTE_NS, (end - shock) // 3)
-    return Times(min(warm_up(end), shock // 2), shock, shock + step, shock + 2 * step, end)
+    bank = shock + step * 6 // 10
+    return Times(min(warm_up(end), shock // 2), shock, bank, shock + step, bank + step, shock + 2 * step, end)
 
 
 class MeasureFacts(msgspec.Struct, frozen=True):
@@ -70,13 +79,14 @@ class MeasureFacts(msgspec.Struct, frozen=True):
 def fact_metrics(run: Run, times: Times) -> dict[str, float]:
     """Everything that the crisis facts are made of, flat, by instrument.
 
-    ``calm_spread``, ``stress_spread``, ``late_spread`` (after ``later``) and ``peak_spread`` (the worst of the
-    stretches of half of stress): time-weighted, in bp of the mid's level. ``calm_depth``, ``crisis_depth``: lots
-    within 0.1 % of the mid, from the shock to the end. ``worst_bp``: the worst minute below value after the shock;
-    ``start_bp`` and ``later_bp``: the last minute with trades before ``stress`` and ``later`` ends; ``mean_bp``: the
-    mean from ``stress`` on. ``bought`` and ``bought_later``: dealers' net purchases in lots in stress, and from there
-    to ``later``. ``calm_`` and ``stress_`` each: ``cost`` and ``lots`` (clients' cost of immediacy times lots, in bp,
-    and the lots: :func:`half_distance`), and what :func:`request_costs` says.
+    ``calm_spread``, ``start_spread`` (from the shock to ``bank``), ``stress_spread``, ``late_spread`` (the half of a
+    stress before ``recovered``) and ``peak_spread`` (the worst of the stretches of that length): time-weighted, in bp
+    of the mid's level. ``calm_depth``, ``crisis_depth``: lots within 0.1 % of the mid, from the shock to the end.
+    ``worst_bp``: the worst minute below value after the shock; ``start_bp`` and ``later_bp``: the last minute with
+    trades before ``bank`` and ``recovered``; ``mean_bp``: the mean from ``stress`` on. ``bought`` and ``bought_later``:
+    dealers' net purchases in lots in stress, and from there to ``later``. ``calm_`` and ``stress_`` each: ``cost`` and
+    ``lots`` (clients' cost of immediacy times lots, in bp, and the lots: :func:`half_distance`), and what
+    :func:`request_costs` says.
     """
     flows = all_flows(run, times.warm)
     clients = [a.agent_id for a in run.header.agents if a.group == CLIENTS]
@@ -132,8 +142,9 @@ def _spreads(run: Run, i: int, times: Times) -> dict[str, float]:
     known = [part for part in parts if not np.isnan(part)]
     return {
         "calm_spread": spread(times.warm, times.shock),
+        "start_spread": spread(times.shock, times.bank),
         "stress_spread": spread(times.shock, times.stress),
-        "late_spread": spread(times.later - step, times.later),
+        "late_spread": spread(times.recovered - step, times.recovered),
         "peak_spread": max(known, default=np.nan),
     }
 
@@ -174,8 +185,8 @@ def _shortfalls(run: Run, i: int, times: Times) -> dict[str, float]:
     late = after[after.index >= (times.stress - times.shock) // MINUTE_NS]
     return {
         "worst_bp": max(0.0, float(after.max())) if len(after) else 0.0,
-        "start_bp": last(times.stress),
-        "later_bp": last(times.later),
+        "start_bp": last(times.bank),
+        "later_bp": last(times.recovered),
         "mean_bp": float(late.mean()) if len(late) else 0.0,
     }
 

@@ -16,7 +16,6 @@ from experiments.spiral import cells, figures
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from experiments.spiral.record import DRAWN, heading, likeness, load_record, title
 from experiments.spiral.threshold import SHOWN, Spirals
-from experiments.validation.fingerprint import fingerprint
 from lob_sim.errors import LobSimError
 from lob_sim.files import safe_name, write_file
 from lob_sim.log import open_run
@@ -58,7 +57,8 @@ def demo(out: Path, workers: int = 0) -> None:
     Raises:
         LobSimError: A run failed.
     """
-    found = load_record()
+    record = load_record()
+    found = record.own
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
     logs = out / "runs"
     for cell in _COLUMNS:
@@ -67,7 +67,7 @@ def demo(out: Path, workers: int = 0) -> None:
     scenario = cells.flagship()
     console.print(f"{scenario.description}\n{heading(found)}. The same crisis four times.")
     measured = _run(cells.factorial(scenario), found.median_seed(), workers, logs, console)
-    if found.program != fingerprint(cells.__name__):
+    if not record.is_of_this_program:
         console.print("(docs/spirals.json is of an earlier program: shares and median may be others by now)")
     console.print("drawing ...")
     kept = {cell: logs / _folder(cell) for cell in _COLUMNS}

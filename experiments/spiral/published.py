@@ -98,16 +98,24 @@ def mean(run: str, metric: str, instrument: str) -> Statistic:
     return lambda f: float(f[f"{run}: {metric}.{instrument}"].mean())
 
 
-def recovered(start: str, later: str, floor: str = "") -> Statistic:
-    """Part of a fall (or of a rise over ``floor``) that is gone under purchases, in seeds that had spiralled."""
+def recovered(start: str, later: str, floor: str = "", run: str = PURCHASES) -> Statistic:
+    """Part of a fall (or of a rise over ``floor``) that is gone in a run, in seeds that had spiralled."""
 
     def statistic(frame: pd.DataFrame) -> float:
-        rows = frame[frame[f"{PURCHASES}: start_bp.{SAFE}"] > _SPIRAL_BP]
-        above = _sum(rows, PURCHASES, floor, SAFE) if floor else 0.0
-        was, now = (_sum(rows, PURCHASES, metric, SAFE) - above for metric in (start, later))
+        rows = frame[frame[f"{run}: start_bp.{SAFE}"] > _SPIRAL_BP]
+        above = _sum(rows, run, floor, SAFE) if floor else 0.0
+        was, now = (_sum(rows, run, metric, SAFE) - above for metric in (start, later))
         return _ratio(was - now, was)
 
     return statistic
+
+
+FALL_GONE, RISE_GONE = recovered("start_bp", "later_bp"), recovered("start_spread", "late_spread", "calm_spread")
+GONE_BY_ITSELF = {
+    "part of the safe asset's fall": recovered("start_bp", "later_bp", run=CRISIS),
+    "part of the rise of its spread": recovered("start_spread", "late_spread", "calm_spread", CRISIS),
+}
+"""What fact 8 asks, where no bank buys."""
 
 
 def eligible_less_ineligible(frame: pd.DataFrame) -> float:
@@ -245,24 +253,24 @@ def _of_those_who_deal() -> list[Published]:
         Published(
             8,
             "part of the safe asset's fall that is gone ten minutes after purchases begin",
-            recovered("start_bp", "later_bp"),
+            FALL_GONE,
             0.35,
             0.85,
             _GILTS,
             "S",
             "above",
-            "the bank's bid is firm, unlimited and close to value: the price is its price",
+            "slow capital and funds bring prices back within minutes, bank or not",
         ),
         Published(
             8,
             "part of the rise of its spread that is gone by then",
-            recovered("stress_spread", "late_spread", "calm_spread"),
+            RISE_GONE,
             -inf,
             0.1,
             _GILTS,
             "S",
             "above",
-            "spreads follow beliefs, which settle within minutes here",
+            "the bank's firm bid is a narrow side of the book at once",
         ),
         Published(
             9,

@@ -1,4 +1,4 @@
-"""What is kept of the threshold's full run, and what README and figures say by it.
+"""What is kept of the full runs, at several sizes and at the scenario's own shock, and what is said by it.
 
 ``docs/spirals.json`` holds the worst prices of every run, with the fingerprint of the program that gave them: shares,
 midpoints and the seed that is drawn come from it, here and in ``make demo``. Tests compare README with it.
@@ -17,6 +17,7 @@ from experiments.spiral import cells, figures
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from experiments.spiral.complements import Mapped, draw_map
 from experiments.spiral.measure import threshold_metrics
+from experiments.spiral.one_shock import does_what_is_wanted, in_words
 from experiments.spiral.threshold import (
     FEW,
     MANY,
@@ -46,7 +47,24 @@ _WIDTH = 120
 _BEGIN, _END = "<!-- written by `experiments.information_spiral publish` -->", "<!-- until here -->"
 
 
-def load_record(root: Path = ROOT) -> Spirals:
+class Record(msgspec.Struct, frozen=True):
+    """What is kept.
+
+    Attributes:
+        sizes: The threshold's runs, at several sizes.
+        own: Many seeds at the scenario's own shock; the seed that is drawn is one of them.
+    """
+
+    sizes: Spirals
+    own: Spirals
+
+    @property
+    def is_of_this_program(self) -> bool:
+        """Whether all of it is what the present program gives."""
+        return {self.sizes.program, self.own.program} == {fingerprint(cells.__name__)}
+
+
+def load_record(root: Path = ROOT) -> Record:
     """What is kept.
 
     Raises:
@@ -57,7 +75,7 @@ def load_record(root: Path = ROOT) -> Spirals:
     if not path.is_file():
         raise InputError(f"is not there: {PUBLISH} makes it", str(path))
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Spirals)
+        return msgspec.json.decode(path.read_bytes(), type=Record)
     except msgspec.DecodeError as error:
         raise DataError(f"is not a record of spirals: {error}", str(path)) from None
 
@@ -90,7 +108,7 @@ def draw_median_seed(path: Path, found: Spirals, runs: Mapping[str, Run]) -> Non
 def confirmed(found: Spirals, runs: Mapping[str, Run]) -> Spirals:
     """The record under the present program's name, where that gives the worst prices that are kept, digit for digit.
 
-    The runs asked are those of the picture: what changes a crisis changes them.
+    The runs asked are those of one seed: what changes a crisis changes them.
 
     Args:
         found: What is kept.
@@ -127,8 +145,9 @@ def publish_map(found: Mapped, root: Path = ROOT) -> list[Path]:
 # --- README --------------------------------------------------------------------------------------------------------
 
 
-def readme_block(found: Spirals) -> str:
-    """What README says of the threshold: a table, and what it shows in words."""
+def readme_block(kept: Record) -> str:
+    """What README says of the threshold: a table, and what it shows in words; then of the scenario's own shock."""
+    found = kept.sizes
     n, middles = len(found.calm_rms_pct), midpoints(found)
     low, high = 2 * found.sizes[0] - found.sizes[1], 2 * found.sizes[-1] - found.sizes[-2]
     head = ["on", *(f"{size:g}%" for size in found.sizes), "half of the seeds at"]
@@ -140,7 +159,7 @@ def readme_block(found: Spirals) -> str:
     return (
         f"Share of {n} seeds in which Treasuries, to which nothing happened, trade more than {found.bound_pct:.2f}% "
         f"below value\n({SPIRAL_RMS:g} times their calm error), by the fall of corporate bonds' value:\n\n{table}\n\n"
-        f"{_in_words(found)}\n"
+        f"{_in_words(found)}\n\n{_of_own_shock(kept.own)}\n"
     )
 
 
@@ -180,6 +199,16 @@ def _in_words(found: Spirals) -> str:
     return textwrap.fill(f"{first} {alone} {size}", _WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
+def _of_own_shock(found: Spirals) -> str:
+    verdict = "is so" if does_what_is_wanted(found) else "is not so"
+    told = (
+        f"At the scenario's own shock, {found.at_pct:g}%, in {len(found.calm_rms_pct)} other seeds (a spiral is "
+        f"{found.bound_pct:.2f}% by their calm error): {in_words(found)}. That {MANY:.0%} spiral with both and at most "
+        f"{FEW:.0%} with either alone {verdict} there."
+    )
+    return textwrap.fill(told, _WIDTH, break_on_hyphens=False, break_long_words=False)
+
+
 def _by_other_definitions(found: Spirals) -> str:
     told = [
         f"{told_shift(row)} by {found.bound_pct * errors / SPIRAL_RMS:.1f}%"
@@ -202,25 +231,25 @@ def with_block(text: str, block: str) -> str:
     return f"{before}{begin}\n\n{block}\n{end}{after}"
 
 
-def publish(found: Spirals, root: Path = ROOT, runs: Mapping[str, Run] | None = None) -> list[Path]:
+def publish(kept: Record, root: Path = ROOT, runs: Mapping[str, Run] | None = None) -> list[Path]:
     """Write the record, both figures and README's part; returns what was written.
 
     Args:
-        found: The record.
+        kept: The record.
         root: Folder of the project.
-        runs: From :func:`median_runs`, which are made if not given.
+        runs: From :func:`median_runs` of the scenario's own shock, which are made if not given.
 
     Raises:
         DataError: Prices were not measured, or README has no place for the table.
     """
-    if not math.isfinite(found.bound_pct):
+    if not math.isfinite(kept.sizes.bound_pct + kept.own.bound_pct):
         raise DataError("has no calm error: prices were not measured", RECORD)
     written = [root / RECORD, root / "docs/figures/threshold.png", root / "docs/figures/spiral.png", root / "README.md"]
-    block = readme_block(found)
+    block = readme_block(kept)
     with_block(written[3].read_text(encoding="utf-8"), block)
-    write_file(written[0], msgspec.json.encode(found) + b"\n")
-    draw_curves(written[1], found)
-    draw_median_seed(written[2], found, median_runs(found) if runs is None else runs)
+    write_file(written[0], msgspec.json.encode(kept) + b"\n")
+    draw_curves(written[1], kept.sizes)
+    draw_median_seed(written[2], kept.own, median_runs(kept.own) if runs is None else runs)
     # Drawing takes minutes, in which somebody may have edited what stands around the block.
     write_file(written[3], with_block(written[3].read_text(encoding="utf-8"), block).encode())
     return written

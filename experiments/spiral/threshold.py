@@ -286,7 +286,7 @@ def shifts_by_definition(found: Spirals) -> dict[float, Row]:
 
 
 def threshold_tables(found: Spirals) -> list[ResultTable]:
-    """Midpoints and shares, whether any size does what a default shock should, other definitions, the seed drawn."""
+    """Midpoints and shares, whether any size does what a default shock should, other definitions."""
     shares = {cell: found.started(cell).mean(axis=1) for cell in ORDER}
     lines: list[list[Any]] = [[cell, middle, *shares[cell]] for cell, middle in midpoints(found).items()]
     asked = [
@@ -302,8 +302,6 @@ def threshold_tables(found: Spirals) -> list[ResultTable]:
         )
     ]
     calm = bootstrap(np.array(found.calm_rms_pct))
-    own = found.at_own_size(BOTH)
-    drawn = found.median_seed()
     return [
         ResultTable(
             f"Share of seeds with a spiral ({SPIRAL_RMS:g} calm errors of {calm} %), by fall of value; midpoint (%)",
@@ -322,11 +320,6 @@ def threshold_tables(found: Spirals) -> list[ResultTable]:
                 [f"{errors:g}", found.bound_pct * errors / SPIRAL_RMS, told_shift(row)]
                 for errors, row in shifts_by_definition(found).items()
             ],
-        ),
-        ResultTable(
-            f"The seed that is drawn: the median of everything on, at {found.at_pct:g} %, by its worst price",
-            ["seed", "worst price below value (%)", "share of seeds with a spiral"],
-            [[drawn, float(own[drawn - found.first_seed]), float((own > found.bound_pct).mean())]],
         ),
     ]
 

@@ -52,9 +52,13 @@ def published(**changes: float) -> pd.DataFrame:
         f"{BACKSTOP}: mean_bp.{w}": 60.0,
         f"{BACKSTOP}: mean_bp.{s}": 60.0,
         f"{PURCHASES}: start_bp.{s}": 300.0,
+        f"{CRISIS}: start_bp.{s}": 300.0,
+        f"{CRISIS}: later_bp.{s}": 90.0,
+        f"{CRISIS}: start_spread.{s}": 12.0,
+        f"{CRISIS}: late_spread.{s}": 17.0,
         f"{PURCHASES}: later_bp.{s}": 120.0,
         f"{PURCHASES}: calm_spread.{s}": 2.0,
-        f"{PURCHASES}: stress_spread.{s}": 12.0,
+        f"{PURCHASES}: start_spread.{s}": 12.0,
         f"{PURCHASES}: late_spread.{s}": 11.8,
         f"{NO_REDEMPTIONS}: worst_bp.{w}": 350.0,
         f"{NO_REDEMPTIONS}: worst_bp.{s}": 35.0,
@@ -104,7 +108,7 @@ def test_what_is_as_published_holds_and_all_twelve_are_asked() -> None:
 def test_controls_what_is_not_as_published_fails_and_is_explained(column: str, value: float, number: str) -> None:
     frame = published(**{column: value})
     assert failing(frame) == [number]
-    (table,) = facts.outcome_of(frame, FALL_BP).tables
+    table, _ = facts.outcome_of(frame, FALL_BP).tables
     assert [bool(line[-1]) for line in table.rows] == [line[-2] == "fails" for line in table.rows]
 
 
@@ -129,6 +133,14 @@ def test_nothing_spiralled_means_that_recovery_is_not_told() -> None:
     assert failing(published(**{f"{PURCHASES}: start_bp.treasury": 10.0})) == ["8.", "8."]
 
 
+def test_what_goes_by_itself_is_told_beside_what_goes_with_a_bank() -> None:
+    fall, rise = (line[1].value for line in facts.outcome_of(published(), FALL_BP).tables[1].rows)
+    assert fall == pytest.approx(0.7, abs=0.01)
+    calm = published()[f"{CRISIS}: calm_spread.treasury"].mean()
+    assert rise == pytest.approx(1 - (17.0 - calm) / (12.0 - calm), abs=0.01)
+    assert rise < 0
+
+
 # --- measured --------------------------------------------------------------------------------------------------------
 
 
@@ -141,7 +153,7 @@ def test_what_is_measured_of_a_run_is_what_its_log_says(stressed: Run) -> None:
     times = crisis.times_of(cells.flagship(SHORT))
     found = crisis.fact_metrics(stressed, times)
     assert all(np.isfinite(value) for value in found.values())
-    assert 0 < times.warm < times.shock < times.stress < times.later < times.end
+    assert 0 < times.warm < times.shock < times.bank < times.stress < times.recovered < times.later < times.end
     client = next(a.agent_id for a in stressed.header.agents if a.group == crisis.CLIENTS)
     opened = of(stressed.table("rfq_opened"), 0)
     asked = opened[(opened["agent_id"] == client) & opened["ts_event_ns"].between(times.shock, times.stress - 1)]

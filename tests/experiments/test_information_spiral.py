@@ -14,7 +14,18 @@ import pytest
 from numpy.typing import NDArray
 
 from experiments import history_matching, information_spiral
-from experiments.spiral import attribution, cells, complements, controls, demo, figures, measure, record, thesis
+from experiments.spiral import (
+    attribution,
+    cells,
+    complements,
+    controls,
+    demo,
+    figures,
+    measure,
+    record,
+    thesis,
+    threshold,
+)
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from experiments.spiral.measure import measure_threshold
 from lob_sim.analysis.summary import crisis_metrics
@@ -271,19 +282,26 @@ def test_shapley_values_are_those_of_the_areas(monkeypatch: pytest.MonkeyPatch, 
 
 
 def mapped(interaction: NDArray[np.float64]) -> complements.Mapped:
-    """Sixteen calibrations on a grid of headroom and capital, with an interaction of each that all seeds agree on."""
-    points = [(headroom, capital) for headroom in (0.5, 1.0, 2.0, 3.0) for capital in (0.5, 1.0, 1.5, 2.0)]
+    """Sixteen calibrations on a grid of headroom and capital, and of each an interaction (in halves, at most 1) on
+    which all seeds agree: spirals at one or both sizes in one of the cells with limits, and in none of the other."""
+    points = [(headroom, capital) for headroom in (0.5, 1.0, 2.0, 2.5) for capital in (0.5, 1.0, 1.5, 2.0)]
     found = [
         complements.Calibration(k, {complements.HEADROOM: h, complements.CAPITAL: c}, 0.2 + 0.01 * (k % 3), 0.01)
         for k, (h, c) in enumerate(points)
     ]
-    return complements.Mapped("", [5.0, 6.0], found, np.repeat(interaction[:, None], 3, axis=1).tolist(), [True] * 16)
+    none = [[False] * 3] * 2
+    started = []
+    for value in interaction:
+        some = [[bool(size < 2 * abs(value))] * 3 for size in range(2)]
+        where = BOTH if value > 0 else CONSTRAINTS_ALONE
+        started.append({cell: some if cell == where else none for cell in threshold.ORDER})
+    return complements.Mapped("", [5.0, 6.0], found, started, [3])
 
 
 def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
-    headroom = np.repeat([0.5, 1.0, 2.0, 3.0], 4)
+    headroom = np.repeat([0.5, 1.0, 2.0, 2.5], 4)
     found = mapped(1.5 - headroom)
-    halves, slopes, each = complements.map_tables(found)
+    halves, slopes, each, nearest = complements.map_tables(found)
     shares = {line[0]: line[3] for line in halves.rows}
     assert shares["all"] == 0.5
     assert (shares["dealers: headroom (factor): up to 1.5"], shares["dealers: headroom (factor): above 1.5"]) == (1, 0)
@@ -291,12 +309,16 @@ def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
     assert by_axis[complements.HEADROOM].high < 0
     assert by_axis[complements.CAPITAL].value == pytest.approx(0, abs=1e-9)
     assert len(each.rows) == 16
+    assert [line[0] for line in each.rows if line[-1]] == [3]
+    # Where fear alone makes the difference a shock does what is wanted; where it protects none does.
+    assert [line[-1] for line in nearest.rows] == ["yes"] * 8 + ["no"] * 8
     complements.draw_map(tmp_path / "map.png", found)
     assert (tmp_path / "map.png").stat().st_size > 10_000
     assert [row.holds for row in complements.map_rows(found)] == [True]
     # Control: where fear protects nearly everywhere, the claim fails, and what tells nothing claims nothing.
     assert [row.holds for row in complements.map_rows(mapped(-np.ones(16)))] == [False]
-    silent = msgspec.structs.replace(found, telling=[False] * 16)
+    always = [{cell: [[True] * 3] * 2 for cell in threshold.ORDER}] * 16
+    silent = msgspec.structs.replace(found, started=always)
     assert complements.map_rows(silent) == []
 
 
@@ -306,11 +328,12 @@ def test_the_map_of_what_history_matching_has_kept(tmp_path: Path, capsys: pytes
     design = history_matching.sobol(2)
     matched = history_matching.plan(base, design, [1], 3, "40s")
     with Serial() as executor:
-        run_sweep(matched, folder / history_matching.CLOSER, executor=executor)
+        run_sweep(matched, folder / history_matching.CLOSEST, executor=executor)
     point = design.points()[1]
-    kept = history_matching.Kept({1: point}, 2, [])
+    kept = history_matching.Kept({1: point}, 2, [], [1])
     (folder / "kept.json").write_bytes(msgspec.json.encode(kept))
-    (first,) = complements.kept_calibrations(folder, base, 1)
+    (first,), shown = complements.kept_calibrations(folder, base, 1)
+    assert shown == [1]
     assert (first.number, first.point) == (1, point)
     assert 0 < first.informed < 1
     assert 0 < first.calm_rms_pct < 0.5
@@ -428,7 +451,7 @@ def test_the_demo_leaves_pages_a_figure_a_table_and_logs(tmp_path: Path, monkeyp
     (tmp_path / "demo" / "runs" / "somebody's own").mkdir()
     demo.demo(tmp_path / "demo", workers=1)
     assert (tmp_path / "demo" / "spiral.png").stat().st_size > 10_000
-    found = record.load_record()
+    found = record.load_record().own
     assert f"Seed {found.median_seed()}" in (tmp_path / "demo" / "table.txt").read_text(encoding="utf-8")
     result = json.loads((tmp_path / "demo" / "result.json").read_text(encoding="utf-8"))
     assert set(result["cells"]) == {NEITHER, INFORMATION_ALONE, CONSTRAINTS_ALONE, BOTH}

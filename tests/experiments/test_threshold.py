@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from experiments import information_spiral
-from experiments.spiral import cells, record, threshold
+from experiments.spiral import cells, one_shock, record, threshold
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
 from lob_sim.errors import DataError, InputError
 from lob_sim.experiment import Row
@@ -82,6 +82,18 @@ def spirals(**cells: NDArray[np.bool_]) -> threshold.Spirals:
     return threshold.Spirals("", 5.0, SIZES.tolist(), 101, rms, worst, calm)
 
 
+def at_one_size(**cells: NDArray[np.bool_]) -> threshold.Spirals:
+    """The same at a fall of 5.5 alone."""
+    found = spirals(**cells)
+    worst = {cell: [sizes[2]] for cell, sizes in found.worst_pct.items()}
+    return msgspec.structs.replace(found, at_pct=5.5, sizes=[5.5], worst_pct=worst)
+
+
+def kept(**cells: NDArray[np.bool_]) -> record.Record:
+    """A record of the two."""
+    return record.Record(spirals(**cells), at_one_size(**cells))
+
+
 def failing(found: threshold.Spirals) -> set[str]:
     return {row.claim.partition(":")[0].partition(" (")[0] for row in threshold.threshold_rows(found) if not row.holds}
 
@@ -123,7 +135,8 @@ def test_the_seed_that_is_drawn_is_the_median_of_its_cell() -> None:
     worst = np.array(found.worst_pct[BOTH][1])
     drawn = worst[found.median_seed() - 101]
     assert (worst > drawn).sum() == SEEDS // 2 - 1
-    assert found.median_seed() == threshold.threshold_tables(found)[3].rows[0][0]
+    own = at_one_size()
+    assert own.median_seed() == one_shock.shock_tables(own)[1].rows[0][1]
     # All alike but for their number: of forty the twenty-first.
     assert found.median_seed(NEITHER) == 101 + SEEDS // 2
 
@@ -141,17 +154,21 @@ def test_a_shift_is_told_by_other_definitions_of_a_spiral() -> None:
 
 
 def test_the_record_is_what_readme_says(tmp_path: Path) -> None:
-    found = record.load_record()
+    whole = record.load_record()
+    found = whole.sizes
     readme = (record.ROOT / "README.md").read_text(encoding="utf-8")
-    assert record.with_block(readme, record.readme_block(found)) == readme
+    assert record.with_block(readme, record.readme_block(whole)) == readme
     # What README says above its table in words of its own.
     assert "fear alone makes none" in readme
     assert not found.started(NEITHER).any()
     assert not found.started(INFORMATION_ALONE).any()
     assert found.started(CONSTRAINTS_ALONE).any()
     # Control: another run would say something else.
-    other = msgspec.structs.replace(found, worst_pct=found.worst_pct | {BOTH: found.worst_pct[NEITHER]})
-    assert record.with_block(readme, record.readme_block(other)) != readme
+    for part in ("sizes", "own"):
+        there = getattr(whole, part)
+        changed = msgspec.structs.replace(there, worst_pct=there.worst_pct | {BOTH: there.worst_pct[NEITHER]})
+        other = msgspec.structs.replace(whole, **{part: changed})
+        assert record.with_block(readme, record.readme_block(other)) != readme
     with pytest.raises(DataError, match="no place"):
         record.with_block("no marks", "")
     with pytest.raises(InputError, match="publish"):
@@ -164,10 +181,10 @@ def test_what_is_published_is_the_record_its_figures_and_readmes_part(
     monkeypatch.setattr(record, "draw_median_seed", lambda path, found, runs: path.write_bytes(b"drawn"))
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text(f"before\n{record._BEGIN}\nformer\n{record._END}\nafter\n", encoding="utf-8")
-    found = spirals()
-    written = record.publish(found, tmp_path, {})
+    whole, found = kept(), spirals()
+    written = record.publish(whole, tmp_path, {})
     assert all(path.stat().st_size for path in written)
-    assert record.load_record(tmp_path) == found
+    assert record.load_record(tmp_path) == whole
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")
@@ -175,11 +192,12 @@ def test_what_is_published_is_the_record_its_figures_and_readmes_part(
     assert f"{threshold.midpoints(found)[BOTH].value:.2f}% [" in text
     assert f"{threshold.threshold_rows(found)[0].measured:.2f} points" in text
     assert "none of these sizes" in text
+    assert one_shock.in_words(whole.own) in " ".join(text.split())
 
 
 def test_what_seeds_do_not_tell_is_said() -> None:
     def told(**changed: NDArray[np.bool_]) -> str:
-        return " ".join(record.readme_block(spirals(**changed)).split())
+        return " ".join(record.readme_block(kept(**changed)).split())
 
     assert "do not tell" in told(both=spirals().started(CONSTRAINTS_ALONE))
     assert "do not tell" not in told()
@@ -192,10 +210,9 @@ def test_a_short_run_measures_every_cell_at_every_size() -> None:
     outcome = information_spiral.EXPERIMENT.run(**information_spiral.EXPERIMENT.quick)
     assert len(outcome.rows) == 5
     assert [row.holds for row in outcome.rows[3:]] == [True, True]
-    shares, asked, _, drawn = outcome.tables
+    shares, asked, _ = outcome.tables
     assert [line[0] for line in shares.rows] == list(threshold.ORDER)
     assert len(asked.rows) == 2
-    assert drawn.rows[0][0] in (101, 102)
     # A market whose price follows value is off by some ticks of 0.004 %, not by hundreds.
     assert 0.002 < float(shares.title.split("errors of ")[1].split(" ")[0]) < 0.1
 
@@ -226,8 +243,59 @@ def test_a_record_is_confirmed_by_the_runs_of_its_picture_alone(monkeypatch: pyt
 
 
 def test_readmes_command_is_the_one_that_made_the_record() -> None:
-    found, asked = record.load_record(), inspect.signature(information_spiral._publish).parameters
+    whole, asked = record.load_record(), inspect.signature(information_spiral._publish).parameters
+    found, own = whole.sizes, whole.own
+    assert len(own.calm_rms_pct) == asked["own_seeds"].default == one_shock.SEEDS
+    assert own.sizes == [own.at_pct] == [found.at_pct]
+    assert own.first_seed == one_shock.FIRST_SEED >= found.first_seed + len(found.calm_rms_pct)
     assert found.sizes == threshold.parse_sizes(asked["sizes"].default)
     assert len(found.calm_rms_pct) == asked["seeds"].default
     assert found.at_pct == threshold.own_size_pct(cells.flagship())
     assert found.first_seed == threshold.FIRST_SEED
+
+
+# --- at one shock --------------------------------------------------------------------------------------------------
+
+
+def test_shares_at_the_own_shock_are_told_with_what_fear_adds() -> None:
+    found = at_one_size()
+    there = one_shock.started(found)
+    adds = one_shock.fear_adds(found)
+    assert adds.mean() == there[BOTH].mean() - there[CONSTRAINTS_ALONE].mean() > 0
+    assert all(row.holds for row in one_shock.shock_rows(found))
+    told = one_shock.in_words(found)
+    assert f"{there[BOTH].mean():.0%} [" in told
+    assert "none in calm" in told
+    some = np.arange(SEEDS) == 0
+    assert f"{1 / SEEDS:.1%} in calm" in one_shock.in_words(at_one_size(calm=some))
+
+
+def test_controls_of_the_own_shock() -> None:
+    def fails(**changed: NDArray[np.bool_]) -> list[str]:
+        return [row.claim.partition(" (")[0] for row in one_shock.shock_rows(at_one_size(**changed)) if not row.holds]
+
+    as_much = spirals().started(CONSTRAINTS_ALONE)
+    some = np.tile(np.arange(SEEDS) % 5 == 0, (5, 1))
+    assert fails(both=as_much) == ["fear adds spirals where limits are on"]
+    assert fails(information_alone=some) == ["no spiral with fear alone"]
+    assert fails(neither=some) == ["no spiral with neither"]
+    assert fails(calm=some[0]) == ["no spiral in calm, everything on"]
+
+
+def test_one_shock_does_what_is_wanted_only_if_all_of_it_is_so() -> None:
+    always, never = np.ones((5, SEEDS), dtype=bool), np.zeros((5, SEEDS), dtype=bool)
+    some = np.tile(np.arange(SEEDS) % 5 == 0, (5, 1))
+    assert one_shock.does_what_is_wanted(at_one_size(both=always, constraints_alone=never))
+    assert not one_shock.does_what_is_wanted(at_one_size())
+    assert not one_shock.does_what_is_wanted(at_one_size(both=some, constraints_alone=never))
+    assert not one_shock.does_what_is_wanted(at_one_size(both=always, constraints_alone=some))
+    assert not one_shock.does_what_is_wanted(at_one_size(both=always, constraints_alone=never, information_alone=some))
+    assert not one_shock.does_what_is_wanted(at_one_size(both=always, constraints_alone=never, calm=some[0]))
+
+
+def test_the_own_shock_is_run_in_all_cells_and_in_calm() -> None:
+    outcome = information_spiral.run(part=information_spiral.Part.own, seeds=2, at="30s", horizon="80s")
+    assert len(outcome.rows) == 4
+    shares, drawn = outcome.tables
+    assert len(shares.rows) == len(threshold.ORDER) + 1
+    assert drawn.rows[0][1] in (one_shock.FIRST_SEED, one_shock.FIRST_SEED + 1)
