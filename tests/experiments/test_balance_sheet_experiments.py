@@ -21,12 +21,14 @@ from experiments import (
     var_procyclicality,
 )
 from lob_sim.experiment import Experiment, Outcome
+from lob_sim.scenario import load_scenario
 
 EXPERIMENTS: list[Experiment] = [
     module.EXPERIMENT
     for module in (dealer_prime, fire_sale_cascade, funding_run, haircut_shock, redemptions, var_procyclicality)
 ]
 ORDERS = list(dealer_prime.Order)
+SELDOM = "agents.maker.params.requote_interval=500ms"
 
 
 def failed(outcome: Outcome) -> list[str]:
@@ -168,6 +170,17 @@ def test_a_wrong_closed_form_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 # --- the others ---------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makers who look at the market twice a second: their wakes, at ten, are nine tenths of a run's time.
+
+    At ten they are above, where every experiment is run as it is shipped.
+    """
+    for module in (haircut_shock, redemptions, var_procyclicality):
+        monkeypatch.setattr(module, "load_scenario", lambda path: load_scenario(path, [SELDOM]))
+
+
+@pytest.mark.usefixtures("seldom")
 @pytest.mark.parametrize(
     "case",
     [
@@ -183,11 +196,13 @@ def test_value_at_risk_at_other_numbers(case: dict[str, float]) -> None:
     assert failed(var_procyclicality.run(**case)) == []
 
 
+@pytest.mark.usefixtures("seldom")
 def test_a_dealer_that_forgets_its_volatility_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(var_procyclicality, "_DECAY", 0.9)
     assert "market: largest distance from the formula's path (lots)" in failed(var_procyclicality.run())
 
 
+@pytest.mark.usefixtures("seldom")
 @pytest.mark.parametrize(
     "case",
     [
@@ -201,6 +216,7 @@ def test_haircuts_at_other_numbers(case: dict[str, float]) -> None:
     assert failed(haircut_shock.run(**case)) == []
 
 
+@pytest.mark.usefixtures("seldom")
 @pytest.mark.parametrize(
     "case",
     [

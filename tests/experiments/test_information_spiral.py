@@ -380,9 +380,13 @@ def test_the_log_depends_on_the_seed_and_on_no_order() -> None:
     assert all(row.holds for row in controls.determinism_rows(cells.flagship(CALM)))
 
 
-def test_both_together_are_worse_than_neither() -> None:
+def test_both_together_are_worse_than_neither(crisis: Run) -> None:
     four = cells.factorial(cells.flagship(SHORT))
-    frames = {cell: measure.measure_spiral(four[cell], 1, None).metrics for cell in (NEITHER, BOTH)}
+    assert four[BOTH] == cells.flagship(SHORT)  # which is the crisis
+    frames = {
+        NEITHER: measure.measure_spiral(four[NEITHER], 1, None).metrics,
+        BOTH: measure.spiral_metrics(crisis),
+    }
     for metric in ("overshoot_pct", "spread_pct", "quote_absence", "forced_lots"):
         assert frames[BOTH][metric] > frames[NEITHER][metric], metric
     # The negative control: without limits no dealer is forced to sell, and funds only for what investors redeem.
@@ -391,16 +395,14 @@ def test_both_together_are_worse_than_neither() -> None:
     assert frames[NEITHER]["forced_lots"] < frames[BOTH]["forced_lots"] / 10
 
 
-def test_nothing_in_common_starts_nothing_and_neither_does_infinite_depth() -> None:
-    crisis = cells.flagship(SHORT)
-    worst = {
-        name: measure_threshold(scenario, 1, None).metrics["worst_pct.treasury"]
-        for name, scenario in {
-            "as it is": crisis,
-            "apart": controls.nothing_in_common(crisis),
-            "deep": controls.infinitely_deep(crisis),
-        }.items()
+def test_nothing_in_common_starts_nothing_and_neither_does_infinite_depth(crisis: Run) -> None:
+    short = cells.flagship(SHORT)
+    found = {
+        "as it is": measure.threshold_metrics(crisis),
+        "apart": measure_threshold(controls.nothing_in_common(short), 1, None).metrics,
+        "deep": measure_threshold(controls.infinitely_deep(short), 1, None).metrics,
     }
+    worst = {name: metrics["worst_pct.treasury"] for name, metrics in found.items()}
     assert worst["apart"] < worst["as it is"]
     assert worst["deep"] < worst["as it is"] / 4
 

@@ -82,7 +82,7 @@ def test_a_facility_opens_at_the_moment(plan: Plan) -> None:
 
 def test_without_treasuries_in_the_exposure_less_is_sold_by_force() -> None:
     sold = [
-        crisis_metrics(run_once(load_scenario(MARKET, overlays=overlays), 2))["forced_lots"]
+        crisis_metrics(run_once(load_scenario(MARKET, ["horizon=15min"], overlays=overlays), 2))["forced_lots"]
         for overlays in ((), ("slr_exemption",))
     ]
     assert 0 <= sold[1] < sold[0]
