@@ -43,7 +43,7 @@ test: lint browser
 	$(BIN)/pytest -n 2 --dist worksteal -m "not validate"
 
 # Everything that takes long: the long tests, among them the faults of the engine that the tests must catch, then every
-# experiment in full, once, whose verdicts docs/validation.md keeps.
+# experiment once, the dearest with fewer seeds than their own pages have; docs/validation.md keeps the verdicts.
 validate: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal -m validate
 	$(BIN)/python -m experiments.validation.report
