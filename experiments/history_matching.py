@@ -285,13 +285,15 @@ def history_matching(
 
     yardstick = swept("yardstick", [_ITSELF], _YARDSTICK, first_horizon)
     first = first_look(swept("wave1", range(points), 1, first_horizon), yardstick, base.instruments)
-    waves, left, shown = [wave(first)], _not_ruled_out(first), list[int]()
+    waves, left = [wave(first)], _not_ruled_out(first)
+    runs: pd.DataFrame | None = None
     for name, many, long in (("wave2", seeds, horizon), (CLOSEST, last_seeds, last_horizon)):
         if left:
             runs = swept(name, left, many, long)
             found = closer_look(runs, base.instruments)
             waves.append(wave(found))
-            left, shown = _not_ruled_out(found), _not_ruled_out(not_shown(runs, base.instruments))
+            left = _not_ruled_out(found)
+    shown = [] if runs is None else _not_ruled_out(not_shown(runs, base.instruments))
     kept = {number: made[number] for number in left}
     result = Kept(kept, points, waves, shown)
     write_file(out / "kept.json", msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")

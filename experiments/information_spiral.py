@@ -128,8 +128,8 @@ def run(
         there = one_shock.run_own(scenario, msgspec.structs.replace(runs, first=one_shock.FIRST_SEED))
         return Outcome(one_shock.shock_rows(there), tables=one_shock.shock_tables(there))
     if part is Part.map:
-        kept, shown = complements.kept_calibrations(Path(history), scenario, calibrations)
-        mapped = complements.run_map(scenario, kept, shown, asked, runs)
+        kept = complements.kept_calibrations(Path(history), scenario, calibrations)
+        mapped = complements.run_map(scenario, kept, asked, runs)
         rows, tables = complements.map_rows(mapped), complements.map_tables(mapped)
         return Outcome(rows, lambda path: complements.draw_map(path, mapped), tables)
     found = threshold.run_sizes(scenario, asked, runs)
@@ -205,9 +205,9 @@ def _publish_map(
 ) -> None:
     """Run the map over all kept calibrations and write docs/map.json and its figure."""
     asked, scenario = parse_sizes(sizes), cells.flagship()
-    kept, shown = complements.kept_calibrations(history, scenario, calibrations)
+    kept = complements.kept_calibrations(history, scenario, calibrations)
     with in_processes(workers or available_cores()):
-        mapped = complements.run_map(scenario, kept, shown, asked, Runs(seeds, FIRST_SEED, out))
+        mapped = complements.run_map(scenario, kept, asked, Runs(seeds, FIRST_SEED, out))
     show(
         "Where fear and limits feed each other",
         Outcome(complements.map_rows(mapped), None, complements.map_tables(mapped)),

@@ -38,7 +38,15 @@ from experiments.drawing import new_figure, save
 from experiments.spiral import cells
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, Runs
 from experiments.spiral.measure import measure_threshold
-from experiments.spiral.threshold import FEW, MANY, ORDER, SPIRAL_RMS, interaction_area, spared_instrument
+from experiments.spiral.threshold import (
+    FEW,
+    MANY,
+    ORDER,
+    SPIRAL_RMS,
+    interaction_area,
+    missing_of_rule,
+    spared_instrument,
+)
 from experiments.validation.fingerprint import fingerprint
 from lob_sim.analysis.tables import Bools, Floats
 from lob_sim.errors import DataError, InputError
@@ -66,12 +74,14 @@ class Calibration(msgspec.Struct, frozen=True):
         point: Its free parameters.
         informed: Informed share in calm, mean over instruments and seeds.
         calm_rms_pct: Calm error of the instrument that no shock hits, mean over seeds.
+        is_shown: Whether every calm fact is shown to hold; of the others none is shown to be broken.
     """
 
     number: int
     point: Point
     informed: float
     calm_rms_pct: float
+    is_shown: bool
 
 
 class MapTask(msgspec.Struct, frozen=True):
@@ -97,14 +107,12 @@ class Mapped(msgspec.Struct, frozen=True):
         sizes: Falls of value in per cent.
         calibrations: In order.
         started: For each of them and each cell, in which runs a spiral started: size by size, by seed.
-        shown: Numbers of those of which every calm fact is shown to hold; of the others none is shown to be broken.
     """
 
     program: str
     sizes: list[float]
     calibrations: list[Calibration]
     started: list[dict[str, list[list[bool]]]]
-    shown: list[int]
 
     def shares(self, k: int) -> dict[str, Floats]:
         """Share of seeds in which a spiral starts in a calibration, cell by cell, by size."""
@@ -124,8 +132,8 @@ class Mapped(msgspec.Struct, frozen=True):
         return np.array([0 < np.array(runs).mean() < 1 for runs in limited], dtype=bool)
 
 
-def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> tuple[list[Calibration], list[int]]:
-    """What a history matching has kept, with what its calm runs measured; and of which every fact is shown to hold.
+def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> list[Calibration]:
+    """What a history matching has kept, with what its calm runs measured.
 
     Args:
         folder: Of ``experiments.history_matching``.
@@ -155,14 +163,13 @@ def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> tuple[l
     for number, point in list(kept.points.items())[:at_most]:
         rows = calm[calm[history_matching.CALIBRATION] == number]
         who = float(np.mean([rows[a].sum() / rows[b].sum() for a, b in zip(informed, taken, strict=True)]))
-        found.append(Calibration(number, point, who, in_pct * float(rows[f"rms_ticks.{spared.name}"].mean())))
-    return found, kept.shown
+        rms_pct = in_pct * float(rows[f"rms_ticks.{spared.name}"].mean())
+        found.append(Calibration(number, point, who, rms_pct, number in kept.shown))
+    return found
 
 
-def run_map(
-    scenario: Scenario, calibrations: Sequence[Calibration], shown: Sequence[int], sizes: Sequence[float], runs: Runs
-) -> Mapped:
-    """Run the factorial on every calibration at every size; ``shown`` is :attr:`Mapped.shown`."""
+def run_map(scenario: Scenario, calibrations: Sequence[Calibration], sizes: Sequence[float], runs: Runs) -> Mapped:
+    """Run the factorial on every calibration at every size."""
     task = MapTask(scenario_to_dict(scenario), {str(c.number): c.point for c in calibrations})
     axes = [
         Axis("calibration", tuple(c.number for c in calibrations)),
@@ -175,7 +182,7 @@ def run_map(
         own = frame[frame["calibration"] == c.number]
         by_cell = {cell: _by_size(own[own["cell"] == cell], spared, sizes, c.calm_rms_pct) for cell in ORDER}
         started.append({cell: found.tolist() for cell, found in by_cell.items()})
-    return Mapped(_program(), list(sizes), list(calibrations), started, list(shown))
+    return Mapped(_program(), list(sizes), list(calibrations), started)
 
 
 def _program() -> str:
@@ -226,7 +233,7 @@ def map_tables(found: Mapped) -> list[ResultTable]:
             *(float(values[k]) for values in at.values()),
             bootstrap(found.interaction[k]),
             bool(found.tells[k]),
-            c.number in found.shown,
+            c.is_shown,
         ]
         for k, c in enumerate(found.calibrations)
     ]
@@ -237,14 +244,12 @@ def map_tables(found: Mapped) -> list[ResultTable]:
 def nearest_sizes(found: Mapped) -> ResultTable:
     """For each calibration the size at which a shock comes nearest to telling the thesis by itself.
 
-    Wanted is that ``MANY`` of the seeds spiral with everything on, and at most ``FEW`` with either kind alone. Nearest
-    is where the larger of what is missing of the one and what is too much of the other is least.
+    Nearest is where :func:`.threshold.missing_of_rule` is least.
     """
     lines = []
     for k, c in enumerate(found.calibrations):
         shares = found.shares(k)
-        alone = np.maximum(shares[CONSTRAINTS_ALONE], shares[INFORMATION_ALONE])
-        missing = np.maximum(MANY - shares[BOTH], alone - FEW)
+        missing = missing_of_rule(shares)
         best = int(missing.argmin())
         at_best = [float(shares[cell][best]) for cell in (BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE)]
         lines.append([c.number, f"{found.sizes[best]:g} %", *at_best, "yes" if missing[best] <= 0 else "no"])

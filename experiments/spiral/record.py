@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from experiments.spiral import cells, figures
-from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, NEITHER
 from experiments.spiral.complements import Mapped, draw_map
 from experiments.spiral.measure import threshold_metrics
 from experiments.spiral.one_shock import does_what_is_wanted, in_words
@@ -27,6 +27,7 @@ from experiments.spiral.threshold import (
     Spirals,
     draw_curves,
     midpoints,
+    missing_of_rule,
     shifts_by_definition,
     spared_instrument,
     threshold_rows,
@@ -186,11 +187,7 @@ def _in_words(found: Spirals) -> str:
         else f"Without limits {1 - unlimited.measured:.0%} of the seeds spiral at one of these sizes."
     )
     shares = {cell: found.started(cell).mean(axis=1) for cell in ORDER}
-    does = [
-        f"{size:g}%"
-        for k, size in enumerate(found.sizes)
-        if shares[BOTH][k] >= MANY and max(shares[CONSTRAINTS_ALONE][k], shares[INFORMATION_ALONE][k]) <= FEW
-    ]
+    does = [f"{size:g}%" for size, missing in zip(found.sizes, missing_of_rule(shares), strict=True) if missing <= 0]
     size = (
         f"At {', '.join(does)} at least {MANY:.0%} spiral with both and at most {FEW:.0%} with either alone."
         if does

@@ -215,6 +215,22 @@ def _plain(column: Any) -> list[float]:
     return [round(float(value), 6) for value in column]
 
 
+def missing_of_rule(shares: Mapping[str, Floats]) -> Floats:
+    """How far shocks are from what a default shock should do: :data:`MANY` of the seeds spiral with everything on, and
+    at most :data:`FEW` with either kind alone.
+
+    Args:
+        shares: Share of the seeds with a spiral, cell by cell, at each size.
+
+    Returns:
+        At each size the larger of what is missing of the one and what is too much of the other; 0 or less where a shock
+        does it.
+    """
+    alone = np.maximum(shares[CONSTRAINTS_ALONE], shares[INFORMATION_ALONE])
+    found: Floats = np.maximum(MANY - shares[BOTH], alone - FEW)
+    return found
+
+
 # --- what is claimed -----------------------------------------------------------------------------------------------
 
 
@@ -289,17 +305,10 @@ def threshold_tables(found: Spirals) -> list[ResultTable]:
     """Midpoints and shares, whether any size does what a default shock should, other definitions."""
     shares = {cell: found.started(cell).mean(axis=1) for cell in ORDER}
     lines: list[list[Any]] = [[cell, middle, *shares[cell]] for cell, middle in midpoints(found).items()]
+    three = (BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE)
     asked = [
-        [
-            f"{size:g} %",
-            both,
-            limits,
-            fear,
-            "yes" if both >= MANY and max(limits, fear) <= FEW else "no",
-        ]
-        for size, both, limits, fear in zip(
-            found.x, shares[BOTH], shares[CONSTRAINTS_ALONE], shares[INFORMATION_ALONE], strict=True
-        )
+        [f"{size:g} %", *(shares[cell][k] for cell in three), "yes" if missing <= 0 else "no"]
+        for k, (size, missing) in enumerate(zip(found.x, missing_of_rule(shares), strict=True))
     ]
     calm = bootstrap(np.array(found.calm_rms_pct))
     return [
@@ -310,7 +319,7 @@ def threshold_tables(found: Spirals) -> list[ResultTable]:
         ),
         ResultTable(
             f"Does a shock spiral in {MANY:.0%} with everything on and in {FEW:.0%} with either kind alone?",
-            ["fall of value", BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, "does it"],
+            ["fall of value", *three, "does it"],
             asked,
         ),
         ResultTable(

@@ -286,7 +286,9 @@ def mapped(interaction: NDArray[np.float64]) -> complements.Mapped:
     which all seeds agree: spirals at one or both sizes in one of the cells with limits, and in none of the other."""
     points = [(headroom, capital) for headroom in (0.5, 1.0, 2.0, 2.5) for capital in (0.5, 1.0, 1.5, 2.0)]
     found = [
-        complements.Calibration(k, {complements.HEADROOM: h, complements.CAPITAL: c}, 0.2 + 0.01 * (k % 3), 0.01)
+        complements.Calibration(
+            k, {complements.HEADROOM: h, complements.CAPITAL: c}, 0.2 + 0.01 * (k % 3), 0.01, k == 3
+        )
         for k, (h, c) in enumerate(points)
     ]
     none = [[False] * 3] * 2
@@ -295,7 +297,7 @@ def mapped(interaction: NDArray[np.float64]) -> complements.Mapped:
         some = [[bool(size < 2 * abs(value))] * 3 for size in range(2)]
         where = BOTH if value > 0 else CONSTRAINTS_ALONE
         started.append({cell: some if cell == where else none for cell in threshold.ORDER})
-    return complements.Mapped("", [5.0, 6.0], found, started, [3])
+    return complements.Mapped("", [5.0, 6.0], found, started)
 
 
 def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
@@ -332,8 +334,8 @@ def test_the_map_of_what_history_matching_has_kept(tmp_path: Path, capsys: pytes
     point = design.points()[1]
     kept = history_matching.Kept({1: point}, 2, [], [1])
     (folder / "kept.json").write_bytes(msgspec.json.encode(kept))
-    (first,), shown = complements.kept_calibrations(folder, base, 1)
-    assert shown == [1]
+    (first,) = complements.kept_calibrations(folder, base, 1)
+    assert first.is_shown
     assert (first.number, first.point) == (1, point)
     assert 0 < first.informed < 1
     assert 0 < first.calm_rms_pct < 0.5
