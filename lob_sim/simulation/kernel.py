@@ -31,33 +31,40 @@ class ScheduledCall(msgspec.Struct, gc=False):
     payload: Any
 
 
-class Kernel(simpy.Environment):
-    """Simulated time and what is due when."""
+def _set_now(kernel: Kernel, now_ns: Ns) -> None:
+    kernel.now_ns = now_ns
 
-    _now: Ns
+
+class Kernel(simpy.Environment):
+    """Simulated time and what is due when.
+
+    Attributes:
+        now_ns: Simulated time.
+    """
+
+    now_ns: Ns
+    # SimPy reads and writes the clock by this name. It is read a dozen times per order by the other one, which
+    # therefore is the plain attribute: a property costs several times as much.
+    _now = cast(Ns, property(attrgetter("now_ns"), _set_now))
 
     def __init__(self) -> None:
         super().__init__(initial_time=0)
-
-    now_ns = cast(Ns, property(attrgetter("_now")))
-    """Simulated time. The rest of the simulation layer reads ``_now``, several times per order: a property costs
-    several times as much."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # SimPy's environment holds a counter and bound classes, which no file can.
         number = next(self._eid)
         self._eid = count(number)
-        return Kernel, (), (self._now, self._queue, number)
+        return Kernel, (), (self.now_ns, self._queue, number)
 
     def __setstate__(self, state: tuple[Ns, list[tuple[Any, EventPriority, int, Event]], int]) -> None:
-        self._now, self._queue, number = state
+        self.now_ns, self._queue, number = state
         self._eid = count(number)
 
     def call_in(self, delay_ns: Ns, action: Callable[[ScheduledCall], None], payload: Any = None) -> None:
         """Call ``action(call)`` after ``delay_ns``; calls due at one time run in the order asked for."""
         # What Environment.schedule does, without a call of its own and for something that is not an Event.
         call: Any = ScheduledCall((action,), payload)
-        heappush(self._queue, (self._now + delay_ns, NORMAL, next(self._eid), call))
+        heappush(self._queue, (self.now_ns + delay_ns, NORMAL, next(self._eid), call))
 
     def call_first_in(self, delay_ns: Ns, action: Callable[[ScheduledCall], None], payload: Any = None) -> None:
         """Like :meth:`call_in`, ahead of all else due at that time: the exogenous world moves first."""
@@ -65,16 +72,16 @@ class Kernel(simpy.Environment):
 
     def run_until(self, ts_ns: Ns) -> None:
         """Process everything due before ``ts_ns``, nothing due at it, and set the clock to it."""
-        if ts_ns <= self._now:
+        if ts_ns <= self.now_ns:
             return
         # Environment.run and its step, for calls, which never fail, and without a stop on the heap: SimPy's ranks with
         # urgent events, and what else is urgent at that time would come before or after it, by when each was scheduled.
         queue: Any = self._queue
         while queue and queue[0][0] < ts_ns:
-            self._now, _, _, call = heappop(queue)
+            self.now_ns, _, _, call = heappop(queue)
             for action in call.callbacks:
                 action(call)
-        self._now = ts_ns
+        self.now_ns = ts_ns
 
     @property
     def next_ns(self) -> Ns | None:

@@ -170,7 +170,7 @@ class AgentView:
 
     def as_of_ns(self) -> Ns:
         """The time as of which the agent sees the market now."""
-        seen_ns = self._kernel._now - self._draw_latency()
+        seen_ns = self._kernel.now_ns - self._draw_latency()
         if seen_ns > self._as_of_ns:
             self._as_of_ns = seen_ns
         return self._as_of_ns
@@ -191,7 +191,7 @@ class AgentView:
     def top(self, instrument_id: int) -> TopOfBook:
         """Best displayed prices of the lit book."""
         # As as_of_ns() and History.at() have it, without their calls: nothing is asked for more often.
-        seen_ns = self._kernel._now - self._draw_latency()
+        seen_ns = self._kernel.now_ns - self._draw_latency()
         if seen_ns > self._as_of_ns:
             self._as_of_ns = seen_ns
         else:
@@ -206,7 +206,7 @@ class AgentView:
     def phase(self, instrument_id: int) -> Phase:
         """Trading phase of the lit book."""
         # As top() has it: whoever moves a quote asks.
-        seen_ns = self._kernel._now - self._draw_latency()
+        seen_ns = self._kernel.now_ns - self._draw_latency()
         if seen_ns > self._as_of_ns:
             self._as_of_ns = seen_ns
         else:
