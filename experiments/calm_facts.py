@@ -19,8 +19,10 @@ purpose.
 - Signs of aggressive orders are positively autocorrelated (Lillo and Farmer 2004).
 - In 95 % of seeds nobody sells under a constraint, and both sides of the lit book are quoted 99 % of the time.
 
-Learnt, with 48 seeds of 40 minutes: all 27 facts of ``whole_system`` hold. The variance ratio is the last to be told: a
-seed has seven independent changes over 300 s, and 24 seeds leave the Treasury's at 1.34 [1.15, 1.52], just not told.
+The verdict is by 80 seeds that nothing else has used: 73 in which nobody is forced show that 95 % are such. A fact that
+is not known of some seed is not known.
+
+LEARNT
 
 ``python -m experiments.calm_facts my.toml --seeds 8`` asks it of any scenario, whose instruments without a stated
 interval for the spread are asked everything else. ``--switch-off toxicity,retreat`` asks it of a counterfactual: a cell
@@ -45,11 +47,11 @@ from scipy.stats import t as student_t
 
 from experiments.spiral import cells
 from lob_sim.analysis.calm import calm_metrics, warm_up
-from lob_sim.analysis.calm_verdict import CalmVerdict, FailedFact, market_fingerprint, save_verdict, sources
+from lob_sim.analysis.calm_verdict import CalmVerdict, MeasuredFact, market_fingerprint, save_verdict, sources
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.experiment import Experiment, Outcome, ResultTable, Row, identical, run_cells
-from lob_sim.experiment.over_seeds import share
+from lob_sim.experiment.over_seeds import shown_share
 from lob_sim.running import run as run_once
 from lob_sim.scenario import InstrumentSpec, Scenario, errors_name, load_scenario, scenario_to_dict
 from lob_sim.sweep import Estimate
@@ -62,6 +64,8 @@ SPREADS = "treasury=0.5:3,corporate=3:40"
 """Intervals of the quoted spread in basis points of the price, by instrument."""
 Statistic: TypeAlias = Callable[[pd.DataFrame], float]
 _QUIET_SEEDS = 0.95
+SEEDS, FIRST_SEED = 80, 501
+"""What a market is judged by. Calibration and experiments used seeds below 501; 73 quiet ones show 95 %."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -86,13 +90,13 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def mean(column: str) -> Statistic:
-    """Mean of a column."""
-    return lambda frame: float(frame[column].mean())
+    """Mean of a column; unknown where it is not known of a run."""
+    return lambda frame: float(frame[column].mean(skipna=False))
 
 
 def pooled(above: str, below: str) -> Statistic:
-    """Ratio of the sums of two columns."""
-    return lambda frame: _ratio(frame[above].sum(), frame[below].sum())
+    """Ratio of the sums of two columns; unknown where one is not known of a run."""
+    return lambda frame: _ratio(frame[above].sum(skipna=False), frame[below].sum(skipna=False))
 
 
 def jackknife(frame: pd.DataFrame, statistic: Statistic, level: float = 0.95) -> Estimate:
@@ -126,7 +130,7 @@ def instrument_facts(name: str, spread_bp: tuple[float, float] | None) -> list[F
     """The facts of one instrument; without bounds for its spread that is not asked."""
 
     def half_spreads(frame: pd.DataFrame) -> float:
-        return float((2 * frame[f"rms_ticks.{name}"] / frame[f"spread_ticks.{name}"]).mean())
+        return float((2 * frame[f"rms_ticks.{name}"] / frame[f"spread_ticks.{name}"]).mean(skipna=False))
 
     informed = pooled(f"informed_lots.{name}", f"taken_lots.{name}")
     facts = [
@@ -217,8 +221,9 @@ def broken(
     """The facts that calm runs (a row a seed) are shown to break: the whole interval is out of bounds."""
     facts = [fact for spec in instruments for fact in instrument_facts(spec.name, spreads.get(spec.name))]
     found = [fact.text for fact in [*facts, *market_facts(frame, instruments)] if _is_broken(frame, fact)]
-    # With 95 % of seeds free of forced sales, more than one seed in three with one is a chance of some per mille.
-    return [*found, "forced sales"] if (frame["forced_orders"] > 0).mean() > 1 / 3 else found
+    quiet = shown_share("", frame["forced_orders"] == 0, _QUIET_SEEDS, "")
+    assert quiet.high is not None
+    return [*found, "forced sales"] if quiet.high < _QUIET_SEEDS else found
 
 
 def _is_broken(frame: pd.DataFrame, fact: Fact) -> bool:
@@ -234,7 +239,7 @@ def calm_rows(
     facts = [fact for spec in instruments for fact in instrument_facts(spec.name, spreads.get(spec.name))]
     rows = [judged(frame, fact) for fact in [*facts, *market_facts(frame, instruments)]]
     quiet = frame["forced_orders"] == 0
-    return [*rows, share("nobody sells under a constraint (share of seeds)", quiet, _QUIET_SEEDS, "calm is calm")]
+    return [*rows, shown_share("nobody sells under a constraint (share of seeds)", quiet, _QUIET_SEEDS, "calm is calm")]
 
 
 # --- the cells of a factorial experiment ---------------------------------------------------------------------------
@@ -308,10 +313,10 @@ def measure_calm(scenario: Scenario, seed: int, out: str | None) -> TaskResult:
     return TaskResult(calm_metrics(finished, warm_up(scenario.horizon)), finished.digest)
 
 
-def calm_runs(scenario: Scenario, seeds: int, title: str | None = "calm") -> pd.DataFrame:
+def calm_runs(scenario: Scenario, seeds: int, title: str | None = "calm", first_seed: int = 1) -> pd.DataFrame:
     """The calm of a scenario, a row a seed; its shocks are left out."""
     task = ScenarioTask(scenario_to_dict(cells.calm(scenario)), measure_calm)
-    return run_cells(task, [{}], seeds, title).set_index("seed")
+    return run_cells(task, [{}], seeds, title, first_seed).set_index("seed")
 
 
 def parse_spreads(text: str, names: list[str]) -> dict[str, tuple[float, float]]:
@@ -335,7 +340,8 @@ def parse_spreads(text: str, names: list[str]) -> dict[str, tuple[float, float]]
 
 def run(
     scenario: Annotated[Path, typer.Argument(help="Scenario file.")] = SCENARIO,
-    seeds: Annotated[int, typer.Option(min=3, help="Seeds.")] = 24,
+    seeds: Annotated[int, typer.Option(min=3, help="Seeds.")] = SEEDS,
+    first_seed: Annotated[int, typer.Option(min=1, help="The first of them.")] = FIRST_SEED,
     horizon: Annotated[str, typer.Option(help="Simulated time; by default the scenario's.")] = "",
     spreads: Annotated[str, typer.Option(help="Quoted spreads, basis points: name=low:high, with commas.")] = SPREADS,
     switch_off: Annotated[str, typer.Option(help="Switches to turn off, with commas.")] = "",
@@ -355,7 +361,7 @@ def run(
     with errors_name(scenario):
         if cells:
             return cells_outcome(loaded, seeds, bounds)
-        frame = calm_runs(loaded, seeds)
+        frame = calm_runs(loaded, seeds, first_seed=first_seed)
     if save is not None:
         save_verdict(save, loaded.name, verdict_on(loaded, frame, calm_rows(frame, loaded.instruments, bounds)))
     return Outcome(calm_rows(frame, loaded.instruments, bounds), tables=[calm_table(frame, loaded.instruments)])
@@ -367,8 +373,12 @@ def verdict_on(scenario: Scenario, frame: pd.DataFrame, rows: list[Row]) -> Calm
     def finite(number: float | None) -> float | None:
         return number if number is not None and isfinite(number) else None
 
-    failed = [FailedFact(r.claim, finite(r.measured), finite(r.low), finite(r.high)) for r in rows if not r.holds]
-    return CalmVerdict(market_fingerprint(scenario_to_dict(scenario)), len(frame), len(rows), failed, sources())
+    def told(holds: bool) -> list[MeasuredFact]:
+        chosen = [row for row in rows if row.holds is holds]
+        return [MeasuredFact(r.claim, finite(r.measured), finite(r.low), finite(r.high)) for r in chosen]
+
+    market, first_seed = market_fingerprint(scenario_to_dict(scenario)), int(str(frame.index.min()))
+    return CalmVerdict(market, len(frame), len(rows), told(False), sources(), told(True), first_seed)
 
 
 def calm_table(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> ResultTable:

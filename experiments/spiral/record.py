@@ -1,7 +1,8 @@
 """What is kept of the full runs, at several sizes and at the scenario's own shock, and what is said by it.
 
-``docs/spirals.json`` holds the worst prices of every run, with the fingerprint of the program that gave them: shares,
-midpoints and the seed that is drawn come from it, here and in ``make demo``. Tests compare README with it.
+``docs/spirals.json`` holds the worst prices of every run, with the fingerprint of the program that gave them, and that
+of the one that last confirmed them: shares, midpoints and the seed that is drawn come from it, here and in ``make
+demo``. Tests compare README with it.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def is_of_this_program(self) -> bool:
-        """Whether all of it is what the present program gives."""
-        return {self.sizes.program, self.own.program} == {fingerprint(cells.__name__)}
+        """Whether all of it is what the present program gives, as far as has been asked of it."""
+        return {part.confirmed_by or part.program for part in (self.sizes, self.own)} == {fingerprint(cells.__name__)}
 
 
 def load_record(root: Path = ROOT) -> Record:
@@ -107,9 +108,10 @@ def draw_median_seed(path: Path, found: Spirals, runs: Mapping[str, Run]) -> Non
 
 
 def confirmed(found: Spirals, runs: Mapping[str, Run]) -> Spirals:
-    """The record under the present program's name, where that gives the worst prices that are kept, digit for digit.
+    """The record as the present program confirms it: where that gives the worst prices that are kept, digit for digit.
 
-    The runs asked are those of one seed: what changes a crisis changes them.
+    The runs asked are those of one seed, in which nearly all that changes a crisis would show: the record says which
+    program made it, and which has confirmed it so.
 
     Args:
         found: What is kept.
@@ -127,7 +129,8 @@ def confirmed(found: Spirals, runs: Mapping[str, Run]) -> Spirals:
         if round(now, 6) != round(kept, 6):
             told = f"{cell}, seed {found.median_seed()}: {now:.6f}% below value is {kept:.6f}% in the record"
             raise DataError(f"is of another program ({told}): {PUBLISH} makes it anew", RECORD)
-    return msgspec.structs.replace(found, program=fingerprint(cells.__name__))
+    now_program = fingerprint(cells.__name__)
+    return msgspec.structs.replace(found, confirmed_by="" if found.program == now_program else now_program)
 
 
 def title(found: Spirals, cell: str) -> str:
@@ -150,7 +153,7 @@ def readme_block(kept: Record) -> str:
     """What README says of the threshold: a table, and what it shows in words; then of the scenario's own shock."""
     found = kept.sizes
     n, middles = len(found.calm_rms_pct), midpoints(found)
-    low, high = 2 * found.sizes[0] - found.sizes[1], 2 * found.sizes[-1] - found.sizes[-2]
+    low, high = found.sizes[0], found.sizes[-1]
     head = ["on", *(f"{size:g}%" for size in found.sizes), "half of the seeds at"]
     lines = [head, ["---"] * len(head)]
     for cell in ORDER:

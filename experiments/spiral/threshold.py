@@ -5,9 +5,9 @@ tell who amplified. Whether one starts does not saturate: the share of seeds in 
 size of the shock, and what a mechanism does is the shift of its midpoint.
 
 Midpoints are of logistic curves by Firth's penalised likelihood (1993), which has an estimate also where shares jump
-from 0 to 1; one that lies beyond the sizes counts as one step beyond them, so that a shift is then a bound. The
-interaction is told as an area between curves, which is a shift of the mean threshold within the range of sizes and is
-linear in the seeds. Intervals are Student's on paired seeds, for midpoints around a bootstrap's standard error.
+from 0 to 1; one that lies beyond the sizes counts as the last of them, so that a shift is a bound: so much or more.
+The interaction is told as an area between curves, which is a shift of the mean threshold within the range of sizes and
+is linear in the seeds. Intervals are Student's on paired seeds, for midpoints around a bootstrap's standard error.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def midpoint(sizes: Floats, shares: Floats, seeds: int) -> float:
         seeds: How many there were at each.
 
     Returns:
-        The midpoint, held to one step beyond the sizes; at that bound where shares do not rise.
+        The midpoint, held to the sizes; at one of their ends where shares do not rise.
     """
-    low, high = 2 * sizes[0] - sizes[1], 2 * sizes[-1] - sizes[-2]
+    low, high = sizes[0], sizes[-1]
     if shares.max() <= 0 or shares.min() >= 1:
         return float(low if shares[0] > 0 else high)
     level, slope = fitted(sizes, shares, seeds)
@@ -133,6 +133,8 @@ class Spirals(msgspec.Struct, frozen=True):
         calm_rms_pct: Calm root mean square of mid less value, by seed.
         worst_pct: For each cell, size by size, by seed.
         calm_worst_pct: The same without a shock, by seed.
+        confirmed_by: Fingerprint of a later program, which gave the same where it was asked a few of the runs again;
+            empty for none.
     """
 
     program: str
@@ -142,6 +144,7 @@ class Spirals(msgspec.Struct, frozen=True):
     calm_rms_pct: list[float]
     worst_pct: dict[str, list[list[float]]]
     calm_worst_pct: list[float]
+    confirmed_by: str = ""
 
     @property
     def bound_pct(self) -> float:
@@ -246,7 +249,7 @@ def threshold_rows(found: Spirals) -> list[Row]:
             started[BOTH],
         ),
         _shift(
-            "constraints, where information is on: midpoint without them less midpoint with them (% of value; a bound)",
+            "constraints, where information is on: midpoint without them less midpoint with them (% of value; or more)",
             x,
             started[INFORMATION_ALONE],
             started[BOTH],
@@ -281,7 +284,7 @@ def _shift(claim: str, x: Floats, without: Bools, with_it: Bools) -> Row:
 
 
 def midpoints(found: Spirals) -> dict[str, Estimate]:
-    """Midpoint of each cell's curve, in per cent of value; one beyond the sizes is one step beyond them."""
+    """Midpoint of each cell's curve, in per cent of value; one beyond the sizes is at their end."""
     estimates = {}
     for cell in ORDER:
         curves = found.started(cell).T.astype(np.float64)

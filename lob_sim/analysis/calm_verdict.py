@@ -24,8 +24,8 @@ _NOT_THE_MARKET = frozenset({"name", "description", "seed", "horizon", "shocks",
 _SOURCES = ("lob_sim source", "strategies source")
 
 
-class FailedFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A calm fact that does not hold.
+class MeasuredFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A calm fact, and what was found.
 
     Attributes:
         text: What was measured.
@@ -49,13 +49,17 @@ class CalmVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         asked: Number of facts.
         failed: Those that do not hold.
         sources: Digests of the program that was run.
+        held: Those that hold.
+        first_seed: The first of the seeds, which are in a row.
     """
 
     fingerprint: str
     seeds: int
     asked: int
-    failed: list[FailedFact]
+    failed: list[MeasuredFact]
     sources: dict[str, str]
+    held: list[MeasuredFact] = []
+    first_seed: int = 1
 
     @property
     def is_of_this_program(self) -> bool:

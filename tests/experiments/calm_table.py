@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-SEEDS = 6
+SEEDS = 78
 
 
 def in_order() -> pd.DataFrame:
-    """Runs in which everything is as it should be: six seeds that differ by a per cent."""
+    """Runs in which everything is as it should be, as many as show that 95 % are quiet; they differ by a per cent."""
     row = {"forced_orders": 0.0, "gain.dealer": 100.0, "dealt.dealer": 200.0}
     for name, spread_bp, depth in (("corporate", 6.0, 1e8), ("treasury", 1.5, 3e8)):
         row |= {

@@ -81,7 +81,7 @@ def test_a_seed_with_a_forced_sale_is_too_many_among_few() -> None:
 
 def test_what_the_seeds_cannot_tell_does_not_hold() -> None:
     frame = in_order()
-    frame["comove.treasury"] = [0.6, 1.0] * (SEEDS // 2) + np.linspace(0.05, 0.06, SEEDS)
+    frame["comove.treasury"] = [0.3, 1.3] * (SEEDS // 2) + np.linspace(0.05, 0.06, SEEDS)
     assert frame["comove.treasury"].mean() > 0.8
     assert failing(frame) == ["treasury: correlation of 300 s changes of mid and value"]
 
@@ -118,7 +118,7 @@ def test_spreads_are_read_and_misreadings_named() -> None:
 
 def test_control_a_price_that_does_not_follow_value_fails() -> None:
     """Three informed traders who hold at most five lots each cannot keep this market's price at value."""
-    outcome = calm_facts.run(cells.FIRST_MARKET, seeds=5, horizon="20min")
+    outcome = calm_facts.run(cells.FIRST_MARKET, seeds=5, first_seed=1, horizon="20min")
     found = {row.claim: row for row in outcome.rows}
     far = found["treasury: mid less value (root mean square, half-spreads)"]
     apart = found["treasury: correlation of 300 s changes of mid and value"]
@@ -151,7 +151,7 @@ def test_every_mechanism_of_the_whole_system_has_its_counterfactual_and_says_wha
 
 def test_what_cannot_be_told_breaks_nothing_and_what_is_out_of_bounds_does() -> None:
     unsure, far = in_order(), in_order()
-    unsure["comove.treasury"] = [0.6, 0.9, 0.7] * (len(unsure) // 3)
+    unsure["comove.treasury"] = [0.1, 1.4, 0.87] * (len(unsure) // 3)
     far["spread_bp.treasury"] *= 3
     assert failing(unsure) != []
     assert calm_facts.broken(unsure, instruments(), SPREADS) == []

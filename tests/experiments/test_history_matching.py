@@ -28,7 +28,7 @@ FAR = "treasury: mid less value (root mean square, half-spreads)"
 def test_what_is_in_order_is_kept_and_what_is_shown_to_break_a_fact_is_not() -> None:
     far, unsure = in_order(), in_order()
     far["rms_ticks.treasury"] *= 5
-    unsure["comove.treasury"] = [0.6, 0.9, 0.7] * (len(unsure) // 3)
+    unsure["comove.treasury"] = [0.1, 1.4, 0.87] * (len(unsure) // 3)
     assert unsure["comove.treasury"].mean() < 0.8
     found = hm.closer_look(points_frame(in_order(), far, unsure), cells.flagship().instruments)
     assert found == {0: [], 1: [FAR], 2: []}

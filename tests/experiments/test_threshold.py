@@ -50,11 +50,11 @@ def test_with_many_seeds_it_is_the_true_midpoint_and_moves_with_the_sizes() -> N
     assert threshold.midpoint(SIZES + 2, shares, 50) == pytest.approx(threshold.midpoint(SIZES, shares, 50) + 2)
 
 
-@pytest.mark.parametrize(("share", "bound"), [(0.0, 7.0), (1.0, 4.0)])
+@pytest.mark.parametrize(("share", "bound"), [(0.0, SIZES[-1]), (1.0, SIZES[0])])
 def test_a_midpoint_beyond_the_sizes_is_a_bound(share: float, bound: float) -> None:
     assert threshold.midpoint(SIZES, np.full(5, share), 10) == bound
     falling = np.array([0.3, 0.2, 0.1, 0.0, 0.0])
-    assert threshold.midpoint(SIZES, falling, 10) == 7.0
+    assert threshold.midpoint(SIZES, falling, 10) == SIZES[-1]
 
 
 def test_the_area_between_two_steps_is_their_distance() -> None:
@@ -102,7 +102,7 @@ def test_a_shift_is_told_and_measured() -> None:
     rows: list[Row] = threshold.threshold_rows(spirals())
     assert all(row.holds for row in rows)
     assert rows[0].measured == pytest.approx(0.3, abs=0.03)
-    assert rows[1].measured == pytest.approx(7.0 - 5.2, abs=0.05)
+    assert rows[1].measured == pytest.approx(SIZES[-1] - 5.2, abs=0.05)
     assert rows[2].measured == pytest.approx(0.3, abs=0.03)
 
 
@@ -136,7 +136,7 @@ def test_the_seed_that_is_drawn_is_the_median_of_its_cell() -> None:
     drawn = worst[found.median_seed() - 101]
     assert (worst > drawn).sum() == SEEDS // 2 - 1
     own = at_one_size()
-    assert own.median_seed() == one_shock.shock_tables(own)[1].rows[0][1]
+    assert own.median_seed() == one_shock.shock_tables(own)[2].rows[0][1]
     # All alike but for their number: of forty the twenty-first.
     assert found.median_seed(NEITHER) == 101 + SEEDS // 2
 
@@ -234,7 +234,10 @@ def test_a_record_is_confirmed_by_the_runs_of_its_picture_alone(monkeypatch: pyt
     prices = {cell: found.worst_pct[cell][1][place] for cell in record.DRAWN}
     monkeypatch.setattr(record, "threshold_metrics", lambda run: {"worst_pct.treasury": run})
     runs: Any = dict(prices)
-    assert record.confirmed(found, runs) == msgspec.structs.replace(found, program=record.fingerprint(cells.__name__))
+    today = record.fingerprint(cells.__name__)
+    assert record.confirmed(found, runs) == msgspec.structs.replace(found, confirmed_by=today)
+    fresh = msgspec.structs.replace(found, program=today)
+    assert record.confirmed(fresh, runs) == fresh
     # Controls: a price that differs in the sixth decimal, and a size of which nothing is kept.
     with pytest.raises(DataError, match="another program"):
         record.confirmed(found, runs | {BOTH: prices[BOTH] + 1e-6})
@@ -260,14 +263,35 @@ def test_readmes_command_is_the_one_that_made_the_record() -> None:
 def test_shares_at_the_own_shock_are_told_with_what_fear_adds() -> None:
     found = at_one_size()
     there = one_shock.started(found)
-    adds = one_shock.fear_adds(found)
-    assert adds.mean() == there[BOTH].mean() - there[CONSTRAINTS_ALONE].mean() > 0
+    adds, chance = one_shock.fear_adds(found)
+    assert adds.value == pytest.approx(there[BOTH].mean() - there[CONSTRAINTS_ALONE].mean())
+    assert adds.low > 0
+    assert chance < 0.05
     assert all(row.holds for row in one_shock.shock_rows(found))
     told = one_shock.in_words(found)
     assert f"{there[BOTH].mean():.0%} [" in told
     assert "none in calm" in told
     some = np.arange(SEEDS) == 0
     assert f"{1 / SEEDS:.1%} in calm" in one_shock.in_words(at_one_size(calm=some))
+
+
+def test_what_is_a_spiral_is_told_beside_what_fear_adds_and_how_much_deeper_it_makes_the_fall() -> None:
+    found = at_one_size()
+    deeper = np.array(found.worst_pct[BOTH]) + 0.2
+    found = msgspec.structs.replace(found, worst_pct=found.worst_pct | {BOTH: deeper.tolist()})
+    apart = one_shock.started(found)
+    # By no word does fear add where the spirals are the same ones, however much deeper: that is told apart.
+    same = msgspec.structs.replace(
+        found,
+        worst_pct=found.worst_pct | {CONSTRAINTS_ALONE: (deeper - 0.2).tolist()},
+    )
+    assert one_shock.fear_adds(same)[0].value == 0
+    assert one_shock.fear_deepens(same).value == pytest.approx(0.2)
+    assert one_shock.fear_deepens(found).value > 0.2
+    assert apart[BOTH].mean() > apart[CONSTRAINTS_ALONE].mean()
+    lines = one_shock.shock_tables(found)[1].rows
+    assert [float(line[0]) for line in lines] == list(threshold.OTHER_RMS)
+    assert "By other words" in one_shock.in_words(found)
 
 
 def test_controls_of_the_own_shock() -> None:
@@ -296,6 +320,6 @@ def test_one_shock_does_what_is_wanted_only_if_all_of_it_is_so() -> None:
 def test_the_own_shock_is_run_in_all_cells_and_in_calm() -> None:
     outcome = information_spiral.run(part=information_spiral.Part.own, seeds=2, at="30s", horizon="80s")
     assert len(outcome.rows) == 4
-    shares, drawn = outcome.tables
+    shares, _, drawn = outcome.tables
     assert len(shares.rows) == len(threshold.ORDER) + 1
     assert drawn.rows[0][1] in (one_shock.FIRST_SEED, one_shock.FIRST_SEED + 1)

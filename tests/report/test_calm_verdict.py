@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lob_sim.analysis import calm_verdict
-from lob_sim.analysis.calm_verdict import CalmVerdict, FailedFact, find_verdict, market_fingerprint
+from lob_sim.analysis.calm_verdict import CalmVerdict, MeasuredFact, find_verdict, market_fingerprint
 from lob_sim.cli.app import app
 from lob_sim.errors import DataError, InputError
 from lob_sim.log import Run
@@ -26,7 +26,7 @@ def finished() -> Run:
     return run(load_scenario("dealer_market", SHORT))
 
 
-def verdict(fingerprint: str, *failed: FailedFact) -> CalmVerdict:
+def verdict(fingerprint: str, *failed: MeasuredFact) -> CalmVerdict:
     return CalmVerdict(fingerprint, 8, 25, list(failed), calm_verdict.sources())
 
 
@@ -62,8 +62,8 @@ def test_markets_that_trade_have_a_verdict_and_those_of_claims_pass() -> None:
 
 
 def test_a_page_says_which_facts_fail(finished: Run) -> None:
-    fact = FailedFact("treasury: <b>mid</b> less value", 7.17, 5.47, 8.87)
-    known = {"mine": verdict(market(), fact, FailedFact("nothing measured", None, None, None))}
+    fact = MeasuredFact("treasury: <b>mid</b> less value", 7.17, 5.47, 8.87)
+    known = {"mine": verdict(market(), fact, MeasuredFact("nothing measured", None, None, None))}
     text = run_page(finished, "x", verdicts=known).partition("report-data")[0]
     assert "The calm of this market is not in order" in text
     assert "2 of 25 calm facts do not hold (8 seeds" in text
@@ -112,7 +112,7 @@ def test_the_command_takes_verdicts_of_ones_own(tmp_path: Path) -> None:
     scenario = load_scenario("dealer_market", [*SHORT, "agents.dealer.count=5"])
     run(scenario, out=folder)
     fingerprint = market_fingerprint(scenario_to_dict(scenario))
-    calm_verdict.save_verdict(own, "five", verdict(fingerprint, FailedFact("a fact", 1.0, 0.5, 1.5)))
+    calm_verdict.save_verdict(own, "five", verdict(fingerprint, MeasuredFact("a fact", 1.0, 0.5, 1.5)))
     done = CliRunner().invoke(app, ["report", str(folder), "--calm", str(own)])
     assert done.exit_code == 0
     assert "1 of 25 calm facts do not hold" in (folder / "report.html").read_text()
