@@ -4,7 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test browser validate map bench coverage dist docs lint format clean
+# Modules are compiled when they are first imported, and stay so: pip would compile all that nobody imports, and where
+# the environment forbids to keep them every process that a test starts would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# Two at a time, each one's output in one piece where make can do that.
+TOGETHER := --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+.PHONY: demo test browser validate map bench coverage dist docs lint types style layers format clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m experiments.information_spiral demo --out out/demo
@@ -16,18 +23,24 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	@echo "installing lob_sim into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[report,sweep]'
+	@$(PIP_INSTALL) -e '.[report,sweep]'
 	@touch $@
 
 $(INSTALLED): $(VENV)/bin/python pyproject.toml
 	@echo "installing lob_sim and its test tools into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,bench]'
+	@$(PIP_INSTALL) -e '.[test,bench]'
 	@touch $@ $(VENV)/.demo
 
-lint: $(INSTALLED)
+lint: style layers types
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+style: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+
+layers: $(INSTALLED)
 	$(BIN)/lint-imports
 
 # The tests of the report page drive a browser and are skipped where there is none. Root on Debian is given one.
@@ -39,7 +52,8 @@ browser:
 	{ apt-get install $$quietly -y chromium || { apt-get update $$quietly && apt-get install $$quietly -y chromium; }; } \
 	>/dev/null 2>&1 || echo "chromium could not be installed: the tests of the report page are skipped"
 
-test: lint browser
+test: $(INSTALLED)
+	@$(MAKE) $(TOGETHER) lint browser
 	$(BIN)/pytest -n 2 --dist worksteal -m "not validate"
 
 # Everything that takes long: the long tests, among them the faults of the engine that the tests must catch, then every
