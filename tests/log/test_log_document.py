@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from lob_sim import load_scenario, open_run, run
+from lob_sim.cli.app import app
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "logs.md"
 DAY = [
@@ -60,13 +59,16 @@ def test_the_sql_of_the_document_gives_what_pandas_gives(folder: Path, monkeypat
     assert last["last_row"].tolist() == [logged.table("order_accepted")["seq"].max()]
 
 
-def test_the_commands_of_the_document_work(folder: Path) -> None:
+def test_the_commands_of_the_document_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [words for line in lines if (words := shlex.split(line, comments=True))[:1] == ["lob-sim"]]
     assert {words[1] for words in commands} == {"replay", "rerun", "diff", "export", "import", "against", "pnl"}
     for words in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", "lob_sim.cli", *words[1:]], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (int(words[1] == "diff"), ""), words
-        assert done.stdout
+        with pytest.raises(SystemExit) as ended:
+            app(words[1:], prog_name="lob-sim", standalone_mode=True)
+        said = capfd.readouterr()
+        assert (int(ended.value.code or 0), said.err) == (int(words[1] == "diff"), ""), words
+        assert said.out
