@@ -320,7 +320,7 @@ def test_limits_on_a_cluster_are_refused_before_it_is_asked(tmp_path: Path) -> N
 
 def test_limits_of_the_command_line_win_over_those_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
-    file.write_text('scenario = "dealer_market"\nrun_seconds = 1e-6\n[over]\nhorizon = ["40min"]\n')
+    file.write_text('scenario = "dealer_market"\nrun_seconds = 1e-6\n[over]\nhorizon = ["3min"]\n')
     command = ["sweep", str(file), "--out"]
     done = CliRunner().invoke(app, [*command, str(tmp_path / "a"), "--workers", "1"])
     assert done.exit_code == 1

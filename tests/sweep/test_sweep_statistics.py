@@ -34,7 +34,7 @@ from lob_sim.sweep import (
 from lob_sim.sweep.coalitions import coalitions_of
 
 PLAYERS = ("a", "b", "c", "d")
-games = st.lists(st.fractions(-100, 100, max_denominator=50), min_size=16, max_size=16).map(
+games = st.lists(st.builds(Fraction, st.integers(-5000, 5000), st.integers(1, 50)), min_size=16, max_size=16).map(
     lambda values: dict(zip(all_coalitions(PLAYERS), values, strict=True))
 )
 
