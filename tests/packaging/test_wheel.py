@@ -77,7 +77,7 @@ def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.fixture(scope="module")
 def run_folder(core: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    core.call("lob-sim", "run", "dealer_market", "--set", "horizon=15min", "--out", "run", cwd=folder)
+    core.call("lob-sim", "run", "dealer_market", "--set", "horizon=3min", "--out", "run", cwd=folder)
     return folder / "run"
 
 
@@ -111,7 +111,7 @@ def test_the_core_runs_checks_replays_exports_lists_and_compares(core: Environme
     assert (folder / "tables" / "trade.csv").is_file()
     say("rerun", "run", "--out", "again")
     say("diff", "run", "again")
-    say("rerun", "run", "--set", "horizon=5min", "--out", "shorter")
+    say("rerun", "run", "--set", "horizon=2min", "--out", "shorter")
     say("diff", "run", "shorter", code=1)
     listed = [line.split("\t")[0] for line in say("list", "scenarios").splitlines()]
     assert listed == list(packaged_scenarios())
