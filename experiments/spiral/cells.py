@@ -6,6 +6,7 @@ compared seed by seed.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from experiments.spiral.common_past import Past, pasts_of
 from experiments.spiral.measure import measure_spiral
 from experiments.validation.fingerprint import fingerprint
 from lob_sim.errors import InputError
@@ -224,20 +226,33 @@ class CellTask(msgspec.Struct, frozen=True):
     Attributes:
         cells: Scenarios by name, as plain data.
         measure: What to do with one.
+        pasts: What some have in common with others, by name.
     """
 
     cells: dict[str, dict[str, Any]]
     measure: Measure
+    pasts: dict[str, Past] = {}
 
     def __call__(self, spec: TaskSpec) -> TaskResult:
         """Do one run."""
         name = str(spec.overrides["cell"])
-        return self.measure(parse_scenario(self.cells[name], f"cell {name}: "), spec.seed, spec.out)
+        scenario = parse_scenario(self.cells[name], f"cell {name}: ")
+        if name in self.pasts:
+            return self.pasts[name].measured(scenario, spec, self.measure)
+        return self.measure(scenario, spec.seed, spec.out)
 
 
-def cell_task(cells: Mapping[str, Scenario], measure: Measure = measure_spiral) -> CellTask:
-    """A task for these cells; its points are ``{"cell": name}``."""
-    return CellTask({name: scenario_to_dict(scenario) for name, scenario in cells.items()}, measure)
+def cell_task(cells: Mapping[str, Scenario], measure: Measure = measure_spiral, pasts: Path | None = None) -> CellTask:
+    """A task for these cells; its points are ``{"cell": name}``.
+
+    Args:
+        cells: Scenarios by name.
+        measure: What to do with one.
+        pasts: Folder of this task alone for what cells have in common before their shocks, which is simulated once for
+            each seed then. None: every run begins at the start.
+    """
+    plain = {name: scenario_to_dict(scenario) for name, scenario in cells.items()}
+    return CellTask(plain, measure, {} if pasts is None else pasts_of(cells, pasts))
 
 
 class Runs(msgspec.Struct, frozen=True):
@@ -268,8 +283,10 @@ def run_scenarios(
         InputError: The folder holds the results of something else.
     """
     asked = runs if isinstance(runs, Runs) else Runs(runs)
-    task = cell_task(cells, measure)
-    frame = run_axes(task, [Axis("cell", tuple(cells))], asked, title, [task.cells, fingerprint(measure.__module__)])
+    with tempfile.TemporaryDirectory() as pasts:
+        task = cell_task(cells, measure, Path(pasts))
+        described = [task.cells, fingerprint(measure.__module__)]
+        frame = run_axes(task, [Axis("cell", tuple(cells))], asked, title, described)
     return {name: frame[frame["cell"] == name].set_index("seed") for name in cells}
 
 

@@ -255,12 +255,13 @@ def run(
 ) -> Outcome:
     """Run the cells and fit the hinge."""
     scenario_of = scenarios()
-    frame = cells.run_cells(
-        cells.cell_task({n: s for n, (_, s) in scenario_of.items()}, WindowMeasure(window * NS_PER_S)),
-        [{"cell": name} for name in scenario_of],
+    frames = cells.run_scenarios(
+        {name: scenario for name, (_, scenario) in scenario_of.items()},
         seeds,
         "dealer capacity",
+        WindowMeasure(window * NS_PER_S),
     )
+    frame = pd.concat([found.reset_index() for found in frames.values()], ignore_index=True)
     table = panel(frame, {name: kind for name, (kind, _) in scenario_of.items()})
     rows, tables = judge(table)
     return Outcome(rows, lambda path: _draw(path, table), tables)
