@@ -194,7 +194,8 @@ def _reach(found: Estimate) -> list[list[float]]:
     return [[found.value - found.low], [found.high - found.value]]
 
 
-EXPERIMENT = Experiment("transparency", run, quick={"seeds": 2})
+# Learnt with 40 seeds: what is claimed is more than six standard errors from 0 with 24.
+EXPERIMENT = Experiment("transparency", run, quick={"seeds": 2}, cases=[{"seeds": 24}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()
