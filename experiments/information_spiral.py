@@ -36,7 +36,8 @@ Parts, each with what is expected of it in its module under ``experiments/spiral
   midpoint by either, and their interaction (24 seeds);
 - ``own``: the scenario's own shock in many seeds: spirals in each cell and in calm (200 seeds);
 - ``table``: a functioning market against a stressed one, every cell of the essay's table measured (24 seeds);
-- ``shapley``: what leverage limit, VaR, funding and information each have of the threshold (8 seeds);
+- ``shapley``: what leverage limit, VaR, funding and information each have of the threshold (8 seeds); ``--shapley N``
+  says it with the threshold, of some of its seeds;
 - ``controls``: nobody informed, infinite depth, nothing held in common, α fixed, order permuted (12 seeds);
 - ``map``: where the interaction is positive, over every calibration that ``experiments.history_matching`` has kept, by
   informed share, dealers' headroom and arbitrage capital (6 seeds).
@@ -106,6 +107,9 @@ def run(
     out: Annotated[str, typer.Option(help="Folder for results as they come; given again, the part goes on.")] = "",
     history: Annotated[str, typer.Option(help="For the map: folder of experiments.history_matching.")] = "out/history",
     calibrations: Annotated[int, typer.Option(min=1, help="For the map: at most so many of those kept.")] = 1000,
+    shapley: Annotated[
+        int, typer.Option(min=0, help="For the threshold: Shapley values too, of so many of its seeds; 0: none.")
+    ] = 0,
 ) -> Outcome:
     """Run a part of the experiment."""
     number = seeds or _SEEDS[part]
@@ -132,9 +136,24 @@ def run(
         mapped = complements.run_map(scenario, kept, asked, runs)
         rows, tables = complements.map_rows(mapped), complements.map_tables(mapped)
         return Outcome(rows, lambda path: complements.draw_map(path, mapped), tables)
-    found = threshold.run_sizes(scenario, asked, runs)
-    tables = threshold.threshold_tables(found)
-    return Outcome(threshold.threshold_rows(found), lambda path: threshold.draw_curves(path, found), tables)
+    return _threshold(scenario, asked, runs, shapley)
+
+
+def _threshold(scenario: Scenario, sizes: list[float], runs: Runs, shapley: int) -> Outcome:
+    """The threshold, and Shapley values of some of its seeds whose runs need not be done again."""
+    found = threshold.run_sizes(scenario, sizes, runs)
+    tables, rows = threshold.threshold_tables(found), threshold.threshold_rows(found)
+    if not shapley:
+        return Outcome(rows, lambda path: threshold.draw_curves(path, found), tables)
+    folder = None if runs.folder is None else runs.folder.with_name(f"{runs.folder.name}.shapley")
+    of_these = msgspec.structs.replace(runs, seeds=shapley, folder=folder)
+    shares, more, claims = attribution.attribute(scenario, sizes, of_these, found)
+
+    def draw(path: Path) -> None:
+        threshold.draw_curves(path, found)
+        figures.bars(path.with_stem(f"{path.stem}_shapley"), shares, "Shapley value (% of value)")
+
+    return Outcome([*rows, *claims], draw, [*tables, *more])
 
 
 def _flagship(at: str, horizon: str) -> Scenario:
@@ -149,9 +168,8 @@ EXPERIMENT = Experiment(
     quick={"seeds": 2, "sizes": "5,8", "at": "30s", "horizon": "80s"},
     # Fewer seeds and sizes than each part has by itself, which together take two hours of one core.
     cases=[
-        {"part": Part.threshold, "seeds": 16, "sizes": "4.5,5.5,6.5"},
+        {"part": Part.threshold, "seeds": 16, "sizes": "4.5,5.5,6.5", "shapley": 4},
         {"part": Part.table, "seeds": 12},
-        {"part": Part.shapley, "seeds": 4, "sizes": "4.5,5.5,6.5"},
         {"part": Part.controls},
     ],
 )

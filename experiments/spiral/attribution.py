@@ -19,9 +19,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from experiments.spiral import cells
-from experiments.spiral.cells import Runs
+from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER, Runs
 from experiments.spiral.measure import measure_threshold
-from experiments.spiral.threshold import SPIRAL_RMS, area, spared_instrument
+from experiments.spiral.threshold import SPIRAL_RMS, Spirals, area, spared_instrument
+from lob_sim.analysis.tables import Bools
+from lob_sim.errors import InputError
 from lob_sim.experiment import ResultTable, Row
 from lob_sim.experiment.over_seeds import above, within
 from lob_sim.scenario import Scenario
@@ -34,6 +36,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "funding": ("funding",),
     "information": cells.INFORMATION,
 }
+_LIMITS = ("SLR", "VaR", "funding")
+_FACTORIAL: Mapping[Coalition, str] = {
+    frozenset(): NEITHER,
+    frozenset({"information"}): INFORMATION_ALONE,
+    frozenset(_LIMITS): CONSTRAINTS_ALONE,
+    frozenset(GROUPS): BOTH,
+}
+"""Coalitions that are cells of the threshold."""
 _SOURCE = "the thesis"
 _CALM = "calm"
 _NONE = 1e-9
@@ -59,7 +69,7 @@ def coalition_cells(
 
 
 def attribute(
-    scenario: Scenario, sizes: Sequence[float], runs: Runs
+    scenario: Scenario, sizes: Sequence[float], runs: Runs, known: Spirals | None = None
 ) -> tuple[dict[str, Estimate], list[ResultTable], list[Row]]:
     """Shapley values over the four groups, the area of every coalition, and what is claimed of them.
 
@@ -67,18 +77,27 @@ def attribute(
         scenario: The whole system.
         sizes: Falls of value in per cent, ascending.
         runs: Seeds of each coalition at each size.
+        known: The threshold of this scenario at these sizes, with these seeds among its own: its runs are not done
+            again.
     """
     scenarios, cell_of = coalition_cells(scenario, GROUPS, all_coalitions(GROUPS))
-    spared = spared_instrument(scenario)
-    asked = {_CALM: cells.calm(scenario)} | {
-        f"{name} | {size:g}": cells.shocked(cell, -size / 100) for name, cell in scenarios.items() for size in sizes
-    }
-    frames = cells.run_scenarios(asked, runs, "Shapley values", measure_threshold)
-    bound = SPIRAL_RMS * float(frames[_CALM][f"rms_pct.{spared}"].mean())
+    started = {} if known is None else _known_runs(known, sizes, runs, cell_of)
     x = np.array(sizes)
-    started = {
+    spared = spared_instrument(scenario)
+    asked = {
+        f"{name} | {size:g}": cells.shocked(cell, -size / 100)
+        for name, cell in scenarios.items()
+        if name not in started
+        for size in sizes
+    }
+    if known is None:
+        asked = {_CALM: cells.calm(scenario)} | asked
+    frames = cells.run_scenarios(asked, runs, "Shapley values", measure_threshold)
+    bound = known.bound_pct if known else SPIRAL_RMS * float(frames[_CALM][f"rms_pct.{spared}"].mean())
+    started |= {
         name: np.array([frames[f"{name} | {size:g}"][f"worst_pct.{spared}"] > bound for size in sizes])
         for name in scenarios
+        if name not in started
     }
     areas = {coalition: area(x, started[name].T.astype(np.float64)) for coalition, name in cell_of.items()}
     samples = shapley(areas)
@@ -86,9 +105,7 @@ def attribute(
     everything, nothing = areas[frozenset(GROUPS)], areas[frozenset()]
     rows = [
         above("information's Shapley value of the mean threshold (% of value)", samples["information"], 0.0, _SOURCE),
-        above(
-            "the three limits' together (% of value)", sum(samples[n] for n in ("SLR", "VaR", "funding")), 0.0, _SOURCE
-        ),
+        above("the three limits' together (% of value)", sum(samples[n] for n in _LIMITS), 0.0, _SOURCE),
         within(
             "values add up to the area with everything on less that with nothing on",
             sum(samples.values()) - (everything - nothing),
@@ -110,3 +127,14 @@ def attribute(
         lines,
     )
     return shares, [values, curves], rows
+
+
+def _known_runs(
+    known: Spirals, sizes: Sequence[float], runs: Runs, cell_of: Mapping[Coalition, str]
+) -> dict[str, Bools]:
+    """In which runs of a threshold a spiral started, by the cell's name here, of the seeds asked for."""
+    skipped = runs.first - known.first_seed
+    if list(sizes) != known.sizes or skipped < 0 or skipped + runs.seeds > len(known.calm_rms_pct):
+        raise InputError("the threshold is of other sizes, or has not all of the seeds", "Shapley values")
+    seeds = slice(skipped, skipped + runs.seeds)
+    return {cell_of[coalition]: known.started(cell)[:, seeds] for coalition, cell in _FACTORIAL.items()}

@@ -278,6 +278,56 @@ def test_shapley_values_are_those_of_the_areas(monkeypatch: pytest.MonkeyPatch, 
     assert values.columns == list(attribution.GROUPS)
 
 
+def test_shapley_values_take_what_the_threshold_has_run(
+    monkeypatch: pytest.MonkeyPatch, scenario: Scenario, tmp_path: Path
+) -> None:
+    """With SLR on every run spirals if dealers learn, and every second seed if they do not."""
+    asked: list[str] = []
+
+    def constructed(
+        names: dict[str, Scenario], runs: cells.Runs, title: str, measure: object
+    ) -> dict[str, pd.DataFrame]:
+        asked.extend(names)
+        seeds = np.arange(runs.first, runs.first + runs.seeds)
+        found = {}
+        for name in names:
+            limits = name != "calm" and "slr" not in name
+            worst = np.where(limits & (("toxicity" not in name) | (seeds % 2 == 0)), 5.0, 0.0)
+            found[name] = pd.DataFrame({"worst_pct.treasury": worst, "rms_pct.treasury": 0.01}, index=seeds)
+        return found
+
+    monkeypatch.setattr(attribution.cells, "run_scenarios", constructed)
+    sizes, runs = [4.0, 5.0, 6.0], cells.Runs(4, 103)
+    whole = attribution.attribute(scenario, sizes, runs)
+    both, limited = [[5.0] * 8] * 3, [[0.0, 5.0] * 4] * 3
+    found = {BOTH: both, CONSTRAINTS_ALONE: limited, INFORMATION_ALONE: [[0.0] * 8] * 3, NEITHER: [[0.0] * 8] * 3}
+    known = threshold.Spirals("", 5.0, sizes, 101, [0.01] * 8, found, [0.0] * 8)
+    before, names = len(asked), set(asked)
+    again = attribution.attribute(scenario, sizes, runs, known)
+    assert again[0] == whole[0]
+    assert [table.rows for table in again[1]] == [table.rows for table in whole[1]]
+    # Four coalitions and calm were not run again, and nothing was that is not run without.
+    assert before - len(asked[before:]) == 4 * len(sizes) + 1
+    assert set(asked[before:]) < names
+    # The control: what is taken is what the threshold has.
+    other = threshold.Spirals("", 5.0, sizes, 101, [0.01] * 8, {**found, BOTH: limited}, [0.0] * 8)
+    assert attribution.attribute(scenario, sizes, runs, other)[0] != whole[0]
+    for wrong in (cells.Runs(4, 100), cells.Runs(7, 103)):
+        with pytest.raises(InputError, match="other sizes, or has not all of the seeds"):
+            attribution.attribute(scenario, sizes, wrong, known)
+    with pytest.raises(InputError, match="other sizes"):
+        attribution.attribute(scenario, sizes[:2], runs, known)
+
+    monkeypatch.setattr(threshold, "run_sizes", lambda *_: known)
+    part = information_spiral.Part.threshold
+    alone, with_shares = (information_spiral.run(part, 8, "4,5,6", shapley=number) for number in (0, 4))
+    assert [row.claim for row in with_shares.rows] == [row.claim for row in [*alone.rows, *whole[2]]]
+    assert len(with_shares.tables) == len(alone.tables) + len(whole[1])
+    assert with_shares.draw is not None
+    with_shares.draw(tmp_path / "drawn.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"drawn.png", "drawn_shapley.png"}
+
+
 # --- the map -------------------------------------------------------------------------------------------------------
 
 
