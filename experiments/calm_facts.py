@@ -329,10 +329,15 @@ def parse_spreads(text: str, names: list[str]) -> dict[str, tuple[float, float]]
     for entry in filter(None, text.split(",")):
         name, _, bounds = entry.partition("=")
         low, _, high = bounds.partition(":")
+        if name in found:
+            raise InputError(f"has bounds for {name!r} twice", "--spreads")
         try:
             found[name] = (float(low), float(high))
         except ValueError:
-            raise InputError(f"{entry!r}: expected name=low:high in basis points", "--spreads") from None
+            found[name] = (nan, nan)
+        # Written so that a NaN does not pass.
+        if not 0 <= found[name][0] < found[name][1]:
+            raise InputError(f"{entry!r}: expected name=low:high in basis points, 0 <= low < high", "--spreads")
         if text != SPREADS and name not in names:
             raise InputError(f"no instrument {name!r}{did_you_mean(name, names)}", "--spreads")
     return found

@@ -14,9 +14,10 @@ cheap one first. What a point breaks of :mod:`experiments.calm_facts` rules it o
 
 How many survive is a result, and so is which fact rules out most.
 
-Every axis is a parameter of a strategy, in all groups of that strategy at once, or one of two amounts of capital:
-dealers' headroom over their leverage limit, and the size of the leveraged funds' balance sheets. The ranges are stated
-in ``FREE``, and are wide on purpose.
+What dealers believe of flow is no axis: to draw it apart from the flow there is would be to make mistaken dealers, and
+nearly every market would be ruled out by that. A sweep before the waves measures the informed share of every point, and
+each wave that of what it leaves; dealers of the next go by what was measured
+(:func:`experiments.spiral.free_parameters.right_beliefs`). The axes and their ranges are stated there too.
 
 ``python -m experiments.history_matching out/history --points 256`` runs, or with ``--resume`` goes on; it leaves the
 sweeps of its waves and ``kept.json`` in the folder.
@@ -26,9 +27,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from math import gcd
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,107 +36,44 @@ import numpy as np
 import pandas as pd
 import typer
 
-from experiments.calm_facts import Fact, broken, calm_rows, instrument_facts, market_facts, measure_calm
+from experiments.calm_facts import (
+    SPREADS,
+    Fact,
+    broken,
+    calm_rows,
+    instrument_facts,
+    market_facts,
+    measure_calm,
+    parse_spreads,
+)
 from experiments.spiral import cells
+from experiments.spiral.free_parameters import FIRST_BELIEFS, FREE, at, right_beliefs
 from lob_sim.errors import InputError, LobSimError
 from lob_sim.files import write_file
 from lob_sim.running import dry_run
 from lob_sim.scenario import InstrumentSpec, Scenario, load_scenario, parse_scenario, scenario_to_dict
 from lob_sim.sweep import Axis, Design, Processes, SweepPlan, progress_bar, run_sweep
 from lob_sim.sweep.design import Point
-from lob_sim.sweep.task import TaskResult, TaskSpec, Value
+from lob_sim.sweep.task import TaskResult, TaskSpec
 from lob_sim.units import parse_duration_ns
 
 SCENARIO = Path(__file__).parent / "whole_system.toml"
-Change = Callable[[Scenario, Any], Scenario]
-
-
-class Free(msgspec.Struct, frozen=True):
-    """A parameter that no source fixes.
-
-    Attributes:
-        low: Least value that is tried.
-        high: Most.
-        change: Makes the scenario with a value.
-        whole: Whether it is a whole number.
-    """
-
-    low: float
-    high: float
-    change: Change
-    whole: bool = False
-
-
-def _param(strategy: str, name: str) -> Change:
-    return lambda scenario, value: cells.with_params(scenario, strategy, **{name: value})
-
-
-def _seconds(strategy: str, name: str) -> Change:
-    return lambda scenario, value: cells.with_params(scenario, strategy, **{name: f"{round(value * 1000)}ms"})
-
-
-def with_fund_capital(scenario: Scenario, factor: float) -> Scenario:
-    """The scenario with every amount on the leveraged funds' sheets multiplied.
-
-    The factor is rounded so that what they hold stays a whole number of lots.
-    """
-    size = {spec.name: spec.lot_size for spec in scenario.instruments}
-    funds = [group for group in scenario.agents if cells.class_of(group) == "LeveragedFund" and group.balance_sheet]
-    steps = gcd(*(int(amount / size[name]) for group in funds for name, amount in group.holdings.items()))
-    scale = Decimal(max(1, round(factor * steps))) / steps if steps else Decimal(repr(round(factor, 3)))
-    for group in funds:
-        assert group.balance_sheet is not None
-        sheet = msgspec.structs.replace(group.balance_sheet, scale=scale)
-        scenario = cells.with_group(scenario, group.name, msgspec.structs.replace(group, balance_sheet=sheet))
-    return scenario
-
-
-DEALER, FUND, CLIENTS, SLOW = "SpiralDealer", "LeveragedFund", "LiquidityTraders", "SlowCapital"
-FREE: Mapping[str, Free] = {
-    "dealers: prior alpha": Free(0.1, 0.7, _param(DEALER, "toxicity.prior_alpha")),
-    "dealers: learning weight": Free(0.2, 0.8, _param(DEALER, "toxicity.learning_weight")),
-    "dealers: processing cost (ticks)": Free(0.5, 2.5, _param(DEALER, "lit_policy.processing_ticks")),
-    "dealers: reservation values of clients (ticks)": Free(8.0, 24.0, _param(DEALER, "lit_policy.reservation_ticks")),
-    "dealers: reserve of headroom": Free(0.1, 0.5, _param(DEALER, "inventory_policy.headroom_reserve")),
-    "dealers: consensus half-life (s)": Free(5.0, 60.0, _seconds(DEALER, "belief.consensus_half_life")),
-    "dealers: headroom (factor)": Free(0.5, 3.0, cells.with_headroom),
-    "funds: capital (factor)": Free(0.5, 2.0, with_fund_capital),
-    "funds: tolerance (lots a tick)": Free(5.0, 40.0, _param(FUND, "tolerance_lots_per_tick")),
-    "funds: noise (ticks)": Free(0.0, 3.0, _param(FUND, "noise_sd_ticks")),
-    "funds: time between looks (s)": Free(1.5, 12.0, _seconds(FUND, "mean_interval")),
-    "clients: time between orders (s)": Free(75.0, 300.0, _seconds(CLIENTS, "mean_interval")),
-    "clients: largest order (lots)": Free(3, 15, _param(CLIENTS, "max_size_lots"), whole=True),
-    "clients: time between pieces (s)": Free(3.0, 30.0, _seconds(CLIENTS, "child_interval")),
-    "clients: share by RFQ": Free(0.2, 0.7, _param(CLIENTS, "rfq_share")),
-    "dealers: risk budget (tick-lots)": Free(10.0, 60.0, _param(DEALER, "lit_policy.risk_budget_tick_lots")),
-    "slow capital: margin (ticks)": Free(50.0, 200.0, _param(SLOW, "margin_ticks")),
-    "slow capital: attention (ticks)": Free(100.0, 1000.0, _param(SLOW, "attention_ticks")),
-}
-"""The free parameters with their ranges. The scenario's own values are well inside."""
-
-
-def at(scenario: Scenario, point: Mapping[str, Value]) -> Scenario:
-    """The scenario at a point of the design, checked as a file would be."""
-    for label, value in point.items():
-        free = FREE[label]
-        scenario = free.change(scenario, round(float(value)) if free.whole else value)
-    return parse_scenario(msgspec.to_builtins(scenario_to_dict(scenario)), "history matching: ")
 
 
 class CalmTask(msgspec.Struct, frozen=True):
-    """The calm of one scenario at a point of the design, whose number is the override; it travels as plain data."""
+    """The calm of one scenario at a point, whose number is the override; it travels as plain data."""
 
     scenario: dict[str, Any]
-    points: list[Point]
+    points: dict[str, Point]
 
     def __call__(self, spec: TaskSpec) -> TaskResult:
         """Do one run."""
         base = parse_scenario(msgspec.to_builtins(self.scenario), "history matching: ")
         number = int(spec.overrides[CALIBRATION])
-        return measure_calm(base if number == _ITSELF else at(base, self.points[number]), spec.seed, spec.out)
+        return measure_calm(base if number == ITSELF else at(base, self.points[str(number)]), spec.seed, spec.out)
 
 
-CALIBRATION, _ITSELF = "calibration", -1
+CALIBRATION, ITSELF = "calibration", -1
 """Name of the override, and the number that stands for the scenario as it is."""
 CLOSEST = "wave3"
 """Folder of the wave whose runs are as many and as long as a calm is measured by."""
@@ -148,15 +84,16 @@ def sobol(points: int) -> Design:
     return Design(tuple(Axis(label, (), free.low, free.high) for label, free in FREE.items()), "sobol", points)
 
 
-def plan(scenario: Scenario, design: Design, numbers: Sequence[int], seeds: int, horizon: str) -> SweepPlan:
-    """The sweep of one wave: points of the design by number, the scenario without its shocks."""
+def plan(scenario: Scenario, points: Mapping[int, Point], seeds: int, horizon: str) -> SweepPlan:
+    """The sweep of one wave: points by their number in the design, the scenario without its shocks.
+
+    The number ``ITSELF`` stands for the scenario as it is, whatever its point.
+    """
     quiet = msgspec.structs.replace(cells.calm(scenario), horizon=parse_duration_ns(horizon))
-    plain = scenario_to_dict(quiet)
-    described = {key: value for key, value in plain.items() if key != "folder"} | {
-        "points": msgspec.to_builtins(design)
-    }
-    chosen = Design((Axis(CALIBRATION, tuple(numbers)),))
-    return SweepPlan(task=CalmTask(plain, design.points()), design=chosen, seeds=seeds, scenario=described)
+    plain, named = scenario_to_dict(quiet), {str(number): point for number, point in points.items()}
+    described = {key: value for key, value in plain.items() if key != "folder"} | {"points": named}
+    chosen = Design((Axis(CALIBRATION, tuple(points)),))
+    return SweepPlan(task=CalmTask(plain, named), design=chosen, seeds=seeds, scenario=described)
 
 
 # --- what is kept ------------------------------------------------------------------------------------------------
@@ -202,7 +139,8 @@ class Kept(msgspec.Struct, frozen=True):
 
 def first_look(frame: pd.DataFrame, yardstick: pd.DataFrame, instruments: list[InstrumentSpec]) -> Breaks:
     """Judge points by one run each, against the noise of single runs of the scenario itself."""
-    facts = [fact for spec in instruments for fact in instrument_facts(spec.name, None)]
+    bounds = parse_spreads(SPREADS, [])
+    facts = [fact for spec in instruments for fact in instrument_facts(spec.name, bounds.get(spec.name))]
     facts += market_facts(yardstick, instruments)
     runs = [yardstick.iloc[[k]] for k in range(len(yardstick))]
     noise = {fact.text: float(np.std([fact.statistic(run) for run in runs], ddof=1)) for fact in facts}
@@ -221,12 +159,13 @@ def _is_implausible(fact: Fact, found: float, noise: float) -> bool:
 
 def closer_look(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> Breaks:
     """Judge points by several runs each: the whole interval of a fact is out of bounds."""
-    return _by_point(frame, lambda runs: broken(runs, instruments, {}))
+    return _by_point(frame, lambda runs: broken(runs, instruments, parse_spreads(SPREADS, [])))
 
 
 def not_shown(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> Breaks:
     """What several runs of each point do not show to hold."""
-    return _by_point(frame, lambda runs: [row.claim for row in calm_rows(runs, instruments, {}) if not row.holds])
+    bounds = parse_spreads(SPREADS, [])
+    return _by_point(frame, lambda runs: [row.claim for row in calm_rows(runs, instruments, bounds) if not row.holds])
 
 
 def _by_point(frame: pd.DataFrame, judged: Callable[[pd.DataFrame], list[str]]) -> Breaks:
@@ -243,7 +182,16 @@ def wave(breaks: Breaks) -> Wave:
     return Wave(len(breaks), sum(not found for found in breaks.values()), dict(counts.most_common()))
 
 
-_FEWEST = 3
+def corrected(points: Mapping[int, Point], calm: pd.DataFrame, instruments: list[InstrumentSpec]) -> dict[int, Point]:
+    """Points with beliefs that go by their calm runs; of failed ones nothing is known."""
+    fine = {int(str(number)): rows for number, rows in calm[calm["status"] == "ok"].groupby(CALIBRATION)}
+    return {
+        number: right_beliefs(point, fine[number], instruments) if number in fine else point
+        for number, point in points.items()
+    }
+
+
+_FEWEST, _FIRST_SEEDS = 3, 1
 
 
 def history_matching(
@@ -263,13 +211,13 @@ def history_matching(
     if quick:
         points, seeds, last_seeds = 2, _FEWEST, _FEWEST
         first_horizon, horizon, last_horizon = "1min", "2min", "2min"
-    base, design = load_scenario(scenario), sobol(points)
-    made = design.points()
+    base = load_scenario(scenario)
+    made = {number: point | FIRST_BELIEFS for number, point in enumerate(sobol(points).points())}
     for asked in (first_horizon, horizon, last_horizon):
         parse_duration_ns(asked)
 
-    def swept(name: str, numbers: Sequence[int], seeds: int, horizon: str) -> pd.DataFrame:
-        wanted = plan(base, design, numbers, seeds, horizon)
+    def swept(name: str, chosen: Mapping[int, Point], seeds: int, horizon: str) -> pd.DataFrame:
+        wanted = plan(base, chosen, seeds, horizon)
         folder = out / name
         # A wave that was not begun before the sweep stopped has no folder to go on with.
         with progress_bar(name) as progress, Processes(workers or None) as executor:
@@ -278,22 +226,24 @@ def history_matching(
                 folder,
                 executor=executor,
                 resume=resume and folder.exists(),
-                validate=lambda point: void(dry_run(_scenario_of(base, made, point))),
+                validate=lambda point: void(dry_run(_scenario_of(base, chosen, point))),
                 progress=progress,
             )
         return sweep.frame()
 
-    yardstick = swept("yardstick", [_ITSELF], _YARDSTICK, first_horizon)
-    first = first_look(swept("wave1", range(points), 1, first_horizon), yardstick, base.instruments)
-    waves, left = [wave(first)], _not_ruled_out(first)
-    runs: pd.DataFrame | None = None
+    yardstick = swept("yardstick", {ITSELF: {}}, _YARDSTICK, first_horizon)
+    made = corrected(made, swept("beliefs", made, _FIRST_SEEDS, first_horizon), base.instruments)
+    runs = swept("wave1", made, 1, first_horizon)
+    found = first_look(runs, yardstick, base.instruments)
+    waves, left = [wave(found)], _not_ruled_out(found)
     for name, many, long in (("wave2", seeds, horizon), (CLOSEST, last_seeds, last_horizon)):
         if left:
-            runs = swept(name, left, many, long)
+            made |= corrected({number: made[number] for number in left}, runs, base.instruments)
+            runs = swept(name, {number: made[number] for number in left}, many, long)
             found = closer_look(runs, base.instruments)
             waves.append(wave(found))
             left = _not_ruled_out(found)
-    shown = [] if runs is None else _not_ruled_out(not_shown(runs, base.instruments))
+    shown = _not_ruled_out(not_shown(runs, base.instruments))
     kept = {number: made[number] for number in left}
     result = Kept(kept, points, waves, shown)
     write_file(out / "kept.json", msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
@@ -309,9 +259,9 @@ def _not_ruled_out(breaks: Breaks) -> list[int]:
     return [number for number, found in breaks.items() if not found]
 
 
-def _scenario_of(base: Scenario, points: list[Point], point: Point) -> Scenario:
+def _scenario_of(base: Scenario, points: Mapping[int, Point], point: Point) -> Scenario:
     number = int(point[CALIBRATION])
-    return base if number == _ITSELF else at(base, points[number])
+    return base if number == ITSELF else at(base, points[number])
 
 
 def void(_: object) -> None:

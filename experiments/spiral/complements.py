@@ -17,16 +17,15 @@ retreat leaves weak ones alone with what is sold. Smaller or negative where arbi
 who sells, and dealers who stay out keep their capital. Of the informed share the sign is open: more of it makes fear
 larger, and makes it right as well.
 
-Learnt (4 of 256 calibrations, six seeds, ``docs/map.json``): 1.33 [0.48, 2.19] in one of them, and in three between 0
-and 0.17, which six seeds do not tell from nothing; negative in none. So few are left by 24 calm runs of each that there
-is no map: where the interaction is large is not known. Eighteen, left by four calm runs, had seemed to say that
-arbitrage capital decides; fourteen of those do not stand up.
+A first map is withdrawn: in it dealers without learning went by one α in every market, whatever share of flow was
+informed there, and what dealers took clients to pay was drawn apart from what these would.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -37,6 +36,8 @@ from experiments import history_matching
 from experiments.drawing import new_figure, save
 from experiments.spiral import cells
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, Runs
+from experiments.spiral.common_past import Past
+from experiments.spiral.free_parameters import at, informed_share
 from experiments.spiral.measure import measure_threshold
 from experiments.spiral.threshold import (
     FEW,
@@ -85,18 +86,28 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 class MapTask(msgspec.Struct, frozen=True):
-    """A calibration in one cell at one size; its parameters are ``calibration``, ``cell`` and ``size`` (per cent)."""
+    """A calibration in one cell at one size; its parameters are ``calibration``, ``cell`` and ``size`` (per cent).
+
+    Attributes:
+        scenario: As it is, as plain data.
+        points: Calibrations by number.
+        pasts: Folder for what sizes have in common, of this task alone.
+    """
 
     scenario: dict[str, Any]
     points: dict[str, Point]
+    pasts: str
 
     def __call__(self, spec: TaskSpec) -> TaskResult:
         """Do one run."""
         base = parse_scenario(msgspec.to_builtins(self.scenario), "map: ")
-        there = history_matching.at(base, self.points[str(spec.overrides["calibration"])])
-        cell = cells.factorial(there)[str(spec.overrides["cell"])]
-        size = float(spec.overrides["size"])
-        return measure_threshold(cells.shocked(cell, -size / 100), spec.seed, spec.out)
+        number, name = str(spec.overrides["calibration"]), str(spec.overrides["cell"])
+        cell = cells.factorial(at(base, self.points[number]))[name]
+        folder = Path(self.pasts) / f"{number} {name}"
+        folder.mkdir(exist_ok=True)
+        past = Past(scenario_to_dict(cell), min(shock.at for shock in cell.shocks) - 1, str(folder))
+        shocked = cells.shocked(cell, -float(spec.overrides["size"]) / 100)
+        return past.measured(shocked, spec, measure_threshold)
 
 
 class Mapped(msgspec.Struct, frozen=True):
@@ -157,12 +168,10 @@ def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> list[Ca
     calm = calm[calm["status"] == "ok"]
     spared = next(spec for spec in scenario.instruments if spec.name == spared_instrument(scenario))
     in_pct = 100 * float(spared.tick_size / spared.initial_price)
-    informed = [f"informed_lots.{spec.name}" for spec in scenario.instruments]
-    taken = [f"taken_lots.{spec.name}" for spec in scenario.instruments]
     found = []
     for number, point in list(kept.points.items())[:at_most]:
         rows = calm[calm[history_matching.CALIBRATION] == number]
-        who = float(np.mean([rows[a].sum() / rows[b].sum() for a, b in zip(informed, taken, strict=True)]))
+        who = informed_share(rows, scenario.instruments)
         rms_pct = in_pct * float(rows[f"rms_ticks.{spared.name}"].mean())
         found.append(Calibration(number, point, who, rms_pct, number in kept.shown))
     return found
@@ -170,13 +179,15 @@ def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> list[Ca
 
 def run_map(scenario: Scenario, calibrations: Sequence[Calibration], sizes: Sequence[float], runs: Runs) -> Mapped:
     """Run the factorial on every calibration at every size."""
-    task = MapTask(scenario_to_dict(scenario), {str(c.number): c.point for c in calibrations})
+    points = {str(c.number): c.point for c in calibrations}
     axes = [
         Axis("calibration", tuple(c.number for c in calibrations)),
         Axis("cell", ORDER),
         Axis("size", tuple(float(size) for size in sizes)),
     ]
-    frame = cells.run_axes(task, axes, runs, "map", [task.scenario, task.points, _program()])
+    with TemporaryDirectory(prefix="map-") as pasts:
+        task = MapTask(scenario_to_dict(scenario), points, pasts)
+        frame = cells.run_axes(task, axes, runs, "map", [task.scenario, points, _program()])
     spared, started = spared_instrument(scenario), []
     for c in calibrations:
         own = frame[frame["calibration"] == c.number]

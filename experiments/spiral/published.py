@@ -49,7 +49,8 @@ class Published(msgspec.Struct, frozen=True):
 
 
 def _sum(frame: pd.DataFrame, run: str, metric: str, instrument: str) -> float:
-    return float(frame[f"{run}: {metric}.{instrument}"].sum())
+    # What is not known of a seed is not known.
+    return float(frame[f"{run}: {metric}.{instrument}"].sum(skipna=False))
 
 
 def _ratio(above: float, below: float) -> float:

@@ -92,6 +92,17 @@ def test_nothing_measured_does_not_hold() -> None:
     assert failing(frame) == ["treasury: dealers' perceived share less that"]
 
 
+@pytest.mark.parametrize("column", ["comove.treasury", "impact.treasury", "rms_ticks.treasury", "gain.dealer"])
+def test_what_is_not_known_of_some_seeds_is_not_known(column: str) -> None:
+    """Of the seeds that are left an interval would tell too much: who is left is no accident."""
+    assert failing(in_order()) == []
+    frame = in_order()
+    frame.loc[frame.index[:2], column] = math.nan
+    rows = calm_facts.calm_rows(frame, instruments(), SPREADS)
+    (broken,) = (row for row in rows if not row.holds)
+    assert math.isnan(broken.measured)
+
+
 def test_the_interval_of_a_mean_is_students() -> None:
     frame = in_order()
     found = calm_facts.jackknife(frame, calm_facts.mean("alpha.treasury"))
@@ -109,9 +120,11 @@ def test_an_instrument_without_stated_bounds_is_asked_everything_else() -> None:
 
 def test_spreads_are_read_and_misreadings_named() -> None:
     assert calm_facts.parse_spreads("bond=1:2.5", ["bond"]) == {"bond": (1.0, 2.5)}
-    for text in ("bond", "bond=1", "bond=a:b"):
+    for text in ("bond", "bond=1", "bond=a:b", "bond=5:1", "bond=2:2", "bond=nan:nan", "bond=-1:2"):
         with pytest.raises(InputError, match="name=low:high"):
             calm_facts.parse_spreads(text, ["bond"])
+    with pytest.raises(InputError, match="'bond' twice"):
+        calm_facts.parse_spreads("bond=1:2,bond=2:3", ["bond"])
     with pytest.raises(InputError, match="no instrument 'bnod'"):
         calm_facts.parse_spreads("bnod=1:2", ["bond"])
 

@@ -13,8 +13,10 @@ from calm_table import in_order
 
 from experiments import history_matching as hm
 from experiments.spiral import cells
+from experiments.spiral import free_parameters as fp
 from lob_sim.running import dry_run
 from lob_sim.scenario import load_scenario
+from lob_sim.sweep.design import Point
 
 
 def points_frame(*frames: pd.DataFrame) -> pd.DataFrame:
@@ -73,11 +75,11 @@ def test_a_single_run_in_which_nothing_was_measured_is_ruled_out() -> None:
     assert hm.first_look(points_frame(one), in_order().assign(**{"alpha.treasury": math.nan}), instruments) == {0: []}
 
 
-@pytest.mark.parametrize("label", list(hm.FREE))
+@pytest.mark.parametrize("label", list(fp.FREE))
 def test_every_free_parameter_changes_the_scenario_at_both_ends_of_its_range(label: str) -> None:
     base = load_scenario(hm.SCENARIO)
-    free = hm.FREE[label]
-    low, high = (hm.at(base, {label: end}) for end in (free.low, free.high))
+    free = fp.FREE[label]
+    low, high = (fp.at(base, {label: end}) for end in (free.low, free.high))
     assert base not in (low, high)
     assert low != high
     assert base.shocks == low.shocks == high.shocks
@@ -89,14 +91,14 @@ def test_every_point_of_a_design_is_a_market() -> None:
     """Amounts between the ends of a range are lots and units of cash too."""
     base = load_scenario(hm.SCENARIO)
     for number, point in enumerate(hm.sobol(32).points()):
-        changed = hm.at(base, point)
+        changed = fp.at(base, point)
         if number < 2:
             dry_run(changed)
 
 
 def test_capital_of_funds_is_not_that_of_dealers() -> None:
     base = load_scenario(hm.SCENARIO)
-    changed = hm.with_fund_capital(base, 2.0)
+    changed = fp.with_fund_capital(base, 2.0)
     for before, after in zip(base.agents, changed.agents, strict=True):
         assert (before == after) is (cells.class_of(before) != "LeveragedFund")
 
@@ -123,13 +125,61 @@ def test_sweeps_are_resumed_and_leave_what_is_kept(
     assert kept["asked"] == 1
     assert [wave["asked"] for wave in kept["waves"]] == [1, 1]
     assert len(kept["points"]) + bool(kept["waves"][1]["breaks"]) >= 1
-    assert {"yardstick", "wave1", "wave2"} <= {path.name for path in out.iterdir()}
+    assert {"yardstick", "beliefs", "wave1", "wave2"} <= {path.name for path in out.iterdir()}
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.779, 1.0, 1.337, 2.0])
 def test_funds_hold_whole_lots_whatever_their_capital(factor: float) -> None:
     base = load_scenario(hm.SCENARIO)
-    changed = hm.at(base, {"funds: capital (factor)": factor})
+    changed = fp.at(base, {"funds: capital (factor)": factor})
     sheet = next(group for group in changed.agents if group.name == "leveraged_fund_a").balance_sheet
     assert sheet is not None
     assert abs(float(sheet.scale) - factor) <= 0.025
+
+
+# --- what dealers believe ----------------------------------------------------------------------------------------
+
+
+def test_beliefs_become_those_that_the_calm_bears_out() -> None:
+    """α is a mean of prior and what flow shows, in equal parts here: the prior makes up for what α was off."""
+    instruments = cells.flagship().instruments
+    calm = in_order()
+    for spec in instruments:
+        calm[f"informed_lots.{spec.name}"] = 0.3 * calm[f"taken_lots.{spec.name}"]
+        calm[f"alpha.{spec.name}"] = 0.2
+    point: Point = {fp.PRIOR: 0.36, fp.OF_CALM: 0.1, fp.LEARNING: 0.5, "other": 7}
+    found = fp.right_beliefs(point, calm, instruments)
+    assert found == point | {fp.PRIOR: 0.56, fp.OF_CALM: 0.3}
+    # What flow shows stays what it was, 0.04, and α is now the share: nothing is left to be put right.
+    for spec in instruments:
+        calm[f"alpha.{spec.name}"] = 0.5 * 0.56 + 0.5 * 0.04
+    assert fp.right_beliefs(found, calm, instruments) == found
+    # A prior is a probability, however little flow shows.
+    assert fp.right_beliefs(point | {fp.LEARNING: 0.95}, in_order().assign(**{"alpha.treasury": -1.0}), instruments)[
+        fp.PRIOR
+    ] == pytest.approx(0.95)
+
+
+def test_of_a_calm_in_which_nothing_was_taken_or_that_failed_nothing_is_learnt() -> None:
+    instruments = cells.flagship().instruments
+    point = dict(fp.FIRST_BELIEFS) | {fp.LEARNING: 0.5}
+    still = in_order()
+    still["taken_lots.corporate"] = 0.0
+    assert fp.right_beliefs(point, still, instruments) == point
+    frame = points_frame(in_order(), in_order(), still)
+    frame.loc[frame["calibration"] == 1, "status"] = "error"
+    points = {number: dict(point) for number in range(3)}
+    found = hm.corrected(points, frame, instruments)
+    assert (found[1], found[2]) == (point, point)
+    assert found[0] != point
+    assert points == dict.fromkeys(range(3), point)
+
+
+def test_dealers_go_by_their_beliefs_with_learning_and_without() -> None:
+    changed = fp.at(load_scenario(hm.SCENARIO), {fp.PRIOR: 0.4, fp.OF_CALM: 0.25})
+    dealers = [group for group in changed.agents if cells.class_of(group) == fp.DEALER]
+    assert dealers
+    for group in dealers:
+        toxicity = group.params["toxicity"]
+        assert (toxicity["prior_alpha"], toxicity["calm_alpha"]) == (0.4, 0.25)
+    dry_run(changed)

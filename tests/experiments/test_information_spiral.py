@@ -27,6 +27,7 @@ from experiments.spiral import (
     threshold,
 )
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, NEITHER
+from experiments.spiral.free_parameters import FIRST_BELIEFS, at
 from experiments.spiral.measure import measure_threshold
 from lob_sim.analysis.summary import crisis_metrics
 from lob_sim.errors import DataError, InputError
@@ -36,8 +37,9 @@ from lob_sim.messages import SheetCause
 from lob_sim.report.data import forced_sales, presence
 from lob_sim.report.headline import worst_instrument
 from lob_sim.running import run
-from lob_sim.scenario import Scenario, open_market
+from lob_sim.scenario import Scenario, open_market, scenario_to_dict
 from lob_sim.sweep import Serial, all_coalitions, run_sweep
+from lob_sim.sweep.task import TaskSpec
 
 CALM = ["shocks=[]", "horizon=3min"]
 SHORT = ["shocks.0.at=2min", "horizon=10min", "shocks.0.size=-0.08"]
@@ -377,11 +379,10 @@ def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
 def test_the_map_of_what_history_matching_has_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = cells.flagship()
     folder = tmp_path / "history"
-    design = history_matching.sobol(2)
-    matched = history_matching.plan(base, design, [1], 3, "40s")
+    point = history_matching.sobol(2).points()[1] | FIRST_BELIEFS
+    matched = history_matching.plan(base, {1: point}, 3, "40s")
     with Serial() as executor:
         run_sweep(matched, folder / history_matching.CLOSEST, executor=executor)
-    point = design.points()[1]
     kept = history_matching.Kept({1: point}, 2, [], [1])
     (folder / "kept.json").write_bytes(msgspec.json.encode(kept))
     (first,) = complements.kept_calibrations(folder, base, 1)
@@ -415,6 +416,17 @@ def test_the_map_of_what_history_matching_has_kept(tmp_path: Path, capsys: pytes
     (folder / "kept.json").write_text("[]", encoding="utf-8")
     with pytest.raises(DataError, match="history_matching"):
         complements.kept_calibrations(folder, base, 1)
+
+
+def test_sizes_of_one_calibration_have_their_past_in_common(tmp_path: Path) -> None:
+    base = cells.flagship(["horizon=50s", "shocks.0.at=20s"])
+    point = history_matching.sobol(2).points()[1] | FIRST_BELIEFS
+    task = complements.MapTask(scenario_to_dict(base), {"1": point}, str(tmp_path))
+    cell = cells.factorial(at(base, point))[BOTH]
+    for size in (4.5, 6.5):
+        found = task(TaskSpec({"calibration": 1, "cell": BOTH, "size": size}, 101, None))
+        assert found == measure_threshold(cells.shocked(cell, -size / 100), 101, None)
+    assert len(list(tmp_path.rglob("*.state"))) == 1
 
 
 # --- the market itself ---------------------------------------------------------------------------------------------
