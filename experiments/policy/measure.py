@@ -17,7 +17,7 @@ from experiments.policy.ways import CLASSES, PUBLIC
 from experiments.spiral.measure import fair_values, mids
 from lob_sim.analysis.amplification import failures, forced_volume_lots
 from lob_sim.analysis.calm import rms_distance, warm_up
-from lob_sim.analysis.summary import horizon_ns, of
+from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints
 from lob_sim.log import Run
 from lob_sim.log.executions import opening_lots
@@ -58,7 +58,8 @@ def policy_metrics(run: Run, lens: Lens) -> dict[str, float]:
     together, in 2^-20 units of cash. ``spent``: the most that the central bank had spent at a time, net. ``lent``: the
     most that its facility had lent.
     """
-    end_ns = horizon_ns(run)
+    # The last row, and not a horizon in the night after it, in which nothing recovers.
+    end_ns = int(run.manifest.last_ts_ns) + 1
     at_ns = min(lens.at_ns, end_ns - 1)
     found = _prices(run, lens, at_ns, end_ns) | _distress(run, at_ns)
     found |= _gains(run, lens, at_ns) | _public(run, lens, at_ns)

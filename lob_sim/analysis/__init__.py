@@ -11,6 +11,7 @@ module              what it measures
 ``flow``            VPIN and its null, PIN
 ``amplification``   overshoot, losses of capital, forced volume, failures
 ``quality``         the textbook measures of a run, a row per instrument
+``trading_time``    the time in which a market trades, which all measures of a run go by: its closed nights are left out
 ``tables``          what the measures need of their inputs
 ==================  ==================================================================================
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from lob_sim.analysis.summary import fear_withdrawals as fear_withdrawals
     from lob_sim.analysis.summary import horizon_ns as horizon_ns
     from lob_sim.analysis.summary import lit_quotes as lit_quotes
+    from lob_sim.analysis.summary import lit_state_of as lit_state_of
     from lob_sim.analysis.summary import of as of
     from lob_sim.analysis.summary import shock_ns as shock_ns
     from lob_sim.analysis.summary import summarise as summarise
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from lob_sim.analysis.tables import ints as ints
     from lob_sim.analysis.tables import row_at as row_at
     from lob_sim.analysis.tables import value_at as value_at
+    from lob_sim.analysis.trading_time import trading_clock as trading_clock
 
 _HOMES = {
     "amplification": (
@@ -87,11 +90,13 @@ _HOMES = {
         "fear_withdrawals",
         "horizon_ns",
         "lit_quotes",
+        "lit_state_of",
         "of",
         "shock_ns",
         "summarise",
     ),
     "tables": ("floats", "held_for", "ints", "row_at", "value_at"),
+    "trading_time": ("trading_clock",),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)  # noqa: PLE0605  # as the imports above

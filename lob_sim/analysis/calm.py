@@ -14,9 +14,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from lob_sim.analysis.liquidity import lit_state, trade_spreads
-from lob_sim.analysis.summary import horizon_ns, of
+from lob_sim.analysis.liquidity import trade_spreads
+from lob_sim.analysis.summary import horizon_ns, lit_state_of, of
 from lob_sim.analysis.tables import Bools, Floats, Ints, floats, held_for, ints, mean_of_known, same_length, value_at
+from lob_sim.analysis.trading_time import trading_clock
 from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.units import NS_PER_S, Lots, Ns
@@ -100,8 +101,10 @@ def rms_distance(price: Floats, value: Floats) -> float:
 def lit_time(top: pd.DataFrame, grid_ns: Ints) -> float:
     """Share of the times at which both sides are quoted, no wider than five of the median spreads of such times.
 
-    Orders that rest far from value, as those of slow capital, are there when every dealer has left.
+    Orders that rest far from value, as those of slow capital, are there when every dealer has left. NaN without a time.
     """
+    if not len(grid_ns):
+        return np.nan
     bid, ask = (value_at(ints(top, "ts_event_ns"), floats(top, f"{side}_ticks"), grid_ns) for side in ("bid", "ask"))
     both = (bid > 0) & (ask > 0)
     if not both.any():
@@ -178,11 +181,15 @@ def dealing_gains(run: Run, start_ns: Ns) -> pd.DataFrame:
 
 
 def mean_alpha(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:
-    """Share of lit flow that dealers take to be informed: mean over dealers and time of the ``belief`` dataset."""
-    beliefs = of(run.table("belief"), instrument_id)
+    """Share of lit flow that dealers take to be informed: mean over dealers and trading time of the ``belief`` dataset.
+
+    NaN where no dealer believes anything, or the window has no trading time.
+    """
+    clock = trading_clock(run)
+    beliefs = clock.of(of(run.table("belief"), instrument_id))
     total, time = 0.0, 0.0
     for _, rows in beliefs.groupby("agent_id", sort=True):
-        held = held_for(ints(rows, "ts_event_ns"), start_ns, end_ns)
+        held = held_for(ints(rows, "ts_event_ns"), clock.at_one(start_ns), clock.at_one(end_ns))
         total += float(held @ floats(rows, "alpha"))
         time += float(held.sum())
     return total / time if time else np.nan
@@ -204,6 +211,10 @@ def calm_metrics(run: Run, start_ns: Ns) -> dict[str, float]:
     ``depth_currency`` at the mid. ``signs``: autocorrelation of the signs of one aggressive order and the next. For
     each group of dealers ``gain.GROUP`` (tick-lots against value, at the time of the trade) and ``dealt.GROUP`` (lots).
     ``forced_orders``: parent orders under a constraint in the whole run.
+
+    Time is trading time (:mod:`lob_sim.analysis.trading_time`), in which the realised spread settles too: after a trade
+    before the close, in the next session. A change from one session to another is over simulated time, in which value
+    moves at night as by day; one that begins or ends at night is left out.
     """
     end_ns = horizon_ns(run)
     metrics: dict[str, float] = {}
@@ -233,18 +244,20 @@ def _unit(run: Run) -> float:
 def _price_metrics(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> dict[str, float]:
     grid = np.arange(start_ns, end_ns, NS_PER_S, dtype=np.int64)
     top = of(run.quotes, instrument_id)
-    state = lit_state(top, start_ns, end_ns)
+    state = lit_state_of(run, instrument_id, start_ns, end_ns)
     both = top[(top["bid_ticks"] > 0) & (top["ask_ticks"] > 0)]
     mid = value_at(ints(both, "ts_event_ns"), (floats(both, "bid_ticks") + floats(both, "ask_ticks")) / 2, grid)
     fair = of(run.table("fair_value"), instrument_id)
     value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), grid)
+    trading = trading_clock(run).is_trading(grid)
+    mid[~trading], value[~trading] = np.nan, np.nan
     middle = float(np.nanmean(mid)) if not np.isnan(mid).all() else np.nan
     return {
         "mid_ticks": middle,
         "rms_ticks": rms_distance(mid, value),
         "spread_ticks": state.quoted_spread_ticks,
         "spread_bp": 10_000 * state.quoted_spread_ticks / middle,
-        "lit": lit_time(top, grid),
+        "lit": lit_time(top, grid[trading]),
         "comove": correlation_of_changes(mid, value, LONG_S),
         "short_ticks2": mean_square_change(mid, SHORT_S) / SHORT_S,
         "long_ticks2": mean_square_change(mid, LONG_S) / LONG_S,
@@ -259,8 +272,9 @@ def _flow_metrics(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> dic
     knows = is_member(run, orders["agent_id"], knowing_groups(run))
     lots = floats(orders, "qty_lots")
     trades = of(run.trades, instrument_id)
-    trades = trades[trades["ts_event_ns"] >= start_ns]
-    top = of(run.quotes, instrument_id)
+    time = trading_clock(run)
+    trades = time.of(trades[trades["ts_event_ns"] >= start_ns])
+    top = time.of(of(run.quotes, instrument_id))
     spreads = trade_spreads(trades, top, REALISED_NS)
     uninformed = orders[~knows]["order_id"]
     others = trade_spreads(trades[trades["taker_order_id"].isin(uninformed)], top, REALISED_NS)

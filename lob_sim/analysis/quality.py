@@ -12,6 +12,7 @@ from lob_sim.analysis.liquidity import amihud, resilience_half_life_ns, trade_sp
 from lob_sim.analysis.price_discovery import excess_write_down
 from lob_sim.analysis.summary import horizon_ns, of
 from lob_sim.analysis.tables import floats, ints, mean_of_known, value_at
+from lob_sim.analysis.trading_time import trading_clock
 from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.log.tables import exact_sum
@@ -32,6 +33,8 @@ def market_quality(run: Run, settle_ns: Ns = 5 * NS_PER_S, interval_ns: Ns = 60 
     ``amihud``, absolute return over lots; ``resilience_s``, half-life of what a trade among the largest tenth does to
     the quoted spread; ``vpin``, mean over 50 volume buckets, and ``vpin_null``, what it would be of as many unit trades
     with fair signs; ``write_down_pct``, mean over time of :func:`.excess_write_down`, in per cent of fair value.
+    Time is trading time (:mod:`lob_sim.analysis.trading_time`): what a trade before the close does settles in the next
+    session.
 
     Args:
         run: The run.
@@ -45,16 +48,17 @@ def market_quality(run: Run, settle_ns: Ns = 5 * NS_PER_S, interval_ns: Ns = 60 
         raise InputError(f"expected a positive time, got {settle_ns} ns", "settle_ns")
     if interval_ns < _SHORTEST_NS:
         raise InputError(f"expected at least {_SHORTEST_NS} ns, got {interval_ns} ns", "interval_ns")
-    end_ns = horizon_ns(run)
+    time, end_ns = trading_clock(run), horizon_ns(run)
+    grid_ns = time.grid(0, end_ns, _GRID_NS)
     rows = []
     for i in range(len(run.header.instruments)):
-        trades, quotes = of(run.trades, i), of(run.quotes, i)
+        trades, quotes = time.of(of(run.trades, i)), time.of(of(run.quotes, i))
         spreads = volume_weighted(trade_spreads(trades, quotes, settle_ns))
-        marks, grid_ns = of(run.table("mark"), i), np.arange(0, end_ns, _GRID_NS, dtype=np.int64)
+        marks = of(run.table("mark"), i)
         rows.append(
             {
                 **{str(name): float(value) for name, value in spreads.items()},
-                "amihud": _amihud(trades, end_ns, interval_ns),
+                "amihud": _amihud(trades, time.at_one(end_ns), interval_ns),
                 "resilience_s": _resilience_ns(trades, quotes, 6 * settle_ns) / NS_PER_S,
                 **_imbalance(trades),
                 "write_down_pct": 100

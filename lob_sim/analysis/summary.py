@@ -1,6 +1,7 @@
 """A run in a few numbers: a table by instrument for people, flat metrics for sweeps and experiments.
 
-Everything is computed from the log and is recomputable from it by the calls named in each docstring.
+Everything is computed from the log and is recomputable from it by the calls named in each docstring. Time is trading
+time throughout (:mod:`lob_sim.analysis.trading_time`): of a run with days, closed nights are no part of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lob_sim.analysis.amplification import failures, forced_volume_lots, overshoot, tier1_loss_cash
-from lob_sim.analysis.liquidity import lit_share, lit_state
+from lob_sim.analysis.liquidity import LitState, lit_share, lit_state
 from lob_sim.analysis.tables import (
     Floats,
     Ints,
@@ -25,6 +26,7 @@ from lob_sim.analysis.tables import (
     window_ns,
     worst_of_known,
 )
+from lob_sim.analysis.trading_time import last_ns, trading_clock
 from lob_sim.log import Run
 from lob_sim.log.tables import exact_sum
 from lob_sim.units import NS_PER_S, Ns
@@ -37,16 +39,16 @@ def summarise(run: Run) -> pd.DataFrame:
     """What happened in a run, a row per instrument.
 
     Columns: lit trades, volume in lots (lit and RFQ), share of it dealt on RFQ, time-weighted quoted spread in
-    ticks, share of the time with both sides of the lit book quoted, worst price below fair value after the first shock
-    (or ever) in per cent, and lots sold by force. What a run has no record of (a fair value, quotes on both sides) is
-    NaN.
+    ticks, share of the trading time with both sides of the lit book quoted, worst price below fair value after the
+    first shock (or ever) in per cent, and lots sold by force. What a run has no record of (a fair value, quotes on both
+    sides) is NaN.
     """
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     rows = []
     for instrument in run.header.instruments:
         i = instrument.instrument_id
         trades, rfq = of(run.trades, i), of(run.rfq_trades, i)
-        state = lit_state(of(run.quotes, i), 0, end_ns)
+        state = lit_state_of(run, i, 0, end_ns)
         rows.append(
             {
                 "trades": len(trades),
@@ -73,7 +75,8 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     standard deviation across agents of their prudent marks. ``write_down_pct``: mean over time and agents of fair
     value less prudent mark. ``rfq_share``: of lots. ``forced_lots`` and ``forced_sellers``. ``failures``.
     ``tier1_loss``: fall of all agents' Tier 1, in currency units. ``recovery_s``: until the last trade, in any
-    instrument, more than 0.2% off fair value. ``calm_forced_lots`` and ``calm_quote_absence`` are of the time
+    instrument, more than 0.2% off fair value, in seconds of trading: a night in between counts for nothing, and a shock
+    at night as one at the close. ``calm_forced_lots`` and ``calm_quote_absence`` are of the time
     before the shock, NaN where there is none. What a run has no record of is NaN: what is measured against fair value
     without fair values, dealers' quotes and marks without dealers.
     """
@@ -82,8 +85,8 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     ids = range(len(names))
     fair = [of(run.table("fair_value"), i) for i in ids]
     over = [100 * overshoot(_prices(run, i), fair[i], start_ns, end_ns) for i in ids]
-    states = [lit_state(of(run.quotes, i), start_ns, end_ns) for i in ids]
-    means = [mean_of_known(floats(f, "value_ticks")) for f in fair]
+    states = [lit_state_of(run, i, start_ns, end_ns) for i in ids]
+    means = [mean_of_known(floats(trading_clock(run).during(f), "value_ticks")) for f in fair]
     dispersion, write_down = _marks_against(run, fair, start_ns, end_ns)
     quote_absence, bid_absence = dealer_absence(run, start_ns, end_ns)
     parents = run.table("parent_order_opened")
@@ -122,8 +125,24 @@ def shock_ns(run: Run) -> Ns:
 
 
 def horizon_ns(run: Run) -> Ns:
-    """End of the run: of its last row."""
-    return int(run.manifest.last_ts_ns) + 1
+    """End of the run: of its last row, or of a calendar's horizon (:func:`lob_sim.analysis.trading_time.last_ns`)."""
+    return last_ns(run) + 1
+
+
+def lit_state_of(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> LitState:
+    """:func:`lob_sim.analysis.liquidity.lit_state` of a lit book over the trading time of [start, end).
+
+    All NaN where the window is of a night alone.
+
+    Raises:
+        DataError: The window has no length.
+    """
+    window_ns(start_ns, end_ns)
+    time = trading_clock(run)
+    start, end = time.at_one(start_ns), time.at_one(end_ns)
+    if start == end:
+        return LitState(math.nan, math.nan, math.nan, math.nan, math.nan)
+    return lit_state(time.of(of(run.quotes, instrument_id)), start, end)
 
 
 def of(table: pd.DataFrame, instrument_id: int) -> pd.DataFrame:
@@ -172,7 +191,8 @@ def dealer_absence(run: Run, start_ns: Ns, end_ns: Ns) -> tuple[float, float]:
     """Share of dealer-time in [start, end) in which a dealer does not quote both sides; and in which it does not bid.
 
     From the ``quote`` dataset: each record of the lit book (``rfq_id`` 0) stands until the dealer's next one in
-    the instrument; a dealer that has defaulted quotes nothing. NaN when nobody records quotes.
+    the instrument; a dealer that has defaulted quotes nothing. Time is trading time. NaN when nobody records quotes, or
+    the window is of a night alone.
 
     Raises:
         DataError: The window has no length.
@@ -180,11 +200,14 @@ def dealer_absence(run: Run, start_ns: Ns, end_ns: Ns) -> tuple[float, float]:
     quotes = run.table("quote")
     quotes = quotes[quotes["rfq_id"] == 0]
     defaulted = run.table("dealer_defaulted").groupby("agent_id")["ts_event_ns"].min()
-    window = float(window_ns(start_ns, end_ns))
+    window_ns(start_ns, end_ns)
+    time = trading_clock(run)
+    start, end = time.at_one(start_ns), time.at_one(end_ns)
+    window = float(end - start) or math.nan
     both_missing, bid_missing = [], []
     for (agent_id, _), rows in quotes.groupby(["agent_id", "instrument_id"], sort=True):
-        last_ns = min(end_ns, int(defaulted.get(agent_id, end_ns)))
-        held = held_for(ints(rows, "ts_event_ns"), start_ns, max(start_ns, last_ns))
+        gone_ns = min(end_ns, int(defaulted.get(agent_id, end_ns)))
+        held = held_for(ints(time.of(rows), "ts_event_ns"), start, max(start, time.at_one(gone_ns)))
         bids, asks = ints(rows, "bid_ticks") > 0, ints(rows, "ask_ticks") > 0
         both_missing.append(1 - float(held[bids & asks].sum()) / window)
         bid_missing.append(1 - float(held[bids].sum()) / window)
@@ -215,7 +238,7 @@ def _forced_lots(run: Run, instrument_id: int) -> int:
 def _marks_against(run: Run, fair: Sequence[pd.DataFrame], start_ns: Ns, end_ns: Ns) -> tuple[float, float]:
     """Dispersion of prudent marks across agents, and mean write-down below fair value, in per cent of value."""
     marks = run.table("mark")
-    grid = np.arange(start_ns, end_ns, _GRID_NS, dtype=np.int64)
+    grid = trading_clock(run).grid(start_ns, end_ns, _GRID_NS)
     dispersions, write_downs = [], []
     for i, values in enumerate(fair):
         prudent: list[Floats] = []
@@ -249,4 +272,5 @@ def _recovery_s(run: Run, instrument_id: int, fair: pd.DataFrame, start_ns: Ns) 
         return math.nan
     value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), times)
     away = np.abs(floats(prices, "price_ticks") / value - 1) > _RECOVERY_TOLERANCE
-    return (int(times[away][-1]) - start_ns) / NS_PER_S if away.any() else 0.0
+    time = trading_clock(run)
+    return (time.at_one(int(times[away][-1])) - time.at_one(start_ns)) / NS_PER_S if away.any() else 0.0
