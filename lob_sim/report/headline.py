@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lob_sim.analysis.liquidity import lit_state
-from lob_sim.analysis.summary import crisis_metrics, dealer_absence, fear_withdrawals, of, shock_ns
+from lob_sim.analysis.summary import crisis_metrics, dealer_absence, fear_withdrawals, lit_state_of, of, shock_ns
 from lob_sim.analysis.tables import floats
+from lob_sim.analysis.trading_time import last_ns
 from lob_sim.log import Run
 from lob_sim.log.tables import exact_sum
 from lob_sim.report.data import (
@@ -73,7 +73,7 @@ def metrics_of(run: Run) -> dict[str, float]:
     """:func:`lob_sim.analysis.summary.crisis_metrics`; empty for a log without fair values, which it needs."""
     ids = range(len(run.header.instruments))
     known = set(run.table("fair_value")["instrument_id"])
-    can_be = not run.gaps and known.issuperset(ids) and run.manifest.last_ts_ns > shock_ns(run)
+    can_be = not run.gaps and known.issuperset(ids) and last_ns(run) > shock_ns(run)
     if not can_be:
         return {}
     with warnings.catch_warnings():
@@ -337,13 +337,14 @@ def _book_facts(run: Run) -> Iterator[Fact]:
 
 
 def mean_spread(run: Run, instrument_id: int, start_ns: Ns, until_ns: Ns) -> float:
-    """Time-weighted mean spread of a lit book over a window, in points; NaN where it never has both sides.
+    """Time-weighted mean spread of a lit book over the trading time of a window, in points; NaN where it never has both
+    sides.
 
-    :func:`lob_sim.analysis.liquidity.lit_state` times the tick.
+    :func:`lob_sim.analysis.summary.lit_state_of` times the tick.
     """
     if until_ns <= start_ns:
         return math.nan
-    state = lit_state(of(run.quotes, instrument_id), start_ns, until_ns)
+    state = lit_state_of(run, instrument_id, start_ns, until_ns)
     return state.quoted_spread_ticks * tick_size(run, instrument_id)
 
 

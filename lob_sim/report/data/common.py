@@ -12,6 +12,7 @@ import pandas as pd
 
 from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
+from lob_sim.analysis.trading_time import last_ns
 from lob_sim.log import Run
 from lob_sim.log.header import AgentEntry
 from lob_sim.log.manifest import RUNNING
@@ -84,9 +85,10 @@ def table_rows(table: pd.DataFrame) -> Iterator[Any]:
 
 
 def end_ns(run: Run) -> Ns:
-    """Time of the last row. The manifest of a run that was killed does not know it: there its rows are asked."""
+    """The last instant of a run, :func:`lob_sim.analysis.trading_time.last_ns`. The manifest of a run that was killed
+    does not know it: there its rows are asked."""
     if run.manifest.status != RUNNING:
-        return run.manifest.last_ts_ns
+        return last_ns(run)
     tables = [run.table(name) for name in run.counts if "ts_event_ns" in run.table(name).columns]
     return max((int(table["ts_event_ns"].iloc[-1]) for table in tables if len(table)), default=0)
 
@@ -125,7 +127,7 @@ def thin(table: pd.DataFrame, column: str, bins: int = THIN_BINS) -> pd.DataFram
 
 def at_end(table: pd.DataFrame, run: Run) -> pd.DataFrame:
     """The table with its last row repeated at the end of the run, so that a line goes on for as long as it holds."""
-    last_ns = end_ns(run)
-    if not len(table) or int(table["ts_event_ns"].iloc[-1]) >= last_ns:
+    until_ns = end_ns(run)
+    if not len(table) or int(table["ts_event_ns"].iloc[-1]) >= until_ns:
         return table
-    return pd.concat([table, table.iloc[-1:].assign(ts_event_ns=last_ns)], ignore_index=True)
+    return pd.concat([table, table.iloc[-1:].assign(ts_event_ns=until_ns)], ignore_index=True)

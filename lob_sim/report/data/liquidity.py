@@ -9,6 +9,7 @@ import pandas as pd
 
 from lob_sim.analysis.summary import lit_quotes, of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints
+from lob_sim.analysis.trading_time import trading_clock
 from lob_sim.information.spread import UTICKS_PER_TICK
 from lob_sim.log import Run
 from lob_sim.report.data.common import edges_ns, end_ns, tick_size
@@ -32,12 +33,13 @@ def spread_parts(run: Run, instrument_id: int, bins: int = 60) -> pd.DataFrame:
     """What the dealers' lit spreads are made of, bin by bin: ``start_ns``, :data:`PARTS` and ``spread`` in points.
 
     Each row is :func:`lob_sim.analysis.liquidity.spread_parts` over its bin: the mean over dealers and time in which a
-    dealer quotes both sides, NaN where none does.
+    dealer quotes both sides, closed nights left out; NaN where none does.
     """
-    edges = edges_ns(run, bins)
+    starts, clock = edges_ns(run, bins), trading_clock(run)
+    edges = clock.at(starts)
     sums, quoted = np.zeros((len(PARTS), bins)), np.zeros(bins)
     for _, own in lit_quotes(run, instrument_id).groupby("agent_id", sort=True):
-        times = ints(own, "ts_event_ns")
+        times = ints(clock.of(own), "ts_event_ns")
         both = ((ints(own, "bid_ticks") > 0) & (ints(own, "ask_ticks") > 0)).astype(np.float64)
         quoted += mean_in_bins(times, both, edges)
         for k, part in enumerate(PARTS):
@@ -45,7 +47,7 @@ def spread_parts(run: Run, instrument_id: int, bins: int = 60) -> pd.DataFrame:
             sums[k] += mean_in_bins(times, both * whole, edges)
     somebody = quoted > 1e-12
     means = np.where(somebody, sums / np.where(somebody, quoted, 1.0), np.nan) * tick_size(run, instrument_id)
-    table = pd.DataFrame({"start_ns": edges[:-1], **dict(zip(PARTS, means, strict=True))})
+    table = pd.DataFrame({"start_ns": starts[:-1], **dict(zip(PARTS, means, strict=True))})
     return table.assign(spread=means.sum(axis=0))
 
 

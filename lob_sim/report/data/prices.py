@@ -9,6 +9,7 @@ import pandas as pd
 
 from lob_sim.analysis.summary import of
 from lob_sim.analysis.tables import Floats, Ints, floats, ints, value_at
+from lob_sim.analysis.trading_time import trading_clock
 from lob_sim.log import Run
 from lob_sim.report.data.common import edges_ns, end_ns, fair_at, once_per_run, tick_size, watched
 from lob_sim.report.data.sheets import forced_sales
@@ -78,7 +79,8 @@ class Dislocation(NamedTuple):
         sign: 1 above fair value, -1 below.
         peak_pct: Furthest distance of the last price, in per cent of fair value.
         peak_ns: When that was first reached.
-        lasted_ns: Time for which the last price was at least half of ``peak_pct`` away, on that side, all together.
+        lasted_ns: Trading time for which the last price was at least half of ``peak_pct`` away, on that side, all
+            together.
         area_pct_min: Distance added up over time, in per cent times minutes: what says how much of a drama it was.
     """
 
@@ -96,7 +98,7 @@ def dislocations(run: Run, start_ns: Ns = 0) -> list[Dislocation]:
 
     The last price stands until the next trade on its venue, fair value until it moves. A price that a shock has left
     behind for an instant is far away and soon gone: the order is by distance times time. At a price of before the
-    start nobody has dealt since, and it counts for nothing.
+    start nobody has dealt since, and it counts for nothing. Nor does a closed night, in which nobody can deal.
 
     Args:
         run: The run.
@@ -112,14 +114,15 @@ def dislocations(run: Run, start_ns: Ns = 0) -> list[Dislocation]:
 
 
 def _sides(run: Run, i: int, venue: str, own: pd.DataFrame, start_ns: Ns) -> list[Dislocation]:
-    last_ns, fair = end_ns(run), fair_value(run, i)
+    last_ns, fair, clock = end_ns(run), fair_value(run, i), trading_clock(run)
     if not len(own) or not len(fair):
         return []
-    changes = np.concatenate([ints(own, "ts_event_ns"), ints(fair, "ts_event_ns"), np.array([start_ns], np.int64)])
-    times = np.unique(changes[(changes >= start_ns) & (changes <= last_ns)])
+    begins = np.append(clock.opens_ns, start_ns)
+    changes = np.concatenate([ints(own, "ts_event_ns"), ints(fair, "ts_event_ns"), begins])
+    times = np.unique(changes[(changes >= start_ns) & (changes <= last_ns) & clock.is_trading(changes)])
     price = value_at(ints(own, "ts_event_ns"), floats(own, "price"), times)
     value = value_at(ints(fair, "ts_event_ns"), floats(fair, "price"), times)
-    off, held_ns = 100 * (price / value - 1), np.diff(np.append(times, last_ns))
+    off, held_ns = 100 * (price / value - 1), np.diff(clock.at(np.append(times, last_ns)))
     found = []
     for sign in (1, -1):
         distance = np.nan_to_num(np.maximum(sign * off, 0.0))
@@ -134,7 +137,8 @@ def _sides(run: Run, i: int, venue: str, own: pd.DataFrame, start_ns: Ns) -> lis
 
 @once_per_run
 def touch(run: Run, instrument_id: int) -> pd.DataFrame:
-    """Best displayed bid and ask of the lit book: ``ts_event_ns``, ``bid``, ``ask`` in points; NaN for an empty side.
+    """Best displayed bid and ask of the lit book: ``ts_event_ns``, ``bid``, ``ask`` in points; NaN for an empty side,
+    and for both in a closed night, whatever rests over it.
 
     A row for each moment in which either changed (``run.quotes``, the last state of an instant). Empty where rows of
     the log are missing: no book after them can be known.
@@ -143,10 +147,12 @@ def touch(run: Run, instrument_id: int) -> pd.DataFrame:
     if not len(top):
         return pd.DataFrame({"ts_event_ns": np.zeros(0, np.int64), "bid": np.zeros(0), "ask": np.zeros(0)})
     top = top.drop_duplicates("ts_event_ns", keep="last")
-    tick = tick_size(run, instrument_id)
-    table = pd.DataFrame({"ts_event_ns": top["ts_event_ns"]})
+    tick, clock, times = tick_size(run, instrument_id), trading_clock(run), ints(top, "ts_event_ns")
+    moments = np.unique(np.concatenate([times, clock.closes_ns, clock.opens_ns]))
+    moments = moments[(moments >= times[0]) & (moments <= end_ns(run))]
+    table = pd.DataFrame({"ts_event_ns": moments})
     for side in ("bid", "ask"):
-        ticks = floats(top, f"{side}_ticks")
+        ticks = np.where(clock.is_trading(moments), value_at(times, floats(top, f"{side}_ticks"), moments), 0.0)
         table[side] = np.where(ticks > 0, ticks * tick, np.nan)
     # NaN differs from NaN: compare what stands for an empty side.
     plain = table[["bid", "ask"]].fillna(0.0)
@@ -218,16 +224,17 @@ def quoting(run: Run, instrument_id: int) -> pd.DataFrame:
 
 def quoting_share(run: Run, start_ns: Ns = 0, until_ns: Ns | None = None) -> float:
     """Share of dealer-time in [start, until) in which a dealer quotes both sides of a lit book, no wider than
-    :data:`WIDEST_PCT`; NaN where nobody logs quotes or the window has no length.
+    :data:`WIDEST_PCT`, closed nights left out; NaN where nobody logs quotes or the window has no trading time.
 
     The mean over dealers and instruments, as :func:`lob_sim.analysis.summary.dealer_absence` is of quotes of any width.
     """
     stop_ns = end_ns(run) + 1 if until_ns is None else until_ns
-    if stop_ns <= start_ns:
+    clock = trading_clock(run)
+    edges = clock.at(np.array([start_ns, stop_ns], np.int64))
+    if edges[1] <= edges[0]:
         return float("nan")
-    edges = np.array([start_ns, stop_ns], np.int64)
     shares = [
-        mean_in_bins(ints(own, "ts_event_ns"), (ints(own, "state") == 0).astype(np.float64), edges)[0]
+        mean_in_bins(ints(clock.of(own), "ts_event_ns"), (ints(own, "state") == 0).astype(np.float64), edges)[0]
         for i in range(len(run.header.instruments))
         for _, own in quote_states(run, i).groupby("agent_id", sort=True)
     ]
@@ -235,12 +242,14 @@ def quoting_share(run: Run, start_ns: Ns = 0, until_ns: Ns | None = None) -> flo
 
 
 def mean_in_bins(ts_ns: Ints, values: Floats, edges: Ints) -> Floats:
-    """Time-weighted mean over each bin of a path that keeps each value until the next; 0 before the first."""
+    """Time-weighted mean over each bin of a path that keeps each value until the next; 0 before the first, and in a bin
+    without time."""
     whole = np.concatenate([[0.0], np.cumsum(values[:-1] * np.diff(ts_ns))]) if ts_ns.size else np.zeros(0)
     rows = np.searchsorted(ts_ns, edges, side="right") - 1
     at = np.maximum(rows, 0)
     integral = np.where(rows >= 0, whole[at] + values[at] * (edges - ts_ns[at]), 0.0) if ts_ns.size else 0.0 * edges
-    means: Floats = np.diff(integral) / np.diff(edges)
+    lengths = np.diff(edges)
+    means: Floats = np.where(lengths > 0, np.diff(integral) / np.maximum(lengths, 1), 0.0)
     return means
 
 
