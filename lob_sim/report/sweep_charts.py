@@ -63,7 +63,8 @@ def curve_charts(curves: pd.DataFrame, names: dict[str, str], is_sampled: bool) 
         is_sampled: Whether the design is not a grid.
     """
     for (axis, metric), own in curves.groupby(["axis", "metric"], sort=False):
-        if not own["mean"].notna().any():
+        own = own[own["mean"].notna()]
+        if own.empty:
             continue
         numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in own["value"])
         x = list(own["value"]) if numeric else [str(v) for v in own["value"]]

@@ -126,8 +126,9 @@ def _panels(tables: SweepTables, kind: str) -> list[Panel]:
             title = f"{chart.x_title} and {chart.y_title}" if chart.z else f"Along {chart.x_title}"
             groups.setdefault(title, []).append(chart)
     texts = {
-        "curve": "Means with their 95% intervals over seeds; over points, where the design is sampled.",
-        "map": "Means over seeds at every pair of values.",
+        "curve": "Means with their 95% intervals over the seeds that have a value at every point of the curve; over "
+        "points, where the design is sampled.",
+        "map": "Means, at every pair of values, over the seeds that have a value at every point of the map.",
     }
     how = {"curve": "lob_sim.sweep.tables.curves", "map": "lob_sim.sweep.tables.maps"}
     return [
@@ -180,7 +181,8 @@ def _differences(tables: SweepTables, metrics: Sequence[str]) -> list[Cells]:
                 cells.append(("–", "", False))
                 continue
             clear = bool(row.low > 0 or row.high < 0)
-            cells.append((f"{row.difference:+.4g}".replace("-", "−"), _ends(row.low, row.high), clear))
+            added = "–" if np.isnan(row.difference) else f"{row.difference:+.4g}".replace("-", "−")
+            cells.append((added, _ends(row.low, row.high), clear))
         name = tables.names.get(str(axis), str(axis))
         rows.append(Cells([name, f"{_cell(value)} less {_cell(against)}", str(own["n"].max())], cells))
     return rows

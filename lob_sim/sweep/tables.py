@@ -3,23 +3,29 @@
 In a grid a curve's value is the mean over seeds, after averaging over the other axes seed by seed, and the
 interval is over seeds. In a sampled design (``sobol``, ``lhs``) the axis is cut into bins of equally many
 points, and the interval is over the points of a bin: it holds what the other parameters do.
+
+Runs that failed, or have no value of a metric, would let values of an axis differ by what they are averaged over. So
+what is compared in a grid is averaged over the same points of the other axes, and over those seeds alone that have a
+value at all of them; where a point that is averaged over has no value with any seed, there is no mean.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from lob_sim.analysis.tables import Bools, Ints
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.sweep.folder import Sweep
 from lob_sim.sweep.statistics import Estimate, bootstrap
 
 _BINS = 8
+_NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0.95)
 
 
 def summarise(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.DataFrame:
@@ -46,7 +52,7 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
             if values.size:
                 mean = bootstrap(values)
             else:
-                mean = Estimate(np.nan, np.nan, np.nan, 0, 0.95)
+                mean = _NOTHING
             parameters = {path: group[path].iloc[0] for path in paths}
             numbers = {"mean": mean.value, "low": mean.low, "high": mean.high, "n": mean.n, "failed": failed}
             rows.append({"point": point, **parameters, "metric": metric, **numbers})
@@ -74,11 +80,11 @@ def _finished(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     return done.assign(**{metric: done[metric].replace([np.inf, -np.inf], np.nan) for metric in metrics})
 
 
-def _along(frame: pd.DataFrame, axis: str, sampled: bool) -> list[tuple[Any, pd.DataFrame]]:
-    """Rows by the value of an axis; of a sampled axis of many numbers, by bins of equally many points."""
+def _along(frame: pd.DataFrame, axis: str) -> list[tuple[Any, pd.DataFrame]]:
+    """Rows by the value of a sampled axis; of many numbers, by bins of equally many points."""
     values = frame[axis]
     numeric = pd.api.types.is_numeric_dtype(values)
-    if not sampled or not numeric or values.nunique() <= _BINS:
+    if not numeric or values.nunique() <= _BINS:
         return [(_plain(value), group) for value, group in frame.groupby(axis)]
     bins = pd.qcut(values, _BINS, duplicates="drop")
     return [(float(group[axis].mean()), group) for _, group in frame.groupby(bins, observed=True)]
@@ -88,8 +94,67 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+class _Cells(NamedTuple):
+    """Which runs have a value of a metric, by value of what is compared and by cell: a point of the other axes.
+
+    Attributes:
+        values: The values compared, in order.
+        value: Of each row of the frame, the number of its value.
+        cell: The number of its cell.
+        seed: The number of its seed.
+        known: Whether there is a value; shape (seeds, values, cells).
+    """
+
+    values: list[Any]
+    value: Ints
+    cell: Ints
+    seed: Ints
+    known: Bools
+
+    @property
+    def counted(self) -> Bools:
+        """The cells that are averaged over; one that is empty at every value compared is left out for all of them."""
+        found: Bools = self.known.sum(axis=(0, 1)) > 0
+        return found
+
+    @property
+    def is_whole(self) -> Bools:
+        """Whether each value has some run in all of those cells."""
+        some: Bools = self.known.sum(axis=0)[:, self.counted] > 0
+        whole: Bools = some.sum(axis=1) == self.counted.sum()
+        return whole
+
+    def rows(self, values: Sequence[int]) -> Bools:
+        """The rows of the frame that a comparison of these values rests on: of seeds that are in all their cells."""
+        counted = self.counted
+        there = self.known[:, list(values)][:, :, counted]
+        shared: Bools = there.sum(axis=(1, 2)) == len(values) * counted.sum()
+        return shared[self.seed] & counted[self.cell] & np.isin(self.value, list(values))
+
+
+def _cells(frame: pd.DataFrame, metric: str, along: Sequence[str], axes: Sequence[str]) -> _Cells:
+    others = [path for path in dict.fromkeys([*frame.attrs.get("parameters", ()), *axes]) if path not in along]
+    points = frame.drop_duplicates("point").sort_values("point")
+    # Should the other axes not tell two points apart, their order does.
+    points = points.assign(_rank=points.groupby([*along, *others], dropna=False).cumcount())
+    number = dict(zip(points["point"], points.groupby([*others, "_rank"], dropna=False).ngroup(), strict=True))
+    groups = frame.groupby(list(along), sort=True)
+    seeds = frame.groupby("seed")
+    value, seed = (np.asarray(of.ngroup(), dtype=np.int64) for of in (groups, seeds))
+    cell = np.asarray(frame["point"].map(number), dtype=np.int64)
+    known = np.zeros((seeds.ngroups, groups.ngroups, max(number.values(), default=-1) + 1), dtype=np.bool_)
+    here = (frame["status"] == "ok").to_numpy() & np.isfinite(frame[metric].to_numpy(np.float64))
+    known[seed[here], value[here], cell[here]] = True
+    return _Cells(groups.size().index.tolist(), value, cell, seed, known)
+
+
 def curves(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str], sampled: bool) -> pd.DataFrame:
     """Means of metrics along each axis with 95 % intervals.
+
+    In a grid all values of an axis are averaged over the same points of the other axes and the same seeds: those that
+    have a value of the metric at all points of the curve. A value of the axis at which one of those points has no run
+    with a value has no mean (NaN), and holds back no other. In a sampled design a point's value is the mean of its
+    runs that have one.
 
     Args:
         frame: Rows of a sweep.
@@ -103,51 +168,74 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str], sam
     done = _finished(frame, metrics)
     rows = []
     for axis, metric in itertools.product(axes, metrics):
-        for value, group in _along(done.dropna(subset=[metric]), axis, sampled):
-            found = bootstrap(group.groupby("point" if sampled else "seed")[metric].mean().to_numpy())
-            rows.append((axis, value, metric, found.value, found.low, found.high))
+        if sampled:
+            means = [
+                (value, bootstrap(group.groupby("point")[metric].mean().to_numpy()))
+                for value, group in _along(done.dropna(subset=[metric]), axis)
+            ]
+        else:
+            means = _curve(frame, metric, axis, axes)
+        rows += [(axis, value, metric, found.value, found.low, found.high) for value, found in means]
     return pd.DataFrame(rows, columns=["axis", "value", "metric", "mean", "low", "high"])
+
+
+def _curve(frame: pd.DataFrame, metric: str, axis: str, axes: Sequence[str]) -> list[tuple[Any, Estimate]]:
+    """The means along an axis of a grid; none where no run has a value."""
+    cells = _cells(frame, metric, [axis], axes)
+    if not cells.known.any():
+        return []
+    whole = np.flatnonzero(cells.is_whole)
+    rows = cells.rows(whole.tolist())
+    found = []
+    for k, value in enumerate(cells.values):
+        by_seed = frame[rows & (cells.value == k)].groupby("seed")[metric].mean().to_numpy()
+        found.append((value, bootstrap(by_seed) if by_seed.size else _NOTHING))
+    return found
 
 
 def maps(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str]) -> pd.DataFrame:
     """Means of metrics at each pair of values of each pair of axes of a grid.
 
+    All pairs are averaged over the same points of the other axes and the same seeds, as along a curve
+    (:func:`curves`); a pair at which one of those points has no run with a value has no mean (NaN).
+
     Returns:
         ``x_axis``, ``y_axis``, ``x``, ``y``, ``metric``, ``mean``.
     """
-    done = _finished(frame, metrics)
-    parts = []
-    for (x, y), metric in itertools.product(itertools.combinations(axes, 2), metrics):
-        means = done.groupby([x, y])[metric].mean().reset_index()
-        means.columns = pd.Index(["x", "y", "mean"])
-        parts.append(means.assign(x_axis=x, y_axis=y, metric=metric))
-    columns = ["x_axis", "y_axis", "x", "y", "metric", "mean"]
-    return pd.concat(parts)[columns] if parts else pd.DataFrame({column: [] for column in columns})
+    rows = []
+    for (x_axis, y_axis), metric in itertools.product(itertools.combinations(axes, 2), metrics):
+        cells = _cells(frame, metric, [x_axis, y_axis], axes)
+        kept = cells.rows(np.flatnonzero(cells.is_whole).tolist())
+        means = frame[metric].astype(np.float64).where(kept).groupby(cells.value).mean()
+        rows += [(x_axis, y_axis, x, y, metric, means[k]) for k, (x, y) in enumerate(cells.values)]
+    return pd.DataFrame(rows, columns=["x_axis", "y_axis", "x", "y", "metric", "mean"])
 
 
 def differences(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str]) -> pd.DataFrame:
     """What each value of each axis of a grid adds to the first one, under common random numbers.
 
-    Differences are formed seed by seed, after averaging over the other axes; the interval is over seeds. Seeds of which
-    a run has no value at either are left out.
+    Differences are formed seed by seed, after averaging over the other axes; the interval is over seeds: those alone
+    that have a value at all points of both values of the axis. Where one of these points has no run with a value there
+    is no difference (NaN, of 0 seeds). A value of the axis without any run that has one is not the first.
 
     Returns:
         ``axis``, ``value``, ``against`` (the first value), ``metric``, ``difference``, ``low``, ``high``, ``n`` seeds.
     """
-    done = _finished(frame, metrics)
     rows = []
     for axis, metric in itertools.product(axes, metrics):
-        means = {
-            value: group.groupby("seed")[metric].mean()
-            for value, group in _along(done.dropna(subset=[metric]), axis, sampled=False)
-        }
-        if not means:
+        cells = _cells(frame, metric, [axis], axes)
+        some = np.flatnonzero(cells.known.any(axis=(0, 2)))
+        if not some.size:
             continue
-        against, base = next(iter(means.items()))
-        for value, own in list(means.items())[1:]:
-            pairs = (own - base).dropna().to_numpy()
-            found = bootstrap(pairs) if pairs.size else Estimate(np.nan, np.nan, np.nan, 0, 0.95)
-            rows.append((axis, value, against, metric, found.value, found.low, found.high, found.n))
+        first = int(some[0])
+        for k in [k for k in range(len(cells.values)) if k != first]:
+            kept = cells.rows([first, k])
+            base, own = (
+                frame[kept & (cells.value == of)].groupby("seed")[metric].mean().to_numpy() for of in (first, k)
+            )
+            found = bootstrap(own - base) if own.size else _NOTHING
+            against = cells.values[first]
+            rows.append((axis, cells.values[k], against, metric, found.value, found.low, found.high, found.n))
     return pd.DataFrame(rows, columns=["axis", "value", "against", "metric", "difference", "low", "high", "n"])
 
 
@@ -182,4 +270,9 @@ def notes(sweep: Sweep, frame: pd.DataFrame) -> list[str]:
     ]
     if len(frame) < sweep.total:
         sentences.append("The sweep is not complete: the page shows what there is.")
+    if failed or len(frame) < sweep.total:
+        sentences.append(
+            "What is compared is averaged over the same points of the other axes and over the seeds that have a value "
+            "at all of them; where one of these points has none, there is no mean."
+        )
     return sentences

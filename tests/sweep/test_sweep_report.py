@@ -14,10 +14,10 @@ from lob_sim.analysis.metric_names import main_metrics
 from lob_sim.cli.app import app
 from lob_sim.cli.reporting import sweep_tables
 from lob_sim.errors import InputError
-from lob_sim.report.sweep_page import write_sweep_figures
+from lob_sim.report.sweep_page import sweep_page, write_sweep_figures
 from lob_sim.sweep import Axis, Design, Serial, SweepPlan, TaskSpec, bootstrap, parse_axis, run_sweep
 from lob_sim.sweep.report import summary_table
-from lob_sim.sweep.tables import short_paths, summarise
+from lob_sim.sweep.tables import curves, differences, maps, short_paths, summarise
 
 
 def swept(tmp_path, axes, task=noisy, kind="grid", n=0, seeds=6):
@@ -167,3 +167,79 @@ def test_what_no_run_has_a_value_of_has_a_row_and_no_figure(tmp_path) -> None:
     tables = sweep_tables(swept(tmp_path, [parse_axis("x=1,2"), parse_axis("w=a,b")], nothing).directory)
     assert {path.name.split("-")[1] for path in write_sweep_figures(tables, tmp_path)} == {"found"}
     assert set(tables.summary["metric"]) == {"found", "missing", "endless"}
+
+
+# --- runs without a value ----------------------------------------------------------------------------------------
+
+
+def grid(missing: dict[tuple[int, int], range] | None = None, seeds: int = 6) -> pd.DataFrame:
+    """A 2 × 2 grid in which ``a`` does nothing: b + 0.1 × seed, NaN at points with the seeds that are missing."""
+    rows = [
+        {"point": 2 * i + j, "seed": seed, "status": "ok", "a": a, "b": b, "value": b + 0.1 * seed}
+        for i, a in enumerate((1, 2))
+        for j, b in enumerate((0, 100))
+        for seed in range(seeds)
+    ]
+    frame = pd.DataFrame(rows)
+    for (a, b), lost in (missing or {}).items():
+        frame.loc[(frame["a"] == a) & (frame["b"] == b) & frame["seed"].isin(lost), "value"] = np.nan
+    frame.attrs |= {"parameters": ["a", "b"], "metrics": ["value"]}
+    return frame
+
+
+@pytest.mark.parametrize("as_failed", [False, True])
+@pytest.mark.parametrize("axes", [["a", "b"], ["a"]])
+def test_missing_runs_do_not_confound_an_axis_with_another(axes: list[str], as_failed: bool) -> None:
+    """Without the seeds that lack a run, a's value 2 would be averaged over b = 100 more often than its value 1."""
+    frame = grid({(2, 0): range(3)})
+    if as_failed:
+        frame.loc[frame["value"].isna(), "status"] = "failed"
+    row = differences(frame, ["value"], axes).query("axis == 'a'").iloc[0]
+    assert row["difference"] == pytest.approx(0.0, abs=1e-12)
+    assert row["n"] == 3
+    along = curves(frame, ["value"], axes, sampled=False).query("axis == 'a'")
+    assert along["mean"].to_numpy() == pytest.approx([50.4, 50.4])
+    assert (along["low"] < 50.4).all()
+    # The control: with every run there, all six seeds count.
+    whole = curves(grid(), ["value"], axes, sampled=False).query("axis == 'a'")
+    assert whole["mean"].to_numpy() == pytest.approx([50.25, 50.25])
+    assert differences(grid(), ["value"], axes).query("axis == 'a'").iloc[0]["n"] == 6
+
+
+def test_a_map_is_over_the_same_seeds_in_all_its_cells() -> None:
+    found = maps(grid({(2, 0): range(3)}), ["value"], ["a", "b"])
+    assert found["mean"].to_numpy() == pytest.approx([0.4, 100.4, 0.4, 100.4])
+    assert maps(grid(), ["value"], ["a", "b"])["mean"].to_numpy() == pytest.approx([0.25, 100.25, 0.25, 100.25])
+
+
+def test_an_empty_cell_has_no_mean_and_no_difference() -> None:
+    frame = grid({(2, 0): range(6)})
+    row = differences(frame, ["value"], ["a", "b"]).query("axis == 'a'").iloc[0]
+    assert np.isnan([row["difference"], row["low"], row["high"]]).all()
+    assert row["n"] == 0
+    along = curves(frame, ["value"], ["a", "b"], sampled=False).query("axis == 'a'")["mean"].to_numpy()
+    assert along[0] == pytest.approx(50.25)
+    assert np.isnan(along[1])
+    assert np.isnan(maps(frame, ["value"], ["a", "b"])["mean"]).tolist() == [False, False, True, False]
+    # A point of the other axis that is empty throughout is left out for all: b = 100 compares like with like.
+    gone = grid({(1, 0): range(6), (2, 0): range(6)})
+    assert differences(gone, ["value"], ["a", "b"]).query("axis == 'a'").iloc[0]["difference"] == pytest.approx(0.0)
+
+
+def test_a_point_that_is_not_there_yet_is_an_empty_cell() -> None:
+    frame = grid()
+    frame = frame[(frame["a"] == 1) | (frame["b"] == 100)]
+    row = differences(frame, ["value"], ["a", "b"]).query("axis == 'a'").iloc[0]
+    assert np.isnan(row["difference"])
+
+
+def test_the_page_shows_no_number_where_there_is_no_difference(tmp_path) -> None:
+    sweep = swept(tmp_path, [parse_axis("x=1,2,3"), parse_axis("w=a,b")], failing)
+    tables = sweep_tables(sweep.directory, ["y"])
+    found = tables.differences.query("axis == 'x' and metric == 'y'").set_index("value")
+    assert np.isnan(found["difference"][2])
+    assert found["n"].to_dict() == {2: 0, 3: 6}
+    assert any("over the seeds that have a value at all of them" in note for note in tables.notes)
+    page = sweep_page(tables)
+    assert "+nan" not in page
+    assert "2 less 1" in page
