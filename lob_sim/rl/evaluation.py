@@ -15,6 +15,7 @@ from lob_sim.interactive.simulation import Simulation
 from lob_sim.rl.environment import Episode, MarketEnv, Observation
 from lob_sim.rl.seeds import market_seed
 from lob_sim.sweep import Estimate, bootstrap
+from lob_sim.sweep.design import once_each
 
 Policy: TypeAlias = Callable[[Observation], ArrayLike]
 """Decides on an observation. One with a method ``reset`` has it called before each episode."""
@@ -75,7 +76,7 @@ def evaluate(
 
     Raises:
         InputError: The environment is none of this package, a strategy or a parameter does not exist, an action is out
-            of bounds, or fewer than two episodes are asked for.
+            of bounds, fewer than two episodes are asked for, or one twice.
     """
     market = env.unwrapped
     if not isinstance(market, MarketEnv):
@@ -83,6 +84,8 @@ def evaluate(
     indices = list(range(episodes)) if isinstance(episodes, int) else list(episodes)
     if len(indices) < 2:
         raise InputError(f"expected two or more, got {len(indices)}: one tells nothing of its error", "episodes")
+    seeds = tuple(market_seed(market.split, index) for index in indices)
+    once_each(seeds, "episodes")
     ours = np.array([episode_return(policy, market, index) for index in indices])
     theirs = np.array([episode_return(baseline, market, index) for index in indices])
     return Evaluation(
@@ -91,7 +94,7 @@ def evaluate(
         bootstrap(ours - theirs),
         tuple(ours.tolist()),
         tuple(theirs.tolist()),
-        tuple(market_seed(market.split, index) for index in indices),
+        seeds,
     )
 
 

@@ -240,9 +240,25 @@ def seed_list(seeds: Iterable[int] | int, root_seed: int = 0) -> list[int]:
     for seed in listed:
         if not 0 <= seed < 2**63:
             raise InputError(f"seed {seed}: expected 0 or more, below 2**63", "seeds")
-    if len(set(listed)) < len(listed):
-        raise InputError("a seed is listed twice: its runs would be the same run", "seeds")
+    once_each(listed, "seeds")
     return listed
+
+
+def once_each(seeds: Iterable[Any], where: str) -> None:
+    """Check that the runs of a sample are independent.
+
+    Args:
+        seeds: Their seeds.
+        where: What the sample is, for the error.
+
+    Raises:
+        InputError: A seed twice.
+    """
+    seen: set[Any] = set()
+    for seed in seeds:
+        if seed in seen:
+            raise InputError(f"seed {seed} is there twice: its runs are the same run, and no independent ones", where)
+        seen.add(seed)
 
 
 def run_seeds(n: int, root_seed: int = 0) -> list[int]:

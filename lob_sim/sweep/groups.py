@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from lob_sim.sweep.design import once_each
 from lob_sim.sweep.statistics import Estimate, bootstrap
 
 _NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0.95)
@@ -40,7 +41,12 @@ def compare_groups(groups: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         :data:`COLUMNS`: ``mean`` with its 95 % interval (``low``, ``high``) over ``n`` seeds that have a finite value;
         ``difference`` from the first group with its interval, over ``pairs`` seeds that both have. Intervals are
         Student's, NaN of a single seed.
+
+    Raises:
+        InputError: A seed twice in a group.
     """
+    for group, frame in groups.items():
+        once_each(frame.index, f"group {group!r}")
     names = list(dict.fromkeys(metric for frame in groups.values() for metric in frame.columns))
     first = next(iter(groups.values()))
     rows = []

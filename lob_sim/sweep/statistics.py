@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.extras import need_extra
+from lob_sim.sweep.design import once_each
 from lob_sim.sweep.task import Value
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -145,7 +146,7 @@ def samples(frame: pd.DataFrame, metric: str, point: SupportsIndex | Mapping[str
         point: Index of the point, or parameter values that single it out.
 
     Raises:
-        InputError: No such column, no such point, several points, or no run that succeeded.
+        InputError: No such column, no such point, several points, no run that succeeded, or a seed twice.
     """
     conditions = dict(point) if isinstance(point, Mapping) else {"point": point}
     for name in (metric, *conditions):
@@ -160,7 +161,20 @@ def samples(frame: pd.DataFrame, metric: str, point: SupportsIndex | Mapping[str
             f"{conditions} matches {rows['point'].nunique()} points with finished runs: expected one",
             "results",
         )
+    once_each(rows["seed"], "results")
     return rows.set_index("seed")[metric].dropna()
+
+
+def once_each_at_points(frame: pd.DataFrame) -> None:
+    """Check that each seed has one row at each point.
+
+    Raises:
+        InputError: A seed twice.
+    """
+    twice = frame.loc[frame.duplicated(["point", "seed"]), ["point", "seed"]]
+    if len(twice):
+        point, seed = twice.iloc[0]
+        once_each([seed, seed], f"results of point {point}")
 
 
 def paired_difference(
@@ -188,11 +202,12 @@ def point_means(frame: pd.DataFrame, metric: str) -> Floats:
 
     Raises:
         InputError: No such column; a point has no successful run, or one without a finite value of the metric: the
-            mean of the others would be of those runs in which there was something to measure.
+            mean of the others would be of those runs in which there was something to measure. A seed twice.
     """
     if metric not in frame.columns:
         raise InputError(f"there is no column {metric!r}{did_you_mean(metric, list(frame.columns))}", "results")
     done = frame[frame["status"] == "ok"]
+    once_each_at_points(done)
     whole = np.isfinite(done[metric].to_numpy(dtype=np.float64))
     missing = sorted((set(frame["point"]) - set(done["point"])) | set(done["point"][~whole]))
     if missing:

@@ -22,7 +22,7 @@ from lob_sim.analysis.tables import Bools, Ints
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.sweep.folder import Sweep
-from lob_sim.sweep.statistics import Estimate, bootstrap
+from lob_sim.sweep.statistics import Estimate, bootstrap, once_each_at_points
 
 _BINS = 8
 _NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0.95)
@@ -40,8 +40,9 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] | None = None) -> pd.D
         (95 %, over seeds), ``n`` (runs with a value) and ``failed`` (failed runs of the point).
 
     Raises:
-        InputError: A metric that the sweep does not have.
+        InputError: A metric that the sweep does not have, or a seed twice at a point.
     """
+    once_each_at_points(frame)
     paths = list(frame.attrs["parameters"])
     chosen = known_metrics(frame, metrics)
     rows = []
@@ -75,7 +76,12 @@ def known_metrics(frame: pd.DataFrame, metrics: Sequence[str] | None) -> list[st
 
 
 def _finished(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """The runs that succeeded; what is infinite (a market that did not recover) has no mean, and counts as missing."""
+    """The runs that succeeded; what is infinite (a market that did not recover) has no mean, and counts as missing.
+
+    Raises:
+        InputError: A seed twice at a point.
+    """
+    once_each_at_points(frame)
     done = frame[frame["status"] == "ok"]
     return done.assign(**{metric: done[metric].replace([np.inf, -np.inf], np.nan) for metric in metrics})
 
@@ -133,6 +139,7 @@ class _Cells(NamedTuple):
 
 
 def _cells(frame: pd.DataFrame, metric: str, along: Sequence[str], axes: Sequence[str]) -> _Cells:
+    once_each_at_points(frame)
     others = [path for path in dict.fromkeys([*frame.attrs.get("parameters", ()), *axes]) if path not in along]
     points = frame.drop_duplicates("point").sort_values("point")
     # Should the other axes not tell two points apart, their order does.
@@ -165,10 +172,10 @@ def curves(frame: pd.DataFrame, metrics: Sequence[str], axes: Sequence[str], sam
     Returns:
         ``axis``, ``value``, ``metric``, ``mean``, ``low``, ``high``.
     """
-    done = _finished(frame, metrics)
     rows = []
     for axis, metric in itertools.product(axes, metrics):
         if sampled:
+            done = _finished(frame, [metric])
             means = [
                 (value, bootstrap(group.groupby("point")[metric].mean().to_numpy()))
                 for value, group in _along(done.dropna(subset=[metric]), axis)

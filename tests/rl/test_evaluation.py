@@ -66,6 +66,7 @@ def test_two_shipped_strategies_can_be_compared(env: Any) -> None:
         ({"baseline": "strategies.no_such:Dealer"}, "no_such"),
         ({"baseline": rl.Shipped(FIXED, {"half_spred_ticks": 1})}, "half_spread_ticks"),
         ({"baseline": FIXED, "episodes": 1}, "expected two or more, got 1"),
+        ({"baseline": FIXED, "episodes": [0, 1, 2] * 10}, "episodes: seed 1 is there twice"),
         ({"baseline": FIXED, "episodes": [3, -1]}, "seed: expected a whole number of 0 or more"),
     ],
 )
