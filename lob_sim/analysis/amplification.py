@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
-from lob_sim.analysis.tables import Floats, floats, ints, require, value_at, window_ns
+from lob_sim.analysis.tables import Floats, floats, ints, require, value_at, window_ns, worst_of_known
 from lob_sim.log.tables import exact_sum
 from lob_sim.messages import Side
 from lob_sim.units import Cash, Lots, Ns
 
 
 def overshoot(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> float:
-    """Worst price below fair value in [start, end], as a fraction of fair value at that time; 0 if none is
-    below, NaN if fair value is not known by the end.
+    """Worst price below fair value in [start, end], as a fraction of fair value at that time; 0 if none is below.
+
+    NaN where nothing was traded at a known price while fair value was known: how far a price would have gone is not
+    known.
 
     Args:
         prices: ``ts_event_ns`` and ``price_ticks`` of trades, lit and RFQ together, of one instrument.
         fair: ``ts_event_ns`` and ``value_ticks``.
         start_ns: The shock.
-        end_ns: End of the window.
+        end_ns: End of the window, later.
+
+    Raises:
+        DataError: A column is missing, time goes back, or the window has no length.
     """
-    deviations = _below_fair(prices, fair, start_ns, end_ns)
-    if not (ints(fair, "ts_event_ns") <= end_ns).any():
-        return math.nan
-    return float(max(0.0, deviations.max())) if deviations.size else 0.0
+    window_ns(start_ns, end_ns)
+    worst = worst_of_known(_below_fair(prices, fair, start_ns, end_ns))
+    return 0.0 if worst <= 0 else worst
 
 
 def _below_fair(prices: pd.DataFrame, fair: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> Floats:

@@ -16,7 +16,18 @@ import pandas as pd
 
 from lob_sim.analysis.liquidity import trade_spreads
 from lob_sim.analysis.summary import horizon_ns, lit_state_of, of
-from lob_sim.analysis.tables import Bools, Floats, Ints, floats, held_for, ints, mean_of_known, same_length, value_at
+from lob_sim.analysis.tables import (
+    Bools,
+    Floats,
+    Ints,
+    floats,
+    held_for,
+    ints,
+    mean_of_known,
+    same_length,
+    value_at,
+    window_ns,
+)
 from lob_sim.analysis.trading_time import trading_clock
 from lob_sim.errors import InputError
 from lob_sim.log import Run
@@ -184,7 +195,11 @@ def mean_alpha(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:
     """Share of lit flow that dealers take to be informed: mean over dealers and trading time of the ``belief`` dataset.
 
     NaN where no dealer believes anything, or the window has no trading time.
+
+    Raises:
+        DataError: The window has no length.
     """
+    window_ns(start_ns, end_ns)
     clock = trading_clock(run)
     beliefs = clock.of(of(run.table("belief"), instrument_id))
     total, time = 0.0, 0.0

@@ -158,8 +158,9 @@ def spread_parts(quotes: pd.DataFrame, start_ns: Ns, end_ns: Ns) -> pd.Series[fl
         sides.
 
     Raises:
-        DataError: A column is missing or time goes back.
+        DataError: A column is missing, time goes back, or the window has no length.
     """
+    tables.window_ns(start_ns, end_ns)
     columns = [f"{side}_{part}_uticks" for part in _PARTS for side in ("bid", "ask")]
     require(quotes, ("ts_event_ns", "agent_id", "rfq_id", "bid_ticks", "ask_ticks", *columns), "quotes")
     sums, quoted = np.zeros(len(_PARTS)), 0.0

@@ -41,7 +41,7 @@ def summarise(run: Run) -> pd.DataFrame:
     Columns: lit trades, volume in lots (lit and RFQ), share of it dealt on RFQ, time-weighted quoted spread in
     ticks, share of the trading time with both sides of the lit book quoted, worst price below fair value after the
     first shock (or ever) in per cent, and lots sold by force. What a run has no record of (a fair value, quotes on both
-    sides) is NaN.
+    sides, a trade after the shock) is NaN.
     """
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     rows = []
@@ -78,7 +78,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
     instrument, more than 0.2% off fair value, in seconds of trading: a night in between counts for nothing, and a shock
     at night as one at the close. ``calm_forced_lots`` and ``calm_quote_absence`` are of the time
     before the shock, NaN where there is none. What a run has no record of is NaN: what is measured against fair value
-    without fair values, dealers' quotes and marks without dealers.
+    without fair values, or of prices without a trade after the shock, dealers' quotes and marks without dealers.
     """
     start_ns, end_ns = shock_ns(run), horizon_ns(run)
     names = [i.name for i in run.header.instruments]
@@ -107,7 +107,7 @@ def crisis_metrics(run: Run) -> dict[str, float]:
         "failures": float(failures(run.table("dealer_defaulted"))),
         "tier1_loss": _tier1_loss(run, start_ns, end_ns),
         "recovery_s": worst_of_known([_recovery_s(run, i, fair[i], start_ns) for i in ids]),
-        "calm_forced_lots": float(before["qty_lots"].sum()) if start_ns else math.nan,
+        "calm_forced_lots": float(exact_sum(before["qty_lots"])) if start_ns else math.nan,
         "calm_quote_absence": dealer_absence(run, 0, start_ns)[0] if start_ns else math.nan,
     }
     return {name: float(value) for name, value in metrics.items()}
@@ -268,9 +268,9 @@ def _tier1_loss(run: Run, start_ns: Ns, end_ns: Ns) -> float:
 def _recovery_s(run: Run, instrument_id: int, fair: pd.DataFrame, start_ns: Ns) -> float:
     prices = _since(_prices(run, instrument_id), start_ns)
     times: Ints = ints(prices, "ts_event_ns")
-    if fair.empty:
-        return math.nan
     value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), times)
-    away = np.abs(floats(prices, "price_ticks") / value - 1) > _RECOVERY_TOLERANCE
-    time = trading_clock(run)
+    off = np.abs(floats(prices, "price_ticks") / np.where(value > 0, value, np.nan) - 1)
+    if np.isnan(off).all():
+        return math.nan
+    away, time = off > _RECOVERY_TOLERANCE, trading_clock(run)
     return (time.at_one(int(times[away][-1])) - time.at_one(start_ns)) / NS_PER_S if away.any() else 0.0

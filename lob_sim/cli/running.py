@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -190,7 +191,7 @@ def refuse_occupied(folder: Path) -> None:
 
 
 def summary_table(result: Run) -> Table:
-    """What happened, a row per instrument."""
+    """What happened, a row per instrument; a dash for what is not known."""
     title = f"{result.header.scenario.get('name', 'run')}, seed {result.header.seed_entropy}"
     table = Table(title=Text(printable(title)))
     table.add_column("instrument")
@@ -198,7 +199,7 @@ def summary_table(result: Run) -> Table:
     for column in rows.columns:
         table.add_column(column.replace("_", " "), justify="right")
     for name, row in rows.iterrows():
-        table.add_row(Text(printable(str(name))), *(f"{value:,.4g}" for value in row))
+        table.add_row(Text(printable(str(name))), *("–" if isnan(value) else f"{value:,.4g}" for value in row))
     return table
 
 

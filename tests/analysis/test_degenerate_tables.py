@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from lob_sim.analysis.amplification import forced_volume_lots, overshoot, tier1_loss_cash
 from lob_sim.analysis.flow import vpin, vpin_null
@@ -16,14 +18,40 @@ from lob_sim.analysis.price_discovery import dispersion, information_share
 from lob_sim.analysis.spread_models import huang_stoll, kyle_lambda
 from lob_sim.analysis.summary import crisis_metrics, summarise
 from lob_sim.analysis.tables import value_at
+from lob_sim.cli.running import summary_table
 from lob_sim.errors import DataError
 from lob_sim.log import MemoryRecorder, Run, run_in_memory
 from lob_sim.log.header import AgentEntry, RunHeader
-from lob_sim.messages import NewOrder, Side
+from lob_sim.messages import FairValue, NewOrder, Side
 from lob_sim.units import Instrument
 from lob_sim.venue.matching import MatchingEngine
 
 NONE = np.array([], dtype=np.float64)
+
+
+def with_fair_values(trades: bool) -> Run:
+    """A lit book quoted at 99 and 102 and a fair value of 100, with a trade at 99 or without any."""
+    instrument = Instrument(0, "X", Decimal(1), Decimal(1), Decimal(1), 1, 1)
+    agents = tuple(AgentEntry(i, f"a{i}", "a", "") for i in range(3))
+    engine, recorder = MatchingEngine(0), MemoryRecorder()
+    recorder.record(FairValue(0, 0, 100.0, False))
+    for k, (side, price) in enumerate([(Side.SELL, 102), (Side.BUY, 99), *([(Side.SELL, 99)] if trades else [])]):
+        command = NewOrder(0, k, 1, side, 1, price)
+        recorder.batch(1_000 * k, command, engine.process(command, 1_000 * k))
+    return run_in_memory(recorder, RunHeader({}, 1, agents, (instrument,)))
+
+
+def test_without_a_trade_neither_overshoot_nor_recovery_is_known() -> None:
+    silent, traded = with_fair_values(trades=False), with_fair_values(trades=True)
+    assert math.isnan(summarise(silent).iloc[0]["overshoot_pct"])
+    metrics = crisis_metrics(silent)
+    for name in ("overshoot_pct", "overshoot_pct.X", "recovery_s"):
+        assert math.isnan(metrics[name]), name
+    assert summarise(traded).iloc[0]["overshoot_pct"] == pytest.approx(1.0)  # The control.
+    assert crisis_metrics(traded)["recovery_s"] == pytest.approx(2e-6)
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(summary_table(silent))
+    assert "nan" not in console.export_text()
 
 
 def without_fair_values(trades: bool) -> Run:
