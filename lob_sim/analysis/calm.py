@@ -39,7 +39,8 @@ REALISED_NS: Ns = 60 * NS_PER_S
 """Time after which the price that a trade has made is taken to have settled."""
 DEPTH_NS: Ns = 10 * NS_PER_S
 """Interval at which depth is looked at."""
-_LEVELS = 10
+_FIRST_LEVELS = 100
+"""Levels a side that are looked at first at most; of a deeper book twice as many then, and so on."""
 _USUAL_SPREADS = 5.0
 """A book wider than so many of its median spreads is not a market: somebody far away is all that is left in it."""
 
@@ -169,12 +170,15 @@ def is_member(run: Run, agent_ids: pd.Series[int], groups: Iterable[str]) -> Boo
     return found
 
 
+_GAINS = ["agent_id", "instrument_id", "qty_lots", "gain_tick_lots"]
+
+
 def dealing_gains(run: Run, start_ns: Ns) -> pd.DataFrame:
     """What each dealer's trades have brought against fair value at their time: a row a trade and dealer.
 
-    Columns: ``agent_id``, ``instrument_id``, ``qty_lots``, ``gain_tick_lots``. A position is worth no less in the mean
-    later, value being a martingale and positions being taken without knowledge of its future: the gain at the time of
-    the trade has the mean of the final profit, without the noise of what is held.
+    Columns: ``agent_id``, ``instrument_id``, ``qty_lots``, ``gain_tick_lots``, without a trade too. A position is worth
+    no less in the mean later, value being a martingale and positions being taken without knowledge of its future: the
+    gain at the time of the trade has the mean of the final profit, without the noise of what is held.
     """
     dealers = list(run.header.dealer_ids or ())
     fills, rfq = run.table("order_filled"), run.rfq_trades
@@ -187,8 +191,8 @@ def dealing_gains(run: Run, start_ns: Ns) -> pd.DataFrame:
         fair = of(run.table("fair_value"), int(str(i)))
         value = value_at(ints(fair, "ts_event_ns"), floats(fair, "value_ticks"), ints(rows, "ts_event_ns"))
         gain = ints(rows, "side") * (value - floats(rows, "price_ticks")) * ints(rows, "qty_lots")
-        whole.append(rows.assign(gain_tick_lots=gain)[["agent_id", "instrument_id", "qty_lots", "gain_tick_lots"]])
-    return pd.concat(whole) if whole else pd.DataFrame(columns=["agent_id", "instrument_id", "qty_lots", "gain"])
+        whole.append(rows.assign(gain_tick_lots=gain)[_GAINS])
+    return pd.concat(whole) if whole else pd.DataFrame(columns=_GAINS)
 
 
 def mean_alpha(run: Run, instrument_id: int, start_ns: Ns, end_ns: Ns) -> float:
@@ -312,19 +316,33 @@ def _tick_lots(spreads: pd.DataFrame, column: str) -> float:
 
 def depth_within_spread(run: Run, instrument_id: int, start_ns: Ns, spread_ticks: float) -> Lots | float:
     """Lots displayed on both sides at most ``spread_ticks`` off the mid, mean over time; nothing counts while dark."""
-    depth = run.depth(instrument_id, levels=_LEVELS, every=DEPTH_NS)
-    depth = depth[depth["ts_event_ns"] >= start_ns]
-    if depth.empty or np.isnan(spread_ticks):
+    if np.isnan(spread_ticks):
         return np.nan
+    # Prices are whole ticks: no more levels than ticks are within the bound, and one is seen that is not.
+    levels = min(int(np.clip(spread_ticks, 0, _FIRST_LEVELS)) + 2, _FIRST_LEVELS)
+    while True:
+        depth = run.depth(instrument_id, levels=levels, every=DEPTH_NS)
+        depth = depth[depth["ts_event_ns"] >= start_ns]
+        if depth.empty:
+            return np.nan
+        lots, is_all = _near(depth, levels, spread_ticks)
+        if is_all:
+            return float(lots.mean())
+        levels *= 2
+
+
+def _near(depth: pd.DataFrame, levels: int, spread_ticks: float) -> tuple[Floats, bool]:
+    """Lots near the mid at each time, and whether the last of the levels is nowhere among them: there may be more."""
     bid, ask = floats(depth, "bid_ticks_1"), floats(depth, "ask_ticks_1")
     mid, lit = (bid + ask) / 2, (bid > 0) & (ask > 0)
-    total = np.zeros(len(depth))
+    total, is_all = np.zeros(len(depth)), True
     for side in ("bid", "ask"):
-        for k in range(1, _LEVELS + 1):
+        for k in range(1, levels + 1):
             price: Floats = floats(depth, f"{side}_ticks_{k}")
-            near = (price > 0) & (np.abs(price - mid) <= spread_ticks)
-            total += np.where(near & lit, floats(depth, f"{side}_lots_{k}"), 0.0)
-    return float(total.mean())
+            near = (price > 0) & (np.abs(price - mid) <= spread_ticks) & lit
+            total += np.where(near, floats(depth, f"{side}_lots_{k}"), 0.0)
+        is_all = is_all and not near.any()
+    return total, is_all
 
 
 def warm_up(horizon: Ns, at_most: Ns = 300 * NS_PER_S) -> Ns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,12 @@ import pytest
 from experiments.spiral import cells
 from lob_sim.analysis import calm
 from lob_sim.analysis.summary import of
-from lob_sim.log import Run
+from lob_sim.log import MemoryRecorder, Run, run_in_memory
+from lob_sim.log.header import AgentEntry, RunHeader
+from lob_sim.messages import NewOrder, Side
 from lob_sim.running import run
+from lob_sim.units import Instrument
+from lob_sim.venue.matching import MatchingEngine
 
 STEPS = 40_000
 S = 10**9
@@ -109,6 +114,27 @@ def test_what_dealers_gain_is_what_others_lose_against_value(quiet: Run) -> None
             value = fair["value_ticks"].to_numpy()[at]
             outside += float((own["side"] * own["qty_lots"] * (value - own["price_ticks"])).sum())
     assert float(gains["gain_tick_lots"].sum()) == pytest.approx(-outside, rel=1e-9)
+
+
+def test_gains_without_a_trade_have_the_same_columns(quiet: Run) -> None:
+    none, some = calm.dealing_gains(quiet, 10**18), calm.dealing_gains(quiet, 0)
+    assert len(none) == 0 < len(some)
+    assert list(none.columns) == list(some.columns)
+
+
+@pytest.mark.parametrize(
+    ("bound", "lots"), [(100.0, 102), (50.0, 2), (59.0, 20), (1e9, 120), (math.inf, 120), (49.0, 0)]
+)
+def test_depth_counts_every_level_within_the_bound(bound: float, lots: int) -> None:
+    """A lot a tick, 60 a side, from 9950 down and from 10050 up: 51 a side are at most 100 ticks off the mid."""
+    instrument = Instrument(0, "X", Decimal(1), Decimal(1), Decimal(1), 1, 1)
+    engine, recorder = MatchingEngine(0), MemoryRecorder()
+    for k in range(60):
+        for n, (side, price) in enumerate([(Side.BUY, 9950 - k), (Side.SELL, 10050 + k)]):
+            command = NewOrder(0, n, k + 1, side, 1, price)
+            recorder.batch(0, command, engine.process(command, 0))
+    header = RunHeader({}, 1, tuple(AgentEntry(i, f"a{i}", "a", "") for i in range(2)), (instrument,))
+    assert calm.depth_within_spread(run_in_memory(recorder, header), 0, 0, bound) == lots
 
 
 def test_depth_counts_what_is_near_the_mid_and_nothing_while_dark() -> None:
