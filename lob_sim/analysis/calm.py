@@ -25,11 +25,12 @@ from lob_sim.analysis.tables import (
     ints,
     mean_of_known,
     same_length,
+    series,
     value_at,
+    whole_number,
     window_ns,
 )
 from lob_sim.analysis.trading_time import trading_clock
-from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.units import NS_PER_S, Lots, Ns
 
@@ -56,10 +57,9 @@ def changes(path: Floats, steps: int) -> Floats:
     """All overlapping changes over so many steps; NaN where one begins or ends where nothing is known.
 
     Raises:
-        InputError: Less than one step.
+        InputError: Less than one step, no whole number of them, or a path that is no series of numbers.
     """
-    if steps < 1:
-        raise InputError(f"expected at least 1 step, got {steps}", "steps")
+    (path,), steps = series("path", path), whole_number("changes", steps, 1, "steps")
     found: Floats = path[steps:] - path[:-steps]
     return found
 
@@ -105,7 +105,7 @@ def rms_distance(price: Floats, value: Floats) -> float:
     Raises:
         InputError: They differ in length.
     """
-    same_length("price and value", price, value)
+    price, value = series("price and value", price, value)
     apart = price - value
     return float(np.sqrt(mean_of_known(apart**2)))
 
@@ -130,11 +130,10 @@ def sign_autocorrelation(signs: Ints, lag: int = 1) -> float:
     Lillo and Farmer (2004), "The Long Memory of the Efficient Market". NaN with too few orders, or of one sign.
 
     Raises:
-        InputError: ``lag`` is less than 1.
+        InputError: ``lag`` is less than 1, or no whole number, or the signs are no series of numbers.
     """
-    if lag < 1:
-        raise InputError(f"expected at least 1, got {lag}", "lag")
-    x = signs.astype(np.float64)
+    lag = whole_number("autocorrelation of signs", lag, 1, "orders of lag")
+    (x,) = series("signs", signs)
     if x.size <= lag or x.std() == 0:
         return np.nan
     mean = x.mean()

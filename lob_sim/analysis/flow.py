@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from lob_sim.analysis.tables import Floats, Ints, all_finite, same_length
+from lob_sim.analysis.tables import Floats, Ints, all_finite, series, whole_number
 from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
 
@@ -22,10 +23,9 @@ def vpin_null(n: int) -> float:
     C(n, n/2) / 2^n for even n (.112 at 50); for odd n the mean absolute sum is that of n + 1.
 
     Raises:
-        DataError: ``n`` is below 1.
+        DataError: ``n`` is below 1, or no integer.
     """
-    if n < 1:
-        raise DataError(f"{n} trades a bucket: expected 1 or more", "VPIN")
+    n = whole_number("VPIN", n, 1, "trades a bucket")
     even = n + n % 2
     return even / n * (math.comb(even, even // 2) / (1 << even))
 
@@ -46,15 +46,18 @@ def vpin(qty_lots: Ints, aggressor_side: Ints, bucket_lots: int) -> Floats:
         One value in [0, 1] a bucket; what is left over at the end is dropped.
 
     Raises:
-        DataError: A bucket has no volume, a size is negative, or there is not one side for each size.
+        DataError: A bucket has no volume or no whole number of lots, a size is negative, a side neither +1 nor -1, or
+            there is not one side for each size.
     """
-    same_length("VPIN", qty_lots, aggressor_side)
-    all_finite("VPIN", qty_lots, aggressor_side)
-    if bucket_lots < 1 or (np.asarray(qty_lots) < 0).any():
-        raise DataError(f"buckets of {bucket_lots} lots: expected 1 or more, and no negative size", "VPIN")
-    lots = np.asarray(qty_lots, np.float64)  # sums of 64-bit integers may overflow
+    lots, sides = series("VPIN", qty_lots, aggressor_side)  # as floats: sums of 64-bit integers may overflow
+    all_finite("VPIN", lots, sides)
+    bucket_lots = whole_number("VPIN", bucket_lots, 1, "lots a bucket")
+    if (lots < 0).any():
+        raise DataError("a size is negative: expected 0 or more lots", "VPIN")
+    if not (np.abs(sides) == 1).all():
+        raise DataError("expected sides of +1 and -1", "VPIN")
     volume = np.concatenate([[0], np.cumsum(lots)])
-    signed = np.concatenate([[0], np.cumsum(lots * aggressor_side)])
+    signed = np.concatenate([[0], np.cumsum(lots * sides)])
     if volume[-1] > _MOST * bucket_lots:
         raise DataError(f"buckets of {bucket_lots} lots: expected at most {_MOST} of them", "VPIN")
     # Cumulated signed volume is linear in cumulated volume within a trade: reading it off at multiples
@@ -108,7 +111,7 @@ def pin_log_likelihood(
         DataError: A probability is not between 0 and 1, a rate of uninformed orders not positive, that of informed
             ones negative; a count is negative or not finite, or there is not one of each a day.
     """
-    _check_counts(buys, sells)
+    buys, sells = _counts(buys, sells)
     if not (0 <= event <= 1 and 0 <= bad <= 1 and 0 < rate_buys < math.inf and 0 < rate_sells < math.inf):
         raise DataError("expected probabilities in [0, 1] and positive rates", "PIN")
     if not 0 <= informed < math.inf:
@@ -139,7 +142,7 @@ def pin(buys: Floats, sells: Floats) -> PinEstimate:
     Raises:
         DataError: Fewer than two days, a side without any trade, or counts that are none.
     """
-    _check_counts(buys, sells)
+    buys, sells = _counts(buys, sells)
     if buys.size < 2 or buys.sum() == 0 or sells.sum() == 0:
         raise DataError("expected at least two days with some buys and some sells", "PIN")
 
@@ -161,11 +164,12 @@ def pin(buys: Floats, sells: Floats) -> PinEstimate:
     return PinEstimate(float(event), float(bad), float(informed), float(rate_buys), float(rate_sells), -float(best.fun))
 
 
-def _check_counts(buys: Floats, sells: Floats) -> None:
-    same_length("PIN", buys, sells)
+def _counts(buys: Any, sells: Any) -> tuple[Floats, Floats]:
+    buys, sells = series("PIN", buys, sells)
     all_finite("PIN", buys, sells)
-    if (np.asarray(buys) < 0).any() or (np.asarray(sells) < 0).any():
+    if (buys < 0).any() or (sells < 0).any():
         raise DataError("a count of trades is negative", "PIN")
+    return buys, sells
 
 
 def _starts(mean_buys: float, mean_sells: float) -> list[tuple[float, ...]]:

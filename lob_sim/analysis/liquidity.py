@@ -20,6 +20,7 @@ from lob_sim.analysis.tables import (
     TRADE_COLUMNS,
     Floats,
     Ints,
+    all_finite,
     floats,
     held_for,
     ints,
@@ -28,6 +29,8 @@ from lob_sim.analysis.tables import (
     require,
     row_at,
     same_length,
+    series,
+    whole_number,
 )
 from lob_sim.errors import DataError
 from lob_sim.information.spread import UTICKS_PER_TICK
@@ -179,9 +182,10 @@ def volume_weighted(spreads: pd.DataFrame) -> pd.Series[float]:
     """Volume-weighted means of the columns of :func:`trade_spreads`; NaN if there is no trade."""
     columns = ["effective_ticks", "realised_ticks", "impact_ticks"]
     require(spreads, ("qty_lots", *columns), "spreads of trades")
-    weights = ints(spreads, "qty_lots")
-    total = weights.sum()
-    means = [float((ints(spreads, c) * weights).sum() / total) if total else math.nan for c in columns]
+    # As floats: products of ticks and lots, and their sums, may need more than 64 bits.
+    weights = ints(spreads, "qty_lots").astype(np.float64)
+    total = float(weights.sum())
+    means = [float(ints(spreads, c) @ weights) / total if total else math.nan for c in columns]
     return pd.Series(means, index=columns)
 
 
@@ -209,8 +213,12 @@ def resilience_half_life_ns(ts_ns: Ints, values: Floats, shocks_ns: Ints, window
         DataError: There is not one value for each time, or the window or the number of points is not positive.
     """
     same_length("measure of liquidity", ts_ns, values)
-    if window_ns < 1 or points < 1:
-        raise DataError(f"a window of {window_ns} ns with {points} points: expected 1 or more", "resilience")
+    whole_number("resilience", points, 1, "points")
+    if window_ns < 1:
+        raise DataError(f"a window of {window_ns} ns: expected 1 or more", "resilience")
+    (values,), (times,), (shocks,) = (series("resilience", given) for given in (values, ts_ns, shocks_ns))
+    all_finite("resilience", times, shocks)
+    ts_ns, shocks_ns = (np.asarray(given).astype(np.int64) for given in (ts_ns, shocks_ns))
     if not len(ts_ns):
         return math.nan
     usable = shocks_ns[(shocks_ns > ts_ns[0]) & (shocks_ns + window_ns <= ts_ns[-1])]
@@ -281,6 +289,7 @@ def amihud(prices_ticks: Floats, volume_lots: Floats) -> float:
     Raises:
         DataError: There is not one price more than there are volumes, or one is infinite.
     """
+    (prices_ticks,), (volume_lots,) = series("prices and volumes", prices_ticks), series("volumes", volume_lots)
     same_length("prices and volumes", prices_ticks[1:], volume_lots)
     none_infinite("prices and volumes", prices_ticks, volume_lots)
     if not len(volume_lots):

@@ -8,7 +8,19 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from lob_sim.analysis.tables import Floats, Ints, all_finite, floats, ints, require, row_at, same_length, value_at
+from lob_sim.analysis.regression import is_of_full_rank, scaled
+from lob_sim.analysis.tables import (
+    Floats,
+    Ints,
+    all_finite,
+    floats,
+    ints,
+    require,
+    row_at,
+    series,
+    value_at,
+    whole_number,
+)
 from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
 
@@ -41,7 +53,8 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
     on the lagged difference, the common trend weighs the two innovations as (g_2, -g_1) (Gonzalo & Granger
     1995; Baillie et al. 2002, J. Financial Markets 5). Correlated innovations belong to nobody, so that the
     two orders of a Cholesky factor give bounds. Both are NaN where there is no innovation to share: a price that never
-    moves, or one that the other's past explains to the last digit.
+    moves, or one that the other's past explains to the last digit; and where the model has no single fit (two prices
+    that keep their distance).
 
     Args:
         first_ticks: First price (say, lit) on a regular grid, shape (T,).
@@ -49,13 +62,12 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
         lags: Number of lagged changes of both prices in each equation.
 
     Raises:
-        DataError: The series differ in length, are too short or have values that are not finite.
+        DataError: The series differ in length, are too short or have values that are not finite, or less than 0 lags.
     """
-    if lags < 0:
-        raise DataError(f"{lags} lags: expected 0 or more", "information share")
-    if first_ticks.shape != second_ticks.shape or first_ticks.size < 10 * (lags + 2):
+    lags = whole_number("information share", lags, 0, "lags")
+    (first_ticks,), (second_ticks,) = (series("information share", prices) for prices in (first_ticks, second_ticks))
+    if first_ticks.size != second_ticks.size or first_ticks.size < 10 * (lags + 2):
         raise DataError(f"expected two series of the same length, at least {10 * (lags + 2)}", "information share")
-    same_length("information share", first_ticks, second_ticks)
     all_finite("information share", first_ticks, second_ticks)
     prices = np.column_stack([first_ticks, second_ticks])
     changes = np.diff(prices, axis=0)
@@ -63,12 +75,16 @@ def information_share(first_ticks: Floats, second_ticks: Floats, lags: int = 5) 
         return InformationShare(math.nan, math.nan)
     gap = prices[lags:-1, 0] - prices[lags:-1, 1]
     lagged = [changes[lags - lag : len(changes) - lag] for lag in range(1, lags + 1)]
+    regressors, _ = scaled(np.column_stack([gap, *lagged]), has_constant=True)
+    if not is_of_full_rank(regressors):
+        return InformationShare(math.nan, math.nan)
     need_extra("sweep", "statsmodels")
     import statsmodels.api as sm
 
-    regressors = sm.add_constant(np.column_stack([gap, *lagged]), has_constant="add")
-    fits = [sm.OLS(changes[lags:, i], regressors).fit() for i in range(2)]
+    with np.errstate(all="ignore"):
+        fits = [sm.OLS(changes[lags:, i], regressors).fit() for i in range(2)]
     covariance = np.cov(np.column_stack([fit.resid for fit in fits]).T)
+    # A unit that both loadings share cancels.
     weights = np.array([float(fits[1].params[1]), -float(fits[0].params[1])])
     total = float(weights @ covariance @ weights)
     if total <= 0 or not (np.diagonal(covariance) > _NOISE * (changes**2).mean(axis=0)).all():

@@ -7,7 +7,8 @@ import math
 import msgspec
 import numpy as np
 
-from lob_sim.analysis.tables import Floats, all_finite, same_length
+from lob_sim.analysis.regression import is_of_full_rank, scaled
+from lob_sim.analysis.tables import Floats, all_finite, series, whole_number
 from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
 
@@ -24,14 +25,18 @@ def roll_spread(prices_ticks: Floats) -> float:
     """Roll's (1984, J. Finance 39) effective spread, 2 sqrt(-cov(dp_t, dp_{t-1})), in ticks.
 
     Returns:
-        NaN with fewer than three prices, where one is missing or not finite, or where the covariance is positive,
-        for which the model has no spread.
+        NaN with fewer than four prices (a single pair of changes has no covariance), where one is missing or not
+        finite, or where the covariance is positive, for which the model has no spread.
+
+    Raises:
+        DataError: The prices are no series of numbers.
     """
-    if len(prices_ticks) < 3 or not (np.abs(prices_ticks) < _LARGEST).all():
+    (prices_ticks,) = series("Roll's spread", prices_ticks)
+    if len(prices_ticks) < _FEWEST_PRICES or not (np.abs(prices_ticks) < _LARGEST).all():
         return math.nan
     changes = np.diff(prices_ticks)
     covariance = float(np.mean((changes[1:] - changes[1:].mean()) * (changes[:-1] - changes[:-1].mean())))
-    return 2 * math.sqrt(-covariance) if covariance <= 0 else math.nan
+    return 2 * math.sqrt(max(0.0, -covariance)) if covariance <= 0 else math.nan
 
 
 def kyle_lambda(price_changes_ticks: Floats, signed_volume_lots: Floats, lags: int = 0) -> SlopeEstimate:
@@ -46,24 +51,27 @@ def kyle_lambda(price_changes_ticks: Floats, signed_volume_lots: Floats, lags: i
     Raises:
         DataError: The series differ in length or have values that are not finite; not 0 to n − 1 lags.
     """
-    same_length("Kyle's lambda", price_changes_ticks, signed_volume_lots)
-    all_finite("Kyle's lambda", price_changes_ticks, signed_volume_lots)
-    changes = np.asarray(price_changes_ticks, dtype=np.float64)
-    flow = np.asarray(signed_volume_lots, dtype=np.float64)
-    n = flow.size
-    if lags < 0 or (n and lags >= n):
+    changes, flow = series("Kyle's lambda", price_changes_ticks, signed_volume_lots)
+    all_finite("Kyle's lambda", changes, flow)
+    n, lags = flow.size, whole_number("Kyle's lambda", lags, 0, "lags")
+    if n and lags >= n:
         raise DataError(f"{lags} lags of {n} intervals: expected 0 to n - 1", "Kyle's lambda")
-    if n < 3 or np.ptp(flow) == 0:
+    if n < 3:
+        return SlopeEstimate(math.nan, math.nan, n)
+    regressors, (unit,) = scaled(flow[:, None], has_constant=True)
+    if not is_of_full_rank(regressors):
         return SlopeEstimate(math.nan, math.nan, n)
     need_extra("sweep", "statsmodels")
     import statsmodels.api as sm
 
-    fit = sm.OLS(changes, sm.add_constant(flow, has_constant="add")).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-    return SlopeEstimate(float(fit.params[1]), float(fit.bse[1]), n)
+    with np.errstate(all="ignore"):  # What cannot be computed is NaN.
+        fit = sm.OLS(changes - changes[0], regressors).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+        return SlopeEstimate(float(fit.params[1] / unit), float(fit.bse[1] / unit), n)
 
 
 _LARGEST = 1e100
 """Prices whose squares are still numbers."""
+_FEWEST_PRICES = 4
 _FEWEST_TRADES = 4
 _NO_CORRELATION = 1e-12
 """What rounding leaves of a correlation of signs that is 0."""
@@ -115,9 +123,8 @@ def huang_stoll(mids_ticks: Floats, signs: Floats, spreads_ticks: Floats) -> Hua
     Raises:
         DataError: The series differ in length, have values that are not finite, or signs that are neither +1 nor -1.
     """
-    same_length("Huang and Stoll", mids_ticks, signs, spreads_ticks)
+    mids_ticks, signs, spreads_ticks = series("Huang and Stoll", mids_ticks, signs, spreads_ticks)
     all_finite("Huang and Stoll", mids_ticks, signs, spreads_ticks)
-    mids_ticks, signs, spreads_ticks = (np.asarray(x, dtype=np.float64) for x in (mids_ticks, signs, spreads_ticks))
     if not (np.abs(signs) == 1).all():
         raise DataError("expected signs of +1 and -1", "Huang and Stoll")
     if len(signs) < _FEWEST_TRADES:
@@ -128,20 +135,21 @@ def huang_stoll(mids_ticks: Floats, signs: Floats, spreads_ticks: Floats) -> Hua
     persistence = sm.OLS(signs[1:], signs[:-1]).fit()
     rho = float(persistence.params[0])
     half = signs * spreads_ticks / 2
-    regressors = np.column_stack([half[1:-1], half[:-2]])
-    if np.linalg.matrix_rank(regressors) < 2:
+    regressors, units = scaled(np.column_stack([half[1:-1], half[:-2]]), has_constant=False)
+    if not is_of_full_rank(regressors):
         return HuangStoll(math.nan, math.nan, math.nan, (1 - rho) / 2, math.nan, math.nan)
     fit = sm.OLS(np.diff(mids_ticks)[1:], regressors).fit(cov_type="HC0")
-    combined, lagged = (float(b) for b in fit.params)
+    combined, lagged = (float(b) for b in fit.params / units)
+    combined_se, lagged_se = (float(se) for se in fit.bse / units)
     if abs(rho) < _NO_CORRELATION:
-        return HuangStoll(math.nan, math.nan, 1 - combined, (1 - rho) / 2, math.nan, float(fit.bse[0]))
+        return HuangStoll(math.nan, math.nan, 1 - combined, (1 - rho) / 2, math.nan, combined_se)
     adverse = -lagged / rho
-    variance = float(fit.bse[1]) ** 2 / rho**2 + lagged**2 * float(persistence.bse[0]) ** 2 / rho**4
+    variance = lagged_se**2 / rho**2 + lagged**2 * float(persistence.bse[0]) ** 2 / rho**4
     return HuangStoll(
         adverse=adverse,
         inventory=combined - adverse,
         processing=1 - combined,
         reversal=(1 - rho) / 2,
         adverse_se=math.sqrt(variance),
-        combined_se=float(fit.bse[0]),
+        combined_se=combined_se,
     )

@@ -11,6 +11,7 @@ variation, a measure is NaN. Input that contradicts itself is a :class:`~lob_sim
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,35 @@ def same_length(what: str, *arrays: Any) -> None:
     shapes = [np.shape(array) for array in arrays]
     if len(set(shapes)) > 1 or len(shapes[0]) != 1:
         raise DataError(f"shapes {shapes}: expected one-dimensional arrays of one length", what)
+
+
+def series(what: str, *arrays: Any) -> tuple[Floats, ...]:
+    """What a measure is given, arrays or lists, as arrays of floats of one length.
+
+    Raises:
+        DataError: One is not of numbers, they differ in length, or have more than one dimension.
+    """
+    try:
+        found = tuple(np.asarray(array, dtype=np.float64) for array in arrays)
+    except (TypeError, ValueError) as error:
+        raise DataError("a value is no number: expected one-dimensional arrays", what) from error
+    same_length(what, *found)
+    return found
+
+
+def whole_number(what: str, value: Any, least: int, of: str) -> int:
+    """A number of something.
+
+    Raises:
+        DataError: It is no integer, or less than ``least``.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise DataError(f"{value!r} {of}: expected an integer", what) from error
+    if number < least:
+        raise DataError(f"{number} {of}: expected {least} or more", what)
+    return number
 
 
 def all_finite(what: str, *arrays: Any) -> None:

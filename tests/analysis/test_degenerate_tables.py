@@ -22,7 +22,7 @@ from lob_sim.cli.running import summary_table
 from lob_sim.errors import DataError
 from lob_sim.log import MemoryRecorder, Run, run_in_memory
 from lob_sim.log.header import AgentEntry, RunHeader
-from lob_sim.messages import FairValue, NewOrder, Side
+from lob_sim.messages import FairValue, NewOrder, ParentOrderOpened, Side
 from lob_sim.units import Instrument
 from lob_sim.venue.matching import MatchingEngine
 
@@ -52,6 +52,17 @@ def test_without_a_trade_neither_overshoot_nor_recovery_is_known() -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(summary_table(silent))
     assert "nan" not in console.export_text()
+
+
+def test_forced_lots_before_the_shock_are_summed_exactly() -> None:
+    recorder = MemoryRecorder()
+    recorder.record(FairValue(0, 0, 100.0, False))
+    for k in range(1_025):
+        recorder.record(ParentOrderOpened(1, 0, 0, k + 1, 2**53, "x"))
+    recorder.record(FairValue(2, 0, 90.0, True))
+    instrument = Instrument(0, "X", Decimal(1), Decimal(1), Decimal(1), 1, 1)
+    run = run_in_memory(recorder, RunHeader({}, 1, (AgentEntry(0, "a0", "a", ""),), (instrument,)))
+    assert crisis_metrics(run)["calm_forced_lots"] == 1_025 * 2.0**53
 
 
 def without_fair_values(trades: bool) -> Run:

@@ -178,6 +178,17 @@ def test_a_sale_walks_down_the_book_that_is_there() -> None:
         sale_impact_ticks(pd.DataFrame({"ask_ticks_1": [1]}), 1)
 
 
+def test_volume_weighted_means_of_large_lots_and_prices_do_not_overflow() -> None:
+    lots, middle = 2**53, 2**40
+    top = top_table((0, middle - 1, 1, middle + 1, 1), (100, middle - 1, 1, middle + 1, 1))
+    trades = trade_table((10, middle + 2_000, lots, 1), (20, middle + 2_000, lots, 1))
+    means = volume_weighted(trade_spreads(trades, top, 50))
+    assert means.to_dict() == {"effective_ticks": 4_000.0, "realised_ticks": 4_000.0, "impact_ticks": 0.0}
+    # Not the sum of lots alone: a thousand such trades are more lots than 64 bits hold.
+    many = trade_table(*[(10, middle + 2_000, lots, 1)] * 2_000)
+    assert volume_weighted(trade_spreads(many, top, 50))["effective_ticks"] == 4_000.0
+
+
 def test_shares_and_amihud() -> None:
     assert lit_share(trade_table((0, 1, 30, 1)), pd.DataFrame({"qty_lots": [10]})) == 0.75
     assert math.isnan(lit_share(trade_table(), pd.DataFrame({"qty_lots": []})))

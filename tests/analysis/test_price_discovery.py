@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,17 @@ def test_shares_of_the_two_prices_complement_each_other() -> None:
     assert one.lower + other.upper == pytest.approx(1)
     assert one.upper + other.lower == pytest.approx(1)
     assert one.lower <= one.middle <= one.upper
+
+
+def test_shares_do_not_depend_on_how_far_apart_the_prices_stand() -> None:
+    first, second = (np.round(1024 * x) / 1024 for x in error_corrected_pair(600, 0.3, 0.1, 0.2, seed=3))
+    near = information_share(first, second)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        far = information_share(first + 2.0**40, second)
+        # Two prices that keep their distance have no gap to close.
+        assert math.isnan(information_share(first + 7, first).middle)
+    assert (far.lower, far.upper) == pytest.approx((near.lower, near.upper), rel=1e-6)
 
 
 def test_information_share_refuses_what_cannot_be_fitted() -> None:

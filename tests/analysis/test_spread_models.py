@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -22,6 +23,23 @@ def test_roll_recovers_the_bounce() -> None:
 def test_roll_has_no_spread_to_show_for_a_trend_or_two_prices() -> None:
     assert math.isnan(roll_spread(np.cumsum(np.array([1.0, 2, 3, 4, 3, 2, 1, 0, 1, 2, 3, 4]))))
     assert math.isnan(roll_spread(np.array([1.0, 2.0])))
+    # Of three there is a single pair of changes, whose covariance is 0 whatever the prices are.
+    assert math.isnan(roll_spread(np.array([1.0, 2.0, 1.0])))
+    assert roll_spread(np.array([1.0, 2.0, 1.0, 2.0])) == 2.0
+    assert str(roll_spread(np.array([1.0, 2.0, 3.0, 4.0]))) == "0.0"
+
+
+@pytest.mark.parametrize("far", [0.0, 1e6, 1e9, 1e12])
+@pytest.mark.parametrize("lags", [0, 1])
+def test_kyle_lambda_is_the_same_however_large_the_mean_flow(far: float, lags: int) -> None:
+    flow = far + np.arange(6.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kyle_lambda(2 * flow, flow, lags).value == pytest.approx(2.0, rel=1e-9)
+        bent = np.array([0.0, 2, 5, 5, 8, 10])
+        found, near = kyle_lambda(bent, flow, lags), kyle_lambda(bent, flow - far, lags)
+        assert (found.value, found.se) == pytest.approx((near.value, near.se), rel=1e-9)
+        assert math.isnan(kyle_lambda(bent, np.full(6, far), lags).value)
 
 
 @pytest.mark.parametrize("impact", [0.0, 0.03])
