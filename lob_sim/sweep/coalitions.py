@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from lob_sim.analysis.tables import whole_number
 from lob_sim.errors import InputError
 from lob_sim.sweep.design import Point
 from lob_sim.sweep.statistics import Floats, samples
@@ -88,7 +89,7 @@ def contrasts(values: Mapping[Coalition, Any]) -> dict[Coalition, Any]:
         values: Value of every subset of the factors: numbers, or arrays over seeds.
 
     Raises:
-        InputError: A subset is missing.
+        InputError: A subset is missing, or arrays are of different lengths.
     """
     players = _players_of(values)
     result: dict[Coalition, Any] = {}
@@ -111,7 +112,7 @@ def shapley(values: Mapping[Coalition, Any]) -> dict[str, Any]:
         values: Value of every subset of the players: numbers, or arrays over seeds.
 
     Raises:
-        InputError: A subset is missing.
+        InputError: A subset is missing, or arrays are of different lengths.
     """
     players = _players_of(values)
     n = len(players)
@@ -130,7 +131,17 @@ def _players_of(values: Mapping[Coalition, Any]) -> list[str]:
     missing = [sorted(c) for c in all_coalitions(players) if c not in values]
     if missing or not players:
         raise InputError(f"no value for the coalitions {missing[:5]}: expected all 2**{len(players)}", "values")
+    _check_shapes(values)
     return players
+
+
+def _check_shapes(values: Mapping[Coalition, Any]) -> None:
+    """Values of different shapes would be spread over each other, and a seed be taken for all."""
+    shapes = {np.shape(value) for value in values.values()}
+    if len(shapes) > 1:
+        raise InputError(
+            f"values of shapes {sorted(shapes)}: expected numbers, or arrays over the same seeds", "values"
+        )
 
 
 class ShapleySample(msgspec.Struct, frozen=True):
@@ -150,10 +161,9 @@ def sampled_orders(players: Sequence[str], pairs: int, seed: int = 0) -> list[tu
     """Random orders of entry, each followed by its reverse: antithetic pairs lower the variance.
 
     Raises:
-        InputError: ``pairs`` is below 1.
+        InputError: ``pairs`` is below 1, or no integer.
     """
-    if pairs < 1:
-        raise InputError(f"{pairs} pairs of orders: expected 1 or more", "pairs")
+    pairs = whole_number("pairs", pairs, 1, "pairs of orders")
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     orders: list[tuple[str, ...]] = []
     for _ in range(pairs):
@@ -176,11 +186,17 @@ def shapley_sampled(values: Mapping[Coalition, Any], orders: Sequence[tuple[str,
         orders: As from :func:`sampled_orders`: antithetic pairs side by side.
 
     Raises:
-        InputError: A coalition's value is missing.
+        InputError: A coalition's value is missing, or arrays are of different lengths; there are no orders, an odd
+            number of them, or orders of different players.
     """
+    if not orders or len(orders) % 2:
+        raise InputError(f"{len(orders)} orders: expected pairs of them, one or more", "orders")
+    if any(len(order) != len(set(order)) or set(order) != set(orders[0]) for order in orders):
+        raise InputError("expected orders of the same players, each once", "orders")
     missing = [sorted(c) for c in coalitions_of(orders) if c not in values]
     if missing:
         raise InputError(f"no value for the coalitions {missing[:5]}", "values")
+    _check_shapes(values)
     marginal: dict[str, list[Any]] = {player: [] for player in sorted(orders[0])}
     for order in orders:
         for i, player in enumerate(order):

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from lob_sim.errors import InputError
 from lob_sim.sweep.design import once_each
-from lob_sim.sweep.statistics import Estimate, bootstrap
+from lob_sim.sweep.statistics import Estimate, bootstrap, numbers
 
 _NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0.95)
 COLUMNS = (
@@ -43,17 +44,19 @@ def compare_groups(groups: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         Student's, NaN of a single seed.
 
     Raises:
-        InputError: A seed twice in a group.
+        InputError: There is no group, a seed twice in one, or a metric that is no number.
     """
+    if not groups:
+        raise InputError("no group: expected one or more", "groups")
     for group, frame in groups.items():
         once_each(frame.index, f"group {group!r}")
     names = list(dict.fromkeys(metric for frame in groups.values() for metric in frame.columns))
     first = next(iter(groups.values()))
     rows = []
     for metric in names:
-        base = _finite(first, metric)
+        base = _finite(first, metric, next(iter(groups)))
         for k, (group, frame) in enumerate(groups.items()):
-            own = _finite(frame, metric)
+            own = _finite(frame, metric, group)
             shared = own.index.intersection(base.index)
             mean, added = _mean(own), _mean(own[shared] - base[shared]) if k else _NOTHING
             rows.append(
@@ -62,8 +65,10 @@ def compare_groups(groups: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _finite(frame: pd.DataFrame, metric: str) -> pd.Series[float]:
-    values = frame[metric].astype(np.float64) if metric in frame else pd.Series(dtype=np.float64)
+def _finite(frame: pd.DataFrame, metric: str, group: str) -> pd.Series[float]:
+    if metric not in frame:
+        return pd.Series(dtype=np.float64)
+    values = pd.Series(numbers(frame[metric], f"group {group!r}, metric {metric!r}"), index=frame.index)
     return values[np.isfinite(values)]
 
 

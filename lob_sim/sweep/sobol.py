@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lob_sim.analysis.tables import whole_number
 from lob_sim.errors import InputError
 from lob_sim.extras import need_extra
 from lob_sim.sweep.design import Axis, Point
+from lob_sim.sweep.statistics import numbers
+
+FEWEST_FOR_WIDTHS = 8
+"""Base points below which resampling does not tell an index's error: nominal 95 % intervals of a total index cover it
+in 0 % of samples of one base point, 63 % of two, 85 % of four and 93 % of eight."""
 
 
 def sobol_points(axes: Sequence[Axis], n: int, seed: int = 0) -> list[Point]:
@@ -22,12 +28,14 @@ def sobol_points(axes: Sequence[Axis], n: int, seed: int = 0) -> list[Point]:
         seed: Of the scrambling.
 
     Raises:
-        InputError: ``n`` is no power of two: the sequence would lose its balance.
+        InputError: There are no axes, or ``n`` is no power of two: the sequence would lose its balance.
     """
+    _check_axes(axes)
+    n = whole_number("n", n, 1, "base points")
     need_extra("sweep", "SALib")
     from SALib.sample import sobol
 
-    if n < 1 or n & (n - 1):
+    if n & (n - 1):
         raise InputError(f"a base sample of {n}: expected a power of two", "n")
     unit = sobol.sample(_problem(axes), n, calc_second_order=False, seed=seed)
     return [{axis.path: axis.at(float(u)) for axis, u in zip(axes, row, strict=True)} for row in unit]
@@ -43,16 +51,21 @@ def sobol_indices(axes: Sequence[Axis], outputs: Any, level: float = 0.95, seed:
         seed: Of their resampling.
 
     Returns:
-        One row per path: ``S1``, ``S1_conf``, ``ST``, ``ST_conf``; the confidence columns are half-widths.
+        One row per path: ``S1``, ``S1_conf``, ``ST``, ``ST_conf``; the confidence columns are half-widths, NaN of a
+        base sample of fewer than :data:`FEWEST_FOR_WIDTHS`.
 
     Raises:
-        InputError: The number of outputs does not fit, or they are all equal (no variance to share out).
+        InputError: There are no axes, the number of outputs does not fit, one is no finite number, or they are all
+            equal (no variance to share out); the level is not between 0 and 1.
     """
+    _check_axes(axes)
+    if not 0 < level < 1:
+        raise InputError(f"level {level}: expected a coverage between 0 and 1", "level")
     need_extra("sweep", "SALib")
     from SALib.analyze import sobol
 
-    y = np.asarray(outputs, dtype=np.float64)
-    if y.size == 0 or y.size % (len(axes) + 2) or not np.isfinite(y).all():
+    y = numbers(outputs, "outputs")
+    if y.ndim != 1 or y.size == 0 or y.size % (len(axes) + 2) or not np.isfinite(y).all():
         expected = f"expected a finite one for each of n·{len(axes) + 2} points"
         raise InputError(f"{y.size} outputs: {expected}", "outputs")
     if (y == y[0]).all():
@@ -60,7 +73,15 @@ def sobol_indices(axes: Sequence[Axis], outputs: Any, level: float = 0.95, seed:
     # SALib takes a seed of 0 for none.
     found = sobol.analyze(_problem(axes), y, calc_second_order=False, conf_level=level, seed=seed + 1)
     columns = ("S1", "S1_conf", "ST", "ST_conf")
-    return pd.DataFrame({name: found[name] for name in columns}, index=[axis.path for axis in axes])
+    table = pd.DataFrame({name: found[name] for name in columns}, index=[axis.path for axis in axes])
+    if y.size // (len(axes) + 2) < FEWEST_FOR_WIDTHS:
+        table[["S1_conf", "ST_conf"]] = np.nan
+    return table
+
+
+def _check_axes(axes: Sequence[Axis]) -> None:
+    if not axes:
+        raise InputError("no axes: expected one or more", "axes")
 
 
 def _problem(axes: Sequence[Axis]) -> dict[str, Any]:

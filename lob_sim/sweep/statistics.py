@@ -88,7 +88,7 @@ def bootstrap(
         InputError: The sample is empty, not one-dimensional, or has values that are not finite; the level is not
             between 0 and 1.
     """
-    x = np.asarray(sample, dtype=np.float64)
+    x = numbers(sample, "bootstrap")
     if x.ndim != 1 or x.size == 0 or not np.isfinite(x).all():
         raise InputError(f"sample of shape {x.shape}: expected one or more finite observations", "bootstrap")
     if not 0 < level < 1:
@@ -103,6 +103,18 @@ def bootstrap(
     elif statistic is not np.mean and x.size >= FEWEST_FOR_BCA:
         low, high = _bca(x, statistic, level, resamples, seed)
     return Estimate(value, low, high, x.size, level)
+
+
+def numbers(values: Any, where: str) -> Floats:
+    """Values as floats.
+
+    Raises:
+        InputError: One is no number.
+    """
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("a value is no number: expected numbers", where) from error
 
 
 def t_half_width(standard_error: float, n: int, level: float = 0.95) -> float:
@@ -208,7 +220,7 @@ def point_means(frame: pd.DataFrame, metric: str) -> Floats:
         raise InputError(f"there is no column {metric!r}{did_you_mean(metric, list(frame.columns))}", "results")
     done = frame[frame["status"] == "ok"]
     once_each_at_points(done)
-    whole = np.isfinite(done[metric].to_numpy(dtype=np.float64))
+    whole = np.isfinite(numbers(done[metric], f"results, column {metric!r}"))
     missing = sorted((set(frame["point"]) - set(done["point"])) | set(done["point"][~whole]))
     if missing:
         raise InputError(f"points {missing[:5]} have no successful run with {metric}, or one without", "results")

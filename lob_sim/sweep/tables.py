@@ -22,7 +22,7 @@ from lob_sim.analysis.tables import Bools, Ints
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import InputError
 from lob_sim.sweep.folder import Sweep
-from lob_sim.sweep.statistics import Estimate, bootstrap, once_each_at_points
+from lob_sim.sweep.statistics import Estimate, bootstrap, numbers, once_each_at_points
 
 _BINS = 8
 _NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0.95)
@@ -150,7 +150,7 @@ def _cells(frame: pd.DataFrame, metric: str, along: Sequence[str], axes: Sequenc
     value, seed = (np.asarray(of.ngroup(), dtype=np.int64) for of in (groups, seeds))
     cell = np.asarray(frame["point"].map(number), dtype=np.int64)
     known = np.zeros((seeds.ngroups, groups.ngroups, max(number.values(), default=-1) + 1), dtype=np.bool_)
-    here = (frame["status"] == "ok").to_numpy() & np.isfinite(frame[metric].to_numpy(np.float64))
+    here = (frame["status"] == "ok").to_numpy() & np.isfinite(numbers(frame[metric], f"metric {metric!r}"))
     known[seed[here], value[here], cell[here]] = True
     return _Cells(groups.size().index.tolist(), value, cell, seed, known)
 

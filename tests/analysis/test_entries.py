@@ -62,7 +62,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     "changes: .* steps": lambda n: calm.changes(FEW, n),
     "autocorrelation of signs: .* lag": lambda n: calm.sign_autocorrelation(SIGNS, n),
     "Kyle's lambda: .* lags": lambda n: kyle_lambda(FEW, SIGNS, n),
-    "information share: .* lags": lambda n: information_share(*WALK, n),
+    "information share: .* lags": lambda n: information_share(WALK[0], WALK[1], n),
     "resilience: .* points": lambda n: resilience_half_life_ns([0, 2, 3, 9], [1, 5, 1, 1], [2], 4, n),
 }
 
