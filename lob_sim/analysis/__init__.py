@@ -3,8 +3,7 @@ right columns.
 
 ==================  ==================================================================================
 module              what it measures
-==================  ==================================================================================
-``liquidity``       quoted, effective and realised spread, impact of trades and of a sale that is none, depth,
+==================  ===========================================================================``liquidity``       quoted, effective and realised spread, impact of trades and of a sale that is none, depth,
                     presence, resilience, Amihud
 ``spread_models``   Roll, Kyle's lambda, Huang and Stoll's components
 ``price_discovery`` Hasbrouck's information share, dispersion of beliefs and marks, excess write-down
@@ -12,6 +11,7 @@ module              what it measures
 ``amplification``   overshoot, losses of capital, forced volume, failures
 ``quality``         the textbook measures of a run, a row per instrument
 ``trading_time``    the time in which a market trades, which all measures of a run go by: its closed nights are left out
+``regression``      regressors as a least-squares fit takes them
 ``tables``          what the measures need of their inputs
 ==================  ==================================================================================
 
