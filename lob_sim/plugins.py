@@ -210,7 +210,9 @@ def _known_modules(name: str, folder: Path) -> list[str]:
 def _import(name: str, spec: str) -> types.ModuleType:
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _import_failure(name, error, spec) from error
 
 
@@ -235,8 +237,10 @@ def _load_file(path: Path, folder: Path, spec: str) -> types.ModuleType:
         code = compile(source, str(path), "exec", dont_inherit=True)
         with _importable_from(path.parent, folder.resolve()):
             exec(code, module.__dict__)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise _import_failure(str(path), error, spec) from error
     return module
 

@@ -333,6 +333,8 @@ def shown(value: object) -> str:
     """A value as an error message shows it: short, and whatever its own representation does."""
     try:
         text = repr(value)
-    except Exception:  # a number of 5,000 digits, or a class of a strategy's own
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a number of 5,000 digits, or a class of a strategy's own
         text = f"of type {type(value).__name__} and cannot be shown"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({type(value).__name__})"

@@ -16,6 +16,7 @@ from lob_sim.log.schema import message_types
 from lob_sim.messages import AgentCommand
 from lob_sim.scenario import Scenario, apply_overrides, change_venues, parse_scenario, scenario_to_dict
 from lob_sim.simulation.exogenous import jumps_of
+from lob_sim.simulation.failures import made_strategy
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World, desk_builder
 from lob_sim.units import Ns, format_time
@@ -128,7 +129,7 @@ def _replace_strategies(world: World, turn: Turn) -> None:
         return
     for host in hosts:
         cls, params = turn.plan.strategies[host.group]
-        strategy = cls(params)
+        strategy = made_strategy(cls, params, host.name, world.kernel.now_ns)
         host.replace_strategy(strategy)
         if host.agent_id in world.desks:
             world.desks[host.agent_id].follow_strategy(strategy)

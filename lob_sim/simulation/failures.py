@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -11,28 +12,57 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
-from lob_sim.agents.strategy import Component
-from lob_sim.errors import StrategyError
+import msgspec
+
+from lob_sim.agents.strategy import Component, Strategy
+from lob_sim.errors import LobSimError, StrategyError
 from lob_sim.units import Ns
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_ITERATED = re.compile("dictionary .*changed.* during iteration")
+_GROWS = (
+    "what ctx.orders(i) and ctx.requests(i) show changes as the agent acts; to act while iterating, "
+    "iterate over a copy, list(ctx.orders(i).values())"
+)
 
 
-def strategy_error(component: Component[Any], agent: str, hook: str, ts_ns: Ns, error: Exception) -> StrategyError:
+def strategy_error(
+    component: type[Component[Any]], agent: str, hook: str, ts_ns: Ns, error: BaseException
+) -> StrategyError:
     """The error of a component's own code, with the last line of the author's file.
 
     Args:
-        component: Whose hook it was.
+        component: The class of the component whose hook it was.
         agent: The agent's name.
         hook: The hook.
         ts_ns: Simulated time.
         error: What it raised.
     """
-    own = _own_files(type(component))
+    own = _own_files(component)
     frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
     last = [f"{_shown(file)}:{line}" for file, line in frames if file in own or _is_authors(file)][-1:]
     return StrategyError(agent, hook, ts_ns, _told(error), *last)
+
+
+def made_strategy(cls: type[Strategy], params: msgspec.Struct, agent: str, ts_ns: Ns) -> Strategy:
+    """A strategy of an agent.
+
+    Args:
+        cls: Its class.
+        params: Its parameters.
+        agent: The agent's name.
+        ts_ns: Simulated time.
+
+    Raises:
+        StrategyError: Its own ``__init__`` raised.
+    """
+    try:
+        return cls(params)
+    except (LobSimError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise strategy_error(cls, agent, "__init__", ts_ns, error) from error
 
 
 def too_often(
@@ -49,11 +79,14 @@ def too_often(
     return StrategyError(agent, hook, ts_ns, cause, where)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # an author's own class may say what it likes
+        told = f"{type(error).__name__}: {error}"
+    except BaseException:  # an author's own class may say what it likes
         return type(error).__name__
+    if isinstance(error, RuntimeError) and _ITERATED.fullmatch(str(error)):
+        return f"{told}: {_GROWS}"
+    return told
 
 
 def _own_files(cls: type) -> set[str]:

@@ -247,9 +247,9 @@ class AgentHost:
             self._read_inbox()
         try:
             self._audience.wake_hooks[component](self._contexts[component], tag)
-        except LobSimError:
+        except (LobSimError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise self._failure(component, "on_wake", error) from error
         if self._outbox:
             self._send()
@@ -330,9 +330,9 @@ class AgentHost:
                         continue
                     try:
                         hook(self._contexts[component], event)
-                    except LobSimError:
+                    except (LobSimError, KeyboardInterrupt):
                         raise
-                    except Exception as error:
+                    except BaseException as error:
                         raise self._failure(component, hook.__name__, error) from error
                 # A component that was silenced upon the event hears none of the next.
                 reactions = audience.reactions
@@ -341,13 +341,13 @@ class AgentHost:
     def _call(self, component: int, hook: Hook, *args: object) -> None:
         try:
             hook(self._contexts[component], *args)
-        except LobSimError:
+        except (LobSimError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise self._failure(component, hook.__name__, error) from error
 
-    def _failure(self, component: int, hook: str, error: Exception) -> StrategyError:
-        return strategy_error(self.components[component], self.name, hook, self._kernel.now_ns, error)
+    def _failure(self, component: int, hook: str, error: BaseException) -> StrategyError:
+        return strategy_error(type(self.components[component]), self.name, hook, self._kernel.now_ns, error)
 
     def _count_call(self, hook: str) -> None:
         self._calls += 1

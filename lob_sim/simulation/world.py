@@ -20,6 +20,7 @@ from lob_sim.messages.recorder import Recorder
 from lob_sim.rng import Stream, checked_seed
 from lob_sim.scenario import Scenario, instrument_specs, open_venues
 from lob_sim.simulation.exogenous import Exogenous, fair_values
+from lob_sim.simulation.failures import made_strategy
 from lob_sim.simulation.host import AgentHost, Connection, DeafHost
 from lob_sim.simulation.kernel import Kernel
 from lob_sim.simulation.latency import delay_source
@@ -110,7 +111,7 @@ class World:
     def _build_components(self, agent_id: int, member: Member) -> tuple[Component[Any], ...]:
         group = member.group
         strategy_class, params = self.plan.strategies[group.name]
-        strategy = strategy_class(params)
+        strategy = made_strategy(strategy_class, params, member.name, self.kernel.now_ns)
         if group.balance_sheet is None:
             return (strategy,)
         where = f"agents.{group.name}.balance_sheet"

@@ -99,9 +99,9 @@ class ScriptedMarket:
         """Let ``steps`` things happen, about one a second; returns all commands sent since the beginning."""
         try:
             return self._run(steps, start)
-        except Exception as error:
+        except BaseException as error:
             # Where it came from, as a run would say it, for whoever sees the last line alone.
-            where = strategy_error(self.strategy, "", "", self.ctx.now_ns, error).where
+            where = strategy_error(type(self.strategy), "", "", self.ctx.now_ns, error).where
             if where:
                 error.add_note(f"the strategy raised this, at {where}")
             raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from sim_helpers import MS, Idle, MemoryLog, Quoter, group, latency, run, scenar
 
 from lob_sim.agents.context import Context
 from lob_sim.agents.strategy import Strategy
-from lob_sim.errors import InputError, ScenarioError, StrategyError
+from lob_sim.errors import InputError, PluginError, ScenarioError, StrategyError
 from lob_sim.messages import NewOrder, OrderAccepted, Side
+from lob_sim.plugins import load_class
 from lob_sim.simulation.runner import simulate
 from lob_sim.simulation.world import World
 
@@ -59,6 +61,66 @@ def test_the_error_names_agent_hook_and_time_and_the_log_is_kept(hook: str, ts_n
     assert log.entries, "what happened before is on the log"
     assert all(ts <= ts_ns for ts, _ in log.entries)
     assert bool(log.of(NewOrder)) == (ts_ns > 0)
+
+
+ENDINGS: list[type[BaseException]] = [SystemExit, GeneratorExit, BaseException, MemoryError]
+
+
+class Ends(Strategy):
+    """Raises, in the hook that the test names, what is not an ordinary error."""
+
+    error: ClassVar[BaseException]
+    hook: ClassVar[str]
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params)
+        self._end("__init__")
+
+    def on_start(self, ctx: Context) -> None:
+        ctx.place(0, Side.BUY, 1, 98)
+        ctx.wake_in(7 * MS)
+        self._end("on_start")
+
+    def on_wake(self, ctx: Context, tag: int) -> None:
+        self._end("on_wake")
+
+    def on_accept(self, ctx: Context, event: OrderAccepted) -> None:
+        self._end("on_accept")
+
+    def on_stop(self, ctx: Context) -> None:
+        self._end("on_stop")
+
+    def _end(self, hook: str) -> None:
+        if self.hook == hook:
+            raise self.error
+
+
+@pytest.mark.parametrize("hook", ["__init__", "on_start", "on_wake", "on_accept", "on_stop"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_whatever_a_hook_raises_is_its_error(hook: str, ending: type[BaseException]) -> None:
+    Ends.error, Ends.hook = ending(0), hook
+    with pytest.raises(StrategyError) as caught:
+        run(scenario([group("ends", Ends)], horizon="100ms"))
+    error = caught.value
+    assert (error.agent, error.hook, error.cause) == ("ends-1", hook, f"{ending.__name__}: 0")
+    assert error.where.rpartition(":")[0].endswith("test_strategy_errors.py")
+
+
+@pytest.mark.parametrize("hook", ["__init__", "on_start", "on_wake", "on_accept", "on_stop"])
+def test_an_interrupt_stays_an_interrupt(hook: str) -> None:
+    Ends.error, Ends.hook = KeyboardInterrupt(), hook
+    with pytest.raises(KeyboardInterrupt):
+        run(scenario([group("ends", Ends)], horizon="100ms"))
+
+
+def test_a_file_that_ends_the_program_as_it_is_read_is_refused(tmp_path: Path) -> None:
+    for ending in ENDINGS:
+        (tmp_path / "ends.py").write_text(f"# {ending.__name__}\nraise {ending.__name__}(0)\n")
+        with pytest.raises(PluginError, match=f"cannot be imported: {ending.__name__}: 0"):
+            load_class("ends.py:Any", Strategy, tmp_path)
+    (tmp_path / "ends.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load_class("ends.py:Any", Strategy, tmp_path)
 
 
 def test_a_strategy_that_does_not_fail_raises_nothing() -> None:
