@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import force_setattr
+
 from lob_sim.account.pre_trade import NoLimits, PreTradePolicy, PreTradeRisk
 from lob_sim.agents.context import Headroom, WorkingOrder
 from lob_sim.messages import (
@@ -194,7 +196,7 @@ class AgentAccount:
     def _accepted(self, event: OrderAccepted) -> None:
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
-            order.is_accepted = True
+            force_setattr(order, "is_accepted", True)
 
     def _filled(self, event: OrderFilled) -> None:
         self._move(event.instrument_id, event.side is Side.BUY, event.price_ticks, event.qty_lots)
@@ -211,14 +213,15 @@ class AgentAccount:
             return
         order = self.orders[instrument_id].get(client_order_id)
         if order is not None:
-            order.leaves_lots = leaves_lots
+            force_setattr(order, "leaves_lots", leaves_lots)
 
     def _replaced(self, event: OrderReplaced) -> None:
         if self._is_shared:
             self._change_answered(event.client_order_id)
         order = self.orders[event.instrument_id].get(event.client_order_id)
         if order is not None:
-            order.leaves_lots, order.price_ticks = event.qty_lots, event.price_ticks
+            force_setattr(order, "leaves_lots", event.qty_lots)
+            force_setattr(order, "price_ticks", event.price_ticks)
 
     def _rejected(self, event: OrderRejected) -> None:
         order = self.orders[event.instrument_id].get(event.client_order_id)
@@ -230,7 +233,7 @@ class AgentAccount:
         if self._is_shared:
             self._change_answered(event.client_order_id)
         if order is not None:
-            order.cancel_sent = False
+            force_setattr(order, "cancel_sent", False)
 
     def _end_order(self, instrument_id: int, client_order_id: int) -> None:
         self.orders[instrument_id].pop(client_order_id, None)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from types import MappingProxyType
 from typing import cast
+
+from msgspec.structs import force_setattr
 
 from lob_sim.account.account import AgentAccount
 from lob_sim.account.arguments import (
@@ -52,6 +55,8 @@ from lob_sim.messages import (
 from lob_sim.rng import Stream
 from lob_sim.units import Cash, Instrument, Lots, Ns, Ticks
 
+_FIXED = frozenset({"agent_id", "instruments", "name", "random"})
+
 
 class AgentContext:
     """One component's window; implements :class:`~lob_sim.agents.context.Context`.
@@ -72,7 +77,7 @@ class AgentContext:
 
     __slots__ = (
         "_account", "_check", "_clock", "_component", "_mailbox", "_n_instruments", "_orders", "_outbox", "_requests",
-        "_view", "agent_id", "instruments", "name", "random",
+        "_shown_orders", "_shown_requests", "_view", "agent_id", "instruments", "name", "random",
     )  # fmt: skip
 
     def __init__(
@@ -94,11 +99,20 @@ class AgentContext:
         self._outbox = account.outbox
         self._orders = account.orders_of(component)
         self._requests = account.requests_of(component)
+        # Made once: strategies ask for them at every step, and what they could write their limits would be judged by.
+        self._shown_orders = tuple(MappingProxyType(orders) for orders in self._orders)
+        self._shown_requests = tuple(MappingProxyType(requests) for requests in self._requests)
         self._n_instruments = len(view.instruments)
         self.agent_id = account.agent_id
         self.instruments: tuple[Instrument, ...] = view.instruments
         self.name = name
         self.random = random
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # What was written here would go into commands and on the log, as another agent's perhaps.
+        if name in _FIXED and hasattr(self, name):
+            raise AttributeError(f"{name} is not to be set: a context is read, and its actions change things")
+        object.__setattr__(self, name, value)
 
     # --- who and when, and the market as seen ---------------------------------------------------------------
     # Properties in C: strategies ask for these at every step.
@@ -151,12 +165,12 @@ class AgentContext:
     def orders(self, instrument_id: int) -> Mapping[int, WorkingOrder]:
         if instrument_id < 0:
             instrument_number(instrument_id, self._n_instruments)
-        return self._orders[instrument_id]
+        return self._shown_orders[instrument_id]
 
     def requests(self, instrument_id: int) -> Mapping[int, RfqOpened]:
         if instrument_id < 0:
             instrument_number(instrument_id, self._n_instruments)
-        return self._requests[instrument_id]
+        return self._shown_requests[instrument_id]
 
     # --- lit orders -----------------------------------------------------------------------------------------
     def place(
@@ -244,7 +258,7 @@ class AgentContext:
         account = self._account
         order = account.orders[instrument_id].get(client_order_id)
         if order is not None:
-            order.cancel_sent = True
+            force_setattr(order, "cancel_sent", True)
         account.note_change(self._component, client_order_id)
         self._send(CancelOrder(instrument_id, self.agent_id, client_order_id, ts_sent_ns=self._clock.now_ns))
 

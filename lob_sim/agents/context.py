@@ -50,8 +50,11 @@ class TopOfBook(msgspec.Struct, frozen=True, gc=False):
         return (self.bid_ticks + self.ask_ticks) / 2
 
 
-class WorkingOrder(msgspec.Struct, gc=False):
-    """An own order as its owner knows it: sent, and not known to have ended."""
+class WorkingOrder(msgspec.Struct, frozen=True, gc=False):
+    """An own order as its owner knows it: sent, and not known to have ended.
+
+    Its account alone moves it forward, by what the venue says: pre-trade limits are judged by it.
+    """
 
     client_order_id: int
     side: Side
@@ -180,10 +183,17 @@ class Context(SeenMarket, Protocol):
         """Own position, signed."""
 
     def orders(self, instrument_id: int) -> Mapping[int, WorkingOrder]:
-        """Own working orders by client order id, oldest first; those of the agent's desk are not among them."""
+        """Own working orders by client order id, oldest first; those of the agent's desk are not among them.
+
+        A view that cannot be written, of what is known at the moment that it is read: it grows with every order sent.
+        To send while iterating, iterate over a copy, ``list(ctx.orders(i).values())``.
+        """
 
     def requests(self, instrument_id: int) -> Mapping[int, RfqOpened]:
-        """Own open requests for quote by the venue's ``rfq_id``; those of the agent's desk are not among them."""
+        """Own open requests for quote by the venue's ``rfq_id``; those of the agent's desk are not among them.
+
+        A view that cannot be written, as that of :meth:`orders`.
+        """
 
     # --- actions ------------------------------------------------------------------------------------------
     def place(

@@ -10,12 +10,14 @@ versions before it touches the pickle. A checksum tells a damaged file; it tells
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import importlib
 import io
 import pickle
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self, cast
 
 import msgspec
@@ -203,9 +205,9 @@ class KeptState(NamedTuple):
     def _load(self, content: bytes, recorder: Recorder | None) -> Any:
         try:
             return _Unpickler(io.BytesIO(content), recorder).load()
-        except LobSimError:
+        except (LobSimError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise DataError(f"cannot be loaded: {type(error).__name__}: {error}", "state") from error
 
 
@@ -258,6 +260,9 @@ class _Pickler(pickle.Pickler):
         An object whose dictionary has been touched reads its attributes through it from then on: of a market made again
         in that way everything would be a twentieth slower.
         """
+        if type(obj) is MappingProxyType:
+            # A view does not pickle; it is made again over what it shows, which is all that it refers to.
+            return _shown_again, tuple(gc.get_referents(obj))
         settled = _settled_by_the_class(cast(Hashable, type(obj)))
         if settled is None:
             return NotImplemented
@@ -265,6 +270,10 @@ class _Pickler(pickle.Pickler):
         if isinstance(made, tuple) and len(made) > 2 and isinstance(made[2], dict) and settled.isdisjoint(made[2]):
             return (*made[:2], (None, made[2]), *made[3:])
         return made
+
+
+def _shown_again(mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(mapping)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -309,9 +318,9 @@ def reseeded(world: World, recorder: MemoryRecorder | DirectoryRecorder, seed: i
     return market
 
 
-def _pickled(world: World, recorder: object) -> bytes:
+def _pickled(kept: object, recorder: object) -> bytes:
     file = io.BytesIO()
-    _Pickler(file, recorder).dump(world)
+    _Pickler(file, recorder).dump(kept)
     return file.getvalue()
 
 
@@ -320,7 +329,7 @@ def _culprit(world: World) -> str:
     for host in world.hosts:
         for component in host.components:
             try:
-                pickle.dumps(component, pickle.HIGHEST_PROTOCOL)
+                _pickled(component, None)
             except _CANNOT:
                 return (
                     f"; {type(component).__name__} of agent {host.name!r} holds it: what a strategy holds must pickle"

@@ -192,6 +192,9 @@ class RecordingContext(AgentContext):
         self._limits = account.limits
         self._at_once = True
 
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # a test says what the strategy sees
+
     # --- by hand --------------------------------------------------------------------------------------------
     def set_top(
         self,

@@ -116,7 +116,8 @@ def _a_quote_is_gone(ctx: RecordingContext, strategy: SpiralDealer) -> None:
 
 
 def _part_of_a_quote_is_gone(ctx: RecordingContext, strategy: SpiralDealer) -> None:
-    next(iter(ctx.orders(0).values())).leaves_lots -= 1
+    ctx.reduce(0, next(iter(ctx.orders(0))), 1)
+    ctx.take_actions()
 
 
 def _it_fears_more(ctx: RecordingContext, strategy: SpiralDealer) -> None:
