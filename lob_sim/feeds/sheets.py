@@ -14,12 +14,13 @@ repo.INSTRUMENT            loans against what it holds of it; empty for none
 liabilities                the sum of those
 tier1                      assets less liabilities; of a fund its net asset value
 count                      optional: number of institutions with this sheet each; 1
-haircut.INSTRUMENT         optional: repo haircut at the opening, a fraction
+haircut.INSTRUMENT         optional: repo haircut at the opening, a fraction; empty for that of the group
 slr_minimum                optional: its leverage limit, a fraction; empty for none
 var_limit                  optional: its value-at-risk limit, money; empty for none
 ========================== =========================================================================================
 
-Without an optional column what it says is that of the group that the institution is like.
+Without an optional column what it says is that of the group that the institution is like. Holdings and repo are the
+institution's own alone, for they must add up.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Sheet(msgspec.Struct, frozen=True):
         tier1: Assets less liabilities.
         holdings: Values by instrument.
         repo: Loans by instrument.
-        haircuts: By instrument, as fractions; None if the table has none.
+        haircuts: By instrument, as fractions; of the others they are those of the group that it is like.
         limits: Params of the limits that the table has columns for, by kind; None where this one has no such limit.
     """
 
@@ -73,7 +74,7 @@ class Sheet(msgspec.Struct, frozen=True):
     tier1: Fraction
     holdings: Mapping[str, Fraction]
     repo: Mapping[str, Fraction]
-    haircuts: Mapping[str, float] | None
+    haircuts: Mapping[str, float]
     limits: Mapping[str, Mapping[str, float] | None]
 
 
@@ -252,9 +253,9 @@ def _fraction(row: Row, column: str) -> float:
     return float(number)
 
 
-def _haircuts(row: Row, columns: Sequence[str]) -> dict[str, float] | None:
+def _haircuts(row: Row, columns: Sequence[str]) -> dict[str, float]:
     named = [column for column in columns if column.startswith("haircut.")]
-    return {c.removeprefix("haircut."): _fraction(row, c) for c in named if c in row.cells} if named else None
+    return {c.removeprefix("haircut."): _fraction(row, c) for c in named if c in row.cells}
 
 
 def _limits(row: Row, columns: Sequence[str], unit: Fraction) -> dict[str, Mapping[str, float] | None]:
@@ -271,7 +272,7 @@ def _check_names(sheet: Sheet, models: Mapping[str, Any], instruments: Mapping[s
         near = did_you_mean(sheet.like, models)
         told = f"no group with a balance sheet named {sheet.like!r}{near}; there are: {', '.join(models)}"
         raise sheet.row.error(told, "like")
-    named = {"holdings": sheet.holdings, "repo": sheet.repo, "haircut": sheet.haircuts or {}}
+    named = {"holdings": sheet.holdings, "repo": sheet.repo, "haircut": sheet.haircuts}
     for prefix, amounts in named.items():
         for name in amounts:
             if name not in instruments:
@@ -286,8 +287,8 @@ def _group(model: Mapping[str, Any], own: dict[str, Any], sheet: Sheet, scale: D
     stripped["holdings"] = {}
     for key in ("repo", "scale", "allow_insolvent"):
         stripped["balance_sheet"].pop(key, None)
-    if sheet.haircuts is not None:
-        stripped["balance_sheet"]["haircuts"] = dict(sheet.haircuts)
+    if sheet.haircuts:
+        stripped["balance_sheet"]["haircuts"] = {**stripped["balance_sheet"].get("haircuts", {}), **sheet.haircuts}
     constraints = list(stripped["balance_sheet"].get("constraints", ()))
     for kind, params in sheet.limits.items():
         place = next((i for i, limit in enumerate(constraints) if limit["kind"] == kind), len(constraints))

@@ -142,6 +142,22 @@ REFUSED = {
 }
 
 
+def test_a_haircut_of_one_instrument_leaves_the_others_as_the_group_has_them() -> None:
+    usual = next(group for group in load_scenario("whole_system").agents if group.name == "dealer_a").balance_sheet
+    assert usual is not None
+    assert set(usual.haircuts) == {"treasury", "corporate"}
+    assert usual.haircuts["treasury"] != 0.5
+    cases = {
+        "haircut.treasury": ([",0.5", ","], [{**usual.haircuts, "treasury": 0.5}, usual.haircuts]),
+        "haircut.corporate": ([",0", ",0.5"], [{**usual.haircuts, "corporate": c} for c in (0.0, 0.5)]),
+    }
+    for column, (cells, expected) in cases.items():
+        rows = [ALDER + cells[0], ALDER.replace("alder", "birch") + cells[1]]
+        lob_sim("import", "sheets", table(*rows, header=f"{HEADER},{column}"), "--out", f"{column}.toml")
+        sheets = [g.balance_sheet for g in load_scenario(f"{column}.toml").agents if g.name in ("alder", "birch")]
+        assert [dict(sheet.haircuts) for sheet in sheets if sheet is not None] == expected
+
+
 @pytest.mark.parametrize("row", REFUSED)
 def test_rows_that_do_not_hold_are_one_line_and_nothing_is_written(row: str) -> None:
     text, told = REFUSED[row]
