@@ -39,6 +39,11 @@ def _exp(exponent: float) -> float:
     return math.exp(min(exponent, 700.0))
 
 
+def day_length_ns(calendar: TradingCalendar | None) -> Ns:
+    """The day that daily and yearly figures of a market are of, in nanoseconds: its calendar's, or eight hours."""
+    return TRADING_DAY_NS if calendar is None else calendar.day_ns
+
+
 class FairValueParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The law of one instrument's fair value and of the news about it.
 
@@ -119,7 +124,7 @@ class FairValueProcess:
         self._step_ns = step_ns
         self._days = calendar
         self._stepped_ns: Ns = 0
-        day_ns = TRADING_DAY_NS if calendar is None else calendar.day_ns
+        day_ns = day_length_ns(calendar)
         self._common = Stream(seed, "fair_value/common")
         self._paths = [
             _Path(i, name, p, seed, step_ns, day_ns) for i, (name, p) in enumerate(zip(names, params, strict=True))

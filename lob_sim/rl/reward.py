@@ -17,14 +17,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lob_sim.information.fair_value import TRADING_DAY_NS
+from lob_sim.information.fair_value import day_length_ns
 from lob_sim.scenario import instrument_specs
 from lob_sim.simulation.world import World
 from lob_sim.units import Lots, Ns
 
 Floats = NDArray[np.float64]
 TRADING_DAYS = 252
-"""In a year, of eight hours each."""
+"""In a year."""
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +58,8 @@ class Account:
         self._world = world
         self._agent_id = agent_id
         self._tick_values = np.array([world.cash_unit.money(i.cash_per_tick_lot) for i in world.instruments])
-        self._covariance = _covariance_per_ns(world, self._tick_values)
+        self._day_ns = day_length_ns(world.plan.calendar)
+        self._covariance = _covariance_per_ns(world, self._tick_values, self._day_ns)
 
     def value(self, open_lots: Floats) -> float:
         """B, in currency units."""
@@ -70,7 +71,7 @@ class Account:
         """Cost of inventory and of capital, in currency units."""
         risk = self.costs.risk_aversion / 2 * (open_lots @ self._covariance @ open_lots)
         gross = np.abs(open_lots) @ (self._tick_values * self._fair_values())
-        capital = self.costs.capital_rate * gross / (TRADING_DAYS * TRADING_DAY_NS)
+        capital = self.costs.capital_rate * gross / (TRADING_DAYS * self._day_ns)
         return float((risk + capital) * lasting_ns)
 
     def unfinished_charge(self, open_lots: Floats) -> float:
@@ -85,12 +86,12 @@ class Account:
         return np.array(self._world.data.fair_values)
 
 
-def _covariance_per_ns(world: World, tick_values: Floats) -> Floats:
+def _covariance_per_ns(world: World, tick_values: Floats, day_ns: Ns) -> Floats:
     specs = instrument_specs(world.scenario)
     daily: Any = [spec.fair_value.daily_volatility for spec in specs]
     loadings = np.array([spec.fair_value.common_loading for spec in specs])
     correlation = np.outer(loadings, loadings)
     np.fill_diagonal(correlation, 1.0)
     sd = np.array(daily) * tick_values * np.array(world.plan.initial_ticks)
-    covariance: Floats = np.outer(sd, sd) * correlation / TRADING_DAY_NS
+    covariance: Floats = np.outer(sd, sd) * correlation / day_ns
     return covariance

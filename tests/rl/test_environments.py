@@ -20,6 +20,8 @@ import lob_sim.rl as rl
 from lob_sim import InputError, Simulation
 from lob_sim.log import Run
 from lob_sim.rl.reward import Account
+from lob_sim.scenario import load_scenario
+from lob_sim.units import NS_PER_S
 from strategies.fixed_spread import FixedSpread
 
 DEALER, EXECUTION = "lob_sim/Dealer-v0", "lob_sim/Execution-v0"
@@ -209,6 +211,21 @@ def test_rewards_are_profit_less_the_costs_as_the_formula_says() -> None:
         expected += abs(x) * tick_value * costly.episode.simulation.world.data.fair_values[0] * years
     assert profit - total == pytest.approx(expected, rel=1e-6)
     assert expected > 0
+
+
+@pytest.mark.parametrize(
+    ("calendar", "day_s"), [([], 8 * 3600), (["calendar={ day = '2min', session = '1min' }"], 120)]
+)
+def test_inventory_costs_by_the_day_that_volatility_is_of(calendar: list[str], day_s: int) -> None:
+    world = Simulation(load_scenario("learning_market", ["horizon='4min'", *calendar])).world
+    account = Account(world, 0, rl.Costs(risk_aversion=1e-5, capital_rate=0.0))
+    lots, tick_value = np.array([7.0]), float(world.instruments[0].tick_value)
+    daily_sd = world.scenario.instruments[0].fair_value.daily_volatility * world.plan.initial_ticks[0] * tick_value
+    a_day = 1e-5 / 2 * (7 * daily_sd) ** 2
+    assert account.running_cost(lots, day_s * NS_PER_S) == pytest.approx(a_day, rel=1e-9)
+    capital = Account(world, 0, rl.Costs(risk_aversion=0.0, capital_rate=1.0))
+    gross = 7 * tick_value * world.data.fair_values[0]
+    assert capital.running_cost(lots, 252 * day_s * NS_PER_S) == pytest.approx(gross, rel=1e-9)
 
 
 def test_what_is_not_done_of_a_parent_order_is_charged() -> None:
