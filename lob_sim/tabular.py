@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, shown
@@ -17,6 +18,8 @@ from lob_sim.extras import need_extra
 
 MOST_ROWS = 5_000_000
 _MOST_DIGITS, _LARGEST_EXPONENT = 40, 30
+_WIDTHS: Mapping[str, type[np.floating[Any]]] = {"float": np.float32, "halffloat": np.float16}
+"""Types of Parquet columns that hold fewer digits than a number of Python's."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -37,32 +40,29 @@ class Row(msgspec.Struct, frozen=True):
         return DataError(message, f"{self.where}: {column}" if column else self.where)
 
     def text(self, column: str) -> str:
-        """A cell as text.
+        """A cell as text, a number in it to 15 digits: what a workbook's formulas leave in the last bits is not meant.
 
         Raises:
             DataError: It is empty.
         """
         if column not in self.cells:
             raise self.error("is empty: expected a value", column)
-        return str(self.cells[column]).strip()
+        cell = self.cells[column]
+        return f"{cell:.15g}" if isinstance(cell, float) else str(cell).strip()
 
     def number(self, column: str) -> Decimal:
-        """A cell as a finite number, exactly as it is written.
+        """A cell as a finite number, exactly as :meth:`text` has it.
 
         Raises:
             DataError: It is empty or something else.
         """
         text = self.text(column)
-        cell = self.cells[column]
-        if isinstance(cell, float):
-            # What a workbook's formulas leave in the last bits is not meant.
-            text = f"{cell:.15g}"
         try:
             value = Decimal(text)
         except InvalidOperation:
             value = Decimal("nan")
         # Cells of a workbook or a Parquet file may be of a type whose text looks like a number.
-        if not value.is_finite() or "_" in text or isinstance(cell, bool):
+        if not value.is_finite() or "_" in text or isinstance(self.cells[column], bool):
             raise self.error(f"expected a number, got {shown(text)}", column)
         if (value and abs(value.adjusted()) > _LARGEST_EXPONENT) or len(value.as_tuple().digits) > _MOST_DIGITS:
             raise self.error(f"expected a number of at most {_MOST_DIGITS} digits, got {shown(text)}", column)
@@ -162,8 +162,13 @@ def _parquet_rows(path: Path, name: str) -> Iterator[tuple[str, Sequence[object]
     except (pa.ArrowException, ValueError) as error:
         raise DataError(f"is not Parquet: {str(error).splitlines()[0]}", name) from None
     yield name, table.column_names
-    columns = [column.to_pylist() for column in table.columns]
+    columns = [_as_meant(column.to_pylist(), _WIDTHS.get(str(column.type))) for column in table.columns]
     yield from _numbered(name, zip(*columns, strict=True), 1)
+
+
+def _as_meant(cells: list[Any], width: type[np.floating[Any]] | None) -> list[Any]:
+    """Numbers of a narrow column as the shortest decimals that its width tells apart: 99.1, not 99.0999984741211."""
+    return cells if width is None else [None if cell is None else float(str(width(cell))) for cell in cells]
 
 
 def _excel_rows(path: Path, name: str, sheet: str = "") -> Iterator[tuple[str, Sequence[object]]]:

@@ -12,7 +12,8 @@ flow        time, class, instrument, amount      what a class of agents buys, ne
 ========== ===================================== ==================================================================
 
 A time is written as in a scenario, ``10min``, or in seconds; where there is a calendar also as ``day 3``,
-``day 3 02:15``, or by a date of the calendar, ``2020-03-11`` or ``2020-03-11 close``.
+``day 3 02:15``, or by a date of the calendar, ``2020-03-11`` or ``2020-03-11 close``. It lies before the
+horizon, at which only a flow may end.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from lob_sim.calendar import TradingCalendar, parse_time_ns
+from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError, InputError, ScenarioError
 from lob_sim.scenario.outside_specs import FileSpec
@@ -111,11 +112,13 @@ def read_outside(scenario: Scenario, calendar: TradingCalendar | None = None) ->
         rows = read_rows(_path_of(scenario, spec, where), spec.path, _COLUMNS[spec.kind])
         if not rows:
             raise DataError("has no rows", spec.path)
-        earlier = dict.fromkeys(row.instrument for row in found[spec.kind]) if spec.kind != "flow" else {}
-        for name in earlier:
-            if any(row.text("instrument") == name for row in rows):
-                raise ScenarioError(f"{name} has {spec.kind} from another file already", where)
-        found[spec.kind] += _FileCheck(scenario, spec, calendar).rows(rows)
+        made = _FileCheck(scenario, spec, calendar).rows(rows)
+        there = {(row.group, row.instrument) for row in made}
+        for row in found[spec.kind]:
+            if (row.group, row.instrument) in there:
+                of = f"{row.group} in {row.instrument}" if row.group else row.instrument
+                raise ScenarioError(f"{of} has {spec.kind} from another file already", where)
+        found[spec.kind] += made
     flows: dict[str, list[OutsideRow]] = {}
     for row in found["flow"]:
         flows.setdefault(row.group, []).append(row)
@@ -140,6 +143,7 @@ class _FileCheck:
     def __init__(self, scenario: Scenario, spec: FileSpec, calendar: TradingCalendar | None) -> None:
         self._spec = spec
         self._calendar = calendar
+        self._horizon_ns = scenario.horizon
         self._prices = {i.name: i.initial_price for i in scenario.instruments}
         self._groups = [group.name for group in scenario.agents]
         self._last_ns: Ns = 0
@@ -200,6 +204,11 @@ class _FileCheck:
             raise row.error(f"no instrument named {made.instrument!r}{near}; there are: {known}", "instrument")
         if made.ts_ns < self._last_ns:
             raise row.error("is before the row above it: expected rows in order of time", "time")
+        # A flow may end with the market: its row says no more than that.
+        ends_flow = made.ts_ns == self._horizon_ns and self._spec.kind == "flow" and made.number == 0
+        if made.ts_ns >= self._horizon_ns and not ends_flow:
+            horizon = time_text(self._horizon_ns, self._calendar)
+            raise row.error(f"expected a time before the horizon, {horizon}, got {row.text('time')}", "time")
         who = (made.group, made.instrument)
         if self._seen.get(who) == made.ts_ns:
             raise row.error(f"{made.instrument} has a row of this time already", "time")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lob_sim.errors import InputError
 from lob_sim.replay import verify
 from lob_sim.running import dry_run
 from lob_sim.scenario import Scenario, load_scenario, parse_scenario
+from lob_sim.scenario.outside import read_outside
 from lob_sim.units import NS_PER_S
 
 MARKET = """
@@ -246,6 +248,54 @@ def test_two_files_of_one_instrument_are_refused(folder: Path) -> None:
     scenario = with_file(folder, "values", VALUES, '[[files]]\nkind = "values"\npath = "outside.csv"\n')
     with pytest.raises(InputError, match=r"files\[1\]\.path: (gilt|bond) has values from another file already"):
         dry_run(scenario)
+
+
+def two_flows(folder: Path, second: str) -> Scenario:
+    (folder / "second.csv").write_text(f"time,class,instrument,amount\n{second}")
+    first = "time,class,instrument,amount\n1s,officials,gilt,40000\n30s,officials,gilt,0\n"
+    return with_file(folder, "flow", first, '[[files]]\nkind = "flow"\npath = "second.csv"\n')
+
+
+def test_two_flows_of_one_class_and_instrument_are_refused(folder: Path) -> None:
+    scenario = two_flows(folder, "10s,officials,gilt,-9000\n20s,officials,gilt,0\n")
+    with pytest.raises(InputError, match=r"files\[1\]\.path: officials in gilt has flow from another file already"):
+        dry_run(scenario)
+
+
+def test_two_flows_of_two_instruments_are_one_flow(folder: Path) -> None:
+    dry_run(two_flows(folder, "10s,officials,bond,9000\n20s,officials,bond,0\n"))
+
+
+@pytest.mark.parametrize("kind", ["values", "jumps", "volatility"])
+@pytest.mark.parametrize("late", ["60s", "100s"])
+def test_rows_that_the_market_does_not_reach_are_refused(kind: str, late: str, folder: Path) -> None:
+    column = {"values": "value", "jumps": "size", "volatility": "daily_volatility"}[kind]
+    text = f"time,instrument,{column}\n1s,gilt,1\n{{}},gilt,1\n"
+    dry_run(with_file(folder, kind, text.format("59.999999999s")))
+    told = f"outside.csv:3: time: expected a time before the horizon, .*, got {late}"
+    with pytest.raises(InputError, match=told):
+        dry_run(with_file(folder, kind, text.format(late)))
+
+
+def test_a_flow_ends_at_the_horizon_at_the_latest(folder: Path) -> None:
+    text = "time,class,instrument,amount\n1s,officials,gilt,40000\n{},officials,gilt,{}\n"
+    dry_run(with_file(folder, "flow", text.format("60s", 0)))
+    for late, amount in (("60s", 5), ("61s", 0)):
+        with pytest.raises(InputError, match=r"outside\.csv:3: time: expected a time before the horizon"):
+            dry_run(with_file(folder, "flow", text.format(late, amount)))
+
+
+@pytest.mark.parametrize("width", ["float64", "float32", "float16"])
+def test_numbers_of_parquet_are_the_decimals_that_were_meant(width: str, folder: Path) -> None:
+    frame = pd.DataFrame({"time": [0.1 + 0.2, 20.5], "instrument": "gilt", "value": np.array([99.125, 99.1], width)})
+    frame.to_parquet(folder / "outside.parquet")
+    (folder / "with.toml").write_text(f'{MARKET}[[files]]\nkind = "values"\npath = "outside.parquet"\n')
+    read = read_outside(load_scenario(folder / "with.toml")).values
+    first = "99.125" if width != "float16" else "99.1"  # which sixteen bits do not tell apart
+    assert [(row.ts_ns, row.number) for row in read] == [
+        (300_000_000, Decimal(first)),
+        (20_500_000_000, Decimal("99.1")),
+    ]
 
 
 def test_a_branch_keeps_the_jumps_of_the_file_and_cannot_change_files(folder: Path) -> None:
