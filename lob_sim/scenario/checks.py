@@ -37,6 +37,7 @@ def check_scenario(
     """
     unique_names((spec.name for spec in scenario.instruments), f"{where}instruments")
     unique_names((spec.name for spec in scenario.agents), f"{where}agents")
+    _check_agents_names(scenario.agents, where)
     names = [instrument.name for instrument in instruments]
     lot_values = []
     for instrument, ticks in zip(instruments, initial_ticks, strict=True):
@@ -65,6 +66,17 @@ def unique_names(names: Iterable[str], where: str) -> None:
         if name in seen:
             raise ScenarioError(f"the name {name!r} is used twice", where)
         seen.add(name)
+
+
+def _check_agents_names(groups: Sequence[AgentGroupSpec], where: str) -> None:
+    """No group is called as a member of another is: a log is asked for agents and groups by name alike."""
+    members = {group.name: group.count for group in groups}
+    for group in groups:
+        other, _, number = group.name.rpartition("-")
+        is_number = number.isascii() and number.isdigit() and len(number) < 10 and not number.startswith("0")
+        if is_number and int(number) <= members.get(other, 0):
+            told = f"{group.name!r} is an agent of the group {other!r} already: expected another name"
+            raise ScenarioError(told, f"{where}agents.{group.name}.name")
 
 
 def known_name(name: str, known: Sequence[str], kind: str, where: str) -> None:
