@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from decimal import Decimal, DecimalException
 from fractions import Fraction
 from math import gcd, lcm
+from operator import index
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -50,6 +51,38 @@ TIME_UNITS: dict[str, Ns] = {
 }
 """Units in which durations are written, in nanoseconds."""
 _DAYS = ("d", "day", "days")
+
+
+def checked_whole(value: object, where: str, least: int = 0, most: int = MOST_NS, kind: str = "a whole number") -> int:
+    """A whole number that a caller of the Python API gives, as Python's own; numpy's become one.
+
+    Args:
+        value: What was given.
+        where: The argument, for errors.
+        least: Smallest that is taken.
+        most: Largest that is taken.
+        kind: What was expected, for errors.
+
+    Raises:
+        InputError: It is something else, such as a truth value or a real number, or out of bounds.
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or not least <= number <= most:
+        bounds = f" from {least} to {most}" if number is not None else ""
+        raise InputError(f"expected {kind}{bounds}, got {shown(value)}", where)
+    return number
+
+
+def checked_ns(value: object, where: str, least: Ns = 0) -> Ns:
+    """A time or an interval that a caller of the Python API gives in nanoseconds.
+
+    Raises:
+        InputError: It is no whole number of them, or less than ``least``.
+    """
+    return checked_whole(value, where, least, MOST_NS, 'nanoseconds as a whole number, or text such as "10min",')
 
 
 def parse_duration_ns(text: str | float) -> Ns:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
 from lob_sim.errors import InputError
-from lob_sim.units import Ns, format_time
+from lob_sim.units import MOST_NS, Ns, checked_ns, format_time
 
 T = TypeVar("T")
 
@@ -55,9 +55,7 @@ def span_ns(at: Ns | str, days: TradingCalendar | None) -> Ns:
     """
     if isinstance(at, str):
         return parse_time_ns(at, days)
-    if type(at) is not int:
-        raise InputError(f'expected nanoseconds as a whole number, or text such as "10min", got {at!r}', "instant")
-    return at
+    return checked_ns(at, "instant", -MOST_NS)
 
 
 def instant_ns(at: Ns | str, now_ns: Ns, horizon_ns: Ns, days: TradingCalendar | None) -> Ns:

@@ -71,6 +71,10 @@ class BookSnapshot(NamedTuple):
         return heading(instrument.name, *facts) + table(("side", "price", "lots", "orders"), rows)
 
 
+MOST_NUMBERS = 25_000_000
+"""How many numbers a table of depth may have: they and the table are some 2 GB."""
+
+
 class BookIndex:
     """Finds the state of one book at any row or time by driving an engine on from the nearest earlier copy.
 
@@ -162,13 +166,19 @@ class BookIndex:
         """Displayed depth at 0, ``every_ns``, ... up to the end of the log; 0 where there is no such level.
 
         Raises:
-            DataError: Not a positive number of levels, or not a positive step.
+            DataError: Not a positive number of levels, not a positive step, or more than :data:`MOST_NUMBERS`.
         """
         import pandas as pd
 
         if levels < 1 or every_ns < 1:
             raise DataError(f"expected a positive number of levels and step, got {levels} and {every_ns} ns")
         end_ns = self._source.manifest.last_ts_ns
+        numbers = (end_ns // every_ns + 1) * (4 * levels + 1)
+        if numbers > MOST_NUMBERS:
+            raise DataError(
+                f"a row every {every_ns:,} ns (nanoseconds) up to {end_ns:,} ns, with {levels:,} levels, would be "
+                f"{numbers:,} numbers: expected at most {MOST_NUMBERS:,}"
+            )
         engine: MatchingEngine = pickle.loads(self._copies[0].state)
         rows: list[list[int]] = []
         commands = self._commands(1)

@@ -9,7 +9,7 @@ import msgspec
 
 from lob_sim.convert import did_you_mean
 from lob_sim.errors import DataError
-from lob_sim.units import Instrument, Ns
+from lob_sim.units import MOST_NS, Instrument, Ns, checked_whole
 
 
 class AgentEntry(msgspec.Struct, frozen=True):
@@ -86,7 +86,8 @@ class RunHeader(msgspec.Struct, frozen=True):
             if len(names) != 1:
                 raise DataError("it must be said which instrument is meant" + known)
             return 0
-        if isinstance(instrument, int):
+        if not isinstance(instrument, str):
+            instrument = checked_whole(instrument, "instrument", -MOST_NS, kind="the name or number of an instrument")
             if not 0 <= instrument < len(names):
                 raise DataError(f"no instrument has the number {instrument}" + known)
             return instrument

@@ -7,16 +7,16 @@ the nearest 2^-20 of a tick, so that everything is a whole number of 2^-20 units
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from lob_sim.convert import did_you_mean
-from lob_sim.errors import InputError
+from lob_sim.errors import InputError, shown
 from lob_sim.log.executions import LoggedRun, opening_lots
-from lob_sim.units import Lots, Ns, Ticks, parse_duration_ns
+from lob_sim.units import Lots, Ns, Ticks, checked_ns, parse_duration_ns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,18 +86,13 @@ def pnl_table(
     exact: bool = False,
 ) -> pd.DataFrame:
     """Profit and loss from trading; see :meth:`lob_sim.log.run.Run.pnl`."""
-    keys = (by,) if isinstance(by, str) else tuple(by)
-    for key in keys:
-        if key not in KEYS:
-            raise InputError(f"expected one or more of {', '.join(KEYS)}, got {key!r}{did_you_mean(key, KEYS)}", "by")
-    settle_ns = parse_duration_ns(settle) if isinstance(settle, str) else settle
-    if settle_ns < 0:
-        raise InputError(f"expected 0 or more nanoseconds, got {settle_ns}", "settle")
+    keys = _keys(by)
+    settle_ns = parse_duration_ns(settle) if isinstance(settle, str) else checked_ns(settle, "settle")
+    wanted = _agents(run, only)
     marked = [reference_paths(run, i) for i in range(len(run.header.instruments))]
     marked_at = _chosen(at, run)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     dealt, opening = run.executions, opening_lots(run.header)
-    wanted = _agents(run, only)
     for (agent_id, instrument_id), own in _by_owner(dealt, opening):
         if agent_id not in wanted:
             continue
@@ -251,8 +246,21 @@ def _opening(run: LoggedRun, instrument_id: int) -> int | None:
     return None
 
 
+def _keys(by: str | Sequence[str]) -> tuple[str, ...]:
+    keys = (by,) if isinstance(by, str) else tuple(by) if isinstance(by, Iterable) else ()
+    for key in keys:
+        if key not in KEYS:
+            near = did_you_mean(key, KEYS) if isinstance(key, str) else ""
+            raise InputError(f"expected one or more of {', '.join(KEYS)}, got {key!r}{near}", "by")
+    if not keys:
+        raise InputError(f"expected one or more of {', '.join(KEYS)}, got {shown(by)}", "by")
+    return keys
+
+
 def _agents(run: LoggedRun, only: str | None) -> set[int]:
     names = {name for agent in run.header.agents for name in (agent.name, agent.group)}
+    if only is not None and not isinstance(only, str):
+        raise InputError(f"expected the name of an agent or group, got {shown(only)}", "agent")
     if only is not None and only not in names:
         raise InputError(f"no agent or group is named {only!r}{did_you_mean(only, sorted(names))}", "agent")
     return {agent.agent_id for agent in run.header.agents if only in (None, agent.name, agent.group)}

@@ -35,7 +35,7 @@ from lob_sim.log.tables import in_currency, order_table, with_days, with_names
 from lob_sim.messages import Message
 from lob_sim.notebook import frame, heading, note, shows, table
 from lob_sim.scenario import calendar_in
-from lob_sim.units import Ns
+from lob_sim.units import MOST_NS, Ns, checked_ns, checked_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +186,7 @@ class Run:
         Raises:
             DataError: No message type has such a dataset.
         """
-        if name not in self._tables:
+        if not isinstance(name, str) or name not in self._tables:
             self._tables[name] = self.arrow(name).to_pandas()
         table = self._tables[name]
         if money:
@@ -319,16 +319,18 @@ class Run:
         index = self._index(self.instrument_id(instrument))
         if at is not None:
             return index.at_time(self.time_ns(at))
-        return index.at_seq(self.last_seq if seq is None else seq)
+        asked = self.last_seq if seq is None else checked_whole(seq, "seq", -MOST_NS, kind="a row's number")
+        return index.at_seq(asked)
 
     @reads_logs
     def depth(self, instrument: str | int | None = None, *, levels: int = 5, every: Ns | str) -> pd.DataFrame:
         """Displayed depth at equal steps of time: columns ``bid_ticks_1``, ``bid_lots_1``, ...
 
         Raises:
-            InputError: No such instrument, or rows are missing.
+            InputError: No such instrument, rows are missing, or that would be more numbers than memory may hold.
         """
-        every_ns = parse_time_ns(every, self.calendar) if isinstance(every, str) else every
+        every_ns = parse_time_ns(every, self.calendar) if isinstance(every, str) else checked_ns(every, "every")
+        levels = checked_whole(levels, "levels")
         return self._index(self.instrument_id(instrument)).depth(levels, every_ns)
 
     def time_ns(self, at: Ns | str) -> Ns:

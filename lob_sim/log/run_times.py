@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from lob_sim.calendar import TradingCalendar, parse_time_ns, time_text
 from lob_sim.errors import DataError
-from lob_sim.units import Ns, parse_clock_ns
+from lob_sim.units import MOST_NS, Ns, checked_ns, parse_clock_ns
 
 
 class RunTimes(NamedTuple):
@@ -23,7 +23,7 @@ class RunTimes(NamedTuple):
     def ns(self, at: Ns | str) -> Ns:
         """See :meth:`lob_sim.log.run.Run.time_ns`."""
         if not isinstance(at, str):
-            return at
+            return checked_ns(at, "time", -MOST_NS)
         clock_ns = parse_clock_ns(at) if self.calendar is None else None
         if clock_ns is None:
             return parse_time_ns(at, self.calendar)

@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lob_sim.convert import did_you_mean
-from lob_sim.errors import DataError, InputError, InvariantError, LobSimError
+from lob_sim.errors import DataError, InputError, InvariantError, LobSimError, shown
 from lob_sim.messages import Command, Message
 
 SCHEMA_VERSION = 2
@@ -323,6 +323,8 @@ def dataset_named(name: str) -> Dataset:
     Raises:
         DataError: No message type has such a dataset; suggests the nearest.
     """
+    if not isinstance(name, str):
+        raise DataError(f"expected the name of a dataset, got {shown(name)}")
     if name not in _BY_NAME:
         types = message_types()
         if name not in types:

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 from lob_sim._checkout import scenarios_beside
 from lob_sim.calendar import TradingCalendar, without_days
 from lob_sim.convert import convert_strict, did_you_mean, is_duration, refuse_depth, struct_fields
-from lob_sim.errors import InputError, ScenarioError
+from lob_sim.errors import InputError, ScenarioError, shown
 from lob_sim.plugins import SHIPPED, lies_with_shipped
 from lob_sim.scenario.base import Spec
 from lob_sim.scenario.calendar_spec import CalendarSpec
@@ -147,6 +148,8 @@ def find_scenario(source: str | Path) -> Path:
     Raises:
         ScenarioError: Neither a file nor the name of a packaged scenario; suggests the nearest name.
     """
+    if not isinstance(source, str | PathLike):
+        raise ScenarioError("expected a scenario, a file, or the name of a packaged one", shown(source))
     path = Path(source)
     with suppress(OSError):  # A name that is too long to be one.
         if path.is_file():

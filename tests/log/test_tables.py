@@ -6,11 +6,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from log_streams import drive, header, mixed_stream, use_small_blocks
 
-from lob_sim.errors import DataError
+from lob_sim.errors import DataError, InputError
 from lob_sim.log import DirectoryRecorder, MemoryRecorder, Run, open_run, run_in_memory
 from lob_sim.log.venues import venues_of
 from lob_sim.messages import (
@@ -134,11 +135,49 @@ def test_times_may_be_written_as_people_do(run: Run) -> None:
         (lambda run: run.book(0, at=-1), "before the run begins"),
         (lambda run: run.book(0, seq=-1), "not the number of a row"),
         (lambda run: run.depth(0, levels=0, every=10), "positive number of levels"),
+        (lambda run: run.depth(0, levels=1, every="1ns"), r"every 1 ns \(nanoseconds\).*at most 25,000,000"),
+        (lambda run: run.depth(0, levels=10**9, every="1s"), "at most 25,000,000"),
+        (lambda run: run.table(None), "expected the name of a dataset, got None"),
+        (lambda run: run.table(["trade"]), "expected the name of a dataset"),
+        (lambda run: run.arrow(3), "expected the name of a dataset, got 3"),
     ],
 )
 def test_a_wrong_question_says_what_was_expected(run: Run, ask: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         ask(run)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda run, wrong: run.book(0, at=wrong), "time: expected nanoseconds"),
+        (lambda run, wrong: run.book(0, seq=wrong), "seq: expected a row's number"),
+        (lambda run, wrong: run.book(wrong), "instrument: expected the name or number"),
+        (lambda run, wrong: run.depth(0, levels=wrong, every="1s"), "levels: expected a whole number"),
+        (lambda run, wrong: run.depth(0, every=wrong), "every: expected nanoseconds"),
+        (lambda run, wrong: run.pnl(settle=wrong), "settle: expected nanoseconds"),
+        (lambda run, wrong: run.pnl(agent=wrong), "agent: expected the name"),
+        (lambda run, wrong: run.pnl(wrong), "by: expected one or more of"),
+        (lambda run, wrong: run.pnl((wrong,)), "by: expected one or more of"),
+    ],
+)
+@pytest.mark.parametrize("wrong", [1.5, 0.0, float("nan"), True, 10**30, [], (), b"1"])
+def test_an_argument_of_another_kind_is_its_callers_error_and_not_the_folders(
+    run: Run, ask: Any, message: str, wrong: Any
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        ask(run, wrong)
+    assert "rows that do not fit" not in str(caught.value)
+
+
+def test_numpys_whole_numbers_are_as_good_as_pythons(run: Run) -> None:
+    first: Any = np.int8(0)
+    two: Any = np.int64(2)
+    second: Any = np.int64(10**9)
+    assert run.book(first, at=second).seq == run.book(0, at=10**9).seq
+    assert run.book(0, seq=two).seq == 2
+    assert run.depth(0, levels=two, every=second).equals(run.depth(0, levels=2, every=10**9))
+    assert run.pnl(settle=second).equals(run.pnl(settle="1s"))
 
 
 def test_a_dataset_without_rows_is_an_empty_table_with_its_columns(run: Run) -> None:

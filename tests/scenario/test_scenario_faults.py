@@ -153,6 +153,31 @@ def test_headroom_at_the_opening_is_that_of_the_limits_definition() -> None:
 # --- what no scenario may say ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "is_taken"),
+    [("lt-1", 1, True), ("lt-3", 3, True), ("lt-3", 2, False), ("lt-0", 2, False), ("lt-01", 2, False)],
+)
+def test_no_group_is_named_like_an_agent_of_another(name: str, count: int, is_taken: bool, tmp_path: Path) -> None:
+    text = 'name = "m"\nhorizon = "1s"\n[[instruments]]\nname = "bond"\ntick_size = 0.01\nlot_size = 1\n'
+    text += "initial_price = 100\n"
+    for each, members in (("lt", count), (name, 1)):
+        text += f'[[agents]]\nname = "{each}"\ncount = {members}\nstrategy = "{DEALER}"\n'
+    file = tmp_path / "m.toml"
+    file.write_text(text)
+    if not is_taken:
+        assert len(load_scenario(file).agents) == 2
+        return
+    with pytest.raises(ScenarioError, match=f"'{name}' is an agent of the group 'lt' already") as caught:
+        load_scenario(file)
+    assert caught.value.where == f"{file}: agents.{name}.name"
+
+
+@pytest.mark.parametrize("nothing", [None, 3, 1.5, [], b"first_market"])
+def test_what_is_no_scenario_is_told(nothing: Any) -> None:
+    with pytest.raises(InputError, match="expected a scenario, a file, or the name of a packaged one"):
+        run(nothing)
+
+
 @pytest.mark.parametrize("where", ["name", "instruments", "agents"])
 @pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\nb", "\x00", "a\u202eb", "a\x9bb"])
 def test_control_characters_in_names_are_refused(where: str, name: str) -> None:
