@@ -3,7 +3,8 @@ right columns.
 
 ==================  ==================================================================================
 module              what it measures
-==================  ===========================================================================``liquidity``       quoted, effective and realised spread, impact of trades and of a sale that is none, depth,
+==================  ==================================================================================
+``liquidity``       quoted, effective and realised spread, impact of trades and of a sale that is none, depth,
                     presence, resilience, Amihud
 ``spread_models``   Roll, Kyle's lambda, Huang and Stoll's components
 ``price_discovery`` Hasbrouck's information share, dispersion of beliefs and marks, excess write-down

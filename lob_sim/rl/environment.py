@@ -21,14 +21,17 @@ from lob_sim.messages import Phase
 from lob_sim.plugins import load_class
 from lob_sim.rl.reward import Account, Costs, Floats
 from lob_sim.rl.seeds import MOST_INDEX, Split, market_seed
+from lob_sim.rng import checked_seed
 from lob_sim.scenario import Scenario, errors_name, load_scenario, parse_scenario, scenario_to_dict
 from lob_sim.simulation.plan import MarketPlan
-from lob_sim.units import Lots, Ns, format_time, parse_duration_ns
+from lob_sim.units import Lots, Ns, checked_whole, format_time, parse_duration_ns
 
 CONTRACT = 0
 """Version of observations, actions and rewards, as in the environments' names."""
 _DECIMALS = 4
 """To which an action counts, so that a number which a 32-bit float cannot hold is the one that was meant."""
+MOST_DECISIONS = 1_000_000
+"""How many decisions an episode may have: one every 30 ms of eight hours."""
 DEFAULT_SCENARIO = "learning_market"
 Observation: TypeAlias = NDArray[np.float32]
 
@@ -234,7 +237,7 @@ class MarketEnv(gymnasium.Env[Observation, Observation]):
             The observation, and ``{"seed": ...}`` of the market.
         """
         if seed is not None:
-            market_seed(self.split, seed)
+            seed = checked_seed(seed)
         super().reset(seed=seed)
         if options:
             raise InputError(f"there are no options, got {', '.join(map(str, options))}", "reset")
@@ -363,7 +366,15 @@ class MarketEnv(gymnasium.Env[Observation, Observation]):
 
 
 def regular_times(start_ns: Ns, interval_ns: Ns, end_ns: Ns) -> tuple[Ns, ...]:
-    """Instants from a start on, so far apart, and the end."""
+    """Instants from a start on, so far apart, and the end.
+
+    Raises:
+        InputError: They are more than :data:`MOST_DECISIONS`.
+    """
+    decisions = (end_ns - start_ns) // interval_ns
+    if decisions > MOST_DECISIONS:
+        told = f"every {interval_ns:,} ns (nanoseconds) up to {end_ns:,} ns are {decisions:,} decisions"
+        raise InputError(f"{told}: expected at most {MOST_DECISIONS:,}", "interval")
     return (*range(start_ns, end_ns, interval_ns), end_ns)
 
 
@@ -373,10 +384,8 @@ def interval_of(interval: Ns | str) -> Ns:
     Raises:
         InputError: It is none, or not positive.
     """
-    interval_ns = parse_duration_ns(interval) if isinstance(interval, str) else interval
-    if type(interval_ns) is not int or interval_ns <= 0:
-        raise InputError(f'expected a positive time, as "1s" or in nanoseconds, got {interval!r}', "interval")
-    return interval_ns
+    given = parse_duration_ns(interval) if isinstance(interval, str) else interval
+    return checked_whole(given, "interval", 1, kind='a positive time, as "1s" or in nanoseconds,')
 
 
 def _loaded(scenario: Scenario | str | Path, overrides: Sequence[str]) -> Scenario:

@@ -14,8 +14,10 @@ from lob_sim.errors import InputError
 from lob_sim.interactive.simulation import Simulation
 from lob_sim.rl.environment import Episode, MarketEnv, Observation
 from lob_sim.rl.seeds import market_seed
+from lob_sim.rng import checked_seed
 from lob_sim.sweep import Estimate, bootstrap
 from lob_sim.sweep.design import once_each
+from lob_sim.units import checked_whole
 
 Policy: TypeAlias = Callable[[Observation], ArrayLike]
 """Decides on an observation. One with a method ``reset`` has it called before each episode."""
@@ -59,6 +61,9 @@ class Evaluation(msgspec.Struct, frozen=True):
         )
 
 
+MOST_EPISODES = 1_000_000
+
+
 def evaluate(
     policy: Policy | Shipped | str,
     env: gymnasium.Env[Any, Any],
@@ -81,7 +86,10 @@ def evaluate(
     market = env.unwrapped
     if not isinstance(market, MarketEnv):
         raise InputError(f"expected an environment of lob_sim.rl, got {type(market).__name__}", "env")
-    indices = list(range(episodes)) if isinstance(episodes, int) else list(episodes)
+    if isinstance(episodes, Iterable):
+        indices = [checked_seed(index) for index in episodes]
+    else:
+        indices = list(range(checked_whole(episodes, "episodes", 0, MOST_EPISODES, "a number of episodes")))
     if len(indices) < 2:
         raise InputError(f"expected two or more, got {len(indices)}: one tells nothing of its error", "episodes")
     seeds = tuple(market_seed(market.split, index) for index in indices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias, get_args
 
 from lob_sim.errors import InputError
+from lob_sim.rng import checked_seed
 
 Split: TypeAlias = Literal["training", "evaluation", "stress"]
 """What a seed is for."""
@@ -23,9 +24,7 @@ def market_seed(split: Split, index: int) -> int:
     """
     if split not in SPLITS:
         raise InputError(f"expected one of {', '.join(SPLITS)}, got {split!r}", "split")
-    if isinstance(index, bool) or not isinstance(index, int) or index < 0:
-        raise InputError(f"expected a whole number of 0 or more, got {index!r}", "seed")
-    return len(SPLITS) * index + SPLITS.index(split)
+    return len(SPLITS) * checked_seed(index) + SPLITS.index(split)
 
 
 def split_of(seed: int) -> Split:

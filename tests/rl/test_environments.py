@@ -19,6 +19,7 @@ from gymnasium.vector import AutoresetMode
 import lob_sim.rl as rl
 from lob_sim import InputError, Simulation
 from lob_sim.log import Run
+from lob_sim.rl.environment import MOST_DECISIONS, regular_times
 from lob_sim.rl.reward import Account
 from lob_sim.scenario import load_scenario
 from lob_sim.units import NS_PER_S
@@ -349,6 +350,9 @@ def test_an_action_out_of_bounds_is_told_and_nothing_happens(action: Any, told: 
         (DEALER, {"costs": {"risk_aversion": -1}}, r"costs: risk_aversion"),
         (DEALER, {"interval": 0}, "interval: expected a positive time"),
         (DEALER, {"interval": "soon"}, "soon"),
+        (DEALER, {"interval": True}, "interval: expected a positive time"),
+        (DEALER, {"interval": 1.5}, "interval: expected a positive time"),
+        (DEALER, {"interval": 5, "overrides": ["horizon=10s"]}, r"5 ns \(nanoseconds\) up to .* at most 1,000,000"),
         (DEALER, {"most_size_lots": 0}, "most size"),
         (DEALER, {"scenario": "no_such"}, "no_such"),
         (EXECUTION, {"overrides": ("horizon=10s",)}, "seller.params: ends at .* beyond the horizon"),
@@ -358,6 +362,27 @@ def test_an_action_out_of_bounds_is_told_and_nothing_happens(action: Any, told: 
 def test_an_environment_that_cannot_be_is_told(name: str, options: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         make(name, **options)
+
+
+def test_the_most_decisions_that_an_episode_may_have() -> None:
+    assert len(regular_times(0, 5, 5_000_000)) == MOST_DECISIONS + 1
+    with pytest.raises(InputError, match="1,000,001 decisions"):
+        regular_times(0, 5, 5_000_005)
+
+
+def test_numpys_whole_numbers_are_seeds_and_intervals() -> None:
+    env = make(DEALER, interval=np.int64(2 * NS_PER_S), overrides=("horizon=4s",))
+    plain = make(DEALER, interval=2 * NS_PER_S, overrides=("horizon=4s",))
+    assert env.decision_times == plain.decision_times
+    third: Any = np.int64(3)
+    (seen, told), (expected, as_expected) = env.reset(seed=third), plain.reset(seed=3)
+    assert seen.tolist() == expected.tolist()
+    assert told == as_expected
+    assert type(told["seed"]) is int
+    wrong: Any
+    for wrong in (1.5, True, -1, "3"):
+        with pytest.raises(InputError, match="seed: expected a whole number"):
+            env.reset(seed=wrong)
 
 
 def test_steps_outside_an_episode_are_told() -> None:

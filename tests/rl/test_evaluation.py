@@ -56,7 +56,8 @@ def test_differences_are_paired(env: Any) -> None:
 
 
 def test_two_shipped_strategies_can_be_compared(env: Any) -> None:
-    other = rl.evaluate("strategies.buy_and_hold:BuyAndHold", env, baseline=FIXED, episodes=2)
+    two: Any = np.int64(2)
+    other = rl.evaluate("strategies.buy_and_hold:BuyAndHold", env, baseline=FIXED, episodes=two)
     assert other.returns == (0.0, 0.0)
 
 
@@ -67,7 +68,10 @@ def test_two_shipped_strategies_can_be_compared(env: Any) -> None:
         ({"baseline": rl.Shipped(FIXED, {"half_spred_ticks": 1})}, "half_spread_ticks"),
         ({"baseline": FIXED, "episodes": 1}, "expected two or more, got 1"),
         ({"baseline": FIXED, "episodes": [0, 1, 2] * 10}, "episodes: seed 1 is there twice"),
-        ({"baseline": FIXED, "episodes": [3, -1]}, "seed: expected a whole number of 0 or more"),
+        ({"baseline": FIXED, "episodes": 2.0}, "episodes: expected a number of episodes, got 2.0"),
+        ({"baseline": FIXED, "episodes": True}, "episodes: expected a number of episodes, got True"),
+        ({"baseline": FIXED, "episodes": 10**12}, "episodes: expected a number of episodes from 0 to"),
+        ({"baseline": FIXED, "episodes": [3, -1]}, "seed: expected a whole number, 0 or more"),
     ],
 )
 def test_what_cannot_be_compared_is_told(given: dict[str, Any], told: str, env: Any) -> None:
