@@ -169,9 +169,11 @@ def _tick_units(tick: Decimal | str) -> int:
 def _shape(path: Path) -> tuple[int, int]:
     """Number of columns, and 1 if the first row is a header."""
     try:
-        with path.open(encoding="ascii") as file:
+        # What spreadsheets put before the first character of a file is taken off, as of any table.
+        with path.open(encoding="utf-8-sig") as file:
             first = file.readline(_LONGEST_LINE).strip()
-    except (OSError, UnicodeDecodeError) as error:
+        first.encode("ascii")
+    except (OSError, UnicodeError) as error:
         raise DataError(f"cannot be read: {error}", str(path)) from None
     if not first:
         raise DataError("is empty; expected comma-separated rows", f"{path}:1")
@@ -205,7 +207,7 @@ def _columns(path: Path, n_columns: int, header: int, text: tuple[int, ...] = ()
 
 def _find_malformed(path: Path, n_columns: int, header: int, text: tuple[int, ...]) -> None:
     """Say which line it was that could not be read."""
-    with path.open(encoding="ascii", errors="replace") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         for line, row in enumerate(file, 1):
             if line <= header:
                 continue

@@ -127,6 +127,30 @@ def test_a_pair_whose_fields_are_quoted_is_read_from_its_first_row(
     assert LobsterReplay(quoted).run().exact
 
 
+@pytest.mark.parametrize("has_header", [False, True])
+def test_a_byte_order_mark_is_no_part_of_a_pair(tmp_path: Path, has_header: bool) -> None:
+    path = long_day(tmp_path)
+    book = path.with_name(path.name.replace("_message_", "_orderbook_"))
+    plain = read_lobster(path)
+    for file in (path, book):
+        text = file.read_text()
+        if has_header:
+            text = ",".join(f"column {k}" for k in range(text.splitlines()[0].count(",") + 1)) + "\n" + text
+        file.write_text(text, encoding="utf-8-sig")
+    marked = read_lobster(path)
+    assert marked.rows == plain.rows
+    assert (marked.book == plain.book).all()
+    assert (marked.ts_ns == plain.ts_ns).all()
+
+
+@pytest.mark.parametrize("before", ["\ufeff\ufeff", "é"])
+def test_other_characters_before_a_pair_are_refused(tmp_path: Path, before: str) -> None:
+    path = long_day(tmp_path)
+    path.write_text(before + path.read_text(), encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_lobster(path)
+
+
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
