@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from lob_sim.calendar import parse_time_ns
 from lob_sim.cli.running import Overlays, Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
@@ -16,7 +17,7 @@ from lob_sim.feeds.export import FORMATS, export_run
 from lob_sim.files import own_folder
 from lob_sim.interactive.branching import injected_agents
 from lob_sim.interactive.simulation import Simulation
-from lob_sim.log import RunHeader, open_run
+from lob_sim.log import Run, RunHeader, open_run
 from lob_sim.log.diff import diff as compare
 from lob_sim.log.manifest import COMPLETE, read_manifest
 from lob_sim.log.venues import venues_of
@@ -25,6 +26,7 @@ from lob_sim.replay.backtest import HISTORIC
 from lob_sim.replay.describe import describe_book, describe_diff, describe_verification
 from lob_sim.running import run
 from lob_sim.scenario import changed_scenario, scenario_to_dict
+from lob_sim.units import format_time
 
 RunPath = Annotated[Path, typer.Argument(help="A run directory.")]
 
@@ -62,6 +64,7 @@ def replay_command(
         venues_of(read_manifest(path).header, plugins=True)
     logged = open_run(path)
     if at is not None:
+        _require_within(logged, at)
         names = [instrument] if instrument is not None else [i.name for i in logged.header.instruments]
         for name in names:
             echo_lines(describe_book(logged.book(name, at=at), levels, logged.clock))
@@ -74,6 +77,15 @@ def replay_command(
         echo_lines(logged.condition())
     if not ok:
         raise typer.Exit(1)
+
+
+def _require_within(logged: Run, at: str) -> None:
+    """See that a time is not beyond the horizon, of a run that comes from a scenario and so has one."""
+    horizon = logged.header.scenario.get("horizon")
+    if horizon is not None:
+        horizon_ns = parse_time_ns(str(horizon), logged.calendar)
+        if logged.time_ns(at) > horizon_ns:
+            raise InputError(f"is beyond the horizon, {format_time(horizon_ns)}", f"--at {at}")
 
 
 def repeatable(path: Path) -> RunHeader:

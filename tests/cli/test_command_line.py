@@ -35,6 +35,10 @@ def test_replay_rerun_diff_export(tmp_path: Path) -> None:
     assert verified.stdout.startswith("verified: ")
     book = lob_sim("replay", "a", "--at", "80s", "--levels", "2", "--instrument", "treasury", cwd=tmp_path)
     assert book.stdout.startswith("treasury after row ")
+    assert lob_sim("replay", "a", "--at", "90s", cwd=tmp_path).returncode == 0
+    beyond = lob_sim("replay", "a", "--at", "90.1s", cwd=tmp_path)
+    assert (beyond.returncode, beyond.stdout) == (2, "")
+    assert "--at 90.1s: is beyond the horizon, 0:01:30" in beyond.stderr
     assert [line.split()[0] for line in book.stdout.splitlines()[1:]] == ["ask", "ask", "bid", "bid"]
     again = lob_sim("rerun", "a", "--out", "b", cwd=tmp_path)
     assert again.returncode == 0

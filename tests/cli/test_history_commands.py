@@ -131,6 +131,7 @@ def test_an_unknown_format_or_instrument_of_a_run_is_named(tmp_path: Path) -> No
     for arguments, expected in (
         (["export", "a", "--format", "excel"], "expected one of csv, parquet, lobster"),
         (["replay", "a", "--at", "soon"], "duration"),
+        (["replay", "a", "--at", "9h"], "--at 9h: is beyond the horizon"),
         (["replay", "a", "--at", "1s", "--instrument", "treasry"], "did you mean 'treasury'"),
         (["against", "a", *DEALER, "--instrument", "treasry"], "did you mean 'treasury'"),
     ):
