@@ -13,7 +13,7 @@ def scaled(regressors: Floats, has_constant: bool) -> tuple[Floats, Floats]:
     Slopes times the unit are what they were, and so are their standard errors; the constant is another.
 
     Args:
-        regressors: Shape (observations, regressors).
+        regressors: Shape (observations, regressors), one or more of each.
         has_constant: Whether the model has a constant, which becomes the first column.
 
     Returns:

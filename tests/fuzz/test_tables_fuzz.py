@@ -165,6 +165,12 @@ RECIPES: dict[str, st.SearchStrategy[Any]] = {
     "informed": number,
     "rate_buys": number,
     "rate_sells": number,
+    "regressors": floats().filter(len).map(lambda column: column[:, None]),
+    "has_constant": st.booleans(),
+    "regression.is_of_full_rank.columns": floats().filter(len).map(lambda column: column[:, None]),
+    "tables.whole_number.value": st.one_of(counts, number, st.text(), st.none()),
+    "least": st.integers(-2, 2),
+    "of": st.just("rows"),
 }
 DEAR = {"flow.pin", "summary.summarise", "summary.crisis_metrics", "calm.calm_metrics", "quality.market_quality"}
 """These take some hundredths of a second each: a tenth of the inputs."""
