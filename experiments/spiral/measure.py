@@ -144,7 +144,7 @@ def _price_metrics(run: Run, overshoots: dict[str, float]) -> dict[str, float]:
         lit.append(_lit_discovery(run, i, seconds[seconds >= _settled(start_ns, end_ns)]))
     spared = [overshoots[f"overshoot_pct.{run.header.instruments[i].name}"] for i in _spared(run)]
     return {
-        "contagion_pct": max(spared, default=0.0),
+        "contagion_pct": float(np.max(spared)) if spared else 0.0,
         "residual_pct": max(residual),
         "half_life_s": max(half_life),
         "lit_discovery": float(np.mean(lit)),

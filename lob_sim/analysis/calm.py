@@ -314,14 +314,14 @@ def _tick_lots(spreads: pd.DataFrame, column: str) -> float:
 
 
 def depth_within_spread(run: Run, instrument_id: int, start_ns: Ns, spread_ticks: float) -> Lots | float:
-    """Lots displayed on both sides at most ``spread_ticks`` off the mid, mean over time; nothing counts while dark."""
+    """Lots displayed at most ``spread_ticks`` off the mid, mean over trading time; none while it is dark."""
     if np.isnan(spread_ticks):
         return np.nan
     # Prices are whole ticks: no more levels than ticks are within the bound, and one is seen that is not.
     levels = min(int(np.clip(spread_ticks, 0, _FIRST_LEVELS)) + 2, _FIRST_LEVELS)
     while True:
         depth = run.depth(instrument_id, levels=levels, every=DEPTH_NS)
-        depth = depth[depth["ts_event_ns"] >= start_ns]
+        depth = trading_clock(run).during(depth[depth["ts_event_ns"] >= start_ns])
         if depth.empty:
             return np.nan
         lots, is_all = _near(depth, levels, spread_ticks)

@@ -12,6 +12,7 @@ import pytest
 from experiments.spiral import cells
 from lob_sim.analysis import calm
 from lob_sim.analysis.summary import of
+from lob_sim.analysis.trading_time import TradingTime
 from lob_sim.log import MemoryRecorder, Run, run_in_memory
 from lob_sim.log.header import AgentEntry, RunHeader
 from lob_sim.messages import NewOrder, Side
@@ -137,7 +138,7 @@ def test_depth_counts_every_level_within_the_bound(bound: float, lots: int) -> N
     assert calm.depth_within_spread(run_in_memory(recorder, header), 0, 0, bound) == lots
 
 
-def test_depth_counts_what_is_near_the_mid_and_nothing_while_dark() -> None:
+def test_depth_counts_what_is_near_the_mid_and_nothing_while_dark(monkeypatch: pytest.MonkeyPatch) -> None:
     class Book:
         @staticmethod
         def depth(instrument_id: int, levels: int, every: int) -> pd.DataFrame:
@@ -149,5 +150,9 @@ def test_depth_counts_what_is_near_the_mid_and_nothing_while_dark() -> None:
             dark = near | {"ask_ticks_1": 0, "ask_lots_1": 0}
             return pd.DataFrame([near | {"ts_event_ns": 0}, dark | {"ts_event_ns": 1}])
 
+    # The second row is of a night in one of the two cases, and no time at all there.
+    monkeypatch.setattr(calm, "trading_clock", lambda run: TradingTime())
     # Within two ticks of the mid of 100: 5 + 11 bid, 7 asked, in half of the time.
     assert calm.depth_within_spread(Book(), 0, 0, 2.0) == 23 / 2  # type: ignore[arg-type]
+    monkeypatch.setattr(calm, "trading_clock", lambda run: TradingTime(((1, 2),)))
+    assert calm.depth_within_spread(Book(), 0, 0, 2.0) == 23  # type: ignore[arg-type]

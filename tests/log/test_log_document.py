@@ -38,7 +38,7 @@ def test_the_python_of_the_document_runs(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(folder)
     names: dict[str, object] = {"__name__": "document"}
     found = blocks("python")
-    assert len(found) == 6
+    assert len(found) == 7
     for block in found:
         exec(compile(block, str(DOCUMENT), "exec"), names)
     assert not len(names["capital"])  # type: ignore[arg-type]  # nobody there has a balance sheet
