@@ -45,6 +45,7 @@ def marked(*rows: tuple[int, int, int, MarkSource]) -> Any:
         table={"mark": marks, "fair_value": fair}.__getitem__,
         header=SimpleNamespace(instruments=[None]),
         manifest=SimpleNamespace(last_ts_ns=10 * S - 1),
+        calendar=None,
     )
 
 

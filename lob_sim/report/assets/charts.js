@@ -16,7 +16,7 @@
     if (!length || range[1] - range[0] < 2 * length) { return { tickmode: "auto", tickvals: null, ticktext: null }; }
     const every = Math.ceil((range[1] - range[0]) / length / (narrow ? 4 : 10));
     const opened = [];
-    for (let day = 0; day * length <= range[1]; day += every) {
+    for (let day = 0; day * length < range[1]; day += every) {
       if (day * length >= range[0]) { opened.push(day); }
     }
     return { tickmode: "array", tickvals: opened.map((day) => report.toAxis(day * length)), ticktext: opened.map((day) => "day " + (day + 1)) };
