@@ -9,8 +9,8 @@ cheap one first. What a point breaks of :mod:`experiments.calm_facts` rules it o
    distribution, as long as it has one mode: Pukelsheim 1994. Here are two dozen of them.)
 2. *More and longer runs of what is left.* A fact rules a point out where the whole interval over its seeds is out of
    bounds.
-3. *As many and as long runs as calm is judged by elsewhere*, of what is left then, by the same rule. Four seeds rule
-   out little: of a market whose dealers leave the book now and then, four may show nothing of it.
+3. *Three times as many runs, as long as calm is judged by elsewhere*, of what is left then, by the same rule. Four
+   seeds rule out little: of a market whose dealers leave the book now and then, four may show nothing of it.
 
 How many survive is a result, and so is which fact rules out most.
 
@@ -76,7 +76,7 @@ class CalmTask(msgspec.Struct, frozen=True):
 CALIBRATION, ITSELF = "calibration", -1
 """Name of the override, and the number that stands for the scenario as it is."""
 CLOSEST = "wave3"
-"""Folder of the wave whose runs are as many and as long as a calm is measured by."""
+"""Folder of the wave whose runs are the most and the longest."""
 
 
 def sobol(points: int) -> Design:
@@ -200,7 +200,7 @@ def history_matching(
     points: Annotated[int, typer.Option(min=1, help="Points of the design; a power of two keeps it balanced.")] = 256,
     seeds: Annotated[int, typer.Option(min=_FEWEST, help="Seeds of each point that the first wave leaves.")] = 4,
     horizon: Annotated[str, typer.Option(help="Simulated time of their runs.")] = "20min",
-    last_seeds: Annotated[int, typer.Option(min=_FEWEST, help="Seeds of each point that is left then.")] = 24,
+    last_seeds: Annotated[int, typer.Option(min=_FEWEST, help="Seeds of each point that is left then.")] = 12,
     last_horizon: Annotated[str, typer.Option(help="Simulated time of their runs.")] = "40min",
     first_horizon: Annotated[str, typer.Option(help="Simulated time of a run of the first wave.")] = "8min",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,

@@ -73,7 +73,7 @@ from lob_sim.units import parse_duration_ns
 
 SIZES = "4.5,5.5,6.5,7.5,8.5"
 _AROUND = "4.5,5.5,6.5,7.5"
-_COARSE = "3.5,4.5,5.5,6.5,7.5"
+_COARSE = "3.5,4.5,5.5,7"
 
 
 class Part(StrEnum):
@@ -93,7 +93,7 @@ _SEEDS = {
     Part.table: 24,
     Part.shapley: 8,
     Part.controls: 12,
-    Part.map: 6,
+    Part.map: 2,
 }
 _PART_SIZES = {Part.threshold: SIZES, Part.shapley: _AROUND, Part.map: _COARSE}
 
@@ -221,7 +221,7 @@ def _publish_map(
     calibrations: Annotated[int, typer.Option(min=1, help="At most so many of those kept.")] = 1000,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
 ) -> None:
-    """Run the map over all kept calibrations and write docs/map.json and its figure."""
+    """Run the map over all kept calibrations and write docs/map.json, docs/history.json and the figure."""
     asked, scenario = parse_sizes(sizes), cells.flagship()
     kept = complements.kept_calibrations(history, scenario, calibrations)
     with in_processes(workers or available_cores()):
@@ -230,7 +230,7 @@ def _publish_map(
         "Where fear and limits feed each other",
         Outcome(complements.map_rows(mapped), None, complements.map_tables(mapped)),
     )
-    for path in publish_map(mapped):
+    for path in publish_map(mapped, history):
         typer.echo(path)
 
 

@@ -61,6 +61,8 @@ from lob_sim.sweep.task import TaskResult, TaskSpec
 
 HEADROOM, CAPITAL = "dealers: headroom (factor)", "funds: capital (factor)"
 INFORMED = "informed share"
+KEPT = "kept.json"
+"""File of what a history matching has kept, in its folder."""
 AXES = (INFORMED, HEADROOM, CAPITAL)
 _MOST = 0.5
 """Of the calibrations that tell, so many should have a positive interaction."""
@@ -155,7 +157,7 @@ def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> list[Ca
         InputError: There is no history matching in the folder, or it has kept nothing.
         DataError: ``kept.json`` is something else.
     """
-    path = folder / "kept.json"
+    path = folder / KEPT
     if not path.is_file():
         raise InputError("holds no kept.json: expected a folder of experiments.history_matching", str(folder))
     try:
@@ -249,7 +251,24 @@ def map_tables(found: Mapped) -> list[ResultTable]:
         for k, c in enumerate(found.calibrations)
     ]
     columns = ["number", *AXES, "interaction", "tells", "every calm fact shown"]
-    return [halves, *regression(mean, at), ResultTable("Every kept calibration", columns, each), nearest_sizes(found)]
+    return [
+        pooled_shares(found),
+        halves,
+        *regression(mean, at),
+        ResultTable("Every kept calibration", columns, each),
+        nearest_sizes(found),
+    ]
+
+
+def pooled_shares(found: Mapped) -> ResultTable:
+    """Share of runs with a spiral, cell by cell and size by size, with intervals over calibrations."""
+    shares = [found.shares(k) for k in range(len(found.calibrations))]
+    lines: list[list[Any]] = []
+    for cell in ORDER:
+        by_size = np.array([there[cell] for there in shares])
+        lines.append([cell, *(bootstrap(column) if len(column) > 1 else float(column[0]) for column in by_size.T)])
+    title = f"Share of runs with a spiral, mean over {len(shares)} kept calibrations, by fall of value"
+    return ResultTable(title, ["cell", *(f"{size:g} %" for size in found.sizes)], lines)
 
 
 def nearest_sizes(found: Mapped) -> ResultTable:
@@ -264,7 +283,11 @@ def nearest_sizes(found: Mapped) -> ResultTable:
         best = int(missing.argmin())
         at_best = [float(shares[cell][best]) for cell in (BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE)]
         lines.append([c.number, f"{found.sizes[best]:g} %", *at_best, "yes" if missing[best] <= 0 else "no"])
-    title = f"Does a size spiral in {MANY:.0%} with everything on and in {FEW:.0%} with either kind alone? The nearest"
+    seeds = len(found.started[0][BOTH][0])
+    title = (
+        f"Does a size spiral in {MANY:.0%} with everything on and in {FEW:.0%} with either kind alone? The nearest, "
+        f"by {seeds} seeds a cell"
+    )
     return ResultTable(
         title, ["calibration", "fall of value", BOTH, CONSTRAINTS_ALONE, INFORMATION_ALONE, "does it"], lines
     )

@@ -16,7 +16,7 @@ import msgspec
 
 from experiments.spiral import cells, figures
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, NEITHER
-from experiments.spiral.complements import Mapped, draw_map
+from experiments.spiral.complements import KEPT, Mapped, draw_map
 from experiments.spiral.measure import threshold_metrics
 from experiments.spiral.one_shock import does_what_is_wanted, in_words
 from experiments.spiral.threshold import (
@@ -42,7 +42,7 @@ from lob_sim.running import run
 from lob_sim.sweep import Estimate
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORD, MAP = "docs/spirals.json", "docs/map.json"
+RECORD, MAP, HISTORY = "docs/spirals.json", "docs/map.json", "docs/history.json"
 PUBLISH = "python -m experiments.information_spiral publish"
 DRAWN = (NEITHER, CONSTRAINTS_ALONE, BOTH)
 _WIDTH = 120
@@ -138,11 +138,12 @@ def title(found: Spirals, cell: str) -> str:
     return f"{SHOWN[cell]}: {likeness(found, cell)}"
 
 
-def publish_map(found: Mapped, root: Path = ROOT) -> list[Path]:
-    """Write the map and its figure; returns what was written."""
-    written = [root / MAP, root / "docs/figures/map.png"]
+def publish_map(found: Mapped, history: Path, root: Path = ROOT) -> list[Path]:
+    """Write the map, its figure, and what the history matching in a folder has kept; returns what was written."""
+    written = [root / MAP, root / "docs/figures/map.png", root / HISTORY]
     write_file(written[0], msgspec.json.encode(found) + b"\n")
     draw_map(written[1], found)
+    write_file(written[2], (history / KEPT).read_bytes())
     return written
 
 

@@ -355,7 +355,12 @@ def mapped(interaction: NDArray[np.float64]) -> complements.Mapped:
 def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
     headroom = np.repeat([0.5, 1.0, 2.0, 2.5], 4)
     found = mapped(1.5 - headroom)
-    halves, slopes, each, nearest = complements.map_tables(found)
+    pooled, halves, slopes, each, nearest = complements.map_tables(found)
+    shares = dict(zip([line[0] for line in pooled.rows], [line[1:] for line in pooled.rows], strict=True))
+    # Where fear helps all spirals are with both, and where it protects they are with limits alone.
+    assert [cell.value for cell in shares[NEITHER]] == [0.0, 0.0]
+    assert shares[BOTH][0].value == np.mean(1.5 - headroom > 0)
+    assert shares[CONSTRAINTS_ALONE][0].value == np.mean(1.5 - headroom < 0)
     shares = {line[0]: line[3] for line in halves.rows}
     assert shares["all"] == 0.5
     assert (shares["dealers: headroom (factor): up to 1.5"], shares["dealers: headroom (factor): above 1.5"]) == (1, 0)
