@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def _scenarios(path: Path) -> Iterator[Path]:
 def _meaning(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
-        return text
+        return repr(tomllib.loads(text))
     tree = ast.parse(text)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)

@@ -79,6 +79,7 @@ def test_what_results_depend_on_changes_it(tree: Path, name: str, text: str) -> 
         ("lob_sim/report/page.py", "colour = 2\n"),
         ("experiments/d.py", "fifth = 0.3\n"),
         ("experiments/f.toml", "horizon = 2\n"),
+        ("experiments/a.toml", "# A market.\nhorizon  =  1  # s\n"),
         ("experiments/b.py", FILES["experiments/b.py"] + "\n\ndef _draw(path):\n    return path\n"),
         ("lob_sim/readme.md", "x"),
     ],
