@@ -67,6 +67,7 @@ AXES = (INFORMED, HEADROOM, CAPITAL)
 _MOST = 0.5
 """Of the calibrations that tell, so many should have a positive interaction."""
 _FEWEST = len(AXES) + 3
+"""Of so few neither a regression nor an interval is told."""
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -244,7 +245,7 @@ def map_tables(found: Mapped) -> list[ResultTable]:
         [
             c.number,
             *(float(values[k]) for values in at.values()),
-            bootstrap(found.interaction[k]),
+            mean_of(found.interaction[k]),
             bool(found.tells[k]),
             c.is_shown,
         ]
@@ -266,7 +267,7 @@ def pooled_shares(found: Mapped) -> ResultTable:
     lines: list[list[Any]] = []
     for cell in ORDER:
         by_size = np.array([there[cell] for there in shares])
-        lines.append([cell, *(bootstrap(column) if len(column) > 1 else float(column[0]) for column in by_size.T)])
+        lines.append([cell, *(mean_of(column) for column in by_size.T)])
     title = f"Share of runs with a spiral, mean over {len(shares)} kept calibrations, by fall of value"
     return ResultTable(title, ["cell", *(f"{size:g} %" for size in found.sizes)], lines)
 
@@ -293,11 +294,15 @@ def nearest_sizes(found: Mapped) -> ResultTable:
     )
 
 
+def mean_of(sample: Floats) -> Estimate | float:
+    """A mean, with its interval where there are enough that differ for one."""
+    return bootstrap(sample) if sample.size >= _FEWEST and np.ptp(sample) > 0 else float(sample.mean())
+
+
 def _told(sample: Floats) -> list[Any]:
     if not sample.size:
         return [0, "", "", ""]
-    mean = bootstrap(sample) if sample.size > 1 else float(sample[0])
-    return [sample.size, mean, float((sample > 0).mean()), float((sample < 0).mean())]
+    return [sample.size, mean_of(sample), float((sample > 0).mean()), float((sample < 0).mean())]
 
 
 def regression(mean: Floats, at: Mapping[str, Floats]) -> list[ResultTable]:

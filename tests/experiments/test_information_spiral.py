@@ -358,7 +358,7 @@ def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
     pooled, halves, slopes, each, nearest = complements.map_tables(found)
     shares = dict(zip([line[0] for line in pooled.rows], [line[1:] for line in pooled.rows], strict=True))
     # Where fear helps all spirals are with both, and where it protects they are with limits alone.
-    assert [cell.value for cell in shares[NEITHER]] == [0.0, 0.0]
+    assert shares[NEITHER] == [0.0, 0.0]
     assert shares[BOTH][0].value == np.mean(1.5 - headroom > 0)
     assert shares[CONSTRAINTS_ALONE][0].value == np.mean(1.5 - headroom < 0)
     shares = {line[0]: line[3] for line in halves.rows}
