@@ -107,6 +107,9 @@ def run(
     out: Annotated[str, typer.Option(help="Folder for results as they come; given again, the part goes on.")] = "",
     history: Annotated[str, typer.Option(help="For the map: folder of experiments.history_matching.")] = "out/history",
     calibrations: Annotated[int, typer.Option(min=1, help="For the map: at most so many of those kept.")] = 1000,
+    calibration: Annotated[
+        int, typer.Option(help="For the map: this one of those kept alone, in seeds that have not chosen it; -1: all.")
+    ] = -1,
     shapley: Annotated[
         int, typer.Option(min=0, help="For the threshold: Shapley values too, of so many of its seeds; 0: none.")
     ] = 0,
@@ -133,6 +136,11 @@ def run(
         return Outcome(one_shock.shock_rows(there), tables=one_shock.shock_tables(there))
     if part is Part.map:
         kept = complements.kept_calibrations(Path(history), scenario, calibrations)
+        if calibration >= 0:
+            kept = [one for one in kept if one.number == calibration]
+            runs = msgspec.structs.replace(runs, first=complements.FRESH_SEED)
+            if not kept:
+                raise InputError(f"{calibration} is not among those kept", "--calibration")
         mapped = complements.run_map(scenario, kept, asked, runs)
         rows, tables = complements.map_rows(mapped), complements.map_tables(mapped)
         return Outcome(rows, lambda path: complements.draw_map(path, mapped), tables)
