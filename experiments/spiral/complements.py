@@ -19,8 +19,9 @@ larger, and makes it right as well.
 
 Learnt (25 of 256 calibrations, two seeds, ``docs/map.json``): .28 [.10, .46] in the mean, positive in 14, negative in
 two. By the informed share .52 [.29, .75] up to .35 and .02 [-.19, .23] above; headroom and capital make no difference
-that is told. An earlier map is withdrawn: its dealers without learning went by one α in every market, whatever share of
-flow was informed there, and what they took clients to pay was drawn apart from what these would.
+that is told. Nearest to a shock that does what a default one should is No. 132 at 5 %: 55 % with both, 5 % with limits
+alone, by 20 other seeds. An earlier map is withdrawn: its dealers without learning went by one α in every market,
+whatever share of flow was informed there, and what they took clients to pay was drawn apart from what these would.
 """
 
 from __future__ import annotations
