@@ -92,6 +92,8 @@ def test_every_point_of_a_design_is_a_market() -> None:
     base = load_scenario(hm.SCENARIO)
     for number, point in enumerate(hm.sobol(32).points()):
         changed = fp.at(base, point)
+        assert changed != base
+        assert [group.name for group in changed.agents] == [group.name for group in base.agents]
         if number < 2:
             dry_run(changed)
 

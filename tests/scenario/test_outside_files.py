@@ -263,7 +263,9 @@ def test_two_flows_of_one_class_and_instrument_are_refused(folder: Path) -> None
 
 
 def test_two_flows_of_two_instruments_are_one_flow(folder: Path) -> None:
-    dry_run(two_flows(folder, "10s,officials,bond,9000\n20s,officials,bond,0\n"))
+    scenario = two_flows(folder, "10s,officials,bond,9000\n20s,officials,bond,0\n")
+    dry_run(scenario)
+    assert len(scenario.files) == 2
 
 
 @pytest.mark.parametrize("kind", ["values", "jumps", "volatility"])
