@@ -8,7 +8,6 @@ from lob_sim.agents.context import Headroom, TopOfBook
 from lob_sim.information.belief import Belief, BeliefLog
 from lob_sim.information.toxicity import ToxicityByClass, ToxicityEstimator
 from lob_sim.messages import OrderFilled, Side, Trade
-from lob_sim.parts import is_overridden
 from lob_sim.units import Lots, Ns, Ticks
 
 _BUY = Side.BUY
@@ -56,7 +55,6 @@ class InstrumentView:
 
     __slots__ = (
         "_heeded_ns",
-        "_learns_sweeps",
         "_lit_mid_hooks",
         "_seen",
         "_sweep",
@@ -79,16 +77,10 @@ class InstrumentView:
         self._seen: TopOfBook | None = None
         self._heeded_ns: Ns = 0
         self._lit_mid_hooks = lit.mid_hooks()
-        # Nobody else makes anything of an aggressive order as a whole, and trades are what is heard most.
-        self._learns_sweeps = is_overridden(type(belief), Belief, "advance", "on_trade") or is_overridden(
-            type(lit), ToxicityEstimator, "on_trade"
-        )
 
     def on_trade(self, trade: Trade) -> None:
         """A lit trade printed. One aggressive order may print several; it is one decision, judged at its last price."""
         self.belief.on_lit_print(trade.ts_event_ns, trade.price_ticks)
-        if not self._learns_sweeps:
-            return
         sweep = self._sweep
         if sweep is not None and sweep.taker_order_id == trade.taker_order_id:
             trade = msgspec.structs.replace(trade, qty_lots=sweep.qty_lots + trade.qty_lots)
