@@ -36,8 +36,8 @@ class LiquidityTraders(AsksForQuotes, Strategy):
     [0, ``max_reservation_ticks``], beyond the visible price. It trades if the touch is within its private
     value: at a half-spread h a share 1 − h/``max_reservation_ticks`` of the flow stays. That elasticity is
     what can make a lit market close. Some ask dealers instead, and all do when nobody quotes their side of
-    the lit book. Where trading is all-to-all, some first offer liquidity themselves: they rest an order at the visible
-    price, on their own side of it, for a while.
+    the lit book. Where trading is all-to-all, some offer liquidity in place of taking it: they rest an order at the
+    visible price, on their own side of it, for a while, and go home if nobody takes it.
 
     A lit order larger than ``child_lots`` is split: its first piece goes at once, the others at Poisson times, each if
     the touch is then within the private value and else not at all. That is what makes signs of trades alike in a row

@@ -31,7 +31,15 @@ from lob_sim.units import Cash, Instrument, Lots, Ns, Ticks
 
 
 class TopOfBook(msgspec.Struct, frozen=True, gc=False):
-    """Best displayed prices and sizes of a lit book; an empty side has price 0 and size 0."""
+    """Best displayed prices and sizes of a lit book; an empty side has price 0 and size 0.
+
+    Attributes:
+        ts_event_ns: When it became so, by the venue's clock.
+        bid_ticks: Best bid.
+        bid_lots: Displayed there.
+        ask_ticks: Best ask.
+        ask_lots: Displayed there.
+    """
 
     ts_event_ns: Ns
     bid_ticks: Ticks
@@ -54,6 +62,15 @@ class WorkingOrder(msgspec.Struct, frozen=True, gc=False):
     """An own order as its owner knows it: sent, and not known to have ended.
 
     Its account alone moves it forward, by what the venue says: pre-trade limits are judged by it.
+
+    Attributes:
+        client_order_id: The agent's own number for it.
+        side: Its side.
+        price_ticks: Its limit; 0 of a market order.
+        leaves_lots: What has not traded yet, as far as the agent has heard.
+        parent_order_id: The parent order that it works; 0 for none.
+        is_accepted: Whether the venue has said that it has it.
+        cancel_sent: Whether a cancel of it is on its way.
     """
 
     client_order_id: int
@@ -87,7 +104,7 @@ class Switches(Protocol):
 
     @property
     def toxicity(self) -> bool:
-        """Learn from flow how much of it is informed; else keep the prior."""
+        """Learn from flow how much of it is informed; else go by the share that is right in calm."""
 
     @property
     def retreat(self) -> bool:
@@ -212,10 +229,26 @@ class Context(SeenMarket, Protocol):
         self_trade: SelfTradePrevention = SelfTradePrevention.CANCEL_MAKER,
         parent_order_id: int = 0,
     ) -> int:
-        """Send an order; returns its client order id, or 0 when the agent's own pre-trade limits refuse it.
+        """Send an order.
 
-        A refusal by the pre-trade limits (no holdings to sell, no cash, buying forbidden by a constraint) is
-        on the log as an ``OrderRefused``; the order never leaves the agent.
+        Args:
+            instrument_id: Of the lit book.
+            side: Buy or sell.
+            qty_lots: Its size.
+            price_ticks: Its limit; 0 for an order without one.
+            order_type: What it waits for, and at what price it may trade.
+            time_in_force: How long it lives.
+            stop_price_ticks: Trade price at which a stop order fires; 0 for other orders.
+            display_qty_lots: What an iceberg shows at a time; 0 to show all.
+            hidden: Whether it rests unseen.
+            post_only: Whether it is refused in place of taking.
+            self_trade: What happens where it would meet an own order.
+            parent_order_id: The parent order that it works; 0 for none.
+
+        Returns:
+            Its client order id, or 0 when the agent's own pre-trade limits refuse it (no holdings to sell, no cash,
+            buying forbidden by a constraint): that is on the log as an ``OrderRefused``, and the order never leaves
+            the agent.
         """
 
     def cancel(self, instrument_id: int, client_order_id: int) -> None:

@@ -56,7 +56,11 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
 
 
 class MarkingPolicy(ABC):
-    """The seam: a pure function from what an agent sees to its mark. A user's own overrides :meth:`mark`."""
+    """The seam: a pure function from what an agent sees to its mark. A user's own overrides :meth:`mark`.
+
+    Args:
+        params: An instance of the class's own ``Params``.
+    """
 
     class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Parameters of the policy; a subclass declares its own."""

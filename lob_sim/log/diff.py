@@ -51,6 +51,9 @@ class RunDiff(NamedTuple):
 def diff(first: Run, second: Run) -> RunDiff:
     """Compare two runs; blocks of rows with the same digest are not looked into.
 
+    Returns:
+        Where they first part, and what differs in what they were given and in what came of it.
+
     Raises:
         DataError: One of them cannot be read.
     """

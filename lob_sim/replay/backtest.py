@@ -142,6 +142,9 @@ def trade_against(
         latency_ns: Between the newcomer and the venues, each way. History has none: its times are those of the venue.
         tick: Of a LOBSTER file: see :func:`~lob_sim.feeds.lobster.read_lobster`.
 
+    Returns:
+        The log, with fills, positions and profit of the newcomer, and a report on what history could not repeat.
+
     Raises:
         InputError: The source cannot be read or lacks rows; no such instrument or strategy; a wrong parameter.
         OutputError: ``out`` is not empty or cannot be written.

@@ -43,7 +43,7 @@ def load_scenario(
 
     Args:
         source: Path of a TOML file, or the name of a packaged scenario (see :func:`packaged_scenarios`).
-        overrides: Changes as ``"path=value"``, for example ``"agents.dealers.count=4"``; members of lists are
+        overrides: Changes as ``"path=value"``, for example ``"agents.dealer.count=4"``; members of lists are
             addressed by their ``name`` or index, values are written as in TOML (a bare word is a string).
         overlays: Overlay files, or names of packaged ones, put over it in this order and before the overrides.
 

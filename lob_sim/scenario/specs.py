@@ -35,7 +35,7 @@ class SwitchSpec(Spec, frozen=True, kw_only=True):
         funding: Haircuts move, funding and liquidity limits bind and lenders may refuse to roll.
         redemptions: Investors redeem from funds that lose.
         prudent_marks: Marks that no lit market supports carry the prudent valuation adjustment.
-        toxicity: Dealers learn from flow how much of it is informed; else they keep their prior.
+        toxicity: Dealers learn from flow how much of it is informed; else they go by ``calm_alpha``.
         retreat: Dealers may pull their lit quotes for fear of informed flow, and decline requests.
     """
 
