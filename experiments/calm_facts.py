@@ -89,21 +89,33 @@ class Fact(msgspec.Struct, frozen=True):
 # --- statistics over seeds ---------------------------------------------------------------------------------------
 
 
+class Sample:
+    """A table of runs, a row a seed, and the tables that leave one seed out, of which every statistic is taken.
+
+    Args:
+        frame: The table.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.but_one = [frame.drop(seed) for seed in frame.index]
+
+
 def mean(column: str) -> Statistic:
     """Mean of a column; unknown where it is not known of a run."""
-    return lambda frame: float(frame[column].mean(skipna=False))
+    return lambda frame: float(frame[column].to_numpy().mean())
 
 
 def pooled(above: str, below: str) -> Statistic:
     """Ratio of the sums of two columns; unknown where one is not known of a run."""
-    return lambda frame: _ratio(frame[above].sum(skipna=False), frame[below].sum(skipna=False))
+    return lambda frame: _ratio(frame[above].to_numpy().sum(), frame[below].to_numpy().sum())
 
 
-def jackknife(frame: pd.DataFrame, statistic: Statistic, level: float = 0.95) -> Estimate:
+def jackknife(sample: Sample, statistic: Statistic, level: float = 0.95) -> Estimate:
     """A statistic of the table with Student's interval on its jackknife pseudo-values (Tukey 1958)."""
-    n = len(frame)
-    value = statistic(frame)
-    without = np.array([statistic(frame.drop(frame.index[k])) for k in range(n)])
+    n = len(sample.frame)
+    value = statistic(sample.frame)
+    without = np.array([statistic(frame) for frame in sample.but_one])
     error = float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
     reach = float(student_t.ppf(0.5 + level / 2, n - 1)) * error
     return Estimate(value, value - reach, value + reach, n, level)
@@ -189,9 +201,9 @@ def market_facts(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> list
     return facts
 
 
-def judged(frame: pd.DataFrame, fact: Fact) -> Row:
+def judged(sample: Sample, fact: Fact) -> Row:
     """The verdict: the whole interval lies within the bounds."""
-    found = jackknife(frame, fact.statistic)
+    found = jackknife(sample, fact.statistic)
     # Written so that a NaN does not pass.
     holds = fact.low < fact.high and found.low >= fact.low and found.high <= fact.high
     if isfinite(fact.low) and isfinite(fact.high):
@@ -200,7 +212,7 @@ def judged(frame: pd.DataFrame, fact: Fact) -> Row:
         relation, reference, slack = ">", fact.low, 0.0
     else:
         relation, reference, slack = "<", fact.high, 0.0
-    error = (found.high - found.low) / 2 / float(student_t.ppf(0.975, len(frame) - 1))
+    error = (found.high - found.low) / 2 / float(student_t.ppf(0.975, len(sample.frame) - 1))
     return Row(
         fact.text,
         found.value,
@@ -220,14 +232,15 @@ def broken(
 ) -> list[str]:
     """The facts that calm runs (a row a seed) are shown to break: the whole interval is out of bounds."""
     facts = [fact for spec in instruments for fact in instrument_facts(spec.name, spreads.get(spec.name))]
-    found = [fact.text for fact in [*facts, *market_facts(frame, instruments)] if _is_broken(frame, fact)]
+    sample = Sample(frame)
+    found = [fact.text for fact in [*facts, *market_facts(frame, instruments)] if _is_broken(sample, fact)]
     quiet = shown_share("", frame["forced_orders"] == 0, _QUIET_SEEDS, "")
     assert quiet.high is not None
     return [*found, "forced sales"] if quiet.high < _QUIET_SEEDS else found
 
 
-def _is_broken(frame: pd.DataFrame, fact: Fact) -> bool:
-    told = jackknife(frame, fact.statistic)
+def _is_broken(sample: Sample, fact: Fact) -> bool:
+    told = jackknife(sample, fact.statistic)
     # Written so that a NaN breaks it: nothing is known to be in order where nothing was measured.
     return not (told.high >= fact.low and told.low <= fact.high)
 
@@ -237,7 +250,8 @@ def calm_rows(
 ) -> list[Row]:
     """Every fact of a scenario, from the table of its calm runs (a row a seed, at least two)."""
     facts = [fact for spec in instruments for fact in instrument_facts(spec.name, spreads.get(spec.name))]
-    rows = [judged(frame, fact) for fact in [*facts, *market_facts(frame, instruments)]]
+    sample = Sample(frame)
+    rows = [judged(sample, fact) for fact in [*facts, *market_facts(frame, instruments)]]
     quiet = frame["forced_orders"] == 0
     return [*rows, shown_share("nobody sells under a constraint (share of seeds)", quiet, _QUIET_SEEDS, "calm is calm")]
 
@@ -292,8 +306,9 @@ def cells_outcome(
         breaks = broken(frame, instruments, bounds)
         holding = sum(row.holds for row in facts)
         rows.append(identical(f"{name}: facts of calm that are broken", len(breaks), 0, "a control is a market"))
+        sample = Sample(frame)
         measures = [
-            jackknife(frame, mean(f"{column}.{spec.name}"))
+            jackknife(sample, mean(f"{column}.{spec.name}"))
             for column in ("spread_bp", "rms_ticks", "alpha")
             for spec in instruments
         ]
@@ -395,8 +410,9 @@ def calm_table(frame: pd.DataFrame, instruments: list[InstrumentSpec]) -> Result
         "alpha": "dealers' α",
         "depth": "lots within a spread",
     }
+    sample = Sample(frame)
     lines = [
-        [spec.name, *(jackknife(frame, mean(f"{column}.{spec.name}")) for column in columns)] for spec in instruments
+        [spec.name, *(jackknife(sample, mean(f"{column}.{spec.name}")) for column in columns)] for spec in instruments
     ]
     return ResultTable("Calm, mean [95 % interval] over seeds", ["instrument", *columns.values()], lines)
 

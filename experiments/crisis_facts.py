@@ -49,7 +49,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from experiments.calm_facts import Fact, jackknife, judged
+from experiments.calm_facts import Fact, Sample, jackknife, judged
 from experiments.spiral import cells, crisis
 from experiments.spiral.cells import Runs
 from experiments.spiral.published import (
@@ -130,14 +130,15 @@ def measure(scenario: Scenario, runs: Runs) -> pd.DataFrame:
 def outcome_of(frame: pd.DataFrame, fall_bp: float) -> Outcome:
     """Verdicts, and the facts with their intervals, sources and explanations."""
     rows, lines = [], []
+    sample = Sample(frame)
     for fact in facts(fall_bp):
         source = f"{fact.source} ({fact.label})"
-        row = judged(frame, Fact(f"{fact.number}. {fact.text}", fact.statistic, fact.low, fact.high, source))
+        row = judged(sample, Fact(f"{fact.number}. {fact.text}", fact.statistic, fact.low, fact.high, source))
         rows.append(row)
-        told = jackknife(frame, fact.statistic)
+        told = jackknife(sample, fact.statistic)
         lines.append([fact.number, fact.text, told, _bounds(fact), source, row.verdict, explained(fact, told)])
     columns = ["#", "fact", "measured", "published", "source", "verdict", "what fails, and why"]
-    alone = [[text, jackknife(frame, statistic)] for text, statistic in GONE_BY_ITSELF.items()]
+    alone = [[text, jackknife(sample, statistic)] for text, statistic in GONE_BY_ITSELF.items()]
     control = ResultTable("Fact 8 without a bank: what is gone by then by itself", ["of what", "gone"], alone)
     return Outcome(rows, tables=[ResultTable(f"Crisis facts, {len(frame)} seeds", columns, lines), control])
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from experiments.calm_facts import Fact, judged
+from experiments.calm_facts import Fact, Sample, judged
 from experiments.drawing import COLOURS, new_figure, save
 from experiments.spiral.cells import Runs, run_scenarios, without
 from experiments.spiral.measure import all_flows, dealer_purchases, fair_values
@@ -243,7 +243,7 @@ def _rows(frames: Mapping[str, pd.DataFrame]) -> list[Row]:
     kept, exempt = frames[NO_REDEMPTIONS], frames[EXEMPTION]
     rises = unaided["inventory_peak"] - calm["inventory_peak"]
     lead = unaided["sales_last_day"] - unaided["inventory_peak_day"]
-    paired = found.assign(kept_pct=kept["worst_pct"], calm_spread=calm["spread_mean"])
+    paired = Sample(found.assign(kept_pct=kept["worst_pct"], calm_spread=calm["spread_mean"]))
     return [
         above(
             "A. worst Treasury price below value, less with purchases (% of price)",

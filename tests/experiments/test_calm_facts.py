@@ -105,7 +105,7 @@ def test_what_is_not_known_of_some_seeds_is_not_known(column: str) -> None:
 
 def test_the_interval_of_a_mean_is_students() -> None:
     frame = in_order()
-    found = calm_facts.jackknife(frame, calm_facts.mean("alpha.treasury"))
+    found = calm_facts.jackknife(calm_facts.Sample(frame), calm_facts.mean("alpha.treasury"))
     sample = frame["alpha.treasury"].to_numpy()
     reference = stats.t.interval(0.95, SEEDS - 1, sample.mean(), sample.std(ddof=1) / math.sqrt(SEEDS))
     assert (found.low, found.high) == pytest.approx(reference, rel=1e-9)
