@@ -97,7 +97,8 @@ class Stream:
 
     def delay_ns(self, mean_ns: float) -> int:
         """An exponential waiting time with the given mean, in whole nanoseconds, at least 1."""
-        return max(1, round(self.exponential() * mean_ns))
+        delay_ns = round(self.exponential() * mean_ns)
+        return delay_ns if delay_ns > 0 else 1
 
     def lognormal(self, median: float, sigma: float) -> float:
         """A lognormal draw with the given median and log standard deviation."""

@@ -14,6 +14,7 @@ from lob_sim.agents.strategy import Strategy
 from lob_sim.messages import OrderType, SelfTradePrevention, Side
 from lob_sim.units import NS_PER_S, Duration
 
+_BUY, _SELL = Side.BUY, Side.SELL
 _MARKET = OrderType.MARKET
 _CANCEL_MAKER, _NO_PREVENTION = SelfTradePrevention.CANCEL_MAKER, SelfTradePrevention.NONE
 
@@ -65,6 +66,8 @@ class ZeroIntelligenceTrader(Strategy):
         self.limits_per_s = p.traders * p.limit_orders_per_s
         self.arrivals_per_s = p.traders * (p.limit_orders_per_s + p.market_orders_per_s)
         self.rate_per_s = self.arrivals_per_s
+        # A single trader does not trade with itself; a crowd does.
+        self.prevention = _CANCEL_MAKER if p.traders == 1 else _NO_PREVENTION
         self.next_ns = 0
         # A crowd's orders, those included that are known to have ended but have not been come across since.
         self.placed: list[int] = []
@@ -116,30 +119,24 @@ class ZeroIntelligenceTrader(Strategy):
         top = ctx.top(instrument_id)
         if point < 1:
             best = top.ask_ticks or self._last_price_ticks(ctx) + 1
-            price = best - 1 - int(point * p.price_range_ticks)
-            if price > 0:
-                self._rest(ctx, Side.BUY, price)
+            side, price_ticks = _BUY, best - 1 - int(point * p.price_range_ticks)
+            if price_ticks <= 0:
+                return
         else:
             best = top.bid_ticks or self._last_price_ticks(ctx) - 1
-            price = best + 1 + int((point - 1) * p.price_range_ticks)
-            self._rest(ctx, Side.SELL, price)
-
-    def _rest(self, ctx: Context, side: Side, price_ticks: int) -> None:
-        p = self.params
-        # A single trader does not trade with itself; a crowd does.
-        prevention = _CANCEL_MAKER if p.traders == 1 else _NO_PREVENTION
-        self._note(ctx.place(self.instrument_id, side, p.size_lots, price_ticks, self_trade=prevention))
-
-    def _note(self, client_order_id: int) -> None:
-        if client_order_id and self.params.traders > 1:
-            self.placed.append(client_order_id)
+            side, price_ticks = _SELL, best + 1 + int((point - 1) * p.price_range_ticks)
+        number = ctx.place(instrument_id, side, p.size_lots, price_ticks, self_trade=self.prevention)
+        if number and p.traders > 1:
+            self.placed.append(number)
 
     def _place_market(self, ctx: Context) -> None:
-        side = Side.BUY if ctx.random.uniform() < 0.5 else Side.SELL
+        side = _BUY if ctx.random.uniform() < 0.5 else _SELL
         if accepts_orders(ctx, self.instrument_id):
             # Even one trader stands for a whole crowd here: market orders trade with its own limit orders too.
-            size_lots = self.params.size_lots
-            self._note(ctx.place(self.instrument_id, side, size_lots, order_type=_MARKET, self_trade=_NO_PREVENTION))
+            p = self.params
+            number = ctx.place(self.instrument_id, side, p.size_lots, order_type=_MARKET, self_trade=_NO_PREVENTION)
+            if number and p.traders > 1:
+                self.placed.append(number)
 
     def _cancel(self, ctx: Context, share: float) -> None:
         """Cancel one of the working orders, each with the same probability; ``share`` counts orders from the oldest."""

@@ -26,7 +26,7 @@ from lob_sim.account.arguments import (
     whole,
 )
 from lob_sim.account.ports import Clock, Mailbox, MarketView
-from lob_sim.account.pre_trade import Refusal, Verdict
+from lob_sim.account.pre_trade import NoLimits, Refusal, Verdict
 from lob_sim.agents.context import Headroom, Switches, TopOfBook, WorkingOrder
 from lob_sim.calendar import TradingCalendar
 from lob_sim.messages import (
@@ -371,12 +371,16 @@ class AgentContext:
         self._mailbox.record(observation(event, self._clock.now_ns))
 
     # --- parts ----------------------------------------------------------------------------------------------
-    def _judge(self) -> Callable[[AgentCommand], Verdict]:
-        """What judges commands before they leave."""
-        return self._account.limits.check
+    def _judge(self) -> Callable[[AgentCommand], Verdict] | None:
+        """What judges commands before they leave; ``None`` where all may, as of most agents."""
+        limits = self._account.limits
+        return None if type(limits) is NoLimits else limits.check
 
     def _send(self, command: AgentCommand) -> bool:
         """Let a command out if the limits allow it, and log what they refuse."""
+        if self._check is None:
+            self._outbox.append(command)
+            return True
         may_leave, refused = self._check(command)
         for refusal in refused:
             self._refuse(refusal)

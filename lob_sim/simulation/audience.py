@@ -8,14 +8,15 @@ from typing import Any, TypeAlias
 from lob_sim.account.account import AgentAccount
 from lob_sim.account.context import AgentContext
 from lob_sim.agents.strategy import Component
-from lob_sim.messages import Event
+from lob_sim.messages import Event, RfqOpened
 from lob_sim.simulation.hooks import Hook, has_hook, hooks_by_message, manager_hooks, waking_messages
 from lob_sim.units import Ns
 
 Hearing: TypeAlias = tuple[tuple[int, Hook], ...]
 """Components by their index, each with its hook."""
 Reaction: TypeAlias = tuple[Callable[[Any], None] | None, Hearing, bool]
-"""How the agent's account takes note of a message, which components hear of it, and whether it may be one's alone."""
+"""How the agent's account takes note of a message, which components hear of it, and whether some such messages do not
+concern all of these."""
 
 
 class Audience:
@@ -99,12 +100,16 @@ class Audience:
     def new_reaction(self, kind: type[Event]) -> Reaction:
         """What a type of message does: to the agent's account, then to the components that hear it."""
         account = self._account
-        reaction = self.reactions[kind] = (account.note_of(kind), self.hooks_for(kind), account.is_shared_by(kind))
+        is_selective = kind is RfqOpened or account.is_shared_by(kind)
+        reaction = self.reactions[kind] = (account.note_of(kind), self.hooks_for(kind), is_selective)
         return reaction
 
     def concerned(self, event: Event, hearing: Hearing) -> Hearing:
         """Of those who hear such events, whom this one concerns: the sender of the order or request that it is about,
-        and who manages the agent. What the manager has sent others hear of by a hook of its own."""
+        and who manages the agent. What the manager has sent others hear of by a hook of its own. Requests are heard of
+        by those who are asked, and not by the agent that asks."""
+        if type(event) is RfqOpened:
+            return () if event.agent_id == self._account.agent_id else hearing
         sender = self._account.sender_of(event)
         if sender is None:
             return hearing

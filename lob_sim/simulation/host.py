@@ -19,7 +19,7 @@ from lob_sim.account.manager_context import ManagerContext
 from lob_sim.agents.context import Switches
 from lob_sim.agents.strategy import Component
 from lob_sim.errors import LobSimError, StrategyError
-from lob_sim.messages import AgentMessage, Event, RfqOpened
+from lob_sim.messages import AgentMessage, Event
 from lob_sim.messages.recorder import Recorder
 from lob_sim.rng import Stream
 from lob_sim.simulation.audience import Audience
@@ -318,11 +318,11 @@ class AgentHost:
         while inbox and inbox[0][0] <= now_ns:
             event = inbox.popleft()[1]
             kind = type(event)
-            note, hearing, is_shared = reactions.get(kind) or audience.new_reaction(kind)
+            note, hearing, is_selective = reactions.get(kind) or audience.new_reaction(kind)
             if note is not None:
                 note(event)
-            if hearing and not (isinstance(event, RfqOpened) and event.agent_id == self.agent_id):
-                if is_shared:
+            if hearing:
+                if is_selective:
                     hearing = audience.concerned(event, hearing)
                 for component, hook in hearing:
                     # A component that hears of the event first may have silenced this one.

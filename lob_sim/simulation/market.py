@@ -74,7 +74,7 @@ class Market:
     def start(self) -> None:
         """The venues' clocks begin to run."""
         for instrument_id, venue in self.venues:
-            self._schedule(instrument_id, venue)
+            self._ask_clock(instrument_id, venue)
 
     # --- commands -------------------------------------------------------------------------------------------
     def receive(self, call: ScheduledCall) -> None:
@@ -114,26 +114,30 @@ class Market:
             else:
                 hosts[event.agent_id].deliver(event)
         if type(venue) is MatchingEngine:
-            self._show_top(instrument_id, venue, now_ns)
-        self._schedule(instrument_id, venue)
+            top = venue.changed_top()
+            if top is not None:
+                self._show_top(instrument_id, TopOfBook(now_ns, *top))
+        due_ns = venue.next_due_ns()
+        if due_ns is not None:
+            self._schedule(instrument_id, venue, due_ns)
 
     def _new_route(self, kind: type[Event]) -> _Route:
         """What is not public concerns those whom its venue names, and nobody else."""
         route = self._routes[kind] = _Route(kind.legs is not Event.legs, None, None)
         return route
 
-    def _show_top(self, instrument_id: int, book: MatchingEngine, now_ns: Ns) -> None:
-        top = book.changed_top()
-        if top is not None:
-            self.data.tops[instrument_id].set(now_ns, TopOfBook(now_ns, *top))
-            for host in self._book_watchers:
-                host.notify_book(instrument_id)
+    def _show_top(self, instrument_id: int, top: TopOfBook) -> None:
+        self.data.tops[instrument_id].set(top.ts_event_ns, top)
+        for host in self._book_watchers:
+            host.notify_book(instrument_id)
 
     # --- the venues' clocks ---------------------------------------------------------------------------------
-    def _schedule(self, instrument_id: int, venue: Venue) -> None:
+    def _ask_clock(self, instrument_id: int, venue: Venue) -> None:
         due_ns = venue.next_due_ns()
-        if due_ns is None:
-            return
+        if due_ns is not None:
+            self._schedule(instrument_id, venue, due_ns)
+
+    def _schedule(self, instrument_id: int, venue: Venue, due_ns: Ns) -> None:
         if due_ns <= self.kernel.now_ns:
             self._tick(instrument_id, venue)
             return
@@ -150,7 +154,7 @@ class Market:
         if self._clocks_due.get(key) == self.kernel.now_ns:
             del self._clocks_due[key]
             if not self._tick(instrument_id, venue):
-                self._schedule(instrument_id, venue)
+                self._ask_clock(instrument_id, venue)
 
     def _tick(self, instrument_id: int, venue: Venue) -> bool:
         """Let a venue's clock act; returns whether there was something to do."""
