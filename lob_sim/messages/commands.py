@@ -23,8 +23,11 @@ class TimeInForce(IntEnum):
     """How long an order lives."""
 
     GTC = 0
+    """Until it is cancelled."""
     IOC = 1
+    """It trades what it can on arrival, and the rest is cancelled."""
     FOK = 2
+    """It trades in full on arrival, or not at all."""
 
 
 class SelfTradePrevention(IntEnum):
