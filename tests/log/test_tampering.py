@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,15 +24,25 @@ from lob_sim.log.source import DirectorySource
 from lob_sim.replay.verification import verify
 
 N_COMMANDS = 1500
+BLOCK_ROWS = 400
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of many blocks in which all is well: what is damaged is a copy of it."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_blocks(patch, BLOCK_ROWS)
+        with DirectoryRecorder(path, header(2)) as disk:
+            drive(disk, mixed_stream(11, N_COMMANDS, 2), header(2))
+        assert verify(open_run(path)).ok
+    return path
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use_small_blocks(monkeypatch, 400)
-    with DirectoryRecorder(tmp_path / "run", header(2)) as disk:
-        drive(disk, mixed_stream(11, N_COMMANDS, 2), header(2))
-    assert verify(open_run(tmp_path / "run")).ok
-    return tmp_path / "run"
+def folder(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use_small_blocks(monkeypatch, BLOCK_ROWS)
+    return shutil.copytree(whole, tmp_path / "run")
 
 
 def middle_part(folder: Path, dataset: str) -> LogPart:
