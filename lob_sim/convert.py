@@ -25,6 +25,7 @@ from lob_sim.units import parse_duration_ns
 
 T = TypeVar("T")
 _AT_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_HALF = re.compile("[\ud800-\udfff]")
 _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 
 DEEPEST = 64
@@ -209,7 +210,7 @@ def _refuse_extremes(raw: float | Decimal, where: str, error_type: type[InputErr
 
 
 def _refuse_half_characters(text: object, where: str, error_type: type[InputError]) -> None:
-    if isinstance(text, str) and any("\ud800" <= c <= "\udfff" for c in text):
+    if isinstance(text, str) and _HALF.search(text):
         raise error_type(f"expected text, got half a character in {shown(text)}", where)
 
 
