@@ -13,7 +13,9 @@ from lob_sim.agents.quoting import visible_price_ticks
 from lob_sim.balance.funding import UNSECURED, Loan, NonNegative, RepoLender
 from lob_sim.balance.view import SheetContext
 from lob_sim.balance.volatility import EwmaCovariance
+from lob_sim.convert import did_you_mean
 from lob_sim.desk.borrower import Lender, loan_maturity_ns
+from lob_sim.errors import InputError
 from lob_sim.messages import (
     CollateralPledged,
     Event,
@@ -105,6 +107,11 @@ class RepoLending(Lender):
     def on_start(self, ctx: Context) -> None:
         p = self.params
         self.lender = RepoLender(p, SheetContext(ctx.instruments, ctx.instruments[0].cash_unit))
+        known = [instrument.name for instrument in ctx.instruments]
+        for name in p.opening_volatility:
+            if name not in known:
+                expected = f"expected one of {', '.join(known)}{did_you_mean(name, known)}"
+                raise InputError(f"opening_volatility: there is no instrument {name!r}: {expected}", ctx.name)
         opening = []
         for instrument in ctx.instruments:
             schedule = p.schedules.get(instrument.name)

@@ -20,13 +20,15 @@ def traded_instruments(ctx: Context, names: tuple[str, ...]) -> tuple[int, ...]:
     """Numbers of the named instruments, in the order named; no names means every instrument of the market.
 
     Raises:
-        InputError: The market has no instrument of that name.
+        InputError: The market has no instrument of that name, or it is named twice.
     """
     ids = {instrument.name: instrument.instrument_id for instrument in ctx.instruments}
-    for name in names:
+    for n, name in enumerate(names):
         if name not in ids:
             expected = f"expected one of {', '.join(ids)}{did_you_mean(name, ids)}"
             raise InputError(f"there is no instrument {name!r}: {expected}", f"agent {ctx.name}")
+        if name in names[:n]:
+            raise InputError(f"instrument {name!r} is named twice: it would be traded twice", f"agent {ctx.name}")
     return tuple(ids[name] for name in names) if names else tuple(ids.values())
 
 
