@@ -69,10 +69,11 @@ def market_quality(run: Run, settle_ns: Ns = 5 * NS_PER_S, interval_ns: Ns = 60 
 
 
 def _amihud(trades: pd.DataFrame, end_ns: Ns, interval_ns: Ns) -> float:
-    edges = np.arange(0, end_ns + interval_ns, interval_ns, dtype=np.int64)
-    closes = np.nan_to_num(value_at(ints(trades, "ts_event_ns"), floats(trades, "price_ticks"), edges))
-    volumes = np.histogram(ints(trades, "ts_event_ns"), edges, weights=floats(trades, "qty_lots"))[0]
-    return amihud(closes, volumes)
+    # A trade at the very end of an interval, such as an auction's, is of that interval: its price closes it.
+    edges, times = np.arange(0, end_ns + interval_ns, interval_ns, dtype=np.int64), ints(trades, "ts_event_ns")
+    closes = np.nan_to_num(value_at(times, floats(trades, "price_ticks"), edges))
+    dealt_lots = np.nan_to_num(value_at(times, floats(trades, "qty_lots").cumsum(), edges))
+    return amihud(closes, np.diff(dealt_lots))
 
 
 def _resilience_ns(trades: pd.DataFrame, quotes: pd.DataFrame, window_ns: Ns) -> float:

@@ -37,6 +37,17 @@ def test_measures_are_in_their_ranges(market: Run) -> None:
     assert (table["amihud"] > 0).all()
 
 
+def test_what_an_auction_deals_at_the_end_of_an_interval_is_of_the_interval_that_its_price_closes() -> None:
+    market = run(load_scenario("dealer_market", ["horizon=4min", "instruments.corporate.lit.batch_interval=5s"]))
+    trades = of(market.trades, 0)
+    assert (trades["ts_event_ns"] % (5 * NS_PER_S) == 0).all()
+    # Intervals of (0, 5 s], (5 s, 10 s], and so on: each has the batch at its end.
+    batches = trades.groupby("ts_event_ns").agg(price=("price_ticks", "last"), lots=("qty_lots", "sum"))
+    expected = (batches["price"].pct_change().abs() / batches["lots"]).iloc[1:].mean()
+    found = market_quality(market, interval_ns=5 * NS_PER_S).loc["corporate", "amihud"]
+    assert found == pytest.approx(expected)
+
+
 def test_a_run_in_which_nothing_happened_has_no_quality(market: Run) -> None:
     empty = run_in_memory(MemoryRecorder(), RunHeader(instruments=market.header.instruments))
     assert market_quality(empty).isna().all(axis=None)
