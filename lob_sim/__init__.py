@@ -8,8 +8,8 @@
     result.trades.head()
 
 What a user's own strategy, limit, metric or script needs is offered from here, from :mod:`lob_sim.agents.dealer`,
-:mod:`lob_sim.analysis`, :mod:`lob_sim.messages`, :mod:`lob_sim.sweep`, :mod:`lob_sim.experiment` and
-:mod:`lob_sim.testing`.
+:mod:`lob_sim.analysis`, :mod:`lob_sim.messages`, :mod:`lob_sim.report`, :mod:`lob_sim.rl`, :mod:`lob_sim.sweep`,
+:mod:`lob_sim.experiment` and :mod:`lob_sim.testing`.
 
 Names are loaded when they are first used: a worker process that needs one corner of the package does not pay
 for pandas.

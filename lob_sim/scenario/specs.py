@@ -36,7 +36,7 @@ class SwitchSpec(Spec, frozen=True, kw_only=True):
         redemptions: Investors redeem from funds that lose.
         prudent_marks: Marks that no lit market supports carry the prudent valuation adjustment.
         toxicity: Dealers learn from flow how much of it is informed; else they go by ``calm_alpha``.
-        retreat: Dealers may pull their lit quotes for fear of informed flow, and decline requests.
+        retreat: Dealers may show less and pull their lit quotes for fear of informed flow, and decline requests.
     """
 
     slr: bool = True
