@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from lob_sim.account.injection import say
-from lob_sim.errors import DataError, InputError, StrategyError
+from lob_sim.errors import DataError, InputError, StrategyError, shown
 from lob_sim.files import safe_names
 from lob_sim.interactive.branching import Turn, apply_turn, turn_of
 from lob_sim.interactive.opening import dry_run, header_of
@@ -297,9 +297,11 @@ class Simulation:
             every: The interval, from now on; exactly one of the two.
 
         Raises:
-            InputError: Both or neither are given, or the time does not hold; the simulation has ended.
+            InputError: Both or neither are given, or the time or callback does not hold; the simulation has ended.
         """
         self._require_open()
+        if not callable(callback):
+            raise InputError(f"expected a function of the simulation, got {shown(callback)}", "observe")
         if (at is None) == (every is None):
             raise InputError("expected either at=... or every=...", "observe")
         if at is not None:

@@ -156,6 +156,8 @@ def test_a_callback_cannot_run_what_it_looks_at() -> None:
         simulation.run_until("6s")
     with pytest.raises(InputError, match=r"either at=\.\.\. or every"):
         simulation.observe(lambda sim: None)
+    with pytest.raises(InputError, match=r"expected a function of the simulation, got \[\]"):
+        simulation.observe([], every="1s")  # type: ignore[arg-type]
 
 
 # --- acting ----------------------------------------------------------------------------------------------------
