@@ -72,7 +72,8 @@ def checked_whole(value: object, where: str, least: int = 0, most: int = MOST_NS
         number = None
     if number is None or not least <= number <= most:
         bounds = f" from {least} to {most}" if number is not None else ""
-        raise InputError(f"expected {kind}{bounds}, got {shown(value)}", where)
+        expected = f"expected {kind}{bounds}".removesuffix(",")
+        raise InputError(f"{expected}, got {shown(value)}", where)
     return number
 
 

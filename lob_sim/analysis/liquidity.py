@@ -32,10 +32,9 @@ from lob_sim.analysis.tables import (
     series,
     whole_number,
 )
-from lob_sim.errors import DataError
 from lob_sim.information.spread import UTICKS_PER_TICK
 from lob_sim.log.tables import exact_sum
-from lob_sim.units import Lots, Ns
+from lob_sim.units import MOST_NS, Lots, Ns
 
 
 class LitState(msgspec.Struct, frozen=True):
@@ -103,10 +102,11 @@ def trade_spreads(trades: pd.DataFrame, top: pd.DataFrame, horizon_ns: Ns) -> pd
         ``top``): ``ts_event_ns``, ``qty_lots``, ``effective_ticks``, ``realised_ticks``, ``impact_ticks``.
 
     Raises:
-        DataError: A column is missing or time goes back.
+        DataError: A column is missing or time goes back, or ``horizon_ns`` is negative or no whole number.
     """
     require(trades, TRADE_COLUMNS, "trades")
     require(top, TOP_COLUMNS, "top table")
+    horizon_ns = min(whole_number("spreads of trades", horizon_ns, 0, "ns of horizon"), MOST_NS)
     columns = ["ts_event_ns", "qty_lots", "effective_ticks", "realised_ticks", "impact_ticks"]
     if top.empty or trades.empty:
         return pd.DataFrame({column: np.array([], dtype=np.int64) for column in columns})
@@ -214,8 +214,7 @@ def resilience_half_life_ns(ts_ns: Ints, values: Floats, shocks_ns: Ints, window
     """
     same_length("measure of liquidity", ts_ns, values)
     whole_number("resilience", points, 1, "points")
-    if window_ns < 1:
-        raise DataError(f"a window of {window_ns} ns: expected 1 or more", "resilience")
+    window_ns = min(whole_number("resilience", window_ns, 1, "ns of window"), MOST_NS)
     (values,), (times,), (shocks,) = (series("resilience", given) for given in (values, ts_ns, shocks_ns))
     all_finite("resilience", times, shocks)
     ts_ns, shocks_ns = (np.asarray(given).astype(np.int64) for given in (ts_ns, shocks_ns))
@@ -254,10 +253,9 @@ def sale_impact_ticks(depth: pd.DataFrame, lots: Lots) -> Floats:
         Ticks for each row, NaN where fewer lots are bid for within the table's levels.
 
     Raises:
-        DataError: A column is missing, or nothing is sold.
+        DataError: A column is missing, nothing is sold, or no whole number of lots.
     """
-    if lots < 1:
-        raise DataError(f"a sale of {lots} lots: expected 1 or more", "depth table")
+    lots = whole_number("sale", lots, 1, "lots")
     levels = range(1, sum(column.startswith("bid_ticks_") for column in depth.columns) + 1)
     columns = [[f"bid_{what}_{level}" for level in levels] for what in ("ticks", "lots")]
     require(depth, ("bid_ticks_1", *columns[0], *columns[1]), "depth table")

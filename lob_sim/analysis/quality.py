@@ -13,10 +13,9 @@ from lob_sim.analysis.price_discovery import excess_write_down
 from lob_sim.analysis.summary import horizon_ns, of
 from lob_sim.analysis.tables import floats, ints, mean_of_known, value_at
 from lob_sim.analysis.trading_time import trading_clock
-from lob_sim.errors import InputError
 from lob_sim.log import Run
 from lob_sim.log.tables import exact_sum
-from lob_sim.units import NS_PER_S, Ns
+from lob_sim.units import MOST_NS, NS_PER_S, Ns, checked_whole
 
 _GRID_NS: Ns = NS_PER_S
 _SHORTEST_NS: Ns = 1_000_000
@@ -42,12 +41,11 @@ def market_quality(run: Run, settle_ns: Ns = 5 * NS_PER_S, interval_ns: Ns = 60 
         interval_ns: Intervals of Amihud's measure, a millisecond at least.
 
     Raises:
-        InputError: ``settle_ns`` is not positive, or ``interval_ns`` is shorter than that.
+        InputError: ``settle_ns`` is not positive, or ``interval_ns`` is shorter than that; one is no time.
     """
-    if settle_ns <= 0:
-        raise InputError(f"expected a positive time, got {settle_ns} ns", "settle_ns")
-    if interval_ns < _SHORTEST_NS:
-        raise InputError(f"expected at least {_SHORTEST_NS} ns, got {interval_ns} ns", "interval_ns")
+    kind = "a whole number of nanoseconds"
+    settle_ns = checked_whole(settle_ns, "settle_ns", 1, MOST_NS, kind)
+    interval_ns = checked_whole(interval_ns, "interval_ns", _SHORTEST_NS, MOST_NS, kind)
     time, end_ns = trading_clock(run), horizon_ns(run)
     grid_ns = time.grid(0, end_ns, _GRID_NS)
     rows = []

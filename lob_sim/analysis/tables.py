@@ -138,9 +138,9 @@ def window_ns(start_ns: Ns, end_ns: Ns) -> Ns:
     """Length of the window from ``start_ns`` to ``end_ns``.
 
     Raises:
-        DataError: It ends where or before it begins.
+        DataError: It ends where or before it begins, or one of the two is no time.
     """
-    if end_ns <= start_ns:
+    if not end_ns > start_ns:
         raise DataError(f"from {start_ns} to {end_ns}: expected an end after the start", "window")
     return end_ns - start_ns
 

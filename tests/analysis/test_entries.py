@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lob_sim.analysis import calm
 from lob_sim.analysis.flow import pin, pin_log_likelihood, vpin, vpin_null
-from lob_sim.analysis.liquidity import amihud, resilience_half_life_ns
+from lob_sim.analysis.liquidity import amihud, lit_state, resilience_half_life_ns, sale_impact_ticks, trade_spreads
 from lob_sim.analysis.price_discovery import information_share
 from lob_sim.analysis.spread_models import huang_stoll, kyle_lambda, roll_spread
 from lob_sim.errors import InputError
@@ -21,6 +22,9 @@ from lob_sim.errors import InputError
 WALK = np.random.default_rng(2).integers(-2, 3, (2, 80)).cumsum(axis=1) + 100.0
 SIGNS = [1, 1, -1, 1, -1, -1, 1, 1]
 FEW = [3.0, 5, 4, 4, 6, 5, 7, 8]
+
+TRADES = pd.DataFrame({"ts_event_ns": [3], "price_ticks": [10], "qty_lots": [1], "aggressor_side": [1]})
+TOP = pd.DataFrame({"ts_event_ns": [0, 9], "bid_ticks": [8, 8], "bid_lots": 1, "ask_ticks": [10, 10], "ask_lots": 1})
 
 SERIES: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "pin": (pin, [[10, 22, 13, 9], [12, 12, 11, 30]]),
@@ -63,6 +67,9 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     "autocorrelation of signs: .* lag": lambda n: calm.sign_autocorrelation(SIGNS, n),
     "Kyle's lambda: .* lags": lambda n: kyle_lambda(FEW, SIGNS, n),
     "information share: .* lags": lambda n: information_share(WALK[0], WALK[1], n),
+    "spreads of trades: .* ns of horizon": lambda n: trade_spreads(TRADES, TOP, n),
+    "sale: .* lots": lambda n: sale_impact_ticks(pd.DataFrame({"bid_ticks_1": [9], "bid_lots_1": [5]}), n),
+    "resilience: .* ns of window": lambda n: resilience_half_life_ns([0, 2, 3, 9], [1, 5, 1, 1], [2], n),
     "resilience: .* points": lambda n: resilience_half_life_ns([0, 2, 3, 9], [1, 5, 1, 1], [2], 4, n),
 }
 
@@ -73,6 +80,17 @@ def test_a_number_of_something_that_is_no_whole_number_is_refused(told: str, num
     with pytest.raises(InputError, match=f"{told}: expected"):
         NUMBERS[told](number)
     NUMBERS[told](np.int64(2))  # The control.
+
+
+@pytest.mark.parametrize("window", [(0, float("nan")), (float("nan"), 9), (9, 9)])
+def test_a_window_without_a_beginning_or_an_end_is_refused(window: tuple[float, float]) -> None:
+    with pytest.raises(InputError, match="expected an end after the start"):
+        lit_state(TOP, *window)
+
+
+def test_a_time_beyond_all_others_is_beyond_every_price() -> None:
+    assert trade_spreads(TRADES, TOP, 1 << 70).empty
+    assert np.isnan(resilience_half_life_ns([0, 2, 3, 9], [1, 5, 1, 1], [2], 1 << 70))
 
 
 @pytest.mark.parametrize("sides", [[1, 5, 0], [1, 0, -1], [1, 1.5, 1]])

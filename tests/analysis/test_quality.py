@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lob_sim import Run, load_scenario, run
+from lob_sim import InputError, Run, load_scenario, run
 from lob_sim.analysis import market_quality, of, trade_spreads
 from lob_sim.log import MemoryRecorder, RunHeader, run_in_memory
 from lob_sim.units import NS_PER_S
@@ -46,6 +48,15 @@ def test_what_an_auction_deals_at_the_end_of_an_interval_is_of_the_interval_that
     expected = (batches["price"].pct_change().abs() / batches["lots"]).iloc[1:].mean()
     found = market_quality(market, interval_ns=5 * NS_PER_S).loc["corporate", "amihud"]
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("time", [0, -1, 1.5, float("nan"), "5s", None])
+@pytest.mark.parametrize("argument", ["settle_ns", "interval_ns"])
+def test_what_is_no_time_is_refused(argument: str, time: Any, market: Run) -> None:
+    with pytest.raises(InputError, match=rf"{argument}: expected a whole number of nanoseconds[^,]*, got"):
+        market_quality(market, **{argument: time})
+    longest = market_quality(market, **{argument: 1 << 62})
+    assert len(longest) == len(market.header.instruments)
 
 
 def test_a_run_in_which_nothing_happened_has_no_quality(market: Run) -> None:
