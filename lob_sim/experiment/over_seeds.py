@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import ndtri
 from scipy.stats import binomtest
 
 from lob_sim.analysis.claims import Relation, Row
@@ -57,8 +58,15 @@ def shown_share(claim: str, holds: Any, at_least: float, source: str) -> Row:
 
 def _share_of(holds: Any) -> tuple[Estimate, Any]:
     seeds = np.asarray(holds, dtype=bool)
-    interval = binomtest(int(seeds.sum()), seeds.size).proportion_ci(method="wilson")
-    return Estimate(float(seeds.mean()), float(interval.low), float(interval.high), seeds.size, 0.95), seeds
+    return Estimate(float(seeds.mean()), *wilson(int(seeds.sum()), seeds.size), seeds.size, 0.95), seeds
+
+
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of k in n, as SciPy has it, which finds the p-value of a test besides."""
+    share, z = k / n, float(ndtri(1 - _LEVEL / 2))
+    whole = 2 * (n + z**2)
+    centre, reach = (2 * n * share + z**2) / whole, z / whole * math.sqrt(4 * n * share * (1 - share) + z**2)
+    return centre - reach if k > 0 else 0.0, centre + reach if k < n else 1.0
 
 
 def paired_difference(here: Any, there: Any) -> tuple[Estimate, float]:
@@ -77,7 +85,7 @@ def paired_difference(here: Any, there: Any) -> tuple[Estimate, float]:
     one, two = np.asarray(here, dtype=bool), np.asarray(there, dtype=bool)
     n, both, neither = one.size, int((one & two).sum()), int((~one & ~two).sum())
     here_only, there_only = int((one & ~two).sum()), int((two & ~one).sum())
-    first, second = (binomtest(int(x.sum()), n).proportion_ci(method="wilson") for x in (one, two))
+    (first_low, first_high), (second_low, second_high) = (wilson(int(x.sum()), n) for x in (one, two))
     p, q = float(one.mean()), float(two.mean())
     # Seeds are alike in both, as far as they are: with the continuity correction where they are positively so.
     cross = both * neither - here_only * there_only
@@ -88,8 +96,8 @@ def paired_difference(here: Any, there: Any) -> tuple[Estimate, float]:
         return math.sqrt(max(0.0, up * up - 2 * likeness * up * down + down * down))
 
     more, differing = (here_only - there_only) / n, here_only + there_only
-    low = more - reach(p - first.low, second.high - q)
-    high = more + reach(first.high - p, q - second.low)
+    low = more - reach(p - first_low, second_high - q)
+    high = more + reach(first_high - p, q - second_low)
     chance = float(binomtest(here_only, differing).pvalue) if differing else 1.0
     return Estimate(more, low, high, n, 0.95), chance
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from lob_sim.experiment.over_seeds import more_often, paired_difference
+from lob_sim.experiment.over_seeds import more_often, paired_difference, wilson
 
 LEVEL = 0.95
 
@@ -45,6 +45,13 @@ def test_the_other_way_round_is_the_mirror_image() -> None:
     first, second = seeds(20, 30, 3, 30)
     assert more_often("", first, second, "").holds
     assert not more_often("", second, first, "").holds
+
+
+@pytest.mark.parametrize("n", [1, 2, 24, 80])
+def test_wilsons_interval_is_scipys(n: int) -> None:
+    for k in range(n + 1):
+        reference = binomtest(k, n).proportion_ci(method="wilson")
+        assert wilson(k, n) == pytest.approx((reference.low, reference.high), rel=1e-12)
 
 
 @pytest.mark.parametrize(("both", "here", "there"), [(0.5, 0.1, 0.05), (0.1, 0.3, 0.1), (0.02, 0.03, 0.03)])
