@@ -59,10 +59,21 @@ from typing import Annotated
 import msgspec
 import typer
 
+from experiments.history_matching import KEPT
 from experiments.spiral import attribution, cells, complements, controls, figures, one_shock, thesis, threshold
 from experiments.spiral.cells import Runs
 from experiments.spiral.demo import demo
-from experiments.spiral.record import Record, confirmed, load_record, median_runs, publish, publish_map
+from experiments.spiral.record import (
+    HISTORY,
+    ROOT,
+    Record,
+    confirmed,
+    load_map,
+    load_record,
+    median_runs,
+    publish,
+    publish_map,
+)
 from experiments.spiral.threshold import FIRST_SEED, parse_sizes
 from lob_sim.errors import InputError, LobSimError, printable
 from lob_sim.experiment import Experiment, Outcome, in_processes, show
@@ -227,18 +238,22 @@ def _publish_map(
     seeds: Annotated[int, typer.Option(min=2, help="Seeds of each cell at each size.")] = _SEEDS[Part.map],
     sizes: Annotated[str, typer.Option(help="Falls of value in per cent, with commas.")] = _COARSE,
     calibrations: Annotated[int, typer.Option(min=1, help="At most so many of those kept.")] = 1000,
+    redraw: Annotated[bool, typer.Option(help="Run nothing: tell and draw what is recorded.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
 ) -> None:
     """Run the map over all kept calibrations and write docs/map.json, docs/history.json and the figure."""
     asked, scenario = parse_sizes(sizes), cells.flagship()
-    kept = complements.kept_calibrations(history, scenario, calibrations)
-    with in_processes(workers or available_cores()):
-        mapped = complements.run_map(scenario, kept, asked, Runs(seeds, FIRST_SEED, out))
+    if redraw:
+        mapped, matched = load_map(), ROOT / HISTORY
+    else:
+        kept, matched = complements.kept_calibrations(history, scenario, calibrations), history / KEPT
+        with in_processes(workers or available_cores()):
+            mapped = complements.run_map(scenario, kept, asked, Runs(seeds, FIRST_SEED, out))
     show(
         "Where fear and limits feed each other",
         Outcome(complements.map_rows(mapped), None, complements.map_tables(mapped)),
     )
-    for path in publish_map(mapped, history):
+    for path in publish_map(mapped, matched):
         typer.echo(path)
 
 

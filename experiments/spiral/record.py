@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from experiments.history_matching import load_kept
 from experiments.spiral import cells, figures
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, NEITHER
-from experiments.spiral.complements import KEPT, Mapped, draw_map
+from experiments.spiral.complements import Mapped, draw_map
 from experiments.spiral.measure import threshold_metrics
 from experiments.spiral.one_shock import does_what_is_wanted, in_words
 from experiments.spiral.threshold import (
@@ -139,12 +140,32 @@ def title(found: Spirals, cell: str) -> str:
 
 
 def publish_map(found: Mapped, history: Path, root: Path = ROOT) -> list[Path]:
-    """Write the map, its figure, and what the history matching in a folder has kept; returns what was written."""
+    """Write the map, its figure, and what a history matching has kept, from its file; returns what was written."""
     written = [root / MAP, root / "docs/figures/map.png", root / HISTORY]
+    kept = history.read_bytes()
     write_file(written[0], msgspec.json.encode(found) + b"\n")
     draw_map(written[1], found)
-    write_file(written[2], (history / KEPT).read_bytes())
+    write_file(written[2], kept)
     return written
+
+
+def load_map(root: Path = ROOT) -> Mapped:
+    """The map that is kept, with what its calibrations break without fear as the history matching now says it.
+
+    Raises:
+        InputError: There is none.
+        DataError: It is something else.
+    """
+    path = root / MAP
+    if not path.is_file():
+        raise InputError("is not there: python -m experiments.information_spiral publish-map makes it", str(path))
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Mapped)
+    except msgspec.DecodeError as error:
+        raise DataError(f"is not a map: {error}", str(path)) from None
+    breaks = load_kept(root / HISTORY).without_fear
+    asked = [msgspec.structs.replace(c, breaks_without_fear=breaks.get(c.number)) for c in found.calibrations]
+    return msgspec.structs.replace(found, calibrations=asked)
 
 
 # --- README --------------------------------------------------------------------------------------------------------

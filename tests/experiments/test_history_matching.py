@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from experiments import history_matching as hm
 from experiments.spiral import cells
 from experiments.spiral import free_parameters as fp
 from lob_sim.running import dry_run
-from lob_sim.scenario import load_scenario
+from lob_sim.scenario import Scenario, load_scenario
 from lob_sim.sweep.design import Point
 
 
@@ -128,6 +130,64 @@ def test_sweeps_are_resumed_and_leave_what_is_kept(
     assert [wave["asked"] for wave in kept["waves"]] == [1, 1]
     assert len(kept["points"]) + bool(kept["waves"][1]["breaks"]) >= 1
     assert {"yardstick", "beliefs", "wave1", "wave2"} <= {path.name for path in out.iterdir()}
+
+
+# --- without fear ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_asked_for_its_calm_without_fear(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two calibrations one has dealers who are right without learning, and one those who believe in no informed."""
+    base = load_scenario(hm.SCENARIO)
+    right = dict(hm.sobol(2).points()[1]) | {fp.PRIOR: 0.5, fp.OF_CALM: 0.3}
+    points: dict[int, Point] = {0: right, 1: right | {fp.OF_CALM: 0.0}}
+    asked: list[Scenario] = []
+    plan = hm.plan
+
+    def planned(scenario: Scenario, *rest: Any) -> Any:
+        asked.append(scenario)
+        return plan(scenario, *rest)
+
+    monkeypatch.setattr(hm, "plan", planned)
+    path = tmp_path / "history.json"
+    path.write_bytes(msgspec.json.encode(hm.Kept(points, 2, [hm.Wave(2, 2, {})], [1])))
+    options = [str(tmp_path / "out"), "--of", str(path), "--last-seeds", "3", "--last-horizon", "4min"]
+    with pytest.raises(SystemExit) as ended:
+        hm.main([*options, "--workers", "1"])
+    assert ended.value.code in (0, None)
+    (fearless,) = asked
+    assert fearless == cells.without(base, *cells.INFORMATION)
+    kept = hm.load_kept(path)
+    alpha = "treasury: dealers' perceived share less that"
+    assert alpha not in kept.without_fear[0]
+    assert alpha in kept.without_fear[1]
+    assert msgspec.structs.replace(kept, without_fear={}) == hm.Kept(points, 2, [hm.Wave(2, 2, {})], [1])
+    assert "without fear:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "is not there"),
+        ("[]", "writes"),
+        ('{"points": {}, "asked": 2, "waves": []}', "kept no calibration"),
+        ('{"points": {"7": {"dealers: humour": 1}}, "asked": 2, "waves": []}', "'dealers: humour'"),
+    ],
+)
+def test_what_is_no_record_of_a_history_matching_is_refused(
+    content: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "history.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        hm.main([str(tmp_path / "out"), "--of", str(path)])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "history.json" in error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.779, 1.0, 1.337, 2.0])

@@ -381,6 +381,47 @@ def test_the_map_says_where_the_interaction_is_positive(tmp_path: Path) -> None:
     assert complements.map_rows(silent) == []
 
 
+def test_the_map_compares_only_with_markets_in_order() -> None:
+    headroom = np.repeat([0.5, 1.0, 2.0, 2.5], 4)
+    found = mapped(1.5 - headroom)
+    # Without fear the calm of each is in order where headroom is small, and one was not asked.
+    asked = [
+        msgspec.structs.replace(c, breaks_without_fear=None if k == 0 else [] if h < 1.5 else ["a fact"])
+        for k, (c, h) in enumerate(zip(found.calibrations, headroom, strict=True))
+    ]
+    found = msgspec.structs.replace(found, calibrations=asked)
+    halves, each = complements.map_tables(found)[1], complements.map_tables(found)[3]
+    assert [line[0] for line in each.rows] == list(range(8))
+    *lines, left_out = halves.rows
+    assert (lines[0][0], lines[0][1], lines[0][3:5]) == ("all", 8, [1, 0])
+    assert (left_out[1], left_out[3:5]) == (8, [0, 1])
+    assert complements.map_rows(found)[0].measured == 1
+    # Control: where all are in order none is left out.
+    whole = complements.map_tables(mapped(1.5 - headroom))[1].rows
+    assert (whole[0][1], left_out[0] in [line[0] for line in whole]) == (16, False)
+
+
+def test_the_map_that_is_kept_is_told_with_what_history_matching_says_now(tmp_path: Path) -> None:
+    found = mapped(np.ones(16))
+    point = history_matching.sobol(2).points()[1] | FIRST_BELIEFS
+    (tmp_path / "docs/figures").mkdir(parents=True)
+    kept = history_matching.Kept({3: point}, 16, [], [], {3: ["a fact"], 4: []})
+    history = tmp_path / "kept.json"
+    history.write_bytes(msgspec.json.encode(kept))
+    with pytest.raises(InputError, match="publish-map"):
+        record.load_map(tmp_path)
+    written = record.publish_map(found, history, tmp_path)
+    assert all(path.is_file() for path in written)
+    again = record.load_map(tmp_path)
+    asked = [c.breaks_without_fear for c in again.calibrations]
+    assert asked == [None, None, None, ["a fact"], [], *[None] * 11]
+    plain = [msgspec.structs.replace(c, breaks_without_fear=None) for c in again.calibrations]
+    assert msgspec.structs.replace(again, calibrations=plain) == found
+    (tmp_path / record.MAP).write_text("[]", encoding="utf-8")
+    with pytest.raises(DataError, match="not a map"):
+        record.load_map(tmp_path)
+
+
 def test_the_map_of_what_history_matching_has_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = cells.flagship()
     folder = tmp_path / "history"
