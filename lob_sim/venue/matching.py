@@ -177,7 +177,7 @@ class MatchingEngine(Venue):
         level.displayed.append(order)
         level.shown_lots += qty_lots
         self._orders[order_id] = order
-        if self._by_client_id and agent_id in self._by_client_id:
+        if self._by_client_id:
             self._by_client_id[agent_id][client_order_id] = order
         return [
             OrderAccepted(ts_ns, self.instrument_id, agent_id, client_order_id, order_id, side, price_ticks, qty_lots)

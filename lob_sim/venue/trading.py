@@ -5,6 +5,7 @@ The rules are those of :mod:`lob_sim.venue`; :mod:`lob_sim.venue.matching` check
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TypeAlias
 
 import msgspec
@@ -59,8 +60,8 @@ class MatchingCore:
         reference_ticks: Centre of the band and last tie-break of an auction; 0 if there is none.
         last_trade_ticks: Price of the last trade, 0 before the first.
         triggered: Stops that fire as soon as trading is continuous: after any command that lets an order in.
-        by_client_id: ``agent_id`` → ``client_order_id`` → live order, for the agents that name orders so. The
-            others do not pay for it.
+        by_client_id: ``agent_id`` → ``client_order_id`` → live order, of everybody once anybody has named an order so;
+            empty until then. With one agent at a time, each of thousands would look through all orders for its own.
     """
 
     __slots__ = (
@@ -107,7 +108,7 @@ class MatchingCore:
         self.book = OrderBook()
         self._bids, self._asks, self._orders = self.book.bids, self.book.asks, self.book.orders
         self.triggered = self.book.stops.triggered
-        self.by_client_id: dict[int, dict[int, Order]] = {}
+        self.by_client_id: defaultdict[int, dict[int, Order]] = defaultdict(dict)
         self.phase = phase
         self.last_trade_ticks: Ticks = 0
         self.set_reference(reference_ticks)
@@ -319,15 +320,15 @@ class MatchingCore:
 
     # --- the index ------------------------------------------------------------------------------------------
     def find(self, agent_id: int, client_order_id: int) -> Order | None:
-        """An agent's live order by its own id; O(1), but for the first time, which is O(orders)."""
-        if agent_id not in self.by_client_id:
-            mine = (order for order in self._orders.values() if order.agent_id == agent_id)
-            self.by_client_id[agent_id] = {order.client_order_id: order for order in mine}
+        """An agent's live order by its own id; O(1), but for the first time that anybody asks, which is O(orders)."""
+        if not self.by_client_id:
+            for order in self._orders.values():
+                self.by_client_id[order.agent_id][order.client_order_id] = order
         return self.by_client_id[agent_id].get(client_order_id)
 
     def _file(self, order: Order) -> None:
         self._orders[order.order_id] = order
-        if self.by_client_id and order.agent_id in self.by_client_id:
+        if self.by_client_id:
             self.by_client_id[order.agent_id][order.client_order_id] = order
 
     def _forget(self, order: Order) -> None:
@@ -336,10 +337,8 @@ class MatchingCore:
             self.forget_client_id(order)
 
     def forget_client_id(self, order: Order) -> None:
-        """Take an order that is gone out of its owner's index, if there is one."""
-        index = self.by_client_id.get(order.agent_id)
-        if index is not None:
-            del index[order.client_order_id]
+        """Take an order that is gone out of its owner's index."""
+        del self.by_client_id[order.agent_id][order.client_order_id]
 
     # --- phases ---------------------------------------------------------------------------------------------
     @property
@@ -418,10 +417,13 @@ class MatchingCore:
         """
         self.book.check(may_cross=self.is_collecting)
         orders = self.book.orders
-        for agent_id, filed in self.by_client_id.items():
-            mine = {o.client_order_id: o for o in orders.values() if o.agent_id == agent_id}
-            if filed.keys() != mine.keys() or any(filed[key] is not order for key, order in mine.items()):
-                raise InvariantError(f"the orders of agent {agent_id} are not as in the index")
+        if self.by_client_id:
+            filed = {(owner, number): o for owner, its in self.by_client_id.items() for number, o in its.items()}
+            if len(filed) != len(orders):
+                raise InvariantError(f"{len(orders)} orders, {len(filed)} in the index by their owners' numbers")
+            for order in orders.values():
+                if filed.get((order.agent_id, order.client_order_id)) is not order:
+                    raise InvariantError(f"{order} is not what the index holds for its owner's number")
         for order in self._for_auction:
             if not self.is_collecting or (order.open_lots and orders.get(order.order_id) is not order):
                 raise InvariantError(f"{order} should not wait for an auction")
