@@ -60,8 +60,9 @@ from lob_sim.errors import DataError, InputError, LobSimError
 from lob_sim.files import write_file
 from lob_sim.running import dry_run
 from lob_sim.scenario import InstrumentSpec, Scenario, load_scenario, parse_scenario, scenario_to_dict
-from lob_sim.sweep import Axis, Design, Processes, SweepPlan, progress_bar, run_sweep
+from lob_sim.sweep import Axis, Design, SweepPlan, progress_bar, run_sweep
 from lob_sim.sweep.design import Point
+from lob_sim.sweep.executors import open_executor
 from lob_sim.sweep.task import TaskResult, TaskSpec
 from lob_sim.units import parse_duration_ns
 
@@ -235,17 +236,19 @@ class Sweeps(msgspec.Struct, frozen=True):
         folder: Each has its own below it.
         workers: Processes; 0 is one per core.
         resume: Whether to go on with what is there.
+        cluster: A dask scheduler's address, or ``"local"``; ``None`` for processes of this machine.
     """
 
     folder: Path
     workers: int
     resume: bool
+    cluster: str | None = None
 
     def run(self, name: str, base: Scenario, points: Mapping[int, Point], seeds: int, horizon: str) -> pd.DataFrame:
         """The table of one of them."""
         folder = self.folder / name
         # A wave that was not begun before the sweep stopped has no folder to go on with.
-        with progress_bar(name) as progress, Processes(self.workers or None) as executor:
+        with progress_bar(name) as progress, open_executor(self.cluster, self.workers or None) as executor:
             sweep = run_sweep(
                 plan(base, points, seeds, horizon),
                 folder,
@@ -313,6 +316,9 @@ def history_matching(
     last_horizon: Annotated[str, typer.Option(help="Simulated time of their runs.")] = "40min",
     first_horizon: Annotated[str, typer.Option(help="Simulated time of a run of the first wave.")] = "8min",
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on dask.distributed: a scheduler's address, or local.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the sweeps in the folder.")] = False,
     of: Annotated[
         Path | None, typer.Option(help="What was kept before: its calm without fear alone is asked, and written there.")
@@ -323,7 +329,7 @@ def history_matching(
     if quick:
         points, seeds, last_seeds = 2, _FEWEST, _FEWEST
         first_horizon, horizon, last_horizon = "1min", "2min", "2min"
-    base, sweeps = load_scenario(scenario), Sweeps(out, workers, resume)
+    base, sweeps = load_scenario(scenario), Sweeps(out, workers, resume, cluster)
     efforts = [Effort(1, first_horizon), Effort(seeds, horizon), Effort(last_seeds, last_horizon)]
     for effort in efforts:
         parse_duration_ns(effort.horizon)

@@ -135,8 +135,9 @@ def test_sweeps_are_resumed_and_leave_what_is_kept(
 # --- without fear ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("where", [["--workers", "1"], ["--workers", "1", "--cluster", "local"]], ids=["here", "dask"])
 def test_what_is_kept_is_asked_for_its_calm_without_fear(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    where: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two calibrations one has dealers who are right without learning, and one those who believe in no informed."""
     base = load_scenario(hm.SCENARIO)
@@ -154,7 +155,7 @@ def test_what_is_kept_is_asked_for_its_calm_without_fear(
     path.write_bytes(msgspec.json.encode(hm.Kept(points, 2, [hm.Wave(2, 2, {})], [1])))
     options = [str(tmp_path / "out"), "--of", str(path), "--last-seeds", "3", "--last-horizon", "4min"]
     with pytest.raises(SystemExit) as ended:
-        hm.main([*options, "--workers", "1"])
+        hm.main([*options, *where])
     assert ended.value.code in (0, None)
     (fearless,) = asked
     assert fearless == cells.without(base, *cells.INFORMATION)
@@ -164,6 +165,14 @@ def test_what_is_kept_is_asked_for_its_calm_without_fear(
     assert alpha in kept.without_fear[1]
     assert msgspec.structs.replace(kept, without_fear={}) == hm.Kept(points, 2, [hm.Wave(2, 2, {})], [1])
     assert "without fear:" in capsys.readouterr().out
+
+
+def test_a_scheduler_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        hm.main([str(tmp_path / "out"), "--quick", "--cluster", "tcp://127.0.0.1:1"])
+    assert ended.value.code == 2
+    assert "no dask scheduler answers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
