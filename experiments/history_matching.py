@@ -63,6 +63,7 @@ from lob_sim.scenario import InstrumentSpec, Scenario, load_scenario, parse_scen
 from lob_sim.sweep import Axis, Design, SweepPlan, progress_bar, run_sweep
 from lob_sim.sweep.design import Point
 from lob_sim.sweep.executors import open_executor
+from lob_sim.sweep.folder import program_versions
 from lob_sim.sweep.task import TaskResult, TaskSpec
 from lob_sim.units import parse_duration_ns
 
@@ -143,6 +144,8 @@ class Kept(msgspec.Struct, frozen=True):
         waves: What each wave has ruled out.
         shown: Those of which every fact is shown to hold by the last wave: its whole interval is within its bounds.
         without_fear: What the calm of each breaks without the information feedback; an empty list: nothing.
+        program: What the waves were run with: versions, and digests of the source.
+        program_without_fear: What the runs without fear were run with, where they were made later.
     """
 
     points: dict[int, Point]
@@ -150,6 +153,8 @@ class Kept(msgspec.Struct, frozen=True):
     waves: list[Wave]
     shown: list[int] = []
     without_fear: Breaks = {}
+    program: dict[str, str] = {}
+    program_without_fear: dict[str, str] = {}
 
 
 def load_kept(path: Path) -> Kept:
@@ -292,7 +297,12 @@ def match(base: Scenario, asked: int, sweeps: Sweeps, efforts: Sequence[Effort])
             left = _not_ruled_out(found)
     shown = _not_ruled_out(not_shown(runs, base.instruments))
     kept = {number: made[number] for number in left}
-    return Kept(kept, asked, waves, shown, breaks_without_fear(base, kept, sweeps, closer[-1]))
+    without_fear = breaks_without_fear(base, kept, sweeps, closer[-1])
+    return Kept(kept, asked, waves, shown, without_fear, _program())
+
+
+def _program() -> dict[str, str]:
+    return program_versions(CalmTask({}, {}))
 
 
 def breaks_without_fear(base: Scenario, kept: Mapping[int, Point], sweeps: Sweeps, effort: Effort) -> Breaks:
@@ -339,9 +349,8 @@ def history_matching(
         _tell_waves(found)
     else:
         before = load_kept(of)
-        found = msgspec.structs.replace(
-            before, without_fear=breaks_without_fear(base, before.points, sweeps, efforts[-1])
-        )
+        without_fear = breaks_without_fear(base, before.points, sweeps, efforts[-1])
+        found = msgspec.structs.replace(before, without_fear=without_fear, program_without_fear=_program())
         _save(found, of)
     _tell("without fear", wave(found.without_fear))
 

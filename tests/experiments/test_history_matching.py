@@ -127,6 +127,8 @@ def test_sweeps_are_resumed_and_leave_what_is_kept(
     assert "resume" in told.err
     kept = json.loads((out / "kept.json").read_text())
     assert kept["asked"] == 1
+    made_with = json.loads((out / "wave1" / "sweep.json").read_text())["versions"]
+    assert kept["program"] == made_with
     assert [wave["asked"] for wave in kept["waves"]] == [1, 1]
     assert len(kept["points"]) + bool(kept["waves"][1]["breaks"]) >= 1
     assert {"yardstick", "beliefs", "wave1", "wave2"} <= {path.name for path in out.iterdir()}
@@ -163,7 +165,11 @@ def test_what_is_kept_is_asked_for_its_calm_without_fear(
     alpha = "treasury: dealers' perceived share less that"
     assert alpha not in kept.without_fear[0]
     assert alpha in kept.without_fear[1]
-    assert msgspec.structs.replace(kept, without_fear={}) == hm.Kept(points, 2, [hm.Wave(2, 2, {})], [1])
+    assert kept.program_without_fear["lob_sim source"]
+    assert kept.program_without_fear["task source"]
+    assert msgspec.structs.replace(kept, without_fear={}, program_without_fear={}) == hm.Kept(
+        points, 2, [hm.Wave(2, 2, {})], [1]
+    )
     assert "without fear:" in capsys.readouterr().out
 
 
