@@ -220,6 +220,7 @@ def _in_time(raw: object, where: str) -> object:
     if days is None:
         return raw
     assert isinstance(raw, dict)
+    refuse_depth(raw, where, ScenarioError)
     rest = {key: value for key, value in raw.items() if key != "calendar"}
     try:
         return {**without_days(rest, days), "calendar": raw["calendar"]}

@@ -234,6 +234,17 @@ def test_extreme_numbers_and_depths_in_a_file_are_refused_on_one_line(text: str,
     assert "\n" not in str(caught.value)
 
 
+def test_plain_data_too_deep_are_refused_where_times_are_given_in_days_too() -> None:
+    """Times of days are looked for everywhere in a scenario that has a calendar."""
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    raw = market({"name": "g", "strategy": DEALER, "params": {"deep": deep}})
+    for calendar in ({}, {"calendar": {"day": "10min", "session": "5min"}}):
+        with pytest.raises(ScenarioError, match="nested"):
+            parse_scenario(raw | calendar)
+
+
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "market.toml"
     path.write_bytes(b'name = "\xff"')
