@@ -56,6 +56,7 @@ from experiments.calm_facts import (
 )
 from experiments.spiral import cells
 from experiments.spiral.free_parameters import BELIEFS, FIRST_BELIEFS, FREE, at, right_beliefs
+from experiments.spiral.stored import read_stored
 from lob_sim.errors import DataError, InputError, LobSimError
 from lob_sim.files import write_file
 from lob_sim.running import dry_run
@@ -164,12 +165,7 @@ def load_kept(path: Path) -> Kept:
         InputError: There is no such file, or nothing was kept.
         DataError: It is something else, or has parameters that are not drawn here.
     """
-    if not path.is_file():
-        raise InputError("is not there: expected what experiments.history_matching writes", str(path))
-    try:
-        kept = msgspec.json.decode(path.read_bytes(), type=Kept)
-    except msgspec.DecodeError as error:
-        raise DataError(f"is not what experiments.history_matching writes: {error}", str(path)) from None
+    kept = read_stored(path, Kept, "python -m experiments.history_matching")
     for number, point in kept.points.items():
         if unknown := [label for label in point if label not in FREE and label not in BELIEFS]:
             raise DataError(

@@ -54,7 +54,6 @@ from experiments.spiral.threshold import (
 )
 from experiments.validation.fingerprint import fingerprint
 from lob_sim.analysis.tables import Bools, Floats
-from lob_sim.errors import InputError
 from lob_sim.experiment import ResultTable, Row
 from lob_sim.experiment.over_seeds import share
 from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict
@@ -164,10 +163,7 @@ def kept_calibrations(folder: Path, scenario: Scenario, at_most: int) -> list[Ca
         InputError: There is no history matching in the folder, or it has kept nothing.
         DataError: ``kept.json`` is something else.
     """
-    path = folder / history_matching.KEPT
-    if not path.is_file():
-        raise InputError("holds no kept.json: expected a folder of experiments.history_matching", str(folder))
-    kept = history_matching.load_kept(path)
+    kept = history_matching.load_kept(folder / history_matching.KEPT)
     calm = Sweep(folder / history_matching.CLOSEST).frame()
     calm = calm[calm["status"] == "ok"]
     spared = next(spec for spec in scenario.instruments if spec.name == spared_instrument(scenario))

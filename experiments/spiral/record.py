@@ -20,6 +20,7 @@ from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, NEITHER
 from experiments.spiral.complements import Mapped, draw_map
 from experiments.spiral.measure import threshold_metrics
 from experiments.spiral.one_shock import does_what_is_wanted, in_words
+from experiments.spiral.stored import read_stored
 from experiments.spiral.threshold import (
     FEW,
     MANY,
@@ -36,7 +37,7 @@ from experiments.spiral.threshold import (
     told_shift,
 )
 from experiments.validation.fingerprint import fingerprint
-from lob_sim.errors import DataError, InputError
+from lob_sim.errors import DataError
 from lob_sim.files import write_file
 from lob_sim.log import Run
 from lob_sim.running import run
@@ -74,13 +75,7 @@ def load_record(root: Path = ROOT) -> Record:
         InputError: Nothing is.
         DataError: It is something else.
     """
-    path = root / RECORD
-    if not path.is_file():
-        raise InputError(f"is not there: {PUBLISH} makes it", str(path))
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
-    except msgspec.DecodeError as error:
-        raise DataError(f"is not a record of spirals: {error}", str(path)) from None
+    return read_stored(root / RECORD, Record, PUBLISH)
 
 
 def likeness(found: Spirals, cell: str) -> str:
@@ -156,13 +151,7 @@ def load_map(root: Path = ROOT) -> Mapped:
         InputError: There is none.
         DataError: It is something else.
     """
-    path = root / MAP
-    if not path.is_file():
-        raise InputError("is not there: python -m experiments.information_spiral publish-map makes it", str(path))
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Mapped)
-    except msgspec.DecodeError as error:
-        raise DataError(f"is not a map: {error}", str(path)) from None
+    found = read_stored(root / MAP, Mapped, f"{PUBLISH}-map")
     breaks = load_kept(root / HISTORY).without_fear
     asked = [msgspec.structs.replace(c, breaks_without_fear=breaks.get(c.number)) for c in found.calibrations]
     return msgspec.structs.replace(found, calibrations=asked)

@@ -185,7 +185,7 @@ def test_a_scheduler_that_is_none_is_refused(tmp_path: Path, capsys: pytest.Capt
     ("content", "told"),
     [
         (None, "is not there"),
-        ("[]", "writes"),
+        ("[]", "not what python -m experiments.history_matching makes"),
         ('{"points": {}, "asked": 2, "waves": []}', "kept no calibration"),
         ('{"points": {"7": {"dealers: humour": 1}}, "asked": 2, "waves": []}', "'dealers: humour'"),
     ],
