@@ -102,6 +102,15 @@ def test_a_type_checker_sees_what_is_loaded_late(name: str) -> None:
             "try: main()\nexcept SystemExit as end: assert not end.code",
             ("numpy", "pandas", "pyarrow", "matplotlib", "scipy", "simpy", "lob_sim.log", "lob_sim.simulation"),
         ),
+        *(
+            (
+                f"import sys; sys.argv[1:] = {arguments!r}\n"
+                "from lob_sim.cli import main\n"
+                f"try: main()\nexcept SystemExit as end: assert (end.code or 0) == {code}",
+                ("pandas", "matplotlib", "scipy"),
+            )
+            for arguments, code in ((["check", "dealer_market"], 0), (["run", "no_such_market"], 2))
+        ),
         (
             "import lob_sim; lob_sim.run",
             ("pandas", "matplotlib", "scipy", "statsmodels", "plotly", "jinja2", "optuna", "SALib", "typer"),

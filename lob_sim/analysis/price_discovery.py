@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from lob_sim.analysis.regression import is_of_full_rank, scaled
 from lob_sim.analysis.tables import (
@@ -23,6 +23,9 @@ from lob_sim.analysis.tables import (
 )
 from lob_sim.errors import DataError
 from lob_sim.extras import need_extra
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NOISE = 1e-20
 """Variance, as a share of that of a price's changes, that rounding leaves of an innovation of 0."""

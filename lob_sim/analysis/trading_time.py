@@ -11,10 +11,10 @@ Without closed nights the clock is that of the simulation, and every measure wha
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from lob_sim.analysis.tables import Bools, Ints, ints
 from lob_sim.calendar import parse_time_ns
@@ -22,6 +22,9 @@ from lob_sim.log import Run
 from lob_sim.log.manifest import COMPLETE
 from lob_sim.messages import Phase
 from lob_sim.units import Ns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class TradingTime(msgspec.Struct, frozen=True, dict=True):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +13,9 @@ from rich.text import Text
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import printable
 from lob_sim.log import open_run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NAMES = {
     "pnl_mid": "profit at mid",

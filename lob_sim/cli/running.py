@@ -15,7 +15,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from lob_sim.analysis.summary import summarise
 from lob_sim.calendar import time_text
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError, printable
@@ -192,6 +191,8 @@ def refuse_occupied(folder: Path) -> None:
 
 def summary_table(result: Run) -> Table:
     """What happened, a row per instrument; a dash for what is not known."""
+    from lob_sim.analysis.summary import summarise  # Needs pandas, which a check and a refused run do not.
+
     title = f"{result.header.scenario.get('name', 'run')}, seed {result.header.seed_entropy}"
     table = Table(title=Text(printable(title)))
     table.add_column("instrument")

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import pandas as pd
 
 from lob_sim.agents.strategy import Strategy
 from lob_sim.errors import DataError, InputError
@@ -42,6 +41,9 @@ from lob_sim.simulation.kernel import ScheduledCall
 from lob_sim.simulation.plan import MarketPlan
 from lob_sim.simulation.world import World
 from lob_sim.units import Ns, Ticks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NEWCOMER = "newcomer"
 """Group of the new agent, which is ``newcomer-1``; after ``historic`` in order of name, so numbered last."""
