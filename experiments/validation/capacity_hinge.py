@@ -50,8 +50,8 @@ class Hinge(msgspec.Struct, frozen=True):
 
 def unexplained(table: pd.DataFrame, measure: str) -> Floats:
     """What a linear regression on volatility leaves of a measure of illiquidity."""
-    fit = sm.OLS(table[measure], sm.add_constant(table["volatility"])).fit()
-    left: Floats = fit.resid.to_numpy(dtype=np.float64)
+    values, volatility = (table[name].to_numpy(dtype=np.float64) for name in (measure, "volatility"))
+    left: Floats = sm.OLS(values, sm.add_constant(volatility)).fit().resid
     return left
 
 

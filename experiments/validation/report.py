@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,6 @@ from lob_sim.sweep.executors import Processes, available_cores
 
 PAGE = Path("out/validation/report.html")
 PACKAGES = ("experiments", "experiments.validation")
-"""The longest first, so that no worker is left with them at the end."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -290,6 +290,11 @@ class Kept:
         self.before = {r.job: r for r in stored if r.job in jobs and r.parameters == parameters_of(r.job)}
         self.results = {job: result for job, result in self.before.items() if job not in renewed}
 
+    def longest_first(self, jobs: list[Job]) -> list[Job]:
+        """Jobs by how long they took before, that no worker be left with a long one; those not known are long."""
+        took = {job: result.took_s for job, result in self.before.items()}
+        return sorted(jobs, key=lambda job: -took.get(job, inf))
+
     def add(self, result: Result) -> None:
         """Keep one more."""
         self.results[result.job] = self.before.get(result.job, result) if result.skipped else result
@@ -315,7 +320,7 @@ def report(
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    run_all(jobs, workers or available_cores(), out.parent, kept.add)
+    run_all(kept.longest_first(jobs), workers or available_cores(), out.parent, kept.add)
     written = write_page(validation_page(read_validation(kept.store), out.parent), page)
     typer.echo(f"the same as a page with its figures: {written}")
     failing = [result.command for result in kept.results.values() if not result.holds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from experiments.validation import report
@@ -73,6 +74,21 @@ def test_results_are_kept_as_they_come_and_renewed_by_name(monkeypatch: pytest.M
     assert list(report.Kept(page, jobs[1:], []).results) == jobs[1:]
     experiment.cases[1] = {"scale": 3.0}
     assert list(report.Kept(page, jobs, []).results) == jobs[:1]
+
+
+def test_jobs_go_by_how_long_they_took_before_and_those_of_which_that_is_not_known_come_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    experiment = Experiment("a_market", a_market, cases=[{"scale": scale} for scale in (1.0, 2.0, 3.0, 4.0)])
+    monkeypatch.setattr(report, "load", lambda module: experiment)
+    jobs = [report.Job("experiments.a_market", case, f"{case}.png") for case in range(4)]
+    page = tmp_path / "validation.md"
+    kept = report.Kept(page, jobs, [])
+    for job, took_s in ((jobs[0], 1.0), (jobs[1], 30.0), (jobs[3], 2.0)):
+        kept.add(msgspec.structs.replace(report.do(job, tmp_path), took_s=took_s))
+    assert kept.longest_first(jobs) == jobs, "nothing was known when it was opened"
+    again = report.Kept(page, jobs, jobs)
+    assert again.longest_first(jobs) == [jobs[2], jobs[1], jobs[3], jobs[0]]
 
 
 def test_what_was_run_with_another_default_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
