@@ -15,6 +15,7 @@ from lob_sim.balance.constraints import (
     ThresholdLeverageConstraint,
     VarConstraint,
 )
+from lob_sim.balance.constraints.base import UNLIMITED_LOTS
 from lob_sim.balance.liquidation_sequence import CashThenProRata, LiquidationSequence, MostLiquidFirst, ProRata
 from lob_sim.balance.risk_manager import RiskManager
 from lob_sim.balance.view import SheetView
@@ -217,3 +218,15 @@ def test_steps_need_names_and_a_number() -> None:
     for members, steps in (([bank("a", 1, 1, 0, 0)], 0), ([bank("a", 1, 1, 0, 0), bank("a", 1, 1, 0, 0)], 1)):
         with pytest.raises(InputError):
             run_steps(members, flat_market(1.0), solvency, steps)
+
+
+@pytest.mark.parametrize("params", [{"limit": 1e308}, {"limit": 1e9, "horizon_intervals": 1e-320}])
+def test_a_limit_beyond_what_numbers_hold_admits_any_purchase(params: dict[str, float]) -> None:
+    risk = [[1e-4 if i == j else 0.0 for j in range(3)] for i in range(3)]
+    sheet = dealer_prime().view(risk)
+    beyond = VarConstraint(VarConstraint.Params(**params), CONTEXT)
+    assert beyond.purchase_lots(sheet) == [UNLIMITED_LOTS] * 3
+    assert [beyond.sale_lots(sheet, i) for i in range(3)] == [0, 0, 0]
+    # The control: a limit that binds admits some lots of what is held, and no more.
+    at_limit = VarConstraint(VarConstraint.Params(limit=beyond.value_at_risk(sheet) * 300), CONTEXT)
+    assert at_limit.purchase_lots(sheet) != [UNLIMITED_LOTS] * 3

@@ -45,7 +45,8 @@ class VarConstraint(Constraint):
         super().__init__(params, context)
         self._limit = context.cash(params.limit)
         self._z = NormalDist().inv_cdf(params.confidence) * math.sqrt(params.horizon_intervals)
-        self._admitted_variance = (self._limit / self._z) ** 2
+        admitted = self._limit / self._z
+        self._admitted_variance = admitted * admitted  # Not a power: what no number holds is infinite, and no error.
 
     def value_at_risk(self, view: SheetView) -> float:
         """z·√(x′Σx) in cash units, x the marked positions."""
@@ -93,6 +94,8 @@ class VarConstraint(Constraint):
         if curvature <= 0:
             return UNLIMITED_LOTS
         root = math.sqrt(max(0.0, slope * slope + curvature * room))
+        if math.isinf(root):
+            return UNLIMITED_LOTS
         lots = room / (slope + root) if slope > 0 else (root - slope) / curvature
         return min(UNLIMITED_LOTS, max(0, math.floor(lots)))
 
