@@ -21,6 +21,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def is_shipped(spec: str, folder: Path | None = None) -> bool:
     if package == "lob_sim":
         return _is_importable(module)
     local = None if folder is None else folder.joinpath(*module.split(".")).with_suffix(".py")
-    if local is not None and local.is_file() and not lies_with_shipped(local):
+    if local is not None and isfile(local) and not lies_with_shipped(local):
         return False
     return _is_importable(f"{_SHIPPED_PACKAGE}.{rest}")
 
@@ -159,7 +160,7 @@ def _subclasses_in(module: types.ModuleType, base: type) -> list[type]:
 def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
     if name.endswith(".py"):
         path = folder / name
-        if not path.is_file():
+        if not isfile(path):
             nearby = [p.name for p in sorted(path.parent.glob("*.py"))] if path.parent.is_dir() else []
             raise PluginError(f"no such file: {path}" + did_you_mean(path.name, nearby), f"plug-in {spec!r}")
         return _load_file(path, folder, spec)
@@ -169,13 +170,13 @@ def _load_module(name: str, folder: Path, spec: str) -> types.ModuleType:
     # A plain name means the file next to the scenario even if some installed module is called the same, and so does
     # one in a folder of the user's called as the shipped strategies are. Any other dotted name means the installed
     # package first, so that its classes exist once however they are named.
-    if (shipped or not rest) and local.is_file() and not lies_with_shipped(local):
+    if (shipped or not rest) and isfile(local) and not lies_with_shipped(local):
         return _load_file(local, folder, spec)
     if shipped and _is_importable(shipped):
         return _import(shipped, spec)
     if _is_importable(name):
         return _import(name, spec)
-    if local.is_file():
+    if isfile(local):
         return _load_file(local, folder, spec)
     raise PluginError(
         f"no module named {name!r}" + did_you_mean(name, _known_modules(name, folder)) + f"; also looked for {local}",

@@ -299,6 +299,8 @@ def test_a_class_of_a_package() -> None:
         ("lob_sim.units:NS_PER_S", ["not a subclass"]),
         ("lob_sim.units:Zzz", ["its LobSimError classes: none"]),
         ("nowhere.py:X", ["no such file"]),
+        ("n" * 300 + ":X", ["no module named"]),
+        ("n" * 300 + ".py:X", ["no such file"]),
     ],
 )
 def test_a_wrong_name_is_answered(spec: str, words: list[str], tmp_path: Path) -> None:
