@@ -36,16 +36,16 @@ Parts, each with what is expected of it in its module under ``experiments/spiral
   midpoint by either, and their interaction (24 seeds);
 - ``own``: the scenario's own shock in many seeds: spirals in each cell and in calm (200 seeds);
 - ``table``: a functioning market against a stressed one, every cell of the essay's table measured (24 seeds);
-- ``shapley``: what leverage limit, VaR, funding and information each have of the threshold (8 seeds); ``--shapley N``
-  says it with the threshold, of some of its seeds;
+- ``shapley``: what leverage limit, VaR, funding and information each have of the threshold (16 seeds);
 - ``controls``: nobody informed, infinite depth, nothing held in common, α fixed, order permuted (12 seeds);
 - ``map``: where the interaction is positive, over every calibration that ``experiments.history_matching`` has kept, by
   informed share, dealers' headroom and arbitrage capital (6 seeds).
 
 ``--out FOLDER`` keeps results of runs as they come, so that the same command goes on where it was stopped.
 ``python -m experiments.information_spiral publish`` runs the threshold and the own shock, and writes
-``docs/spirals.json``, its two figures and README's table; ``... demo --out out/demo`` runs the seed that is drawn in
-all four cells, and leaves a figure, a table, pages and logs.
+``docs/spirals.json``, its two figures and README's table; ``... publish-shapley`` runs the coalitions that these have
+not, and writes ``docs/shapley.json``, its figure and the table in ``docs/model.md``; ``... demo --out out/demo`` runs
+the seed that is drawn in all four cells, and leaves a figure, a table, pages and logs.
 """
 
 from __future__ import annotations
@@ -70,9 +70,11 @@ from experiments.spiral.record import (
     confirmed,
     load_map,
     load_record,
+    load_shapley,
     median_runs,
     publish,
     publish_map,
+    publish_shapley,
 )
 from experiments.spiral.threshold import FIRST_SEED, parse_sizes
 from lob_sim.errors import InputError, LobSimError, printable
@@ -83,7 +85,7 @@ from lob_sim.sweep.executors import available_cores
 from lob_sim.units import parse_duration_ns
 
 SIZES = "4.5,5.5,6.5,7.5,8.5"
-_AROUND = "4.5,5.5,6.5,7.5"
+_AROUND = "4.5,5.5,6.5"
 _COARSE = "3.5,4.5,5.5,7"
 
 
@@ -102,7 +104,7 @@ _SEEDS = {
     Part.threshold: 24,
     Part.own: one_shock.SEEDS,
     Part.table: 24,
-    Part.shapley: 8,
+    Part.shapley: 16,
     Part.controls: 12,
     Part.map: 2,
 }
@@ -121,9 +123,6 @@ def run(
     calibration: Annotated[
         int, typer.Option(help="For the map: this one of those kept alone, in seeds that have not chosen it; -1: all.")
     ] = -1,
-    shapley: Annotated[
-        int, typer.Option(min=0, help="For the threshold: Shapley values too, of so many of its seeds; 0: none.")
-    ] = 0,
 ) -> Outcome:
     """Run a part of the experiment."""
     number = seeds or _SEEDS[part]
@@ -138,7 +137,7 @@ def run(
         rows += thesis.absorbed_rows(by_cell, -scenario.shocks[0].size)
         return Outcome(rows, tables=[table])
     if part is Part.shapley:
-        shares, tables, rows = attribution.attribute(scenario, asked, runs)
+        shares, tables, rows = attribution.attribute(attribution.run_coalitions(scenario, asked, runs))
         return Outcome(rows, lambda path: figures.bars(path, shares, "Shapley value (% of value)"), tables)
     if part is Part.controls:
         return Outcome(controls.control_rows(scenario, runs))
@@ -155,24 +154,9 @@ def run(
         mapped = complements.run_map(scenario, kept, asked, runs)
         rows, tables = complements.map_rows(mapped), complements.map_tables(mapped)
         return Outcome(rows, lambda path: complements.draw_map(path, mapped), tables)
-    return _threshold(scenario, asked, runs, shapley)
-
-
-def _threshold(scenario: Scenario, sizes: list[float], runs: Runs, shapley: int) -> Outcome:
-    """The threshold, and Shapley values of some of its seeds whose runs need not be done again."""
-    found = threshold.run_sizes(scenario, sizes, runs)
-    tables, rows = threshold.threshold_tables(found), threshold.threshold_rows(found)
-    if not shapley:
-        return Outcome(rows, lambda path: threshold.draw_curves(path, found), tables)
-    folder = None if runs.folder is None else runs.folder.with_name(f"{runs.folder.name}.shapley")
-    of_these = msgspec.structs.replace(runs, seeds=shapley, folder=folder)
-    shares, more, claims = attribution.attribute(scenario, sizes, of_these, found)
-
-    def draw(path: Path) -> None:
-        threshold.draw_curves(path, found)
-        figures.bars(path.with_stem(f"{path.stem}_shapley"), shares, "Shapley value (% of value)")
-
-    return Outcome([*rows, *claims], draw, [*tables, *more])
+    found = threshold.run_sizes(scenario, asked, runs)
+    rows, tables = threshold.threshold_rows(found), threshold.threshold_tables(found)
+    return Outcome(rows, lambda path: threshold.draw_curves(path, found), tables)
 
 
 def _flagship(at: str, horizon: str) -> Scenario:
@@ -187,9 +171,9 @@ EXPERIMENT = Experiment(
     quick={"seeds": 2, "sizes": "5,8", "at": "30s", "horizon": "80s"},
     # Fewer seeds and sizes than each part has by itself, which together take two hours of one core.
     cases=[
-        {"part": Part.threshold, "seeds": 16, "sizes": "4.5,5.5,6.5", "shapley": 4},
+        {"part": Part.threshold, "seeds": 16, "sizes": "4.5,5.5,6.5"},
         {"part": Part.table, "seeds": 12},
-        {"part": Part.controls},
+        {"part": Part.controls, "seeds": 8},
     ],
 )
 
@@ -232,6 +216,28 @@ def _publish(
         typer.echo(path)
 
 
+def _publish_shapley(
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each coalition at each size.")] = _SEEDS[Part.shapley],
+    sizes: Annotated[
+        str, typer.Option(help="Falls of value in per cent, with commas; of docs/spirals.json.")
+    ] = _AROUND,
+    out: Annotated[Path, typer.Option(help="Folder for results as they come.")] = Path("out/coalitions"),
+    redraw: Annotated[bool, typer.Option(help="Run one seed alone: tell and draw what is recorded.")] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")] = 0,
+) -> None:
+    """Run coalitions that docs/spirals.json has not; write docs/shapley.json, its figure, a table in docs/model.md."""
+    asked = parse_sizes(sizes)
+    known = load_shapley() if redraw else load_record().sizes
+    found = known = confirmed(known, median_runs(known))
+    if not redraw:
+        with in_processes(workers or available_cores()):
+            found = attribution.run_coalitions(cells.flagship(), asked, Runs(seeds, FIRST_SEED, out), known)
+    _, tables, rows = attribution.attribute(found)
+    show("What each mechanism has of the threshold", Outcome(rows, None, tables))
+    for path in publish_shapley(found):
+        typer.echo(path)
+
+
 def _publish_map(
     history: Annotated[Path, typer.Option(help="Folder of experiments.history_matching.")] = Path("out/history"),
     out: Annotated[Path, typer.Option(help="Folder for results as they come.")] = Path("out/map"),
@@ -257,7 +263,12 @@ def _publish_map(
         typer.echo(path)
 
 
-_COMMANDS: Mapping[str, Callable[..., None]] = {"demo": _demo, "publish": _publish, "publish-map": _publish_map}
+_COMMANDS: Mapping[str, Callable[..., None]] = {
+    "demo": _demo,
+    "publish": _publish,
+    "publish-shapley": _publish_shapley,
+    "publish-map": _publish_map,
+}
 
 
 def main(arguments: list[str]) -> None:

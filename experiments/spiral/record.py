@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from experiments.history_matching import load_kept
 from experiments.spiral import cells, figures
+from experiments.spiral.attribution import attribute
 from experiments.spiral.cells import BOTH, CONSTRAINTS_ALONE, NEITHER
 from experiments.spiral.complements import Mapped, draw_map
 from experiments.spiral.measure import threshold_metrics
@@ -44,11 +45,15 @@ from lob_sim.running import run
 from lob_sim.sweep import Estimate
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORD, MAP, HISTORY = "docs/spirals.json", "docs/map.json", "docs/history.json"
+RECORD, SHAPLEY, MAP, HISTORY = "docs/spirals.json", "docs/shapley.json", "docs/map.json", "docs/history.json"
+README, MODEL = "README.md", "docs/model.md"
 PUBLISH = "python -m experiments.information_spiral publish"
 DRAWN = (NEITHER, CONSTRAINTS_ALONE, BOTH)
 _WIDTH = 120
-_BEGIN, _END = "<!-- written by `experiments.information_spiral publish` -->", "<!-- until here -->"
+_BEGIN = "<!-- written by `experiments.information_spiral {}` -->"
+_END = "<!-- until here -->"
+_COMMANDS = {README: "publish", MODEL: "publish-shapley"}
+"""What writes a part of a document."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -157,7 +162,7 @@ def load_map(root: Path = ROOT) -> Mapped:
     return msgspec.structs.replace(found, calibrations=asked)
 
 
-# --- README --------------------------------------------------------------------------------------------------------
+# --- documents -----------------------------------------------------------------------------------------------------
 
 
 def readme_block(kept: Record) -> str:
@@ -165,16 +170,14 @@ def readme_block(kept: Record) -> str:
     found = kept.sizes
     n, middles = len(found.calm_rms_pct), midpoints(found)
     low, high = found.sizes[0], found.sizes[-1]
-    head = ["on", *(f"{size:g}%" for size in found.sizes), "half of the seeds at"]
-    lines = [head, ["---"] * len(head)]
+    lines = [["on", *(f"{size:g}%" for size in found.sizes), "half of the seeds at"]]
     for cell in ORDER:
         shares = found.started(cell).mean(axis=1)
         lines.append([SHOWN[cell], *(f"{share:.0%}" for share in shares), _middle(middles[cell], low, high)])
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return (
         f"Share of {n} seeds in which Treasuries, to which nothing happened, trade more than {found.bound_pct:.2f}% "
-        f"below value\n({SPIRAL_RMS:g} times their calm error), by the fall of corporate bonds' value:\n\n{table}\n\n"
-        f"{_in_words(found)}\n\n{_of_own_shock(kept.own)}\n"
+        f"below value\n({SPIRAL_RMS:g} times their calm error), by the fall of corporate bonds' value:\n\n"
+        f"{_markdown(lines)}\n\n{_in_words(found)}\n\n{_of_own_shock(kept.own)}\n"
     )
 
 
@@ -229,17 +232,24 @@ def _by_other_definitions(found: Spirals) -> str:
     return f"By other words for a spiral the shift is {', '.join(told)}."
 
 
-def with_block(text: str, block: str) -> str:
-    """A text with what stands between the two marks replaced.
+def with_block(text: str, block: str, document: str = README) -> str:
+    """A document's text with what stands between its two marks replaced.
 
     Raises:
         DataError: The marks are not there.
     """
-    before, begin, rest = text.partition(_BEGIN)
+    mark = _BEGIN.format(_COMMANDS[document])
+    before, begin, rest = text.partition(mark)
     _, end, after = rest.partition(_END)
     if not begin or not end:
-        raise DataError(f"has no place for the table: expected {_BEGIN} and {_END}", "README.md")
+        raise DataError(f"has no place for the table: expected {mark} and {_END}", document)
     return f"{before}{begin}\n\n{block}\n{end}{after}"
+
+
+def _write_block(root: Path, document: str, block: str) -> Path:
+    path = root / document
+    write_file(path, with_block(path.read_text(encoding="utf-8"), block, document).encode())
+    return path
 
 
 def publish(kept: Record, root: Path = ROOT, runs: Mapping[str, Run] | None = None) -> list[Path]:
@@ -255,12 +265,60 @@ def publish(kept: Record, root: Path = ROOT, runs: Mapping[str, Run] | None = No
     """
     if not math.isfinite(kept.sizes.bound_pct + kept.own.bound_pct):
         raise DataError("has no calm error: prices were not measured", RECORD)
-    written = [root / RECORD, root / "docs/figures/threshold.png", root / "docs/figures/spiral.png", root / "README.md"]
+    written = [root / RECORD, root / "docs/figures/threshold.png", root / "docs/figures/spiral.png"]
     block = readme_block(kept)
-    with_block(written[3].read_text(encoding="utf-8"), block)
+    with_block((root / README).read_text(encoding="utf-8"), block)
     write_file(written[0], msgspec.json.encode(kept) + b"\n")
     draw_curves(written[1], kept.sizes)
     draw_median_seed(written[2], kept.own, median_runs(kept.own) if runs is None else runs)
     # Drawing takes minutes, in which somebody may have edited what stands around the block.
-    write_file(written[3], with_block(written[3].read_text(encoding="utf-8"), block).encode())
-    return written
+    return [*written, _write_block(root, README, block)]
+
+
+def publish_shapley(found: Spirals, root: Path = ROOT) -> list[Path]:
+    """Write every coalition's runs, their figure and the part of docs/model.md; returns what was written.
+
+    Raises:
+        DataError: The document has no place for the table.
+    """
+    written = [root / SHAPLEY, root / "docs/figures/shapley.png"]
+    document = _write_block(root, MODEL, shapley_block(found))
+    write_file(written[0], msgspec.json.encode(found) + b"\n")
+    figures.bars(written[1], attribute(found)[0], "Shapley value (% of value)")
+    return [*written, document]
+
+
+def load_shapley(root: Path = ROOT) -> Spirals:
+    """Every coalition's runs that are kept.
+
+    Raises:
+        InputError: There are none.
+        DataError: They are something else.
+    """
+    return read_stored(root / SHAPLEY, Spirals, f"{PUBLISH}-shapley")
+
+
+def shapley_block(found: Spirals) -> str:
+    """What docs/model.md says: Shapley values, which of them are told from 0, and coalitions that spiral at all."""
+    shares, (_, curves), _ = attribute(found)
+    values = [["of", "Shapley value (% of value)"]]
+    values += [[name, _interval(share)] for name, share in shares.items()]
+    untold = [name for name, share in shares.items() if share.low <= 0 <= share.high]
+    told = f"Not told from nothing: {', '.join(untold)}." if untold else "All of them are told from nothing."
+    lines = [["on", *(f"{size:g}%" for size in found.sizes), "area (% of value)"]]
+    lines += [[on, *(f"{share:.2f}" for share in at), _interval(of)] for on, of, *at in curves.rows if any(at)]
+    sizes = f"{found.sizes[0]:g} to {found.sizes[-1]:g}%"
+    return (
+        f"{len(found.calm_rms_pct)} seeds, shocks of {sizes}, intervals of 95%:\n\n{_markdown(values)}\n\n{told} "
+        "Share of seeds with a spiral, of the coalitions in which there is any:\n\n"
+        f"{_markdown(lines)}\n"
+    )
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    head, *rest = lines
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rest))

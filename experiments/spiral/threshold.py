@@ -202,19 +202,20 @@ def run_sizes(scenario: Scenario, sizes: Sequence[float], runs: Runs) -> Spirals
         for size in sizes
     }
     frames = cells.run_scenarios(scenarios, runs, "threshold", measure_threshold)
-    worst = {name: _plain(frame[f"worst_pct.{spared}"]) for name, frame in frames.items()}
+    worst = {name: plain(frame[f"worst_pct.{spared}"]) for name, frame in frames.items()}
     return Spirals(
         fingerprint(cells.__name__),
         own_size_pct(scenario),
         list(sizes),
         runs.first,
-        _plain(frames[CALM][f"rms_pct.{spared}"]),
+        plain(frames[CALM][f"rms_pct.{spared}"]),
         {name: [worst[f"{name}, {size:g}"] for size in sizes] for name in ORDER},
         worst[CALM],
     )
 
 
-def _plain(column: Any) -> list[float]:
+def plain(column: Any) -> list[float]:
+    """Measures as they are kept: a millionth of a per cent of the price is beyond what is told."""
     return [round(float(value), 6) for value in column]
 
 

@@ -348,7 +348,7 @@ def _draw(path: Path, table: pd.DataFrame) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("dealer_capacity", run, quick={"seeds": 3})
+EXPERIMENT = Experiment("dealer_capacity", run, quick={"seeds": 3}, cases=[{"seeds": 14}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()

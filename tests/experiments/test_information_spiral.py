@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -271,7 +272,7 @@ def test_shapley_values_are_those_of_the_areas(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(attribution.cells, "run_scenarios", constructed)
     sizes = np.linspace(3, 9, 61).tolist()
-    shares, (values, curves), rows = attribution.attribute(scenario, sizes, cells.Runs(4))
+    shares, (values, curves), rows = attribution.attribute(attribution.run_coalitions(scenario, sizes, cells.Runs(4)))
     assert [row.holds for row in rows] == [True, True, True]
     # Of the one that information adds it has half in 12 of 24 orders, and so on: 3/4, and limits a twelfth more each.
     assert shares["information"].value == pytest.approx(0.75, abs=0.1)
@@ -300,34 +301,58 @@ def test_shapley_values_take_what_the_threshold_has_run(
 
     monkeypatch.setattr(attribution.cells, "run_scenarios", constructed)
     sizes, runs = [4.0, 5.0, 6.0], cells.Runs(4, 103)
-    whole = attribution.attribute(scenario, sizes, runs)
-    both, limited = [[5.0] * 8] * 3, [[0.0, 5.0] * 4] * 3
-    found = {BOTH: both, CONSTRAINTS_ALONE: limited, INFORMATION_ALONE: [[0.0] * 8] * 3, NEITHER: [[0.0] * 8] * 3}
-    known = threshold.Spirals("", 5.0, sizes, 101, [0.01] * 8, found, [0.0] * 8)
+    whole = attribution.run_coalitions(scenario, sizes, runs)
+    # The threshold has more sizes and seeds.
+    more = [4.0, 5.0, 5.5, 6.0]
+    both, limited, none = [[5.0] * 8] * 4, [[0.0, 5.0] * 4] * 4, [[0.0] * 8] * 4
+    found = {BOTH: both, CONSTRAINTS_ALONE: limited, INFORMATION_ALONE: none, NEITHER: none}
+    known = threshold.Spirals("", 5.0, more, 101, [0.01] * 8, found, [0.0] * 8)
     before, names = len(asked), set(asked)
-    again = attribution.attribute(scenario, sizes, runs, known)
-    assert again[0] == whole[0]
-    assert [table.rows for table in again[1]] == [table.rows for table in whole[1]]
+    again = attribution.run_coalitions(scenario, sizes, runs, known)
+    assert again == whole
     # Four coalitions and calm were not run again, and nothing was that is not run without.
     assert before - len(asked[before:]) == 4 * len(sizes) + 1
     assert set(asked[before:]) < names
     # The control: what is taken is what the threshold has.
-    other = threshold.Spirals("", 5.0, sizes, 101, [0.01] * 8, {**found, BOTH: limited}, [0.0] * 8)
-    assert attribution.attribute(scenario, sizes, runs, other)[0] != whole[0]
+    other = threshold.Spirals("", 5.0, more, 101, [0.01] * 8, {**found, BOTH: limited}, [0.0] * 8)
+    changed = attribution.run_coalitions(scenario, sizes, runs, other)
+    assert attribution.attribute(changed)[0] != attribution.attribute(whole)[0]
     for wrong in (cells.Runs(4, 100), cells.Runs(7, 103)):
-        with pytest.raises(InputError, match="other sizes, or has not all of the seeds"):
-            attribution.attribute(scenario, sizes, wrong, known)
-    with pytest.raises(InputError, match="other sizes"):
-        attribution.attribute(scenario, sizes[:2], runs, known)
+        with pytest.raises(InputError, match="has not all of the sizes, or of the seeds"):
+            attribution.run_coalitions(scenario, sizes, wrong, known)
+    with pytest.raises(InputError, match="has not all of the sizes"):
+        attribution.run_coalitions(scenario, [4.0, 7.0], runs, known)
 
-    monkeypatch.setattr(threshold, "run_sizes", lambda *_: known)
-    part = information_spiral.Part.threshold
-    alone, with_shares = (information_spiral.run(part, 8, "4,5,6", shapley=number) for number in (0, 4))
-    assert [row.claim for row in with_shares.rows] == [row.claim for row in [*alone.rows, *whole[2]]]
-    assert len(with_shares.tables) == len(alone.tables) + len(whole[1])
-    assert with_shares.draw is not None
-    with_shares.draw(tmp_path / "drawn.png")
-    assert {path.name for path in tmp_path.iterdir()} == {"drawn.png", "drawn_shapley.png"}
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    (tmp_path / "docs" / "figures").mkdir(parents=True)
+    (tmp_path / "docs" / "model.md").write_text("no place for it\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"docs/model\.md.*no place for the table"):
+        record.publish_shapley(whole, tmp_path)
+    assert not (tmp_path / record.SHAPLEY).exists()
+    marks = record._BEGIN.format("publish-shapley"), record._END
+    (tmp_path / "docs" / "model.md").write_text("a\n" + "\nformer\n".join(marks) + "\nb\n", encoding="utf-8")
+    assert all(path.is_file() for path in record.publish_shapley(whole, tmp_path))
+    assert record.load_shapley(tmp_path) == whole
+    text = (tmp_path / "docs" / "model.md").read_text(encoding="utf-8")
+    assert text.startswith("a\n")
+    assert text.endswith("b\n")
+    assert "former" not in text
+    assert f"| information | {attribution.attribute(whole)[0]['information'].value:.2f} [" in text
+
+
+def test_the_coalitions_that_are_kept_are_what_the_document_of_the_model_says() -> None:
+    found, document = record.load_shapley(), (record.ROOT / record.MODEL).read_text(encoding="utf-8")
+    assert record.with_block(document, record.shapley_block(found), record.MODEL) == document
+    asked = inspect.signature(information_spiral._publish_shapley).parameters
+    assert (found.sizes, found.first_seed) == (threshold.parse_sizes(asked["sizes"].default), threshold.FIRST_SEED)
+    assert len(found.calm_rms_pct) == asked["seeds"].default
+    # Cells of the threshold are those of the threshold's record.
+    whole = record.load_record().sizes
+    for size, worst in zip(found.sizes, found.worst_pct[BOTH], strict=True):
+        assert worst == whole.worst_pct[BOTH][whole.sizes.index(size)][: len(worst)]
+    # The control: without fear it would say something else.
+    other = msgspec.structs.replace(found, worst_pct=found.worst_pct | {BOTH: found.worst_pct[CONSTRAINTS_ALONE]})
+    assert record.shapley_block(other) != record.shapley_block(found)
 
 
 # --- the map -------------------------------------------------------------------------------------------------------

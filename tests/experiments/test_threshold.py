@@ -180,7 +180,9 @@ def test_what_is_published_is_the_record_its_figures_and_readmes_part(
 ) -> None:
     monkeypatch.setattr(record, "draw_median_seed", lambda path, found, runs: path.write_bytes(b"drawn"))
     (tmp_path / "docs").mkdir()
-    (tmp_path / "README.md").write_text(f"before\n{record._BEGIN}\nformer\n{record._END}\nafter\n", encoding="utf-8")
+    (tmp_path / "README.md").write_text(
+        f"before\n{record._BEGIN.format('publish')}\nformer\n{record._END}\nafter\n", encoding="utf-8"
+    )
     whole, found = kept(), spirals()
     written = record.publish(whole, tmp_path, {})
     assert all(path.stat().st_size for path in written)

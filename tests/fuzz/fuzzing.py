@@ -1,4 +1,4 @@
-"""How many inputs a generated test tries: a hundred in every run of the tests, two thousand behind ``validate``."""
+"""How many inputs a generated test tries: a hundred in every run of the tests, a thousand behind ``validate``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHECKS = [
     HealthCheck.filter_too_much,
 ]
 BRIEF = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=_CHECKS)
-LONG = settings(max_examples=2_000, deadline=None, derandomize=True, suppress_health_check=_CHECKS)
+LONG = settings(max_examples=1_000, deadline=None, derandomize=True, suppress_health_check=_CHECKS)
 
 both_lengths: Callable[..., Any] = pytest.mark.parametrize(
     "length",
