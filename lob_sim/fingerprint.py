@@ -14,10 +14,11 @@ import numpy as np
 
 
 def own_versions() -> dict[str, str]:
-    """The program and what its results depend on first of all: lob_sim, its source, Python and numpy."""
+    """The program and what its results depend on first of all: its source, the shipped strategies, Python, numpy."""
     return {
         "lob_sim": str(importlib.import_module("lob_sim").__version__),
         "lob_sim source": _own_digest(),
+        "strategies source": _strategies_digest(),
         "python": ".".join(platform.python_version_tuple()[:2]),
         "numpy": np.__version__,
     }
@@ -26,7 +27,7 @@ def own_versions() -> dict[str, str]:
 def state_versions() -> dict[str, str]:
     """What must be the same where the objects of a running market are to be made again."""
     packages = {name: metadata.version(name) for name in ("simpy", "sortedcontainers", "msgspec")}
-    return {**own_versions(), "strategies source": _strategies_digest(), **packages}
+    return {**own_versions(), **packages}
 
 
 def digest_files(paths: Iterable[Path]) -> str:

@@ -9,13 +9,13 @@ import msgspec
 import typer
 
 from lob_sim.calendar import parse_time_ns
-from lob_sim.cli.logs import repeatable
+from lob_sim.cli.logs import other_program, repeatable
 from lob_sim.cli.running import Overlays, Overrides, default_folder, refuse_occupied
 from lob_sim.cli.terminal import echo_lines
 from lob_sim.errors import InputError
 from lob_sim.interactive.branching import MAY_CHANGE
 from lob_sim.interactive.simulation import Simulation, State
-from lob_sim.log import BranchEntry
+from lob_sim.log import BranchEntry, open_run
 from lob_sim.scenario import calendar_in, calendar_of, load_overlay, overlay_changes, parse_scenario
 from lob_sim.units import format_time
 
@@ -67,5 +67,7 @@ def branch_command(
         parent = path if branches != header.branches else None
         simulation = Simulation.again(msgspec.structs.replace(header, branches=branches), folder, parent)
     with simulation:
-        simulation.finish()
+        child = simulation.finish()
     echo_lines([str(folder)])
+    if path is not None:
+        echo_lines(other_program(open_run(path), child), err=True)

@@ -113,7 +113,11 @@ def rerun_command(
     overlays: Overlays = None,
     overrides: Overrides = None,
 ) -> None:
-    """Run the same scenario with the same seed again, with changes if any are given."""
+    """Run the same scenario with the same seed again, with changes if any are given.
+
+    Without changes the log is the same again; if it is not, that is said, with what is known to be another than then,
+    and the exit code is 1.
+    """
     header = repeatable(path)
     scenario = changed_scenario(header.scenario, overlays or (), overrides or (), f"{path}: scenario")
     folder = out if out is not None else default_folder(f"{scenario.name}-rerun", header.seed_entropy)
@@ -125,6 +129,24 @@ def rerun_command(
         with Simulation.again(header, folder) as simulation:
             simulation.finish()
     echo_lines([str(folder)])
+    first, again = open_run(path), open_run(folder)
+    others = other_program(first, again)
+    if overlays or overrides:
+        echo_lines(others, err=True)
+    elif first.status == COMPLETE and first.digest != again.digest:
+        told = f"the log is not that of {path} again: see lob-sim diff {path} {folder}"
+        echo_lines([told, *(others or ["the program itself may be another"])], err=True)
+        raise typer.Exit(1)
+
+
+def other_program(first: Run, again: Run) -> list[str]:
+    """Which packages and plug-ins that two runs have in common are not the same in both, in words."""
+    there, here = first.manifest.packages, again.manifest.packages
+    return [
+        f"warning: {name} was {there[name]} then and is {here[name]} now"
+        for name in sorted(there.keys() & here.keys())
+        if there[name] != here[name]
+    ]
 
 
 def diff_command(first: RunPath, second: Annotated[Path, typer.Argument(help="Another run directory.")]) -> None:

@@ -15,22 +15,24 @@ import hashlib
 import importlib
 import io
 import pickle
-from collections.abc import Hashable, Mapping
+import sys
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import Any, NamedTuple, Self, cast
 
 import msgspec
 
 from lob_sim.errors import DataError, InputError, LobSimError
 from lob_sim.files import open_ordinary, write_file
-from lob_sim.fingerprint import digest_files, state_versions
+from lob_sim.fingerprint import state_versions
 from lob_sim.log import DirectoryRecorder, MemoryRecorder, NullRecorder, RunHeader
 from lob_sim.log.blocks import KeptRows
 from lob_sim.messages.recorder import Recorder
 from lob_sim.plugins import FILE_MODULE, load_file_again, loaded_files
 from lob_sim.rng import Stream, restored_stream
 from lob_sim.simulation.world import World
+from lob_sim.sources import module_digest, neighbours_digest
 from lob_sim.units import Ns
 
 _MAGIC = b"lob_sim state\n"
@@ -38,6 +40,7 @@ FORMAT = 1
 """Version of the file's form."""
 _LONGEST_HEADER = 1 << 26
 _RECORDER = "recorder"
+_PACKAGES = ("numpy", "simpy", "sortedcontainers", "msgspec", "pyarrow", "pandas")
 _HEAP_TYPE = 1 << 9
 """Set in ``__flags__`` of a class that Python code has made."""
 _CANNOT = (pickle.PicklingError, TypeError, AttributeError, RecursionError)
@@ -53,7 +56,8 @@ class StateHeader(msgspec.Struct, frozen=True):
         rows: Rows logged so far.
         log_folder: The run directory that holds the log so far; empty for a log that the state holds itself.
         versions: What must be the same where it is loaded.
-        modules: Digests of the source of further modules that its agents are made of.
+        modules: Digests of the source of further modules that it is made of, and of what plug-ins import from beside
+            them.
         plugins: Files that its agents are made of: by the module's name, the file and the folder it was named in.
         world_bytes: Length of the market.
         log_bytes: Length of the log in a file.
@@ -142,7 +146,7 @@ class KeptState(NamedTuple):
         header = self.header
         if header.format != FORMAT:
             raise DataError(f"is a state of format {header.format}; this version reads {FORMAT}", where)
-        here = {**state_versions(), **{name: _module_digest(name) for name in header.modules}}
+        here = {**state_versions(), **{name: _source_digest(name, header.plugins) for name in header.modules}}
         there = {**header.versions, **header.modules}
         differing = [
             f"{k} {there.get(k, 'none')} there, {here.get(k, 'none')} here" for k in here if here[k] != there.get(k)
@@ -224,12 +228,15 @@ def keep(world: World, recorder: MemoryRecorder | DirectoryRecorder, run: RunHea
         InputError: Something in it cannot be kept; names the agent.
     """
     try:
-        market = _pickled(world, recorder)
+        pickled = io.BytesIO()
+        pickler = _Pickler(pickled, recorder)
+        pickler.dump(world)
+        market = pickled.getvalue()
     except _CANNOT as error:
         raise InputError(f"cannot be kept: {error}{_culprit(world)}", "state") from error
     kept = recorder.kept()
     log = kept if isinstance(kept, KeptRows) else pickle.dumps(kept, pickle.HIGHEST_PROTOCOL)
-    foreign = _foreign_modules(world)
+    plugins = {name: place for name, place in loaded_files().items() if name.encode() in market}
     header = StateHeader(
         world.kernel.now_ns,
         is_after,
@@ -237,8 +244,8 @@ def keep(world: World, recorder: MemoryRecorder | DirectoryRecorder, run: RunHea
         recorder.rows,
         str(recorder.path.absolute()) if isinstance(recorder, DirectoryRecorder) else "",
         state_versions(),
-        {name: _module_digest(name) for name in foreign},
-        {name: place for name, place in loaded_files().items() if name.encode() in market},
+        {name: _source_digest(name, plugins) for name in (*_foreign(pickler.modules), *sorted(plugins))},
+        plugins,
         len(market),
         0 if isinstance(log, KeptRows) else len(log),
     )
@@ -249,6 +256,8 @@ class _Pickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO, recorder: object) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self._recorder = recorder
+        self.modules: set[str] = set()
+        """Modules of the classes and functions that it meets."""
 
     def persistent_id(self, obj: object) -> str | None:
         # The log is kept apart: the market only knows that there is one.
@@ -263,6 +272,10 @@ class _Pickler(pickle.Pickler):
         if type(obj) is MappingProxyType:
             # A view does not pickle; it is made again over what it shows, which is all that it refers to.
             return _shown_again, tuple(gc.get_referents(obj))
+        if isinstance(obj, type):
+            self.modules.update(base.__module__ for base in obj.__mro__)
+        elif isinstance(obj, FunctionType):
+            self.modules.add(obj.__module__)
         settled = _settled_by_the_class(cast(Hashable, type(obj)))
         if settled is None:
             return NotImplemented
@@ -337,19 +350,21 @@ def _culprit(world: World) -> str:
     return ""
 
 
-def _foreign_modules(world: World) -> list[str]:
-    """Modules of agents' components that are neither of this package nor files that it loads itself."""
-    names = {base.__module__ for host in world.hosts for c in host.components for base in type(c).__mro__}
-    known = ("lob_sim.", "strategies.", "builtins", "typing", "abc", FILE_MODULE)
-    return sorted(name for name in names if not name.startswith(known))
+def _foreign(modules: Iterable[str]) -> list[str]:
+    """Modules that are neither of this package, of Python, of its packages nor files that it loads itself."""
+    known = {"lob_sim", "strategies", *sys.stdlib_module_names, *_PACKAGES}
+    return sorted(m for m in modules if m.partition(".")[0] not in known and not m.startswith(FILE_MODULE))
 
 
-def _module_digest(name: str) -> str:
+def _source_digest(name: str, plugins: Mapping[str, tuple[str, str]]) -> str:
+    """Of a module, its file and those beside it that it imports; of a plug-in's file, whose name has its own, those."""
+    if name in plugins:
+        return neighbours_digest(*plugins[name])
     try:
-        file = importlib.import_module(name).__file__
+        importlib.import_module(name)
     except ImportError as error:
         return f"cannot be imported ({error})"
-    return digest_files([Path(file)]) if file else ""
+    return module_digest(name)
 
 
 def _damage(content: bytes, start: int, end: int) -> str:

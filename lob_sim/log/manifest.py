@@ -17,6 +17,7 @@ from lob_sim.files import read_ordinary, safe_name, write_file
 from lob_sim.log.blocks import BLOCK_ROWS, chain_digest
 from lob_sim.log.header import RunHeader
 from lob_sim.log.schema import SCHEMA_VERSION, message_types
+from lob_sim.sources import foreign_sources
 from lob_sim.units import MOST_NS, Ns
 
 MANIFEST_NAME = "manifest.json"
@@ -31,6 +32,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATASET = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _UNIT = re.compile(r"[1-9][0-9]{0,99}(/[1-9][0-9]{0,99})?")
 _PACKAGES = ("lob-sim", "numpy", "simpy", "sortedcontainers", "msgspec", "pyarrow", "pandas")
+PLUGIN = "plug-in "
+"""Before the name of a plug-in of somebody else's, among the packages."""
 
 RUNNING = "running"
 """Being written, or its writer was killed."""
@@ -90,7 +93,8 @@ class Manifest(msgspec.Struct, frozen=True):
         status: ``running``, ``complete``, ``interrupted`` or ``failed``.
         error: What a failed run failed of.
         traceback: How it came to that: the calls that led there, for the author of a strategy.
-        packages: Versions of Python and of the packages that results may depend on.
+        packages: Versions of Python and of the packages that results may depend on; and, as ``plug-in module:Class``,
+            the digest of the source of every plug-in of somebody else's.
         rows: Rows in the listed parts and in parents' folders; also the number of the last one.
         last_ts_ns: Time of the last of them.
         counts: Rows by dataset.
@@ -121,7 +125,10 @@ class Manifest(msgspec.Struct, frozen=True):
     @staticmethod
     def of(header: RunHeader, status: str) -> Manifest:
         """The manifest of a log that has no rows yet."""
-        return Manifest(header, status, packages=package_versions())
+        changes = [change for branch in header.branches for change in branch.changes]
+        sources = foreign_sources({**header.scenario, "changes": changes})
+        plugins = {f"{PLUGIN}{name}": digest for name, digest in sources.items()}
+        return Manifest(header, status, packages={**package_versions(), **plugins})
 
     def with_rows(
         self, last_ts_ns: Ns, counts: Mapping[str, int], digests: Sequence[bytes], parts: Sequence[LogPart] = ()

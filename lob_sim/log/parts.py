@@ -97,7 +97,8 @@ class ChunkWriter:
             path = self.folder / part.path
             make_folder(path.parent)
             write_file(path, unchanged_bytes(folder, part))
-        self.manifest = msgspec.structs.replace(kept.manifest, header=self.manifest.header, parts=parts)
+        own = self.manifest
+        self.manifest = msgspec.structs.replace(kept.manifest, header=own.header, packages=own.packages, parts=parts)
         if self._parent is not None:
             self.manifest = self._referring(self.manifest)
         self._begin_chunk()

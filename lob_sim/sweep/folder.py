@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
@@ -26,8 +25,9 @@ import msgspec
 from lob_sim.errors import DataError, InputError, OutputError
 from lob_sim.extras import need_extra
 from lob_sim.files import make_folder, own_folder, read_ordinary, write_file
-from lob_sim.fingerprint import digest_files, own_versions
+from lob_sim.fingerprint import own_versions
 from lob_sim.notebook import heading, note, shows, table
+from lob_sim.sources import task_sources
 from lob_sim.sweep.design import Design, Point, run_seeds
 from lob_sim.sweep.executors import Cluster, Processes
 from lob_sim.sweep.limits import NO_LIMITS, Limits
@@ -219,9 +219,8 @@ def _manifest_of(plan: SweepPlan) -> SweepManifest:
 
 def program_versions(task: Task) -> dict[str, str]:
     """What can change a result without any change of the plan: versions, and digests of the source itself."""
-    module = sys.modules.get(task_name(task).partition(":")[0])
-    source = getattr(module, "__file__", None)
-    return {**own_versions(), "task source": digest_files([Path(source)] if source else [])}
+    sources = " ".join(f"{name}={digest}" for name, digest in task_sources(task).items())
+    return {**own_versions(), "task source": sources}
 
 
 def _require_own(folder: Path, manifest: SweepManifest, resume: bool) -> bool:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.scenario import Scenario, parse_scenario, scenario_to_dict, set_path
+from lob_sim.sources import plugin_sources
 from lob_sim.sweep.design import Design
 from lob_sim.sweep.folder import SweepPlan
 from lob_sim.sweep.task import TaskResult, TaskSpec, Value, load_task, task_name
 
 Measure: TypeAlias = Callable[[Scenario, int, str | None], TaskResult]
 """Runs a scenario with a seed, keeps the log in a directory if one is named, and gives metrics and digest."""
-
-_PLUGIN = re.compile(r"(?P<module>[\w./\\-]+):[A-Za-z_]\w*")
 
 
 class ScenarioTask(msgspec.Struct, frozen=True):
@@ -95,52 +90,9 @@ def plan_scenario_sweep(
     task = ScenarioTask(scenario_to_dict(scenario), found)
     # Where the file lay is no part of what is computed; what the plug-ins beside it say is.
     described = {key: value for key, value in task.scenario.items() if key != "folder"}
-    described["plug-in sources"] = plugin_sources(task.scenario)
+    # Points may name others than the scenario does.
+    named = {**task.scenario, "points": [design.fixed, *(axis.values for axis in design.axes)]}
+    described["plug-in sources"] = plugin_sources(named)
     described["measure"] = task_name(found)
     plan = SweepPlan(task=task, design=design, seeds=seeds, scenario=described, keep_logs=keep_logs)
     return plan, task
-
-
-def plugin_sources(scenario: Mapping[str, Any]) -> dict[str, str]:
-    """Digest of the source of every plug-in that a scenario names.
-
-    Args:
-        scenario: As from :func:`lob_sim.scenario.scenario_to_dict`.
-
-    Raises:
-        ScenarioError: A source file cannot be read.
-    """
-    folder = Path(str(scenario.get("folder") or "."))
-    found: dict[str, str] = {}
-    for text in _strings(scenario):
-        match = _PLUGIN.fullmatch(text)
-        source = _source_of(match["module"], folder) if match else None
-        if source is None:
-            continue
-        try:
-            found[text] = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-        except OSError as error:
-            raise ScenarioError(f"plug-in {text!r} cannot be read: {error.strerror}", str(source)) from error
-    return dict(sorted(found.items()))
-
-
-def _source_of(module: str, folder: Path) -> Path | None:
-    beside = folder / (module if module.endswith(".py") else f"{module.replace('.', '/')}.py")
-    if beside.is_file():
-        return beside
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin not in (None, "built-in", "frozen") else None
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from _strings(entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _strings(entry)

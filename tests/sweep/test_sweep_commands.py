@@ -9,10 +9,11 @@ from rich.console import Console
 
 from lob_sim.errors import InputError, ScenarioError
 from lob_sim.scenario import Scenario, load_scenario
+from lob_sim.sources import plugin_sources
 from lob_sim.sweep import Axis, Design, Serial, Sweep, TaskResult, run_sweep
 from lob_sim.sweep.commands import SweepOptions, merge_design, sweep, sweep_report
 from lob_sim.sweep.design import SweepFile
-from lob_sim.sweep.scenario_task import plan_scenario_sweep, plugin_sources
+from lob_sim.sweep.scenario_task import plan_scenario_sweep
 
 MEASURE = "test_sweep_commands:horizon_and_seed"
 
