@@ -14,6 +14,7 @@ from inspect import signature
 import msgspec
 
 from lob_sim.balance.constraints.base import UNLIMITED_LOTS, Constraint, smallest_cure
+from lob_sim.balance.guarded import guarded, guarded_sequence
 from lob_sim.balance.liquidation_sequence import CASH, LiquidationSequence, Stage
 from lob_sim.balance.view import SheetView
 from lob_sim.units import Cash, Lots, bounded_cash
@@ -80,9 +81,9 @@ class RiskManager:
     """
 
     def __init__(self, constraints: Sequence[Constraint], order: LiquidationSequence) -> None:
-        self.constraints = tuple(constraints)
+        self.constraints = tuple(guarded(constraint) for constraint in constraints)
         self._takes_headroom = ["headroom" in signature(c.purchase_lots).parameters for c in self.constraints]
-        self.order = order
+        self.order = guarded_sequence(order)
 
     def breaches(
         self, view: SheetView, pursued: Collection[str] = (), measured: Sequence[float] | None = None

@@ -68,7 +68,7 @@ class SheetView(msgspec.Struct):
     margin_unit_cash: list[float] = []
 
     def copy(self) -> SheetView:
-        """An independent copy."""
+        """A copy whose amounts are its own; what no trade changes (covariances, terms of new loans) it shares."""
         return SheetView(
             self.cash,
             self.lots.copy(),
@@ -87,6 +87,15 @@ class SheetView(msgspec.Struct):
             self.hedge_ratios,
             self.margin_unit_cash,
         )
+
+    def own_copy(self) -> SheetView:
+        """A copy that shares nothing."""
+        copy = self.copy()
+        copy.covariances = [row.copy() for row in self.covariances]
+        copy.new_haircuts = self.new_haircuts.copy()
+        copy.hedge_ratios = self.hedge_ratios.copy()
+        copy.margin_unit_cash = self.margin_unit_cash.copy()
+        return copy
 
     @property
     def exposure_lots(self) -> list[float]:

@@ -285,7 +285,7 @@ class ForcedSales:
         state = parent.state
         book = self._book_view(ctx, state.instrument_id)
         if parent.reasons != DEFAULT:
-            return self.strategy.decide(state, book, ctx.now_ns)
+            return self.strategy.decide(msgspec.structs.replace(state), book, ctx.now_ns)
         under_way = state.sold_lots + state.working_lots
         total = state.sold_lots + state.remaining_lots
         due = self._resolution.due_lots(total, under_way, ctx.now_ns - state.started_ns)
