@@ -100,34 +100,36 @@ def fact_metrics(run: Run, times: Times) -> dict[str, float]:
         metrics["bought_later"] = float(lots[(when >= times.stress) & (when < times.later)].sum())
         for name, start, end in (("calm", times.warm, times.shock), ("stress", times.shock, times.stress)):
             rows = own[(own["ts_event_ns"] >= start) & (own["ts_event_ns"] < end)]
-            metrics[f"{name}_cost"], metrics[f"{name}_lots"] = half_distance(
-                ints(rows, "side"), floats(rows, "cost_bp"), floats(rows, "qty_lots")
-            )
+            columns = ints(rows, "ts_event_ns"), ints(rows, "side"), floats(rows, "cost_bp"), floats(rows, "qty_lots")
+            metrics[f"{name}_cost"], metrics[f"{name}_lots"] = half_distance(*columns)
             metrics |= {f"{name}_{k}": v for k, v in request_costs(run, i, clients, start, end).items()}
         found |= {f"{key}.{instrument.name}": value for key, value in metrics.items()}
     return found
 
 
-def half_distance(side: Ints, cost_bp: Floats, weight: Floats) -> tuple[float, float]:
+def half_distance(when: Ints, side: Ints, cost_bp: Floats, weight: Floats) -> tuple[float, float]:
     """What dealing at once costs: half the distance between the prices, relative to value, of those who buy and sell.
 
-    Where price is off value both are, which is no part of it: what one side pays the other gains.
+    Where price is off value both are, which is no part of it: what one side pays the other gains. The two are compared
+    within a minute, so that it is no part of it either if price comes nearer to value after one side has dealt.
 
     Args:
+        when: Times in nanoseconds.
         side: 1 for who buys, -1 for who sells.
         cost_bp: What each pays beyond value.
         weight: Of each, for example its lots.
 
     Returns:
-        The cost times all weight, and the weight: a mean over seeds is the quotient of their sums. Both are 0 where
-        only one side has dealt, so that nothing is known.
+        The cost times the weight of the minutes in which both sides have dealt, and that weight: a mean over seeds is
+        the quotient of their sums. Both are 0 where there is no such minute, so that nothing is known.
     """
-    sides = [side == 1, side == -1]
-    weights = [float(weight[own].sum()) for own in sides]
-    if min(weights) <= 0:
+    table = pd.DataFrame({"minute": when // MINUTE_NS, "side": side, "cost": cost_bp * weight, "weight": weight})
+    sums = table[table["weight"] > 0].groupby(["minute", "side"]).sum().unstack("side").dropna()
+    if sums.empty or sums["weight"].shape[1] < 2:
         return 0.0, 0.0
-    means = [float((cost_bp * weight)[own].sum()) / total for own, total in zip(sides, weights, strict=True)]
-    return sum(means) / 2 * sum(weights), sum(weights)
+    weights = sums["weight"].sum(axis=1)
+    half = (sums["cost"] / sums["weight"]).mean(axis=1)
+    return float((half * weights).sum()), float(weights.sum())
 
 
 def _spreads(run: Run, i: int, times: Times) -> dict[str, float]:
@@ -216,7 +218,7 @@ def request_costs(run: Run, i: int, clients: list[int], start_ns: Ns, end_ns: Ns
     told = {"asked": float(len(opened)), "dealt": float((paid > 0).sum())}
     for name, chosen in (("dealt", paid > 0), ("true", ~np.isnan(price))):
         weight = np.ones(int(chosen.sum()))
-        told[f"{name}_cost"], told[f"{name}_priced"] = half_distance(side[chosen], cost[chosen], weight)
+        told[f"{name}_cost"], told[f"{name}_priced"] = half_distance(when[chosen], side[chosen], cost[chosen], weight)
     return told
 
 

@@ -13,6 +13,7 @@ from experiments.spiral.published import facts as published_facts
 from lob_sim.analysis.summary import of
 from lob_sim.log import Run
 from lob_sim.running import run
+from lob_sim.units import NS_PER_S
 
 SEEDS = 12
 FALL_BP = 500.0
@@ -169,17 +170,31 @@ def test_what_is_measured_of_a_run_is_what_its_log_says(stressed: Run) -> None:
 
 
 def test_a_price_off_value_is_no_cost_of_dealing_at_once() -> None:
+    when = np.array([0, 10, 20, 59]) * NS_PER_S
     side, lots = np.array([1, -1, 1, -1]), np.array([2.0, 1.0, 2.0, 2.0])
     paid = np.array([3.0, 2.0, 5.0, 2.0])
-    cost, weight = crisis.half_distance(side, paid, lots)
+    cost, weight = crisis.half_distance(when, side, paid, lots)
     assert weight == 7.0
     assert cost / weight == pytest.approx((4.0 + 2.0) / 2)
     # Who buys gains what who sells loses, when all prices are 100 bp below value.
-    off = crisis.half_distance(side, paid - 100.0 * side, lots)
+    off = crisis.half_distance(when, side, paid - 100.0 * side, lots)
     assert off == pytest.approx((cost, weight))
     # The control: what deals cost in the mean moves with the price; and of one side nothing is known.
     assert ((paid - 100.0 * side) * lots).sum() != pytest.approx((paid * lots).sum())
-    assert crisis.half_distance(side[::2], paid[::2], lots[::2]) == (0.0, 0.0)
+    assert crisis.half_distance(when[::2], side[::2], paid[::2], lots[::2]) == (0.0, 0.0)
+    assert crisis.half_distance(when[:0], side[:0], paid[:0], lots[:0]) == (0.0, 0.0)
+
+
+def test_a_price_that_comes_back_to_value_is_no_cost_of_dealing_at_once() -> None:
+    """Those who sell deal first, 50 bp below value, those who buy mostly later, at value; all pay 2 bp."""
+    when = np.array([0, 1, 2, 70, 71, 72, 200]) * NS_PER_S
+    side = np.array([-1, -1, 1, 1, 1, -1, 1])
+    off = np.array([50.0, 50.0, 50.0, 0.0, 0.0, 0.0, 0.0])
+    cost, weight = crisis.half_distance(when, side, 2.0 - side * off, np.ones(7))
+    assert (cost, weight) == (12.0, 6.0)
+    # The control: over all minutes at once the way back passes for a cost.
+    together, _ = crisis.half_distance(np.zeros_like(when), side, 2.0 - side * off, np.ones(7))
+    assert together / 7 > 10.0
 
 
 def test_a_bank_bids_from_its_start_on_and_for_what_it_is_told(stressed: Run) -> None:
