@@ -57,9 +57,10 @@ test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal -m "not validate"
 
 # Everything that takes long: the long tests, among them the faults of the engine that the tests must catch, then every
-# experiment once, the dearest with fewer seeds than their own pages have; docs/validation.md keeps the verdicts.
+# experiment once, the dearest with fewer seeds than their own pages have; docs/validation.md keeps the verdicts. Tests are
+# handed out one by one, since some take minutes and most a second.
 validate: $(INSTALLED)
-	$(BIN)/pytest -n 2 --dist worksteal -m validate
+	$(BIN)/pytest -n 2 --dist load --maxschedchunk 1 -m validate
 	$(BIN)/python -m experiments.validation.report
 
 # Where fear and limits feed each other: calibrations with a calm in order, then the factorial on each. Takes an hour; what
