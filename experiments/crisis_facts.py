@@ -179,7 +179,7 @@ def run(
     return outcome_of(frame, -10_000 * scenario.shocks[0].size)
 
 
-EXPERIMENT = Experiment("crisis_facts", run, quick={"seeds": 3, "at": "30s", "horizon": "90s"}, cases=[{"seeds": 12}])
+EXPERIMENT = Experiment("crisis_facts", run, quick={"seeds": 3, "at": "30s", "horizon": "90s"}, cases=[{"seeds": 8}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()

@@ -124,12 +124,12 @@ def half_distance(when: Ints, side: Ints, cost_bp: Floats, weight: Floats) -> tu
         the quotient of their sums. Both are 0 where there is no such minute, so that nothing is known.
     """
     table = pd.DataFrame({"minute": when // MINUTE_NS, "side": side, "cost": cost_bp * weight, "weight": weight})
-    sums = table[table["weight"] > 0].groupby(["minute", "side"]).sum().unstack("side").dropna()
-    if sums.empty or sums["weight"].shape[1] < 2:
+    known = table[table["weight"] > 0]
+    weights, costs = (known.pivot_table(name, "minute", "side", "sum").dropna() for name in ("weight", "cost"))
+    if weights.shape[1] < 2:
         return 0.0, 0.0
-    weights = sums["weight"].sum(axis=1)
-    half = (sums["cost"] / sums["weight"]).mean(axis=1)
-    return float((half * weights).sum()), float(weights.sum())
+    of_minute = weights.sum(axis=1)
+    return float(((costs / weights).mean(axis=1) * of_minute).sum()), float(of_minute.sum())
 
 
 def _spreads(run: Run, i: int, times: Times) -> dict[str, float]:
