@@ -48,7 +48,8 @@ def test_a_rerun_that_repeats_the_log_says_nothing(folder: Path) -> None:
 @pytest.mark.parametrize("file", ["joiner.py", "sizes.py"])
 def test_a_rerun_by_other_code_says_that_the_log_is_another(folder: Path, file: str) -> None:
     path = folder / file
-    path.write_text(path.read_text().replace("// 2", "// 3").replace("SIZE = 1", "SIZE = 20"))  # Longer: bytecode of a second ago is stale.
+    # Longer: of a file as long as a second ago Python would take the bytecode.
+    path.write_text(path.read_text().replace("// 2", "// 3").replace("SIZE = 1", "SIZE = 20"))
     done = lob_sim("rerun", "first", "--out", "again", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "again\n")
     assert "the log is not that of first again: see lob-sim diff first again" in done.stderr
