@@ -12,6 +12,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +146,9 @@ def _is_own(file: Path) -> bool:
 def _source_of(module: str, folder: Path) -> Path | None:
     """The file from which :func:`lob_sim.plugins.load_class` takes a module."""
     if module.endswith(".py"):
-        return found if (found := folder / module).is_file() else None
+        return found if isfile(found := folder / module) else None
     local = folder / f"{module.replace('.', '/')}.py"
-    has_own = local.is_file() and not lies_with_shipped(local)
+    has_own = isfile(local) and not lies_with_shipped(local)
     package, _, rest = module.partition(".")
     if has_own and (not rest or package == SHIPPED):
         return local
@@ -225,4 +226,4 @@ def _files(parts: Sequence[str], folders: Sequence[Path]) -> Iterator[Path]:
     for folder in folders:
         for n in range(1, len(parts) + 1):
             inner = folder.joinpath(*parts[:n])
-            yield from (file for file in (inner.with_suffix(".py"), inner / "__init__.py") if file.is_file())
+            yield from (file for file in (inner.with_suffix(".py"), inner / "__init__.py") if isfile(file))

@@ -145,10 +145,13 @@ def do(job: Job, folder: Path) -> Result:
         if outcome.draw is not None:
             mpl.use("agg")
             target = folder / job.figure
+            # An experiment with several figures puts the others beside the first; of an earlier run there may be more.
+            beside = f"{target.stem}_*{target.suffix}"
+            for former in target.parent.glob(beside):
+                former.unlink()
             outcome.draw(target)
             plt.close("all")
-            # An experiment with several figures puts the others beside the first.
-            drawn = [target, *sorted(target.parent.glob(f"{target.stem}_*{target.suffix}"))]
+            drawn = [target, *sorted(target.parent.glob(beside))]
             figures = [path.relative_to(folder).as_posix() for path in drawn]
     except MissingDataError as missing:
         skipped = missing.message

@@ -62,6 +62,7 @@ def test_a_plugin_is_its_file_and_what_it_imports_from_beside_it(folder: Path, c
         (["agents.dealer.strategy=mine:Mine"], {"mine:Mine"}),
         (["agents.dealer.params={belief={kind='mine:Belief'}}"], {"mine:Belief"}),
         ({"x": "at 10:30 see a:b", "y": "no.such.module:Thing"}, set()),
+        ({"x": "n" * 300 + ":Thing", "y": "n" * 300 + ".py:Thing", "z": ["a=" + "n" * 300 + ":Thing"]}, set()),
     ],
 )
 def test_plugins_are_found_wherever_they_are_named(folder: Path, data: object, found: set[str]) -> None:

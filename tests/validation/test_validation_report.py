@@ -76,6 +76,22 @@ def test_results_are_kept_as_they_come_and_renewed_by_name(monkeypatch: pytest.M
     assert list(report.Kept(page, jobs, []).results) == jobs[:1]
 
 
+def test_figures_are_those_of_the_run_and_none_of_an_earlier_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def drawn(path: Path) -> None:
+        for each in (path, path.with_stem(f"{path.stem}_second")):
+            each.write_bytes(b"drawn")
+
+    experiment = Experiment("a_market", lambda: Outcome([], drawn))
+    monkeypatch.setattr(report, "load", lambda module: experiment)
+    for name in ("x_former.png", "xy.png"):
+        (tmp_path / name).write_bytes(b"former")
+    found = report.do(report.Job("experiments.a_market", 0, "x.png"), tmp_path)
+    assert found.figures == ["x.png", "x_second.png"]
+    assert {path.name for path in tmp_path.iterdir()} == {"x.png", "x_second.png", "xy.png"}
+
+
 def test_jobs_go_by_how_long_they_took_before_and_those_of_which_that_is_not_known_come_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
