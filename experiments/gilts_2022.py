@@ -292,7 +292,7 @@ def _draw(path: Path) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("gilts_2022", run, quick={"seeds": 2}, cases=[{"seeds": 10}])
+EXPERIMENT = Experiment("gilts_2022", run, quick={"seeds": 2}, cases=[{"seeds": 6}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()

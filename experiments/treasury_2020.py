@@ -346,7 +346,7 @@ def _draw(path: Path) -> None:
     save(figure, path)
 
 
-EXPERIMENT = Experiment("treasury_2020", run, quick={"seeds": 2, "day": "36s", "session": "30s"}, cases=[{"seeds": 10}])
+EXPERIMENT = Experiment("treasury_2020", run, quick={"seeds": 2, "day": "36s", "session": "30s"}, cases=[{"seeds": 6}])
 
 if __name__ == "__main__":
     EXPERIMENT.main()
